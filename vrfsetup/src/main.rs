@@ -1,0 +1,2 @@
+//! vrfsetup
+fn main() {}

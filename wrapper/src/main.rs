@@ -1,0 +1,2 @@
+//! vrfrun
+fn main() {}
