@@ -1,0 +1,72 @@
+//! Runs when the object is loaded: redirects libc's own `socket`, and where vrfrun started the program proves that it
+//! worked — or ends the program before its `main`.
+
+use crate::libc_object::{self, Code};
+use crate::name::Name;
+use crate::patch;
+use crate::start::{self, Start};
+use crate::{exports, sys};
+use core::ffi::c_int;
+use core::mem::transmute;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+#[used]
+#[unsafe(link_section = ".init_array")]
+static CONSTRUCTOR: extern "C" fn() = construct;
+
+/// Whether the sockets that libc makes for itself come to us.
+static COVERS_LIBC: AtomicBool = AtomicBool::new(false);
+
+/// Whether the sockets that libc makes for itself (DNS…) are bound as well.
+#[allow(dead_code, reason = "asked by vrf_set()")]
+pub(crate) fn covers_libc() -> bool {
+    COVERS_LIBC.load(Ordering::Relaxed)
+}
+
+extern "C" fn construct() {
+    let start = start::start();
+    let body = libc_object::socket_body();
+    let redirected = body.map(|body| {
+        // SAFETY: libc's own socket(), before main: nobody is in it.
+        unsafe { patch::redirect(body, exports::socket as *const () as usize) }
+    });
+    match (start, redirected) {
+        // In a static program the linker has put our socket() in the place of libc's.
+        (Start::Library, outcome) => COVERS_LIBC.store(!matches!(outcome, Some(Err(_))), Ordering::Relaxed),
+        (Start::Closed | Start::Bound(_), None) => refuse(b"libc's socket function was not found"),
+        (Start::Closed | Start::Bound(_), Some(Err(_))) => refuse(b"libc's socket function cannot be redirected"),
+        (Start::Closed, Some(Ok(()))) => {}
+        (Start::Bound(name), Some(Ok(()))) => prove(body, name),
+    }
+}
+
+/// Lets libc make a socket and looks where it is. That the kernel refuses it (the device is gone, a filter denies it)
+/// is no leak: the program starts, and its sockets fail one by one.
+fn prove(body: Option<Code>, name: Name) {
+    let Some(body) = body else { return };
+    // SAFETY: libc's socket(), with its own signature.
+    let libc_socket = unsafe { transmute::<usize, extern "C" fn(c_int, c_int, c_int) -> c_int>(body.start) };
+    // SAFETY: the calling thread's errno.
+    let errno = unsafe { &mut *libc::__errno_location() };
+    let before = *errno;
+    let fd = libc_socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0);
+    *errno = before;
+    if fd >= 0 {
+        let device = sys::bound_device(fd);
+        sys::close(fd);
+        if device != Ok(Some(name)) {
+            refuse(b"a socket that libc made is not in the VRF");
+        }
+    }
+    COVERS_LIBC.store(true, Ordering::Relaxed);
+}
+
+fn refuse(why: &[u8]) -> ! {
+    // One write, so that the line of several processes do not mix.
+    let mut line = [0; 96];
+    let parts = [&b"vrfrun: cannot bind this program's sockets: "[..], why, b"\n"];
+    let bytes = parts.into_iter().flatten();
+    let len = line.iter_mut().zip(bytes).map(|(to, from)| *to = *from).count();
+    sys::write(libc::STDERR_FILENO, line.get(..len).unwrap_or_default());
+    sys::exit(125)
+}

@@ -1,0 +1,40 @@
+//! Which VRF a new socket of the calling thread belongs to: the thread's own choice, else the process's, else what the
+//! process began with.
+
+use crate::arch;
+use crate::name::Name;
+use crate::names::Slot;
+use crate::start::{self, Start};
+use core::sync::atomic::{AtomicU32, Ordering};
+
+/// What happens to a new inet socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Binding {
+    /// It stays as the kernel made it.
+    Plain,
+    /// It is refused.
+    Closed,
+    /// It is bound to this device.
+    To(Name),
+}
+
+static PROCESS: AtomicU32 = AtomicU32::new(0);
+
+/// What happens to an inet socket that the calling thread makes now.
+#[inline]
+pub(crate) fn binding() -> Binding {
+    let chosen = Slot::from_word(thread().load(Ordering::Relaxed));
+    match chosen.or_else(|| Slot::from_word(PROCESS.load(Ordering::Acquire))) {
+        Some(slot) => slot.name().map_or(Binding::Closed, Binding::To),
+        None => match start::start() {
+            Start::Library => Binding::Plain,
+            Start::Closed => Binding::Closed,
+            Start::Bound(name) => Binding::To(name),
+        },
+    }
+}
+
+fn thread<'a>() -> &'a AtomicU32 {
+    // SAFETY: the word lives as long as its thread, no caller keeps the reference, and only its own thread uses it.
+    unsafe { &*arch::thread_word() }
+}

@@ -1,0 +1,69 @@
+//! What happens to a program's calls: inet sockets are bound before anybody sees them, the rest passes untouched.
+
+use crate::current::{self, Binding};
+use crate::name::{self, Name};
+use crate::start;
+use crate::sys::{self, Errno};
+use core::ffi::{c_int, c_void};
+
+/// socket(2) as the program meant it, in the VRF of the calling thread.
+#[inline]
+pub(crate) fn socket(domain: c_int, kind: c_int, protocol: c_int) -> Result<c_int, Errno> {
+    if !is_routed(domain) {
+        return sys::socket(domain, kind, protocol, 0);
+    }
+    match current::binding() {
+        Binding::To(name) => bound_socket(&name, domain, kind, protocol),
+        Binding::Plain => sys::socket(domain, kind, protocol, start::cookie()),
+        Binding::Closed => Err(Errno(libc::ENETUNREACH)),
+    }
+}
+
+/// A socket in this VRF; none at all if it cannot be bound.
+#[inline]
+pub(crate) fn bound_socket(name: &Name, domain: c_int, kind: c_int, protocol: c_int) -> Result<c_int, Errno> {
+    let fd = sys::socket(domain, kind, protocol, start::cookie())?;
+    sys::bind_to_device(fd, name).map(|()| fd).inspect_err(|_| sys::close(fd))
+}
+
+/// Families whose packets a routing table sends. AF_SMC is TCP underneath. AF_PACKET and AF_XDP name their own device.
+fn is_routed(domain: c_int) -> bool {
+    matches!(domain, libc::AF_INET | libc::AF_INET6 | AF_SMC)
+}
+
+const AF_SMC: c_int = 43;
+
+/// setsockopt(2), except that binding a socket to the device it is bound to already succeeds: unprivileged, the kernel
+/// says EPERM to that too, and chrony, traceroute and mtr give up over it.
+///
+/// # Safety
+/// As for setsockopt(2).
+pub(crate) unsafe fn setsockopt(
+    fd: c_int,
+    level: c_int,
+    option: c_int,
+    value: *const c_void,
+    len: u32,
+) -> Result<(), Errno> {
+    // SAFETY: the program's own arguments, passed on.
+    match unsafe { sys::setsockopt(fd, level, option, value, len) } {
+        // SAFETY: EPERM comes after the kernel has read the value, so that it can be read.
+        Err(Errno(libc::EPERM)) if level == libc::SOL_SOCKET && unsafe { asks_for_same(fd, option, value, len) } => {
+            Ok(())
+        }
+        answer => answer,
+    }
+}
+
+unsafe fn asks_for_same(fd: c_int, option: c_int, value: *const c_void, len: u32) -> bool {
+    match option {
+        libc::SO_BINDTODEVICE => {
+            // SAFETY: the kernel read as many bytes from there.
+            let asked = unsafe { core::slice::from_raw_parts(value.cast::<u8>(), (len as usize).min(name::SIZE - 1)) };
+            Name::from_option(asked).is_some_and(|asked| sys::bound_device(fd) == Ok(Some(asked)))
+        }
+        // SAFETY: the kernel read an int from there; the program need not have aligned it.
+        libc::SO_BINDTOIFINDEX => sys::bound_index(fd) == Ok(unsafe { value.cast::<i32>().read_unaligned() }),
+        _ => false,
+    }
+}

@@ -1,0 +1,159 @@
+//! The system calls that the shim makes, raw: libc's wrappers are what it replaces, and errno belongs to the program.
+
+use crate::arch;
+use crate::name::{self, Name};
+use core::ffi::{CStr, c_int, c_long, c_uint, c_void};
+
+/// What the kernel answered instead of a result; positive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Errno(pub(crate) c_int);
+
+/// socket(2), with a sixth argument that only a seccomp filter looks at.
+#[inline(always)]
+pub(crate) fn socket(domain: c_int, kind: c_int, protocol: c_int, cookie: u64) -> Result<c_int, Errno> {
+    result(arch::socket(domain, kind, protocol, cookie)).map(|fd| fd as c_int)
+}
+
+/// setsockopt(2) for callers that bring their own pointer.
+///
+/// # Safety
+/// `value` must be readable for `len` bytes, or the kernel says EFAULT.
+#[inline(always)]
+pub(crate) unsafe fn setsockopt(
+    fd: c_int,
+    level: c_int,
+    option: c_int,
+    value: *const c_void,
+    len: u32,
+) -> Result<(), Errno> {
+    let args = [fd as usize, level as usize, option as usize, value as usize, len as usize, 0];
+    // SAFETY: the kernel only reads `value`, and checks that it may.
+    result(unsafe { arch::syscall(libc::SYS_setsockopt as usize, args) }).map(drop)
+}
+
+/// Binds a socket to a device: unprivileged from Linux 5.7 on, if the socket is not bound yet.
+#[inline(always)]
+pub(crate) fn bind_to_device(fd: c_int, name: &Name) -> Result<(), Errno> {
+    // SAFETY: a Name is that many readable bytes.
+    unsafe { setsockopt(fd, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, name.as_ptr(), name::SIZE as u32) }
+}
+
+/// The device a socket is bound to, if any.
+pub(crate) fn bound_device(fd: c_int) -> Result<Option<Name>, Errno> {
+    let mut name = [0u8; name::SIZE];
+    getsockopt(fd, libc::SO_BINDTODEVICE, &mut name)?;
+    Ok(Name::from_option(&name)) // the kernel wrote a NUL behind the name, or nothing over ours
+}
+
+/// The index of the device a socket is bound to; 0 if none.
+pub(crate) fn bound_index(fd: c_int) -> Result<i32, Errno> {
+    let mut index = [0u8; 4];
+    getsockopt(fd, libc::SO_BINDTOIFINDEX, &mut index).map(|()| i32::from_ne_bytes(index))
+}
+
+fn getsockopt(fd: c_int, option: c_int, value: &mut [u8]) -> Result<(), Errno> {
+    let mut len = value.len() as u32;
+    let pointers = [value.as_mut_ptr() as usize, &raw mut len as usize];
+    let args = [fd as usize, libc::SOL_SOCKET as usize, option as usize, pointers[0], pointers[1], 0];
+    // SAFETY: the kernel writes at most `len` bytes to `value`, and the length to `len`.
+    result(unsafe { arch::syscall(libc::SYS_getsockopt as usize, args) }).map(drop)
+}
+
+/// Closes a descriptor that only we know.
+pub(crate) fn close(fd: c_int) {
+    // SAFETY: no memory is involved.
+    unsafe { arch::syscall(libc::SYS_close as usize, [fd as usize, 0, 0, 0, 0, 0]) };
+}
+
+/// Writes to a descriptor; how much was taken is not looked at, since nothing could be done about it.
+pub(crate) fn write(fd: c_int, bytes: &[u8]) {
+    let args = [fd as usize, bytes.as_ptr() as usize, bytes.len(), 0, 0, 0];
+    // SAFETY: the kernel only reads the slice.
+    unsafe { arch::syscall(libc::SYS_write as usize, args) };
+}
+
+/// The size of a page of memory.
+pub(crate) fn page_size() -> usize {
+    // SAFETY: reads what the kernel gave the process at its start.
+    unsafe { libc::getauxval(libc::AT_PAGESZ) as usize }
+}
+
+/// An unnamed file in memory (3.17), whose pages may be executed.
+pub(crate) fn memfd(name: &CStr) -> Result<c_int, Errno> {
+    let create = |flags: c_uint| {
+        let args = [name.as_ptr() as usize, flags as usize, 0, 0, 0, 0];
+        // SAFETY: the kernel only reads the name.
+        result(unsafe { arch::syscall(libc::SYS_memfd_create as usize, args) }).map(|fd| fd as c_int)
+    };
+    // 6.3 wants to hear whether code will come from it, and logs who does not say; older kernels know no such flag.
+    match create(libc::MFD_CLOEXEC | libc::MFD_EXEC) {
+        Err(Errno(libc::EINVAL)) => create(libc::MFD_CLOEXEC),
+        answer => answer,
+    }
+}
+
+/// Writes all bytes at an offset of a file.
+pub(crate) fn pwrite_all(fd: c_int, bytes: &[u8], offset: usize) -> Result<(), Errno> {
+    // On 32-bit machines the offset is two words; ours is below 4 GiB, and the high one is zero.
+    let args = [fd as usize, bytes.as_ptr() as usize, bytes.len(), offset, 0, 0];
+    // SAFETY: the kernel only reads the slice.
+    let written = result(unsafe { arch::syscall(libc::SYS_pwrite64 as usize, args) })?;
+    if written as usize == bytes.len() { Ok(()) } else { Err(Errno(libc::EIO)) }
+}
+
+/// Maps a file over executable pages, in one step.
+///
+/// # Safety
+/// What is mapped there must go on to be true for whoever uses those pages.
+pub(crate) unsafe fn map_code_over(start: usize, len: usize, fd: c_int) -> Result<(), Errno> {
+    let (rights, flags) = (libc::PROT_READ | libc::PROT_EXEC, libc::MAP_PRIVATE | libc::MAP_FIXED);
+    // SAFETY: the caller's promise.
+    result(unsafe { arch::syscall(arch::SYS_MMAP, [start, len, rights as usize, flags as usize, fd as usize, 0]) })
+        .map(drop)
+}
+
+/// mprotect(2)
+///
+/// # Safety
+/// Nobody may count on the old rights of these pages.
+pub(crate) unsafe fn protect(start: usize, len: usize, rights: c_int) -> Result<(), Errno> {
+    // SAFETY: the caller's promise.
+    result(unsafe { arch::syscall(libc::SYS_mprotect as usize, [start, len, rights as usize, 0, 0, 0]) }).map(drop)
+}
+
+/// Ends the process at once, all threads, without exit handlers.
+pub(crate) fn exit(status: c_int) -> ! {
+    loop {
+        // SAFETY: does not return.
+        unsafe { arch::syscall(libc::SYS_exit_group as usize, [status as usize, 0, 0, 0, 0, 0]) };
+    }
+}
+
+/// Turns what the kernel left in the register into a value or an error.
+#[inline(always)]
+pub(crate) fn result(raw: isize) -> Result<isize, Errno> {
+    if (-4095..0).contains(&raw) { Err(Errno(-raw as c_int)) } else { Ok(raw) }
+}
+
+/// Any system call, untouched.
+///
+/// # Safety
+/// As for syscall(2).
+#[inline(always)]
+pub(crate) unsafe fn any(number: c_long, args: [usize; 6]) -> Result<c_long, Errno> {
+    // SAFETY: the caller's promise.
+    result(unsafe { arch::syscall(number as usize, args) }).map(|value| value as c_long)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_last_4095_values_are_errors() {
+        assert_eq!(result(-1), Err(Errno(1)));
+        assert_eq!(result(-4095), Err(Errno(4095)));
+        assert_eq!(result(-4096), Ok(-4096), "an address in the upper half is a value");
+        assert_eq!(result(0), Ok(0));
+    }
+}
