@@ -37,10 +37,10 @@ pub fn get(name: &[u8]) -> Option<Request> {
         return None;
     }
     let mut c_name = [0; NAME_MAX + 1];
-    c_name[..name.len()].copy_from_slice(name);
+    c_name.iter_mut().zip(name).for_each(|(to, from)| *to = *from);
     let request = Request::new(libc::RTM_GETLINK, 0, &[0; IFINFOMSG])
         .attribute(IFLA_EXT_MASK, &RTEXT_FILTER_SKIP_STATS.to_ne_bytes());
-    Some(request.attribute(IFLA_IFNAME, &c_name[..=name.len()]))
+    Some(request.attribute(IFLA_IFNAME, c_name.get(..=name.len())?))
 }
 
 /// Reads the body of an RTM_NEWLINK message.

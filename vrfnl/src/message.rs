@@ -40,7 +40,7 @@ impl Request {
 
     /// The finished message.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..self.len]
+        self.bytes.get(..self.len).unwrap_or_default()
     }
 
     fn push(&mut self, bytes: &[u8]) {
@@ -49,8 +49,11 @@ impl Request {
         self.put(0, &(self.len as u32).to_ne_bytes());
     }
 
+    /// Written so that the compiler leaves no panic in it: the shim, which has room for none, uses this too.
     fn put(&mut self, at: usize, bytes: &[u8]) {
-        self.bytes[at..at + bytes.len()].copy_from_slice(bytes);
+        let room = self.bytes.get_mut(at..).unwrap_or_default();
+        debug_assert!(bytes.len() <= room.len());
+        room.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
     }
 }
 
