@@ -10,15 +10,15 @@ use core::ffi::c_int;
 use core::mem::transmute;
 use core::sync::atomic::{AtomicBool, Ordering};
 
+/// Where the library is linked statically, the number puts it before the constructors of the program.
 #[used]
-#[unsafe(link_section = ".init_array")]
+#[unsafe(link_section = ".init_array.00100")]
 static CONSTRUCTOR: extern "C" fn() = construct;
 
 /// Whether the sockets that libc makes for itself come to us.
 static COVERS_LIBC: AtomicBool = AtomicBool::new(false);
 
 /// Whether the sockets that libc makes for itself (DNS…) are bound as well.
-#[allow(dead_code, reason = "asked by vrf_set()")]
 pub(crate) fn covers_libc() -> bool {
     COVERS_LIBC.load(Ordering::Relaxed)
 }
@@ -35,7 +35,7 @@ extern "C" fn construct() {
         (Start::Library, outcome) => COVERS_LIBC.store(!matches!(outcome, Some(Err(_))), Ordering::Relaxed),
         (Start::Closed | Start::Bound(_), None) => refuse(b"libc's socket function was not found"),
         (Start::Closed | Start::Bound(_), Some(Err(_))) => refuse(b"libc's socket function cannot be redirected"),
-        (Start::Closed, Some(Ok(()))) => {}
+        (Start::Closed, Some(Ok(()))) => COVERS_LIBC.store(true, Ordering::Relaxed),
         (Start::Bound(name), Some(Ok(()))) => prove(body, name),
     }
 }

@@ -34,6 +34,16 @@ pub(crate) fn binding() -> Binding {
     }
 }
 
+/// Chooses for all threads that have no choice of their own; None takes the choice back.
+pub(crate) fn set_process(slot: Option<Slot>) {
+    PROCESS.store(slot.map_or(0, Slot::to_word), Ordering::Release);
+}
+
+/// Chooses for the calling thread; None takes the choice back.
+pub(crate) fn set_thread(slot: Option<Slot>) {
+    thread().store(slot.map_or(0, Slot::to_word), Ordering::Relaxed);
+}
+
 fn thread<'a>() -> &'a AtomicU32 {
     // SAFETY: the word lives as long as its thread, no caller keeps the reference, and only its own thread uses it.
     unsafe { &*arch::thread_word() }

@@ -1,19 +1,19 @@
 //! The symbols that stand before libc's, with libc's signatures: -1 and errno on failure, errno untouched on success.
 
-use crate::hook;
-use crate::sys::{self, Errno};
+use crate::answer::answer;
+use crate::{hook, sys};
 use core::ffi::{c_int, c_long, c_void};
 
 /// socket(2)
 #[unsafe(no_mangle)]
 pub extern "C" fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
-    answer(hook::socket(domain, kind, protocol)).unwrap_or(-1)
+    answer(hook::socket(domain, kind, protocol))
 }
 
 /// glibc's other name for it, which old objects were linked with.
 #[unsafe(no_mangle)]
 pub extern "C" fn __socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
-    answer(hook::socket(domain, kind, protocol)).unwrap_or(-1)
+    answer(hook::socket(domain, kind, protocol))
 }
 
 /// setsockopt(2)
@@ -23,7 +23,7 @@ pub extern "C" fn __socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn setsockopt(fd: c_int, level: c_int, option: c_int, value: *const c_void, len: u32) -> c_int {
     // SAFETY: the caller's promise.
-    answer(unsafe { hook::setsockopt(fd, level, option, value, len) }).map_or(-1, |()| 0)
+    answer(unsafe { hook::setsockopt(fd, level, option, value, len) }.map(|()| 0))
 }
 
 /// syscall(2). Variadic in C; a fixed seven-word signature reads the same registers and stack words. Whatever is not
@@ -34,19 +34,8 @@ pub unsafe extern "C" fn setsockopt(fd: c_int, level: c_int, option: c_int, valu
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn syscall(number: c_long, a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> c_long {
     if number == libc::SYS_socket {
-        return answer(hook::socket(a as c_int, b as c_int, c as c_int)).map_or(-1, c_long::from);
+        return answer(hook::socket(a as c_int, b as c_int, c as c_int).map(c_long::from));
     }
     // SAFETY: the caller's promise.
-    answer(unsafe { sys::any(number, [a, b, c, d, e, f]) }).unwrap_or(-1)
-}
-
-/// Puts an error where C looks for it.
-#[inline(always)]
-fn answer<T>(result: Result<T, Errno>) -> Option<T> {
-    result
-        .inspect_err(|error| {
-            // SAFETY: both libcs give the calling thread's own errno, always valid.
-            unsafe { *libc::__errno_location() = error.0 }
-        })
-        .ok()
+    answer(unsafe { sys::any(number, [a, b, c, d, e, f]) })
 }

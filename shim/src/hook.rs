@@ -27,11 +27,17 @@ pub(crate) fn bound_socket(name: &Name, domain: c_int, kind: c_int, protocol: c_
 }
 
 /// Families whose packets a routing table sends. AF_SMC is TCP underneath. AF_PACKET and AF_XDP name their own device.
-fn is_routed(domain: c_int) -> bool {
+pub(crate) fn is_routed(domain: c_int) -> bool {
     matches!(domain, libc::AF_INET | libc::AF_INET6 | AF_SMC)
 }
 
 const AF_SMC: c_int = 43;
+
+/// Binds a socket, which may be bound to the same device already.
+pub(crate) fn bind_again(fd: c_int, name: &Name) -> Result<(), Errno> {
+    // SAFETY: a Name is that many readable bytes.
+    unsafe { setsockopt(fd, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, name.as_ptr(), name::SIZE as u32) }
+}
 
 /// setsockopt(2), except that binding a socket to the device it is bound to already succeeds: unprivileged, the kernel
 /// says EPERM to that too, and chrony, traceroute and mtr give up over it.

@@ -9,7 +9,10 @@
 //! `constructor` redirects libc's own calls there too: `libc_object` and `elf` find them, `patch` rewrites them.
 #![cfg_attr(panic = "abort", no_std)] // tests are built with unwinding, and so with std
 
+mod answer;
 mod arch;
+mod capi;
+mod choice;
 mod constructor;
 mod current;
 mod elf;
@@ -17,6 +20,7 @@ mod environment;
 mod exports;
 mod hook;
 mod libc_object;
+mod link;
 mod name;
 mod names;
 mod patch;

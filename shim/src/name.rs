@@ -26,6 +26,11 @@ impl Name {
         Self::new(bytes.split(|&b| b == 0).next()?)
     }
 
+    /// The name without padding.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.0.split(|&b| b == 0).next().unwrap_or_default()
+    }
+
     /// Where the name begins; [`SIZE`] bytes can be read, and a NUL is among them.
     pub(crate) fn as_ptr(&self) -> *const c_void {
         self.0.as_ptr().cast()

@@ -47,8 +47,17 @@ pub(crate) fn bound_device(fd: c_int) -> Result<Option<Name>, Errno> {
 
 /// The index of the device a socket is bound to; 0 if none.
 pub(crate) fn bound_index(fd: c_int) -> Result<i32, Errno> {
-    let mut index = [0u8; 4];
-    getsockopt(fd, libc::SO_BINDTOIFINDEX, &mut index).map(|()| i32::from_ne_bytes(index))
+    int_option(fd, libc::SO_BINDTOIFINDEX)
+}
+
+/// The address family of a socket.
+pub(crate) fn domain(fd: c_int) -> Result<c_int, Errno> {
+    int_option(fd, libc::SO_DOMAIN)
+}
+
+fn int_option(fd: c_int, option: c_int) -> Result<c_int, Errno> {
+    let mut value = [0u8; 4];
+    getsockopt(fd, option, &mut value).map(|()| c_int::from_ne_bytes(value))
 }
 
 fn getsockopt(fd: c_int, option: c_int, value: &mut [u8]) -> Result<(), Errno> {
@@ -57,6 +66,31 @@ fn getsockopt(fd: c_int, option: c_int, value: &mut [u8]) -> Result<(), Errno> {
     let args = [fd as usize, libc::SOL_SOCKET as usize, option as usize, pointers[0], pointers[1], 0];
     // SAFETY: the kernel writes at most `len` bytes to `value`, and the length to `len`.
     result(unsafe { arch::syscall(libc::SYS_getsockopt as usize, args) }).map(drop)
+}
+
+/// The name of the device with this index, in the network namespace of a socket (SIOCGIFNAME).
+pub(crate) fn device_name(socket: c_int, index: u32) -> Result<Name, Errno> {
+    // SAFETY: an ifreq of zeros is one.
+    let mut request: libc::ifreq = unsafe { core::mem::zeroed() };
+    request.ifr_ifru.ifru_ifindex = index as c_int;
+    let args = [socket as usize, libc::SIOCGIFNAME as usize, &raw mut request as usize, 0, 0, 0];
+    // SAFETY: the kernel reads and writes one ifreq.
+    result(unsafe { arch::syscall(libc::SYS_ioctl as usize, args) })?;
+    Name::from_option(&request.ifr_name.map(|byte| byte as u8)).ok_or(Errno(libc::ENODEV))
+}
+
+/// Sends a datagram to the kernel, the other end of a netlink socket.
+pub(crate) fn send(socket: c_int, bytes: &[u8]) -> Result<(), Errno> {
+    let args = [socket as usize, bytes.as_ptr() as usize, bytes.len(), 0, 0, 0];
+    // SAFETY: the kernel only reads the slice.
+    result(unsafe { arch::syscall(libc::SYS_sendto as usize, args) }).map(drop)
+}
+
+/// Receives a datagram, cut to the buffer; how many bytes of it are there.
+pub(crate) fn receive(socket: c_int, buffer: &mut [u8]) -> Result<usize, Errno> {
+    let args = [socket as usize, buffer.as_mut_ptr() as usize, buffer.len(), 0, 0, 0];
+    // SAFETY: the kernel writes no more than the buffer's length.
+    result(unsafe { arch::syscall(libc::SYS_recvfrom as usize, args) }).map(|len| len as usize)
 }
 
 /// Closes a descriptor that only we know.
