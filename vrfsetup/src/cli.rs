@@ -1,0 +1,159 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::rules::plan::Unreachable;
+
+/// Set up, inspect, mend and undo VRFs.
+#[derive(Debug, Parser)]
+#[command(name = "vrfsetup", version, max_term_width = 100)]
+pub struct Cli {
+    /// Work in this network namespace: a name of `ip netns`, or a path
+    #[arg(short, long, global = true, value_name = "NETNS")]
+    pub netns: Option<String>,
+    /// Print JSON
+    #[arg(short, long, global = true)]
+    pub json: bool,
+    /// Print JSON over several lines
+    #[arg(short, long, global = true)]
+    pub pretty: bool,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Create a VRF: up, sealed, with its own loopback addresses and ports
+    Add(Add),
+    /// Delete a VRF; its ports stay
+    #[command(visible_alias = "delete")]
+    Del {
+        /// The VRF
+        #[arg(value_parser = device_name)]
+        name: String,
+        #[command(flatten)]
+        change: Change,
+    },
+    /// Check, mend or undo the routing rules that VRFs need
+    Rules {
+        /// What to do with them
+        #[command(subcommand)]
+        command: Rules,
+    },
+    /// Show VRFs with tables, ports, addresses and routes
+    Show {
+        /// Only this one
+        #[arg(value_parser = device_name)]
+        name: Option<String>,
+    },
+}
+
+/// `vrfsetup add`.
+#[derive(Debug, Args)]
+pub struct Add {
+    /// The VRF
+    #[arg(value_parser = vrf_name)]
+    pub name: String,
+    /// Its routing table [default: a free one]
+    #[arg(long, value_name = "ID", value_parser = table)]
+    pub table: Option<u32>,
+    /// An interface that becomes its port; may be given several times
+    #[arg(long = "port", value_name = "IF", value_parser = device_name)]
+    pub ports: Vec<String>,
+    /// Do not put 127.0.0.1/8 and ::1/128 on it
+    #[arg(long)]
+    pub no_loopback: bool,
+    /// How to stop packets that its table has no route for
+    #[arg(long, value_enum, default_value = "route", value_name = "HOW")]
+    pub unreachable: Unreachable,
+    /// How to change
+    #[command(flatten)]
+    pub change: Change,
+}
+
+/// `vrfsetup rules`.
+#[derive(Debug, Subcommand)]
+pub enum Rules {
+    /// What they are and what they should be; exit status 3 if that differs
+    Check {
+        /// How packets that a VRF's table has no route for are stopped
+        #[arg(long, value_enum, default_value = "rule", value_name = "HOW")]
+        unreachable: Unreachable,
+    },
+    /// Make them what they should be
+    Fix {
+        /// How to stop packets that a VRF's table has no route for
+        #[arg(long, value_enum, default_value = "rule", value_name = "HOW")]
+        unreachable: Unreachable,
+        #[command(flatten)]
+        change: Change,
+    },
+    /// Give them back to the kernel
+    Undo {
+        #[command(flatten)]
+        change: Change,
+    },
+}
+
+/// What every changing verb takes.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Change {
+    /// Go on where a connection would break or a foreign rule stands in the way
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// IFNAMSIZ without the NUL.
+const LONGEST_NAME: usize = 15;
+
+/// A name that an interface can have.
+fn device_name(name: &str) -> Result<String, String> {
+    let is_possible = !name.is_empty()
+        && name.len() <= LONGEST_NAME
+        && ![".", ".."].contains(&name)
+        && !name.contains(|c: char| c == '/' || c == ':' || c.is_whitespace() || c == '\0');
+    if is_possible { Ok(name.to_owned()) } else { Err("not a name that an interface can have".to_owned()) }
+}
+
+/// A name for a new VRF: `default` means no VRF to vrfrun, and the other two are no interfaces to sysctl.
+fn vrf_name(name: &str) -> Result<String, String> {
+    if ["default", "all"].contains(&name) {
+        return Err("reserved".to_owned());
+    }
+    device_name(name)
+}
+
+fn table(text: &str) -> Result<u32, String> {
+    let table = text.parse().map_err(|_| "not a table number".to_owned())?;
+    if crate::table::is_usable(table) { Ok(table) } else { Err("the kernel's own table".to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn names_that_no_interface_can_have_are_usage_errors() {
+        for name in ["", ".", "..", "a/b", "a b", "sixteen-letters-"] {
+            assert!(device_name(name).is_err(), "{name:?}");
+        }
+        assert!(device_name("fifteen-letters").is_ok());
+        assert!(vrf_name("default").is_err());
+    }
+
+    #[test]
+    fn global_options_go_anywhere() {
+        for line in [["vrfsetup", "-j", "-n", "x", "show"], ["vrfsetup", "show", "-n", "x", "-j"]] {
+            let cli = Cli::try_parse_from(line).unwrap();
+            assert_eq!((cli.json, cli.netns.as_deref()), (true, Some("x")));
+        }
+    }
+}

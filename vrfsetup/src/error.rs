@@ -1,0 +1,139 @@
+//! Everything that can go wrong, named for the user's situation, and the exit code of each.
+
+use std::fmt;
+use std::io;
+use std::process::ExitCode;
+
+use crate::kernel::Refusal;
+use crate::kernel::errno_text;
+use crate::rule::Rule;
+use crate::socket::Connection;
+
+/// Why a command did not do what was asked.
+#[derive(Debug)]
+pub enum Error {
+    /// A step was refused; what was done before it has been taken back.
+    Refused {
+        /// The step, as a command.
+        step: String,
+        /// The kernel's answer.
+        refusal: Refusal,
+    },
+    /// A step was refused, and so was the way back.
+    NotRolledBack {
+        /// The step that was refused first.
+        step: String,
+        /// The kernel's answer to it.
+        refusal: Refusal,
+        /// The steps that could not be taken back, each with the kernel's answer.
+        left: Vec<String>,
+    },
+    /// Something could not be read.
+    Unreadable {
+        /// What.
+        what: String,
+        /// The errno.
+        refusal: Refusal,
+    },
+    /// No interface has this name.
+    NoSuchLink(String),
+    /// The interface is not a VRF.
+    NotAVrf(String),
+    /// A VRF cannot be a port of another.
+    IsAVrf(String),
+    /// The VRF has another table.
+    OtherTable {
+        /// Its name.
+        name: String,
+        /// The table that it has.
+        table: u32,
+    },
+    /// The table belongs to something else.
+    TableTaken {
+        /// The table.
+        table: u32,
+        /// Whose it is.
+        owner: String,
+    },
+    /// The port belongs to another master.
+    OtherMaster {
+        /// The port.
+        port: String,
+        /// Its master.
+        master: String,
+    },
+    /// A foreign rule would see locally destined packets before `local` does.
+    ForeignRule(Box<Rule>),
+    /// An established connection from another machine would break.
+    InUse {
+        /// The interface whose address it uses.
+        device: String,
+        /// The connection.
+        connection: Connection,
+    },
+    /// The network namespace cannot be entered.
+    NoNetns {
+        /// Its name.
+        name: String,
+        /// The errno.
+        source: io::Error,
+    },
+    /// The command line asks for something that cannot be.
+    Usage(String),
+}
+
+impl Error {
+    /// 2 for a command line that makes no sense, 1 for the rest.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Usage(_) => ExitCode::from(2),
+            _ => ExitCode::from(1),
+        }
+    }
+
+    /// A line that the user can type, where there is one.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Refused { refusal, step } if refusal.errno == libc::EOPNOTSUPP && step.contains("type vrf") => {
+                Some("modprobe vrf".to_owned())
+            }
+            Self::NotAVrf(name) => Some(format!("ip -d link show {name}")),
+            Self::OtherTable { name, .. } => Some(format!("vrfsetup del {name}")),
+            Self::OtherMaster { port, .. } => Some(format!("vrfsetup detach {port}")),
+            Self::ForeignRule(_) => Some("vrfsetup rules fix --force".to_owned()),
+            Self::NoNetns { .. } => Some("ip netns list".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused { step, refusal } => write!(f, "refused '{step}', nothing is changed: {refusal}"),
+            Self::NotRolledBack { step, refusal, left } => {
+                write!(f, "refused '{step}', and these could not be taken back: {}: {refusal}", left.join(", "))
+            }
+            Self::Unreadable { what, refusal } => write!(f, "cannot read {what}: {refusal}"),
+            Self::NoSuchLink(name) => write!(f, "no interface '{name}': {}", errno_text(libc::ENODEV)),
+            Self::NotAVrf(name) => write!(f, "'{name}' exists and is not a VRF"),
+            Self::IsAVrf(name) => write!(f, "'{name}' is a VRF and cannot be a port of one"),
+            Self::OtherTable { name, table } => write!(f, "VRF '{name}' exists with table {table}"),
+            Self::TableTaken { table, owner } => write!(f, "table {table} belongs to {owner}"),
+            Self::OtherMaster { port, master } => write!(f, "'{port}' is a port of '{master}'"),
+            Self::ForeignRule(rule) => {
+                write!(f, "rule '{rule}' ({}) would catch local packets before the local rule does", rule.family)
+            }
+            Self::InUse { device, connection } => {
+                write!(f, "{connection} uses '{device}' and would break (--force does it all the same)")
+            }
+            Self::NoNetns { name, source } => {
+                let errno = source.raw_os_error().unwrap_or(libc::EINVAL);
+                write!(f, "cannot enter network namespace '{name}': {}", errno_text(errno))
+            }
+            Self::Usage(what) => f.write_str(what),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

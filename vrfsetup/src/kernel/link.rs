@@ -1,0 +1,111 @@
+//! Interfaces to and from the kernel (RTM_NEWLINK, RTM_SETLINK, RTM_DELLINK, RTM_GETLINK).
+
+use rtnetlink::packet_route::RouteNetlinkMessage;
+use rtnetlink::packet_route::link::{
+    InfoData, InfoKind, InfoVrf, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage,
+};
+use rtnetlink::{LinkUnspec, LinkVrf};
+
+use super::{IfPresent, Kernel, Refusal};
+use crate::link::Link;
+use crate::step::Device;
+
+impl Kernel {
+    /// All interfaces: `ip -d link show`.
+    ///
+    /// # Errors
+    /// The kernel's own.
+    pub fn links(&self) -> Result<Vec<Link>, Refusal> {
+        let mut request = LinkMessage::default();
+        // The statistics are most of the answer.
+        request.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
+        self.dump(RouteNetlinkMessage::GetLink(request), |answer| match answer {
+            RouteNetlinkMessage::NewLink(message) => Some(from_message(&message)),
+            _ => None,
+        })
+    }
+
+    /// `ip link add NAME [index IFINDEX] type vrf table TABLE`. The index is given when a VRF comes back in a
+    /// rollback, so that what refers to it by number stays true.
+    ///
+    /// # Errors
+    /// The kernel's own: EOPNOTSUPP where it has no VRFs, EEXIST if the name is taken.
+    pub fn add_vrf(&self, device: &Device, table: u32) -> Result<(), Refusal> {
+        let mut message = LinkVrf::new(&device.name, table).build();
+        message.header.index = device.ifindex;
+        self.change(RouteNetlinkMessage::NewLink(message), IfPresent::Refuse)
+    }
+
+    /// `ip link del NAME`.
+    ///
+    /// # Errors
+    /// The kernel's own.
+    pub fn delete_link(&self, device: &Device) -> Result<(), Refusal> {
+        let mut message = LinkMessage::default();
+        message.header.index = device.ifindex;
+        self.change(RouteNetlinkMessage::DelLink(message), IfPresent::Refuse)
+    }
+
+    /// `ip link set NAME up` or `down`.
+    ///
+    /// # Errors
+    /// The kernel's own.
+    pub fn set_up(&self, device: &Device, is_up: bool) -> Result<(), Refusal> {
+        let mut message = LinkMessage::default();
+        message.header.index = device.ifindex;
+        message.header.change_mask = LinkFlags::Up;
+        if is_up {
+            message.header.flags = LinkFlags::Up;
+        }
+        self.change(RouteNetlinkMessage::SetLink(message), IfPresent::Refuse)
+    }
+
+    /// `ip link set NAME master MASTER`, or `nomaster` for None.
+    ///
+    /// # Errors
+    /// The kernel's own.
+    pub fn set_master(&self, device: &Device, master: Option<&Device>) -> Result<(), Refusal> {
+        let builder = LinkUnspec::new_with_index(device.ifindex).controller(master.map_or(0, |m| m.ifindex));
+        self.change(RouteNetlinkMessage::SetLink(builder.build()), IfPresent::Refuse)
+    }
+}
+
+fn from_message(message: &LinkMessage) -> Link {
+    let mut link = Link {
+        ifindex: message.header.index,
+        name: String::new(),
+        flags: message.header.flags.bits(),
+        mtu: 0,
+        operstate: 0,
+        master: None,
+        kind: None,
+        table: None,
+    };
+    for attribute in &message.attributes {
+        match attribute {
+            LinkAttribute::IfName(name) => link.name.clone_from(name),
+            LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
+            LinkAttribute::OperState(state) => link.operstate = (*state).into(),
+            LinkAttribute::Controller(master) if *master != 0 => link.master = Some(*master),
+            LinkAttribute::LinkInfo(infos) => read_infos(&mut link, infos),
+            _ => {}
+        }
+    }
+    link
+}
+
+fn read_infos(link: &mut Link, infos: &[LinkInfo]) {
+    for info in infos {
+        match info {
+            LinkInfo::Kind(kind) => link.kind = Some(kind.to_string()),
+            LinkInfo::Data(InfoData::Vrf(vrf)) => {
+                link.table = vrf.iter().find_map(|info| match info {
+                    InfoVrf::TableId(table) => Some(*table),
+                    _ => None,
+                });
+            }
+            _ => {}
+        }
+    }
+    debug_assert!(link.table.is_none() || link.kind == Some(InfoKind::Vrf.to_string()));
+}

@@ -1,0 +1,29 @@
+//! Sets up, inspects, mends and undoes Linux VRFs.
+//!
+//! Plans are pure and consist of [`step::Step`]s; [`transaction::Transaction`] makes them and takes them back;
+//! [`kernel::Kernel`] is the one door to routing netlink. The library never prints; `run` does.
+#![forbid(unsafe_code)]
+
+pub mod add;
+pub mod address;
+mod cli;
+pub mod del;
+pub mod error;
+pub mod family;
+pub mod guard;
+pub mod kernel;
+pub mod link;
+pub mod netns;
+pub mod outcome;
+pub mod route;
+pub mod rule;
+pub mod rules;
+mod run;
+pub mod show;
+pub mod socket;
+pub mod step;
+pub mod system;
+pub mod table;
+pub mod transaction;
+
+pub use run::main;

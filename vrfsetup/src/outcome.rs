@@ -1,0 +1,48 @@
+//! What a changing command reports: the steps that it made, as commands, and anything the user should know.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::step::Step;
+
+/// The result of a changing command.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Outcome {
+    /// Whether anything was changed.
+    pub changed: bool,
+    /// The steps, in the words of ip(8).
+    pub steps: Vec<String>,
+    /// What else there is to say.
+    pub notes: Vec<String>,
+}
+
+impl Outcome {
+    /// The outcome of these steps.
+    pub fn of(steps: &[Step]) -> Self {
+        Self { changed: !steps.is_empty(), steps: steps.iter().map(ToString::to_string).collect(), notes: Vec::new() }
+    }
+
+    /// The same with one thing more to say.
+    pub fn note(mut self, note: String) -> Self {
+        self.notes.push(note);
+        self
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.changed {
+            writeln!(f, "changed:")?;
+        } else {
+            writeln!(f, "unchanged: nothing to do")?;
+        }
+        for step in &self.steps {
+            writeln!(f, "  {step}")?;
+        }
+        for note in &self.notes {
+            writeln!(f, "note: {note}")?;
+        }
+        Ok(())
+    }
+}

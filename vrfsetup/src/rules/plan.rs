@@ -1,0 +1,294 @@
+//! What to change so that the rules of one family are as they must be. Pure: rules in, steps out.
+//!
+//! Every plan adds before it deletes, so that a process killed between two steps leaves a machine that still delivers
+//! its own packets, and a second run that finishes the work.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::foreign::in_the_way;
+use super::{L3MDEV, LOCAL_EARLY, LOCAL_LATE, UNREACHABLE};
+use crate::family::Family;
+use crate::rule::{PROTOCOL_KERNEL, Rule, TABLE_LOCAL};
+use crate::step::Step;
+
+/// How packets that a VRF's table has no route for are stopped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unreachable {
+    /// One rule for all VRFs: `l3mdev unreachable` at 2000.
+    #[default]
+    Rule,
+    /// An unreachable default route in each VRF's table.
+    Route,
+    /// Not at all: they fall through into the default domain.
+    None,
+}
+
+/// Everything that a plan depends on.
+#[derive(Clone, Debug)]
+pub struct Situation<'a> {
+    /// The family whose rules these are.
+    pub family: Family,
+    /// Its rules, in the kernel's order.
+    pub rules: &'a [Rule],
+    /// The machine's own addresses.
+    pub own: &'a [IpAddr],
+    /// How misses in a VRF's table are stopped.
+    pub unreachable: Unreachable,
+}
+
+/// Why nothing was planned: a rule that would see local packets before `local` does, wherever that goes. One at 2001
+/// is among them, for rules of one preference are tried in the order of their making.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InTheWay(pub Box<Rule>);
+
+/// The steps to the wanted state, and where `local` ends up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// In the order in which they must be made; empty if nothing is to do.
+    pub steps: Vec<Step>,
+    /// The rule because of which `local` goes to 2001 instead of 32765.
+    pub yields_to: Option<Rule>,
+}
+
+/// Plans the way to the wanted rules.
+///
+/// # Errors
+/// A foreign rule below the l3mdev rules could match locally destined packets.
+pub fn fix(situation: &Situation) -> Result<Plan, InTheWay> {
+    match in_the_way(situation.rules, situation.own).into_iter().find(|rule| rule.priority <= LOCAL_EARLY) {
+        Some(rule) => Err(InTheWay(Box::new(rule.clone()))),
+        None => Ok(fix_regardless(situation)),
+    }
+}
+
+/// The same, whatever stands in the way (`--force`).
+pub fn fix_regardless(situation: &Situation) -> Plan {
+    let Situation { family, rules, unreachable, .. } = *situation;
+    let (local, yields_to) = place_of_local(situation);
+    let mut wanted = vec![Rule::l3mdev(family, L3MDEV)];
+    if unreachable == Unreachable::Rule {
+        wanted.push(Rule::l3mdev_unreachable(family, UNREACHABLE));
+    }
+    wanted.push(Rule::lookup(family, local, TABLE_LOCAL));
+    let mut steps = Vec::new();
+    for rule in &wanted {
+        steps.extend(ensure(rules, rule));
+    }
+    for rule in rules.iter().filter(|rule| is_local(rule) && rule.priority != local) {
+        steps.push(Step::DeleteRule(rule.clone()));
+    }
+    Plan { steps, yields_to }
+}
+
+/// Plans the way back to the rules that the kernel makes: `local` at 0, no unreachable rule. The l3mdev rule stays
+/// while there are VRFs, which would not work without it.
+pub fn undo(family: Family, rules: &[Rule], has_vrfs: bool) -> Plan {
+    let mut steps = Vec::from_iter(ensure(rules, &Rule::lookup(family, 0, TABLE_LOCAL)));
+    let ours = [Rule::lookup(family, LOCAL_LATE, TABLE_LOCAL), Rule::lookup(family, LOCAL_EARLY, TABLE_LOCAL)]
+        .into_iter()
+        .chain([Rule::l3mdev_unreachable(family, UNREACHABLE)])
+        .chain((!has_vrfs).then(|| Rule::l3mdev(family, L3MDEV)));
+    for our in ours {
+        steps.extend(rules.iter().filter(|rule| rule.is_same_as(&our)).cloned().map(Step::DeleteRule));
+    }
+    Plan { steps, yields_to: None }
+}
+
+/// Adds the rule if it is missing. One that has another protocol is replaced: networkd would remove it at its next
+/// restart. The kernel keeps twins apart by age and deletes the older one.
+fn ensure(rules: &[Rule], wanted: &Rule) -> Vec<Step> {
+    let twins: Vec<&Rule> = rules.iter().filter(|rule| rule.is_same_as(wanted)).collect();
+    if twins.iter().any(|twin| is_kernels(twin)) {
+        return Vec::new();
+    }
+    let replaced = twins.into_iter().cloned().map(Step::DeleteRule);
+    std::iter::once(Step::AddRule(wanted.clone())).chain(replaced).collect()
+}
+
+/// FRA_PROTOCOL came with 4.17; a rule of an older kernel has none, and networkd there looks for none.
+fn is_kernels(rule: &Rule) -> bool {
+    rule.protocol.is_none_or(|protocol| protocol == PROTOCOL_KERNEL)
+}
+
+fn is_local(rule: &Rule) -> bool {
+    rule.is_kernels_own() && rule.table == TABLE_LOCAL
+}
+
+/// 32765, unless a foreign rule before it can match local packets. A `local` that is at 2001 already stays there when
+/// the VPN is down: it does no harm, and the VPN comes back.
+fn place_of_local(situation: &Situation) -> (u32, Option<Rule>) {
+    let foreign = in_the_way(situation.rules, situation.own);
+    let between = foreign.into_iter().find(|rule| (LOCAL_EARLY..LOCAL_LATE).contains(&rule.priority));
+    match between {
+        Some(rule) => (LOCAL_EARLY, Some(rule.clone())),
+        None if is_early_already(situation.rules) => (LOCAL_EARLY, None),
+        None => (LOCAL_LATE, None),
+    }
+}
+
+fn is_early_already(rules: &[Rule]) -> bool {
+    rules.iter().find(|rule| is_local(rule)).is_some_and(|rule| rule.priority == LOCAL_EARLY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rule::{TABLE_DEFAULT, TABLE_MAIN};
+
+    fn lookup(priority: u32, table: u32) -> Rule {
+        Rule::lookup(Family::V4, priority, table)
+    }
+
+    fn born() -> Vec<Rule> {
+        vec![lookup(0, TABLE_LOCAL), lookup(32766, TABLE_MAIN), lookup(32767, TABLE_DEFAULT)]
+    }
+
+    /// What the kernel would hold after the steps; fails where it would refuse, and at any instant without `local`.
+    fn made(rules: &[Rule], steps: &[Step]) -> Vec<Rule> {
+        let mut rules = rules.to_vec();
+        for step in steps {
+            match step {
+                Step::AddRule(rule) => {
+                    let at = rules.iter().position(|r| r.priority > rule.priority).unwrap_or(rules.len());
+                    rules.insert(at, rule.clone());
+                }
+                Step::DeleteRule(rule) => {
+                    let at = rules.iter().position(|r| r.is_same_as(rule)).expect("no such rule");
+                    rules.remove(at);
+                }
+                other => panic!("not a rule: {other}"),
+            }
+            assert!(rules.iter().any(is_local), "no local delivery after {step}");
+        }
+        rules
+    }
+
+    fn situation(rules: &[Rule]) -> Situation<'_> {
+        Situation { family: Family::V4, rules, own: &[], unreachable: Unreachable::Rule }
+    }
+
+    fn fixed(rules: &[Rule]) -> Vec<Rule> {
+        made(rules, &fix(&situation(rules)).unwrap().steps)
+    }
+
+    fn shown(rules: &[Rule]) -> Vec<String> {
+        rules.iter().map(ToString::to_string).collect()
+    }
+
+    const FIXED: [&str; 5] = [
+        "1000: from all l3mdev",
+        "2000: from all l3mdev unreachable",
+        "32765: from all lookup local",
+        "32766: from all lookup main",
+        "32767: from all lookup default",
+    ];
+
+    #[test]
+    fn a_fresh_namespace_gets_the_three_rules() {
+        assert_eq!(shown(&fixed(&born())), FIXED);
+    }
+
+    #[test]
+    fn a_second_run_has_nothing_to_do() {
+        let once = fixed(&born());
+        assert_eq!(fix(&situation(&once)).unwrap().steps, []);
+    }
+
+    #[test]
+    fn every_interrupted_run_is_finished_by_the_next() {
+        let steps = fix(&situation(&born())).unwrap().steps;
+        for done in 0..=steps.len() {
+            assert_eq!(shown(&fixed(&made(&born(), &steps[..done]))), FIXED, "after {done} steps");
+        }
+    }
+
+    #[test]
+    fn undo_restores_the_birth_state_from_every_interrupted_run() {
+        let steps = fix(&situation(&born())).unwrap().steps;
+        for done in 0..=steps.len() {
+            let halfway = made(&born(), &steps[..done]);
+            let undone = made(&halfway, &undo(Family::V4, &halfway, false).steps);
+            assert_eq!(undone, born(), "after {done} steps");
+        }
+    }
+
+    #[test]
+    fn undo_keeps_the_l3mdev_rule_while_there_are_vrfs() {
+        let once = fixed(&born());
+        let undone = made(&once, &undo(Family::V4, &once, true).steps);
+        assert_eq!(shown(&undone)[..2], ["0: from all lookup local", "1000: from all l3mdev"]);
+    }
+
+    #[test]
+    fn undo_twice_has_nothing_to_do() {
+        assert_eq!(undo(Family::V4, &born(), false).steps, []);
+    }
+
+    #[test]
+    fn local_goes_right_behind_2000_where_a_vpn_rule_could_match_local_packets() {
+        let mut rules = born();
+        rules.insert(1, Rule { protocol: Some(3), ..lookup(5270, 52) });
+        let plan = fix(&situation(&rules)).unwrap();
+        assert_eq!(plan.yields_to.as_ref().map(|rule| rule.priority), Some(5270));
+        assert_eq!(
+            shown(&made(&rules, &plan.steps))[1..4],
+            ["2000: from all l3mdev unreachable", "2001: from all lookup local", "5270: from all lookup 52",]
+        );
+    }
+
+    #[test]
+    fn local_stays_right_behind_2000_when_the_vpn_is_gone() {
+        let mut rules = fixed(&born());
+        rules[2] = lookup(LOCAL_EARLY, TABLE_LOCAL);
+        assert_eq!(fix(&situation(&rules)).unwrap().steps, []);
+    }
+
+    #[test]
+    fn local_moves_up_when_a_vpn_came_later() {
+        let mut rules = fixed(&born());
+        rules.insert(2, lookup(5270, 52));
+        assert_eq!(shown(&fixed(&rules))[2..4], ["2001: from all lookup local", "5270: from all lookup 52"]);
+    }
+
+    #[test]
+    fn a_foreign_rule_below_2000_is_named_and_nothing_is_planned() {
+        let mut rules = born();
+        rules.insert(1, lookup(100, 52));
+        assert_eq!(fix(&situation(&rules)), Err(InTheWay(Box::new(lookup(100, 52)))));
+        assert!(!fix_regardless(&situation(&rules)).steps.is_empty());
+    }
+
+    #[test]
+    fn a_foreign_rule_for_a_foreign_destination_is_left_alone() {
+        let mut rules = born();
+        let mut harmless = lookup(100, 52);
+        harmless.selectors.to = Some(("198.51.100.0".parse().unwrap(), 24));
+        rules.insert(1, harmless);
+        assert_eq!(shown(&fixed(&rules))[1..], FIXED);
+    }
+
+    #[test]
+    fn a_rule_that_networkd_would_remove_is_replaced_by_one_of_protocol_kernel() {
+        let mut rules = fixed(&born());
+        rules[2].protocol = Some(3);
+        let mended = fixed(&rules);
+        assert_eq!(shown(&mended), FIXED);
+        assert!(mended.iter().all(is_kernels));
+    }
+
+    #[test]
+    fn a_local_rule_that_was_moved_by_hand_moves_on() {
+        let mut rules = born();
+        rules[0].priority = 1001;
+        assert_eq!(shown(&fixed(&rules)), FIXED);
+    }
+
+    #[test]
+    fn without_the_unreachable_rule_only_local_moves() {
+        let plan = fix(&Situation { unreachable: Unreachable::Route, ..situation(&born()) }).unwrap();
+        assert!(!shown(&made(&born(), &plan.steps)).contains(&FIXED[1].to_owned()));
+    }
+}

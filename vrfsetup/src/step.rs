@@ -1,0 +1,90 @@
+//! One change of the kernel's state, with its inverse.
+//!
+//! A step is a plain value: plans are lists of steps, a dry run prints them, a transaction makes them, and a rollback
+//! makes their inverses, now or, from a file, by another process later.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::address::Address;
+use crate::route::Route;
+use crate::rule::Rule;
+
+/// An interface, by the two things that requests and messages need.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// The index; 0 for one that the kernel has yet to make.
+    pub ifindex: u32,
+    /// The name.
+    pub name: String,
+}
+
+/// One change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Step {
+    /// `ip rule add`.
+    AddRule(Rule),
+    /// `ip rule del`.
+    DeleteRule(Rule),
+    /// `ip link add NAME type vrf table TABLE`.
+    AddVrf(Device, u32),
+    /// `ip link del NAME`.
+    DeleteVrf(Device, u32),
+    /// `ip link set NAME up`.
+    SetUp(Device),
+    /// `ip link set NAME down`.
+    SetDown(Device),
+    /// `ip link set NAME master VRF`.
+    Enslave(Device, Device),
+    /// `ip link set NAME nomaster`, from this master.
+    Release(Device, Device),
+    /// `ip addr add`.
+    AddAddress(Address),
+    /// `ip addr del`.
+    DeleteAddress(Address),
+    /// `ip route add`.
+    AddRoute(Route),
+    /// `ip route del`.
+    DeleteRoute(Route),
+}
+
+impl Step {
+    /// The step that takes this one back.
+    pub fn inverse(self) -> Self {
+        match self {
+            Self::AddRule(rule) => Self::DeleteRule(rule),
+            Self::DeleteRule(rule) => Self::AddRule(rule),
+            Self::AddVrf(device, table) => Self::DeleteVrf(device, table),
+            Self::DeleteVrf(device, table) => Self::AddVrf(device, table),
+            Self::SetUp(device) => Self::SetDown(device),
+            Self::SetDown(device) => Self::SetUp(device),
+            Self::Enslave(port, vrf) => Self::Release(port, vrf),
+            Self::Release(port, vrf) => Self::Enslave(port, vrf),
+            Self::AddAddress(address) => Self::DeleteAddress(address),
+            Self::DeleteAddress(address) => Self::AddAddress(address),
+            Self::AddRoute(route) => Self::DeleteRoute(route),
+            Self::DeleteRoute(route) => Self::AddRoute(route),
+        }
+    }
+}
+
+/// The step as the command of ip(8) that would do the same.
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AddRule(rule) => write!(f, "ip {}rule add {}", rule.family.ip_flag(), rule.arguments()),
+            Self::DeleteRule(rule) => write!(f, "ip {}rule del {}", rule.family.ip_flag(), rule.arguments()),
+            Self::AddVrf(device, table) => write!(f, "ip link add {} type vrf table {table}", device.name),
+            Self::DeleteVrf(device, _) => write!(f, "ip link del {}", device.name),
+            Self::SetUp(device) => write!(f, "ip link set {} up", device.name),
+            Self::SetDown(device) => write!(f, "ip link set {} down", device.name),
+            Self::Enslave(port, vrf) => write!(f, "ip link set {} master {}", port.name, vrf.name),
+            Self::Release(port, _) => write!(f, "ip link set {} nomaster", port.name),
+            Self::AddAddress(address) => write!(f, "ip addr add {}", address.arguments()),
+            Self::DeleteAddress(address) => write!(f, "ip addr del {}", address.arguments()),
+            Self::AddRoute(route) => write!(f, "ip {}route add {route}", route.family().ip_flag()),
+            Self::DeleteRoute(route) => write!(f, "ip {}route del {route}", route.family().ip_flag()),
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Routing table numbers: which are taken, and the first that is free.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+/// The first number that is tried: above those that people give by hand.
+pub const FIRST: u32 = 1001;
+const RESERVED: [u32; 4] = [0, 253, 254, 255];
+
+/// The lowest free number from [`FIRST`] on.
+pub fn first_free(taken: &BTreeSet<u32>) -> u32 {
+    (FIRST..u32::MAX).find(|table| !taken.contains(table) && !RESERVED.contains(table)).unwrap_or(FIRST)
+}
+
+/// Whether a VRF may have this number at all.
+pub fn is_usable(table: u32) -> bool {
+    !RESERVED.contains(&table)
+}
+
+/// The numbers that have names: rt_tables and rt_tables.d, in /etc and, from iproute2 6.7 on, in /usr.
+pub fn named() -> BTreeSet<u32> {
+    let directories = ["/etc/iproute2", "/usr/share/iproute2", "/usr/lib/iproute2"].map(Path::new);
+    let mut files: Vec<_> = directories.iter().map(|directory| directory.join("rt_tables")).collect();
+    for directory in directories {
+        let entries = fs::read_dir(directory.join("rt_tables.d")).into_iter().flatten().flatten();
+        files.extend(entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "conf")));
+    }
+    files.iter().filter_map(|path| fs::read(path).ok()).flat_map(|bytes| numbers(&bytes)).collect()
+}
+
+/// Lines of "number name", the number in decimal or after 0x in hexadecimal; `#` begins a comment.
+fn numbers(file: &[u8]) -> Vec<u32> {
+    let text = String::from_utf8_lossy(file);
+    let number = |line: &str| {
+        let word = line.split_whitespace().next()?;
+        match word.strip_prefix("0x") {
+            Some(digits) => u32::from_str_radix(digits, 16).ok(),
+            None => word.parse().ok(),
+        }
+    };
+    text.lines().filter_map(number).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_free_table_skips_those_taken() {
+        assert_eq!(first_free(&BTreeSet::from([1001, 1002, 1004])), 1003);
+    }
+
+    #[test]
+    fn numbers_are_read_in_both_bases_and_comments_skipped() {
+        assert_eq!(numbers(b"# reserved\n255\tlocal\n0x3e9 blue\n\n#1 inr.ruhep\nnot a line\n"), [255, 1001]);
+    }
+
+    #[test]
+    fn the_kernels_own_tables_are_not_usable() {
+        assert!([0, 253, 254, 255].iter().all(|&table| !is_usable(table)));
+        assert!(is_usable(10));
+    }
+}
