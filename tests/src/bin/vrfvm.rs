@@ -1,0 +1,49 @@
+//! A developer's way to a kernel: `vrfvm KERNEL [FILTER]…` runs its guest tests,
+//! `vrfvm KERNEL --run PROGRAM…` something else, `vrfvm KERNEL --shell` opens a shell, and
+//! `vrfvm --demo` shows the demonstration, here or in a machine.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use vrftests::vm::plan::Plan;
+use vrftests::vm::run::{self, Runner};
+use vrftests::{demo, kernels};
+
+const USAGE: &str = "usage: vrfvm KERNEL [FILTER]... | KERNEL --run PROGRAM... | KERNEL --shell | --demo";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match session(&words) {
+        Ok(code) => code,
+        Err(message) => {
+            eprintln!("vrfvm: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn session(words: &[String]) -> Result<ExitCode, String> {
+    let (first, rest) = words.split_first().ok_or(USAGE)?;
+    let name = match first.as_str() {
+        "--demo" if demo::can_run_here() => return Ok(demo::main()),
+        "--demo" => demo::KERNEL,
+        name => name,
+    };
+    let names = || kernels::all().into_iter().map(|kernel| kernel.name).collect::<Vec<_>>();
+    let kernel = kernels::named(name).ok_or_else(|| format!("no kernel '{name}'; there are {:?}", names()))?;
+    let runner = runner()?;
+    let plan = match rest.first().map(String::as_str) {
+        _ if first == "--demo" => Plan::Demo,
+        Some("--shell") => Plan::Shell,
+        Some("--run") => Plan::Run(rest[1..].to_vec()),
+        _ => return run::tests(&kernel, &runner, rest).map(|()| ExitCode::SUCCESS),
+    };
+    run::plan(&kernel, &runner, &plan).map(|()| ExitCode::SUCCESS)
+}
+
+/// The other programs of this crate lie beside this one.
+fn runner() -> Result<Runner, String> {
+    let this = std::env::current_exe().map_err(|error| error.to_string())?;
+    let folder = this.parent().unwrap_or(Path::new("."));
+    Runner::new(&folder.join("vrfguest"), &folder.join("vrfpeer"))
+}

@@ -1,0 +1,172 @@
+//! Process 1 of a guest: mounts what a system needs, carries out the plan, reports, powers off.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::mount::{MsFlags, mount};
+use nix::sys::reboot::{RebootMode, reboot};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+
+use crate::vm::plan::{FOLDER, Plan};
+use crate::vm::report::Event;
+use crate::vm::run::TEST_LIMIT;
+
+/// Does everything, and ends the machine. Errors go to the console, which the host shows.
+pub fn main() {
+    if let Err(error) = session() {
+        eprintln!("init: {error}");
+    }
+    let _ = reboot(RebootMode::RB_POWER_OFF);
+}
+
+fn session() -> io::Result<()> {
+    mount_all()?;
+    let plan = serde_json::from_slice(&std::fs::read(Path::new(FOLDER).join("plan.json"))?)?;
+    let mut report = OpenOptions::new().write(true).custom_flags(libc::O_NOCTTY).open("/dev/ttyS1")?;
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned();
+    tell(&mut report, &Event::Ready { release })?;
+    match plan {
+        Plan::Tests(names) => {
+            for name in names {
+                let event = run_test(&name)?;
+                clear()?;
+                tell(&mut report, &event)?;
+            }
+        }
+        Plan::Demo => talk(&mut report, &["/proc/self/exe".to_owned(), "demo".to_owned()])?,
+        Plan::Run(words) => talk(&mut report, &words)?,
+        Plan::Shell => shell()?,
+    }
+    tell(&mut report, &Event::Done)
+}
+
+fn mount_all() -> io::Result<()> {
+    let no_special = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+    for (kind, target, flags, options) in [
+        ("proc", "/proc", no_special, None),
+        ("sysfs", "/sys", no_special, None),
+        ("cgroup2", "/sys/fs/cgroup", no_special, None),
+        ("tmpfs", "/run", no_special, Some("mode=755")),
+        ("tmpfs", "/tmp", no_special, Some("mode=1777")),
+        ("bpf", "/sys/fs/bpf", no_special, None),
+        ("devpts", "/dev/pts", MsFlags::MS_NOSUID, Some("ptmxmode=666,mode=620,gid=5")),
+        ("tmpfs", "/dev/shm", no_special, Some("mode=1777")),
+    ] {
+        std::fs::create_dir_all(target).ok();
+        mount(Some(kind), target, Some(kind), flags, options)
+            .map_err(|error| io::Error::other(format!("cannot mount {target}: {error}")))?;
+    }
+    Ok(())
+}
+
+/// Runs one test as a process of this program.
+fn run_test(name: &str) -> io::Result<Event> {
+    let output = tempfile::NamedTempFile::new()?;
+    let start = Instant::now();
+    let child = Command::new("/proc/self/exe")
+        .args(["run", name])
+        .stdin(Stdio::null())
+        .stdout(output.reopen()?)
+        .stderr(output.reopen()?)
+        .spawn()?;
+    let passed = wait_for(child.id(), start + TEST_LIMIT)?;
+    let mut text = String::from_utf8_lossy(&std::fs::read(output.path())?).into_owned();
+    if passed == Some(true) {
+        text.clear();
+    } else if passed.is_none() {
+        text.push_str("\nthe test did not end in time");
+    }
+    Ok(Event::Test {
+        name: name.to_owned(),
+        passed: passed == Some(true),
+        milliseconds: start.elapsed().as_millis() as u64,
+        output: text,
+    })
+}
+
+/// Waits for one process, burying orphans meanwhile: that is process 1's duty. None: out of time.
+fn wait_for(pid: u32, deadline: Instant) -> io::Result<Option<bool>> {
+    let pid = Pid::from_raw(pid as i32);
+    while Instant::now() < deadline {
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::Exited(ended, code)) if ended == pid => return Ok(Some(code == 0)),
+            Ok(WaitStatus::Signaled(ended, ..)) if ended == pid => return Ok(Some(false)),
+            Ok(WaitStatus::StillAlive) => std::thread::sleep(Duration::from_millis(5)),
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(None)
+}
+
+/// Ends whatever a test left: as process 1, kill(-1) reaches everything but itself.
+fn clear() -> io::Result<()> {
+    let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
+    loop {
+        match waitpid(None, None) {
+            Err(Errno::ECHILD) => break,
+            Err(error) if error != Errno::EINTR => return Err(error.into()),
+            _ => {}
+        }
+    }
+    remove_groups(Path::new("/sys/fs/cgroup"));
+    Ok(())
+}
+
+/// Removes all cgroups below `folder`; each is empty, now that no process is left.
+fn remove_groups(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_groups(&entry.path());
+            // The kernel may still hold a group whose last process has just ended; it is harmless.
+            let _ = std::fs::remove_dir(entry.path());
+        }
+    }
+}
+
+/// Runs a program and passes its lines on.
+fn talk(report: &mut File, words: &[String]) -> io::Result<()> {
+    let (program, arguments) = words.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+    let (reader, writer) = io::pipe()?;
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
+    command.env("PATH", format!("{FOLDER}:/usr/sbin:/usr/bin:/sbin:/bin")).current_dir("/tmp");
+    let mut child = command.spawn()?;
+    // The command holds the pipe's writing end.
+    drop(command);
+    for line in BufReader::new(reader).split(b'\n') {
+        let text = String::from_utf8_lossy(&line?).into_owned();
+        tell(report, &Event::Say { text })?;
+    }
+    let status = child.wait()?;
+    if !status.success() {
+        let (name, output) = (words.join(" "), status.to_string());
+        tell(report, &Event::Test { name, passed: false, milliseconds: 0, output })?;
+    }
+    Ok(())
+}
+
+/// A shell on the console, for looking round.
+fn shell() -> io::Result<()> {
+    let console = OpenOptions::new().read(true).write(true).open("/dev/ttyS0")?;
+    Command::new("setsid")
+        .args(["--ctty", "--wait", "bash", "-i"])
+        .env("PATH", format!("{FOLDER}:/usr/sbin:/usr/bin:/sbin:/bin"))
+        .env("HOME", "/root")
+        .stdin(console.try_clone()?)
+        .stdout(console.try_clone()?)
+        .stderr(console)
+        .status()
+        .map(drop)
+}
+
+fn tell(report: &mut File, event: &Event) -> io::Result<()> {
+    report.write_all(&event.to_line())
+}

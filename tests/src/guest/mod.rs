@@ -1,0 +1,82 @@
+//! The tests that run inside a virtual machine, as root, on a kernel with VRFs. Each runs in a
+//! process of its own, ended after 90 s; whatever it leaves running is killed.
+//!
+//! To add one: write a function in a file of this folder and name it in the file's `guest_tests!`;
+//! a new file is one line in [`MODULES`].
+
+pub mod init;
+
+mod curl;
+
+use crate::kernels::{Feature, Kernel};
+
+/// A registered test. It fails by panicking.
+#[derive(Debug)]
+pub struct Test {
+    path: &'static str,
+    needs: &'static [Feature],
+    run: fn(),
+}
+
+/// Lists a file's tests: `guest_tests! { one, another needs [Supervisor] }`.
+macro_rules! guest_tests {
+    ($($name:ident $(needs [$($feature:ident),+])?),+ $(,)?) => {
+        /// The tests of this file.
+        pub const TESTS: &[$crate::guest::Test] = &[$(
+            $crate::guest::Test::new(
+                concat!(module_path!(), "::", stringify!($name)),
+                &[$($($crate::kernels::Feature::$feature),+)?],
+                $name,
+            )
+        ),+];
+    };
+}
+use guest_tests;
+
+const MODULES: &[&[Test]] = &[curl::TESTS];
+
+impl Test {
+    /// What [`guest_tests!`] makes of a name.
+    const fn new(path: &'static str, needs: &'static [Feature], run: fn()) -> Self {
+        Self { path, needs, run }
+    }
+
+    /// Its name: file and function.
+    fn name(&self) -> &'static str {
+        self.path.rsplit_once("guest::").map_or(self.path, |(_, name)| name)
+    }
+}
+
+/// The names of the tests that must run, and pass, on `kernel`.
+pub fn expected_on(kernel: &Kernel) -> impl Iterator<Item = String> {
+    all().filter(|test| test.needs.iter().all(|need| kernel.works.contains(need))).map(|test| test.name().to_owned())
+}
+
+/// Runs one test in this process. Says whether there is one of that name.
+pub fn run(name: &str) -> bool {
+    match all().find(|test| test.name() == name) {
+        Some(test) => {
+            (test.run)();
+            true
+        }
+        None => false,
+    }
+}
+
+fn all() -> impl Iterator<Item = &'static Test> {
+    MODULES.iter().copied().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_guest_tests_share_a_name() {
+        let mut names: Vec<_> = all().map(Test::name).collect();
+        names.sort_unstable();
+        let all = names.len();
+        names.dedup();
+        assert_eq!(names.len(), all);
+    }
+}

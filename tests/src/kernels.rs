@@ -1,0 +1,85 @@
+//! The committed list of kernels and what must work on each. Pure: fetches and boots nothing.
+
+use serde::Deserialize;
+
+/// `tests/kernels.toml`, as it stood when the tests were built.
+const LIST: &str = include_str!("../kernels.toml");
+
+/// Something a kernel can or cannot do, where the tests care.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Feature {
+    /// VRF devices (4.3).
+    Vrf,
+    /// CGROUP_SOCK programs that know their network namespace (5.7).
+    Bpf,
+    /// An unprivileged SO_BINDTODEVICE behind a seccomp filter (5.7).
+    Gate,
+    /// Seccomp user notification that can hand over descriptors (5.9).
+    Supervisor,
+    /// SECCOMP_ADDFD_FLAG_SEND (5.14).
+    AddfdSend,
+    /// MPTCP whose subflows take the socket's device (6.1).
+    MptcpBind,
+    /// Unprivileged io_uring filters (7.0).
+    UringFilter,
+}
+
+/// One kernel of the list.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kernel {
+    /// The name of its test.
+    pub name: String,
+    /// The Debian suite that it comes from.
+    pub suite: String,
+    /// The meta package that names its current version.
+    pub package: String,
+    /// How its release must begin; empty where any will do.
+    pub version: String,
+    /// What must work there.
+    pub works: Vec<Feature>,
+}
+
+#[derive(Deserialize)]
+struct List {
+    kernel: Vec<Kernel>,
+}
+
+/// All kernels, in the order of the file.
+///
+/// # Panics
+/// When the committed file is wrong: there is nothing to test without it.
+pub fn all() -> Vec<Kernel> {
+    match toml::from_str::<List>(LIST) {
+        Ok(list) => list.kernel,
+        Err(error) => panic!("tests/kernels.toml: {error}"),
+    }
+}
+
+/// The kernel of that name.
+pub fn named(name: &str) -> Option<Kernel> {
+    all().into_iter().find(|kernel| kernel.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kernel_of_the_list_has_vrfs_and_both_mechanisms() {
+        let kernels = all();
+        assert_eq!(kernels.len(), 4);
+        for kernel in kernels {
+            for feature in [Feature::Vrf, Feature::Bpf, Feature::Gate] {
+                assert!(kernel.works.contains(&feature), "{}: {feature:?}", kernel.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_not_in_the_list_finds_nothing() {
+        assert!(named("debian_2_4").is_none());
+        assert_eq!(named("debian_6_1").map(|k| k.suite), Some("bookworm".to_owned()));
+    }
+}

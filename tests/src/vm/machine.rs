@@ -1,0 +1,149 @@
+//! One virtual machine: QEMU's process, the report that comes out of it, and its end.
+//!
+//! TCG only. `/dev/kvm` may be there and broken, so it is never asked for; multi-threaded TCG and
+//! `-cpu max` crash Debian's 6.12 under QEMU 7.2.
+
+use std::io::{self, BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+use super::image::Images;
+use super::report::Event;
+
+/// From power-on to the runner's first line. Measured: 3 to 8 s on an idle machine.
+const BOOT_LIMIT: Duration = Duration::from_secs(60);
+
+/// How the first serial port, the kernel's console, is connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Console {
+    /// Written into a file, shown when the machine ends badly.
+    Log,
+    /// The developer's terminal, for a shell.
+    Terminal,
+}
+
+/// Why a machine gave no complete report.
+#[derive(Debug)]
+pub enum Failure {
+    /// QEMU could not be started.
+    Start(io::Error),
+    /// The runner never said that it was up.
+    NoBoot,
+    /// The machine ended (a panic, or QEMU was killed) before the runner was done.
+    Died,
+    /// The runner was silent for longer than any test may take.
+    Hung,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Start(error) => write!(formatter, "could not start QEMU: {error}"),
+            Self::NoBoot => write!(formatter, "could not boot within {} s", BOOT_LIMIT.as_secs()),
+            Self::Died => write!(formatter, "the machine ended before its tests did"),
+            Self::Hung => write!(formatter, "the machine was silent for too long"),
+        }
+    }
+}
+
+/// A running machine; ends with this value.
+#[derive(Debug)]
+pub struct Machine {
+    qemu: Child,
+    events: Receiver<Event>,
+}
+
+impl Machine {
+    /// Powers a machine on.
+    pub fn boot(images: &Images, console: Console) -> Result<Self, Failure> {
+        let mut command = qemu(images, console);
+        let (reader, writer) = io::pipe().map_err(Failure::Start)?;
+        match console {
+            Console::Log => command.stdin(Stdio::null()).stdout(writer),
+            // The report port is closed then; what matters is the terminal.
+            Console::Terminal => &mut command,
+        };
+        let qemu = command.spawn().map_err(Failure::Start)?;
+        // The command holds the pipe's writing end: only without it does the reader see QEMU's end.
+        drop(command);
+        let (sender, events) = channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(reader).split(b'\n').map_while(Result::ok) {
+                if let Some(event) = Event::from_line(&line)
+                    && sender.send(event).is_err()
+                {
+                    break;
+                }
+            }
+        });
+        Ok(Self { qemu, events })
+    }
+
+    /// Hands each event to `see` until the runner is done; `silence` is the longest pause allowed.
+    pub fn watch(&mut self, silence: Duration, mut see: impl FnMut(&Event)) -> Result<(), Failure> {
+        let mut booted = false;
+        loop {
+            let limit = if booted { silence } else { BOOT_LIMIT };
+            match self.events.recv_timeout(limit) {
+                Ok(Event::Done) => return Ok(()),
+                Ok(event) => {
+                    booted = true;
+                    see(&event);
+                }
+                Err(RecvTimeoutError::Timeout) if booted => return Err(Failure::Hung),
+                Err(_) if !booted => return Err(Failure::NoBoot),
+                Err(_) => return Err(Failure::Died),
+            }
+        }
+    }
+
+    /// Waits for the machine to power off by itself.
+    pub fn wait(&mut self) -> io::Result<()> {
+        self.qemu.wait().map(drop)
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        // An error here means that QEMU has ended already, which is what is wanted.
+        let _ = self.qemu.kill();
+        let _ = self.qemu.wait();
+    }
+}
+
+fn qemu(images: &Images, console: Console) -> Command {
+    let mut command = Command::new("qemu-system-x86_64");
+    command
+        .args(["-machine", "pc", "-accel", "tcg,thread=single", "-cpu", "qemu64,+rdrand", "-smp", "1"])
+        // Any reset, so a panic's too (panic=-1), ends QEMU.
+        .args(["-m", "1024", "-no-reboot", "-nodefaults", "-no-user-config", "-display", "none"])
+        .arg("-kernel")
+        .arg(images.kernel.join("vmlinuz"))
+        .arg("-initrd")
+        .arg(images.kernel.join("initrd"))
+        // random.trust_cpu: 5.10 would otherwise let the first getrandom() wait for entropy.
+        .args(["-append", "console=ttyS0 quiet loglevel=4 panic=-1 oops=panic random.trust_cpu=on net.ifnames=0"]);
+    for disk in [&images.rootfs, &images.kernel.join("modules.ext4"), &images.tested] {
+        command.arg("-drive").arg(drive(disk));
+    }
+    match console {
+        Console::Log => {
+            let mut log = std::ffi::OsString::from("file:");
+            log.push(&images.console);
+            command.arg("-serial").arg(log).args(["-serial", "stdio"]);
+        }
+        Console::Terminal => {
+            command.args(["-serial", "mon:stdio", "-serial", "null"]);
+        }
+    }
+    command
+}
+
+/// `snapshot=on`: what the guest writes is gone with it, and two machines may share an image.
+fn drive(image: &Path) -> std::ffi::OsString {
+    let mut option = std::ffi::OsString::from("if=virtio,format=raw,snapshot=on,file=");
+    option.push(image);
+    option
+}

@@ -1,0 +1,102 @@
+//! A machine from the first byte to the verdict: what a kernel's test on the host does.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::image::Images;
+use super::machine::{Console, Failure, Machine};
+use super::plan::Plan;
+use super::report::{Event, Shortfall};
+use crate::guest;
+use crate::kernels::Kernel;
+
+/// The runner ends a test after this time, and says so.
+pub const TEST_LIMIT: Duration = Duration::from_secs(90);
+
+/// Boots `kernel` and runs there each guest test whose name contains one of `filters` (all, if there
+/// are none). Prints a line for each.
+///
+/// # Errors
+/// What went wrong, for people, when a test failed or one that had to run did not.
+pub fn tests(kernel: &Kernel, runner: &Runner, filters: &[String]) -> Result<(), String> {
+    let names: Vec<String> = guest::expected_on(kernel)
+        .filter(|name| filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str())))
+        .collect();
+    if names.is_empty() {
+        return Err(format!("no guest test has a name with {filters:?} in it"));
+    }
+    let mut events = Vec::new();
+    let ended = drive(kernel, runner, &Plan::Tests(names.clone()), |event| {
+        show(event);
+        events.push(event.clone());
+    });
+    let shortfall = Shortfall::of(&events, &names);
+    println!(
+        "{}: {} tests, {} failed, {} did not run",
+        kernel.name,
+        names.len(),
+        shortfall.failed.len(),
+        shortfall.missing.len()
+    );
+    match ended {
+        Err(failure) => Err(failure),
+        Ok(()) if shortfall.is_none() => Ok(()),
+        Ok(()) => Err(format!("{}: failed: {:?}; did not run: {:?}", kernel.name, shortfall.failed, shortfall.missing)),
+    }
+}
+
+/// Boots `kernel` with any other plan and shows what it says.
+///
+/// # Errors
+/// As [`tests`].
+pub fn plan(kernel: &Kernel, runner: &Runner, plan: &Plan) -> Result<(), String> {
+    if matches!(plan, Plan::Shell) {
+        let images = Images::prepare(kernel, plan, &runner.programs).map_err(|error| error.to_string())?;
+        let mut machine = Machine::boot(&images, Console::Terminal).map_err(|failure| failure.to_string())?;
+        return machine.wait().map_err(|error| error.to_string());
+    }
+    let mut failed = false;
+    drive(kernel, runner, plan, |event| {
+        show(event);
+        failed |= matches!(event, Event::Test { passed: false, .. });
+    })?;
+    if failed { Err(format!("{}: failed", kernel.name)) } else { Ok(()) }
+}
+
+/// The programs that go into a guest.
+#[derive(Clone, Debug)]
+pub struct Runner {
+    programs: Vec<PathBuf>,
+}
+
+impl Runner {
+    /// `guest` and `peer` are this crate's own programs, as cargo built them for the caller; the
+    /// project's are those of the release profile, which is what people install.
+    pub fn new(guest: &Path, peer: &Path) -> Result<Self, String> {
+        let mut programs = vec![guest.to_owned(), peer.to_owned()];
+        programs.extend(crate::programs::build().map_err(|error| error.to_string())?);
+        programs.extend(crate::programs::ours()?);
+        Ok(Self { programs })
+    }
+}
+
+/// Boots, watches, and adds the console's log to a bad end.
+fn drive(kernel: &Kernel, runner: &Runner, plan: &Plan, see: impl FnMut(&Event)) -> Result<(), String> {
+    let images = Images::prepare(kernel, plan, &runner.programs).map_err(|error| error.to_string())?;
+    let watched = Machine::boot(&images, Console::Log)
+        .and_then(|mut machine| machine.watch(TEST_LIMIT + Duration::from_secs(30), see));
+    watched.map_err(|failure: Failure| {
+        let log = std::fs::read(&images.console).unwrap_or_default();
+        format!("{}: {failure}; its console:\n{}", kernel.name, String::from_utf8_lossy(&log))
+    })
+}
+
+fn show(event: &Event) {
+    match event {
+        Event::Ready { release } => println!("Linux {release}"),
+        Event::Test { name, passed: true, milliseconds, .. } => println!("pass {name} ({milliseconds} ms)"),
+        Event::Test { name, milliseconds, output, .. } => println!("FAIL {name} ({milliseconds} ms)\n{output}"),
+        Event::Say { text } => println!("{text}"),
+        Event::Done => {}
+    }
+}
