@@ -1,0 +1,58 @@
+//! What the program finds in its environment beyond what vrfrun was given.
+
+use std::ffi::OsString;
+
+use crate::device::Device;
+use crate::shim;
+
+/// Names the VRF, for prompts and scripts. Nothing in vrfrun decides by it.
+const VRF: &str = "VRFRUN_VRF";
+/// Tells nss-resolve which interface's DNS servers to ask (systemd 248).
+const RESOLVE_IFINDEX: &str = "SYSTEMD_NSS_RESOLVE_IFINDEX";
+
+/// Variables to set, or to take away.
+#[derive(Debug, Default)]
+pub struct Environment(Vec<(OsString, Option<OsString>)>);
+
+impl Environment {
+    /// What each program in a VRF gets.
+    pub fn of(device: &Device) -> Self {
+        let mut environment = Self::default();
+        environment.set(VRF, device.name.clone());
+        environment.set(RESOLVE_IFINDEX, device.ifindex.to_string());
+        environment
+    }
+
+    /// What a program outside any VRF must not find: an outer run's words.
+    pub fn of_default() -> Self {
+        let mut environment = Self::default();
+        for name in [VRF, RESOLVE_IFINDEX, shim::VARIABLE] {
+            environment.0.push((name.into(), None));
+        }
+        environment.0.push((shim::PRELOAD.into(), shim::preload_list_without(std::env::var_os(shim::PRELOAD))));
+        environment
+    }
+
+    /// Adds a variable.
+    pub fn set(&mut self, name: &str, value: impl Into<OsString>) {
+        self.0.push((name.into(), Some(value.into())));
+    }
+
+    /// Adds several.
+    pub fn extend(&mut self, variables: impl Iterator<Item = (OsString, OsString)>) {
+        self.0.extend(variables.map(|(name, value)| (name, Some(value))));
+    }
+
+    /// Changes them in this process; everything else in its environment stays byte for byte.
+    pub fn apply(&self) {
+        for (name, value) in &self.0 {
+            // SAFETY: vrfrun has one thread, and nothing reads the environment meanwhile.
+            unsafe {
+                match value {
+                    Some(value) => std::env::set_var(name, value),
+                    None => std::env::remove_var(name),
+                }
+            }
+        }
+    }
+}

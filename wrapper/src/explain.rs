@@ -1,0 +1,127 @@
+//! `--explain`: what would happen, for each mechanism, tried for real in a throwaway child; nothing is run.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use serde_json::{Value, json};
+
+use crate::device::Device;
+use crate::elf::Kind;
+use crate::environment::Environment;
+use crate::error::{self, EXIT_OWN, Error};
+use crate::fallthrough;
+use crate::mechanism::{Guard, Mechanism, attempt, candidates};
+use crate::options::Options;
+use crate::refusal::Refusal;
+use crate::throwaway::try_in_child;
+use crate::{bpf, netns};
+
+/// What was found.
+struct Findings {
+    device: Option<Device>,
+    trials: Vec<(Mechanism, Result<String, Refusal>)>,
+    gap: Option<String>,
+}
+
+/// Explains on stdout. 0 if a mechanism would do, else 125.
+pub fn explain(options: &Options, as_json: bool) -> Result<i32, Error> {
+    if let Some(name) = &options.netns {
+        netns::enter(name)?;
+    }
+    let findings = find(options)?;
+    let text = if as_json { format!("{:#}\n", findings.json(options)) } else { findings.text(options) };
+    let is_said = std::io::stdout().write_all(text.as_bytes()).is_ok();
+    let is_good = findings.device.is_none() || findings.chosen().is_some();
+    Ok(if is_said && is_good { 0 } else { EXIT_OWN })
+}
+
+fn find(options: &Options) -> Result<Findings, Error> {
+    let Some(device) = Device::resolve(options)? else {
+        return Ok(Findings { device: None, trials: Vec::new(), gap: None });
+    };
+    let gap = fallthrough::find(&device)?;
+    let trials = candidates(options).into_iter().map(|mechanism| (mechanism, trial(mechanism, &device, options)));
+    Ok(Findings { trials: trials.collect(), gap, device: Some(device) })
+}
+
+/// Tries it in a child, which goes away with all it did.
+fn trial(mechanism: Mechanism, device: &Device, options: &Options) -> Result<String, Refusal> {
+    let mut guard = String::new();
+    let outcome = try_in_child(|| {
+        let environment = &mut Environment::default();
+        match attempt(mechanism, device, options, &Kind::Unknown, None, environment)? {
+            // The only words that a success has to say travel as a hint.
+            Guard::Gate(why) => Err(Refusal::new(GATE).hint(why)),
+            _ => Ok(()),
+        }
+    });
+    if mechanism == Mechanism::Bpf {
+        bpf::remove_empty(device);
+    }
+    match outcome {
+        Ok(()) => guard.push_str(match mechanism {
+            Mechanism::Bpf => "cgroup",
+            _ if options.unguarded => "none",
+            _ => "supervisor",
+        }),
+        Err(Refusal { why, hint }) if why == GATE => guard = Guard::Gate(hint.unwrap_or_default()).to_string(),
+        Err(refusal) => return Err(refusal),
+    }
+    Ok(guard)
+}
+
+const GATE: &str = "\x01gate";
+
+impl Findings {
+    fn chosen(&self) -> Option<Mechanism> {
+        self.trials.iter().find(|(_, outcome)| outcome.is_ok()).map(|(mechanism, _)| *mechanism)
+    }
+
+    fn text(&self, options: &Options) -> String {
+        let Some(device) = &self.device else {
+            return "VRF default: no VRF; the program runs outside any VRF\n".into();
+        };
+        let what = if options.any_interface { "interface" } else { "VRF" };
+        let mut text = format!("{what} {}: ifindex {}", error::text(&device.name), device.ifindex);
+        if let Some(table) = device.table {
+            let _ = write!(text, ", table {table}");
+        }
+        text.push('\n');
+        for (mechanism, outcome) in &self.trials {
+            let _ = match outcome {
+                Ok(guard) => writeln!(text, "  {:<8} available, guard: {guard}", mechanism.name()),
+                Err(refusal) => writeln!(text, "  {:<8} not available: {refusal}", mechanism.name()),
+            };
+        }
+        if let Some(gap) = &self.gap {
+            let _ = writeln!(text, "warning: {}\nhint: vrfsetup rules fix", error::leaves(&device.name, gap));
+        }
+        let _ = match self.chosen() {
+            Some(mechanism) => writeln!(text, "vrfrun would use {mechanism}"),
+            None => writeln!(text, "vrfrun would run nothing and exit {EXIT_OWN}"),
+        };
+        if self.chosen().is_none() {
+            if let Some(hint) = self.trials.iter().find_map(|(_, outcome)| outcome.as_ref().err()?.hint.as_ref()) {
+                let _ = writeln!(text, "hint: {hint}");
+            }
+        }
+        text
+    }
+
+    fn json(&self, options: &Options) -> Value {
+        let mechanisms = self.trials.iter().map(|(mechanism, outcome)| match outcome {
+            Ok(guard) => json!({"mechanism": mechanism.name(), "available": true, "guard": guard}),
+            Err(refusal) => json!({
+                "mechanism": mechanism.name(), "available": false, "reason": refusal.why, "hint": refusal.hint,
+            }),
+        });
+        json!({
+            "vrf": options.vrf.to_string_lossy(),
+            "ifindex": self.device.as_ref().map(|device| device.ifindex),
+            "table": self.device.as_ref().and_then(|device| device.table),
+            "mechanisms": mechanisms.collect::<Vec<_>>(),
+            "chosen": self.chosen().map(Mechanism::name),
+            "warning": self.gap,
+        })
+    }
+}

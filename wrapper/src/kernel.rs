@@ -1,0 +1,51 @@
+//! What vrfrun asks of the running kernel apart from networking: its release, and the state of its own descriptors.
+
+use std::os::fd::{AsRawFd, IntoRawFd};
+
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+use nix::sys::utsname::uname;
+
+/// A kernel release, as far as features go: (5, 14).
+pub type Release = (u32, u32);
+
+/// The release of the running kernel; (0, 0) if it cannot be read, so that nothing is taken for granted.
+pub fn release() -> Release {
+    uname().ok().and_then(|names| parse_release(names.release().to_str()?)).unwrap_or((0, 0))
+}
+
+fn parse_release(release: &str) -> Option<Release> {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+/// Puts /dev/null, close-on-exec, where descriptor 0, 1 or 2 is closed: no descriptor that vrfrun opens may be taken
+/// for stdio, and the program must still find them closed.
+pub fn occupy_closed_stdio() {
+    while let Ok(fd) = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()) {
+        if fd.as_raw_fd() > 2 {
+            return;
+        }
+        let _ = fd.into_raw_fd();
+    }
+}
+
+/// Whether the process holds this capability in its effective set (`CapEff` of /proc/self/status).
+pub fn has_capability(number: u32) -> bool {
+    let status = std::fs::read("/proc/self/status").unwrap_or_default();
+    let line = status.split(|&b| b == b'\n').find_map(|line| line.strip_prefix(b"CapEff:"));
+    let mask = line.and_then(|hex| u64::from_str_radix(std::str::from_utf8(hex).ok()?.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & (1 << number) != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_of_distributions_are_read() {
+        assert_eq!(parse_release("5.10.0-34-cloud-amd64"), Some((5, 10)));
+        assert_eq!(parse_release("6.18-rc3"), Some((6, 18)));
+        assert_eq!(parse_release("mystery"), None);
+    }
+}

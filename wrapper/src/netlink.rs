@@ -1,0 +1,58 @@
+//! A routing netlink socket: one request, its answers. What they mean is read by `vrfnl`.
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket};
+use vrfnl::{Message, Messages, Request};
+
+/// Enough for one link with all its attributes; dumps come in pieces of at most this size.
+const BUFFER: usize = 32 * 1024;
+
+/// A routing socket in the current network namespace.
+pub struct Netlink {
+    socket: OwnedFd,
+    buffer: Vec<u8>,
+}
+
+impl Netlink {
+    /// Opens it.
+    pub fn open() -> nix::Result<Self> {
+        let kind = SockType::Raw;
+        let socket = socket(AddressFamily::Netlink, kind, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRoute)?;
+        set_strict_check(&socket);
+        Ok(Self { socket, buffer: vec![0; BUFFER] })
+    }
+
+    /// Asks, and hands each answer to `each` until it says false or the kernel is done. The answer to a request that
+    /// is no dump is one message.
+    pub fn ask(&mut self, request: &Request, is_dump: bool, mut each: impl FnMut(&[u8]) -> bool) -> nix::Result<()> {
+        send(self.socket.as_raw_fd(), request.as_bytes(), MsgFlags::empty())?;
+        loop {
+            let length = recv(self.socket.as_raw_fd(), &mut self.buffer, MsgFlags::empty())?;
+            for message in Messages(&self.buffer[..length]) {
+                match message {
+                    Message::Error(errno) if errno != 0 => return Err(Errno::from_raw(errno)),
+                    Message::Error(_) | Message::Done => return Ok(()),
+                    Message::Data(_, body) if !each(body) || !is_dump => return Ok(()),
+                    Message::Data(..) => {}
+                }
+            }
+        }
+    }
+}
+
+/// Makes dumps obey their filters (4.20); without it they send more, and the reader sorts it out.
+fn set_strict_check(socket: &impl AsFd) {
+    let on: libc::c_int = 1;
+    // SAFETY: the kernel reads one int from a live int; failure only means an older kernel.
+    unsafe {
+        libc::setsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_NETLINK,
+            libc::NETLINK_GET_STRICT_CHK,
+            (&raw const on).cast(),
+            size_of_val(&on) as libc::socklen_t,
+        );
+    }
+}

@@ -1,0 +1,28 @@
+//! `--netns NAME`: the network namespaces that ip-netns(8) keeps under /run/netns.
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+use nix::fcntl::{OFlag, open};
+use nix::sched::{CloneFlags, setns};
+use nix::sys::stat::{Mode, stat};
+
+use crate::error::{Error, text};
+
+const NAMED: &str = "/run/netns";
+
+/// Enters a named network namespace.
+pub fn enter(name: &OsStr) -> Result<(), Error> {
+    if name.is_empty() || name.as_encoded_bytes().contains(&b'/') {
+        return Err(Error::Usage(format!("'{}' is no name of a network namespace", text(name))));
+    }
+    let tried = || format!("enter network namespace '{}'", text(name));
+    let file = open(&Path::new(NAMED).join(name), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
+        .map_err(Error::kernel(tried()))?;
+    setns(file, CloneFlags::CLONE_NEWNET).map_err(Error::kernel(tried()))
+}
+
+/// The inode of the current network namespace: what tells it apart while it lives.
+pub fn inode() -> nix::Result<u64> {
+    Ok(stat("/proc/self/ns/net")?.st_ino)
+}

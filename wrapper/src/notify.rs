@@ -1,0 +1,205 @@
+//! What the supervisor does with one call after the other: makes the socket, binds it, puts it into the caller.
+//!
+//! The call itself never goes on (SECCOMP_USER_NOTIF_FLAG_CONTINUE) unless the caller is in another network
+//! namespace: a socket that is bound after the fact has been used before it.
+
+use std::fs::File;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+
+use libc::{seccomp_notif, seccomp_notif_addfd, seccomp_notif_resp};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::stat::stat;
+
+use crate::capability;
+use crate::device::Device;
+use crate::filter::{COMPAT_ARCH, COMPAT_SOCKETCALL};
+use crate::proof;
+
+const AF_SMC: i32 = 43;
+const ADDFD_FLAG_SEND: u32 = 2;
+/// Wakes the caller on this very CPU (6.6).
+const FD_SYNC_WAKE_UP: u64 = 1;
+
+// _IOC(direction, '!', number, size): see linux/seccomp.h.
+const fn ioctl_number(direction: u64, number: u64, size: usize) -> libc::c_ulong {
+    direction << 30 | (size as u64) << 16 | (b'!' as u64) << 8 | number
+}
+const NOTIF_RECV: libc::c_ulong = ioctl_number(3, 0, size_of::<seccomp_notif>());
+const NOTIF_SEND: libc::c_ulong = ioctl_number(3, 1, size_of::<seccomp_notif_resp>());
+const NOTIF_ID_VALID: libc::c_ulong = ioctl_number(1, 2, size_of::<u64>());
+const NOTIF_ADDFD: libc::c_ulong = ioctl_number(1, 3, size_of::<seccomp_notif_addfd>());
+const NOTIF_SET_FLAGS: libc::c_ulong = ioctl_number(1, 4, size_of::<u64>());
+
+/// What `/proc/PID/net/dev` shows of a network namespace: unlike `ns/net`, it can be asked of a process of any user.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Netns(u64);
+
+/// The supervisor's own network namespace.
+pub fn netns_of_self() -> nix::Result<Netns> {
+    Ok(Netns(stat("/proc/self/net/dev")?.st_ino))
+}
+
+/// Answers calls until the last client is gone.
+pub fn serve(listener: &OwnedFd, device: &Device, own_netns: Netns) -> nix::Result<()> {
+    let supervisor = Supervisor { listener, device, own_netns };
+    // SAFETY: a number; a kernel before 6.6 says EINVAL, which only means slower.
+    unsafe { libc::ioctl(listener.as_raw_fd(), NOTIF_SET_FLAGS, FD_SYNC_WAKE_UP) };
+    while supervisor.wait()? {
+        if let Some(call) = supervisor.receive()? {
+            supervisor.answer(&call);
+        }
+    }
+    Ok(())
+}
+
+/// The arguments of socket(2).
+#[derive(Clone, Copy)]
+struct Wanted {
+    domain: i32,
+    kind: i32,
+    protocol: i32,
+}
+
+/// How a call ends.
+enum Outcome {
+    /// The caller gets this socket.
+    Made(OwnedFd, Wanted),
+    /// The caller gets this errno.
+    Failed(Errno),
+    /// The kernel makes the socket in the caller's own network namespace, where the device means nothing.
+    NotOurs,
+    /// The caller is gone.
+    Gone,
+}
+
+struct Supervisor<'a> {
+    listener: &'a OwnedFd,
+    device: &'a Device,
+    own_netns: Netns,
+}
+
+impl Supervisor<'_> {
+    /// Waits for a call; false when no client is left. RECV itself would never say so.
+    fn wait(&self) -> nix::Result<bool> {
+        loop {
+            let mut wanted = [PollFd::new(self.fd(), PollFlags::POLLIN)];
+            match poll(&mut wanted, PollTimeout::NONE) {
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno),
+                Ok(_) => return Ok(!wanted[0].revents().is_some_and(|seen| seen.contains(PollFlags::POLLHUP))),
+            }
+        }
+    }
+
+    /// The next call. None: it was withdrawn, for its caller got a signal.
+    fn receive(&self) -> nix::Result<Option<seccomp_notif>> {
+        /// A later kernel's structure may be longer; it wants it zeroed and fills it.
+        #[repr(C)]
+        struct Buffer(seccomp_notif, [u64; 32]);
+        // SAFETY: a structure of numbers, for which zero is a value.
+        let mut buffer: Buffer = unsafe { std::mem::zeroed() };
+        // SAFETY: the kernel writes one seccomp_notif into a live buffer with room to spare.
+        match Errno::result(unsafe { libc::ioctl(self.listener.as_raw_fd(), NOTIF_RECV, &raw mut buffer) }) {
+            Ok(_) => Ok(Some(buffer.0)),
+            Err(Errno::ENOENT | Errno::EINTR) => Ok(None),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    fn answer(&self, call: &seccomp_notif) {
+        match self.outcome(call) {
+            Outcome::Made(socket, wanted) => self.hand_over(call, &socket, wanted),
+            Outcome::Failed(errno) => self.send(call, 0, -(errno as i32), 0),
+            Outcome::NotOurs => self.send(call, 0, 0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32),
+            Outcome::Gone => {}
+        }
+    }
+
+    fn outcome(&self, call: &seccomp_notif) -> Outcome {
+        let netns = stat(format!("/proc/{}/net/dev", call.pid).as_str()).map(|file| Netns(file.st_ino));
+        let wanted = self.arguments(call);
+        // Only now is it known that what was read belongs to the caller, and not to a later owner of its pid.
+        if !self.is_valid(call) {
+            return Outcome::Gone;
+        }
+        match (netns, wanted) {
+            (Err(_), _) => Outcome::Failed(Errno::EACCES),
+            (Ok(netns), _) if netns != self.own_netns => Outcome::NotOurs,
+            (Ok(_), Err(errno)) => Outcome::Failed(errno),
+            (Ok(_), Ok(wanted)) => match self.make(wanted) {
+                Ok(socket) => Outcome::Made(socket, wanted),
+                Err(errno) => Outcome::Failed(errno),
+            },
+        }
+    }
+
+    /// The caller's three words. Those of `socketcall` are in its memory, and are read once.
+    fn arguments(&self, call: &seccomp_notif) -> nix::Result<Wanted> {
+        let data = &call.data;
+        if (data.arch, data.nr as u32) != (COMPAT_ARCH, COMPAT_SOCKETCALL) {
+            let [domain, kind, protocol, ..] = data.args.map(|word| word as i32);
+            return Ok(Wanted { domain, kind, protocol });
+        }
+        let memory = capability::with_ptrace(|| File::open(format!("/proc/{}/mem", call.pid)));
+        let mut words = [0; 12];
+        let address = u64::from(data.args[1] as u32);
+        memory.and_then(|memory| memory.read_exact_at(&mut words, address)).map_err(|_| Errno::EACCES)?;
+        let word = |at: usize| i32::from_le_bytes([words[at], words[at + 1], words[at + 2], words[at + 3]]);
+        Ok(Wanted { domain: word(0), kind: word(4), protocol: word(8) })
+    }
+
+    /// The caller's own rights do not count here, nor do the supervisor's: it has none. So SOCK_RAW is EPERM.
+    fn make(&self, wanted: Wanted) -> nix::Result<OwnedFd> {
+        // SAFETY: three numbers.
+        let fd =
+            Errno::result(unsafe { libc::socket(wanted.domain, wanted.kind | libc::SOCK_CLOEXEC, wanted.protocol) })?;
+        // SAFETY: the kernel just made this descriptor, nobody else has it.
+        let socket = unsafe { OwnedFd::from_raw_fd(fd) };
+        if matches!(wanted.domain, libc::AF_INET | libc::AF_INET6 | AF_SMC) {
+            proof::bind(&socket, self.device)?;
+        }
+        Ok(socket)
+    }
+
+    /// Puts the socket into the caller and ends its call in one step (5.14), so that a signal cannot come between;
+    /// in two steps before.
+    fn hand_over(&self, call: &seccomp_notif, socket: &OwnedFd, wanted: Wanted) {
+        let cloexec = if wanted.kind & libc::SOCK_CLOEXEC != 0 { libc::O_CLOEXEC as u32 } else { 0 };
+        let add = |flags| {
+            let request = seccomp_notif_addfd {
+                id: call.id,
+                flags,
+                srcfd: socket.as_raw_fd() as u32,
+                newfd: 0,
+                newfd_flags: cloexec,
+            };
+            // SAFETY: the kernel reads one live structure.
+            Errno::result(unsafe { libc::ioctl(self.listener.as_raw_fd(), NOTIF_ADDFD, &raw const request) })
+        };
+        match add(ADDFD_FLAG_SEND) {
+            Ok(_) | Err(Errno::ENOENT) => {}
+            Err(Errno::EINVAL) => match add(0) {
+                Ok(fd) => self.send(call, i64::from(fd), 0, 0),
+                Err(errno) => self.send(call, 0, -(errno as i32), 0),
+            },
+            Err(errno) => self.send(call, 0, -(errno as i32), 0),
+        }
+    }
+
+    fn send(&self, call: &seccomp_notif, val: i64, error: i32, flags: u32) {
+        let response = seccomp_notif_resp { id: call.id, val, error, flags };
+        // SAFETY: the kernel reads one live structure. ENOENT: the caller is gone, and so is its call.
+        unsafe { libc::ioctl(self.listener.as_raw_fd(), NOTIF_SEND, &raw const response) };
+    }
+
+    fn is_valid(&self, call: &seccomp_notif) -> bool {
+        // SAFETY: the kernel reads one live u64.
+        unsafe { libc::ioctl(self.listener.as_raw_fd(), NOTIF_ID_VALID, &raw const call.id) == 0 }
+    }
+
+    fn fd(&self) -> BorrowedFd<'_> {
+        std::os::fd::AsFd::as_fd(self.listener)
+    }
+}

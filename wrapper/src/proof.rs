@@ -1,0 +1,143 @@
+//! The proof: open sockets, and ask the kernel which device they are bound to.
+//!
+//! Nothing else counts: not an environment variable, not a cgroup's name, not that an attach succeeded.
+
+use std::ffi::OsString;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+
+use nix::errno::Errno;
+
+use crate::device::Device;
+use crate::error::text;
+use crate::refusal::Refusal;
+
+/// The families whose sockets are bound, and how users call them.
+const FAMILIES: [(libc::c_int, &str); 2] = [(libc::AF_INET, "IPv4"), (libc::AF_INET6, "IPv6")];
+
+/// What the filter answers to sockets that nobody bound.
+pub const DENIED: Errno = Errno::ENETUNREACH;
+
+/// An ordinary program's sockets, made without any help, are bound to the device.
+pub fn is_bound(device: &Device) -> Result<(), Refusal> {
+    each_family(|domain, family| match opened(domain, family, None)? {
+        Some(socket) => expect(&socket, device, family).map(|()| true),
+        None => Ok(false),
+    })
+}
+
+/// An ordinary program's sockets are denied, and those that carry the cookie can be bound.
+pub fn is_gated(device: &Device, cookie: u64) -> Result<(), Refusal> {
+    each_family(|domain, family| match open(domain, None) {
+        Err(DENIED) => can_bind(device, domain, family, Some(cookie)),
+        Err(errno) => Err(not_opened(family, errno)),
+        Ok(_) => Err(Refusal::new(format!("the filter let an unbound {family} socket through"))),
+    })
+}
+
+/// An ordinary program's sockets are bound by the supervisor, and those that carry the cookie can be bound.
+pub fn is_supervised(device: &Device, cookie: Option<u64>) -> Result<(), Refusal> {
+    is_bound(device)?;
+    cookie.map_or(Ok(()), |cookie| is_bindable(device, Some(cookie)))
+}
+
+/// A socket of this process can be bound to the device.
+pub fn is_bindable(device: &Device, cookie: Option<u64>) -> Result<(), Refusal> {
+    each_family(|domain, family| can_bind(device, domain, family, cookie))
+}
+
+/// The device that an ordinary socket of this process is bound to. Err if none can be opened.
+pub fn binding() -> nix::Result<Option<OsString>> {
+    device_of(&open(libc::AF_INET, None)?)
+}
+
+/// False if the kernel does not have the family.
+fn can_bind(device: &Device, domain: i32, family: &str, cookie: Option<u64>) -> Result<bool, Refusal> {
+    let Some(socket) = opened(domain, family, cookie)? else { return Ok(false) };
+    if let Ok(Some(other)) = device_of(&socket) {
+        if other != device.name {
+            return Err(Refusal::new(ancestor_bound(&other)));
+        }
+    }
+    match bind(&socket, device) {
+        Err(Errno::EPERM) => {
+            return Err(Refusal::new("an unprivileged SO_BINDTODEVICE needs Linux 5.7")
+                .hint("run it as root, or give it CAP_NET_RAW"));
+        }
+        Err(errno) => return Err(Refusal::kernel(format!("bind an {family} socket"))(errno)),
+        Ok(()) => {}
+    }
+    expect(&socket, device, family).map(|()| true)
+}
+
+fn expect(socket: &OwnedFd, device: &Device, family: &str) -> Result<(), Refusal> {
+    match device_of(socket).map_err(Refusal::kernel("read SO_BINDTODEVICE"))? {
+        Some(name) if name == device.name => Ok(()),
+        Some(name) => Err(Refusal::new(ancestor_bound(&name))),
+        None => Err(Refusal::new(format!("an {family} socket stayed unbound"))),
+    }
+}
+
+/// Something above this process binds its sockets elsewhere.
+fn ancestor_bound(device: &OsString) -> String {
+    format!("a BPF program of an ancestor cgroup binds sockets to '{}'", text(device))
+}
+
+fn not_opened(family: &str, errno: Errno) -> Refusal {
+    if errno == DENIED {
+        return Refusal::new("a seccomp filter above denies inet sockets (is this inside another vrfrun?)");
+    }
+    Refusal::kernel(format!("open an {family} socket"))(errno)
+}
+
+/// Runs a check for each family, which says whether the kernel has it; at least one must be there.
+fn each_family(check: impl Fn(libc::c_int, &str) -> Result<bool, Refusal>) -> Result<(), Refusal> {
+    let mut seen = false;
+    for (domain, family) in FAMILIES {
+        seen |= check(domain, family)?;
+    }
+    if seen { Ok(()) } else { Err(Refusal::new("the kernel has neither IPv4 nor IPv6")) }
+}
+
+/// None if the kernel does not have the family.
+fn opened(domain: libc::c_int, family: &str, cookie: Option<u64>) -> Result<Option<OwnedFd>, Refusal> {
+    match open(domain, cookie) {
+        Ok(socket) => Ok(Some(socket)),
+        Err(Errno::EAFNOSUPPORT) => Ok(None),
+        Err(errno) => Err(not_opened(family, errno)),
+    }
+}
+
+/// `socket(2)` with the cookie in its sixth, unused argument.
+fn open(domain: libc::c_int, cookie: Option<u64>) -> nix::Result<OwnedFd> {
+    let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC;
+    // SAFETY: plain numbers; the kernel reads three of them, the filter the last one.
+    let fd = Errno::result(unsafe { libc::syscall(libc::SYS_socket, domain, kind, 0, 0, 0, cookie.unwrap_or(0)) })?;
+    // SAFETY: the kernel just made this descriptor, nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// Binds a socket to the device by name.
+pub fn bind(socket: &impl AsFd, device: &Device) -> nix::Result<()> {
+    let name = device.name_bytes();
+    let (level, option) = (libc::SOL_SOCKET, libc::SO_BINDTODEVICE);
+    // SAFETY: the kernel reads `name.len()` bytes from a live slice; it needs no NUL.
+    let result = unsafe {
+        libc::setsockopt(socket.as_fd().as_raw_fd(), level, option, name.as_ptr().cast(), name.len() as libc::socklen_t)
+    };
+    Errno::result(result).map(drop)
+}
+
+/// The device that a socket is bound to (SO_BINDTODEVICE, readable since 3.8).
+pub fn device_of(socket: &impl AsFd) -> nix::Result<Option<OsString>> {
+    let mut name = [0u8; libc::IFNAMSIZ];
+    let mut length = name.len() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes into a live array and says how many.
+    let result = unsafe {
+        let fd = socket.as_fd().as_raw_fd();
+        libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, name.as_mut_ptr().cast(), &raw mut length)
+    };
+    Errno::result(result)?;
+    let name = name.split(|&b| b == 0).next().filter(|_| length > 0).unwrap_or_default();
+    Ok((!name.is_empty()).then(|| OsString::from_vec(name.to_vec())))
+}
