@@ -2,15 +2,14 @@
 //! first — constructors of the program's other libraries run before ours and may open sockets.
 //!
 //! The answer is copied, since programs overwrite their environment (setproctitle) and change it. No lock: two threads
-//! that come first together read the same environment and store the same answer.
+//! that come first together read the same environment and store the same answer. (once_cell::race does this too, but
+//! any crate in the same build that turns its std feature on would bring std's panic handler in here.)
 
 use crate::environment::{self, Wanted};
 use crate::name::Name;
 use crate::names::{self, Slot};
 use core::ffi::{CStr, c_char};
-use core::num::NonZeroUsize;
-use core::sync::atomic::{AtomicU64, Ordering};
-use once_cell::race::OnceNonZeroUsize;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// How the process began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,39 +22,50 @@ pub(crate) enum Start {
     Bound(Name),
 }
 
-const LIBRARY: NonZeroUsize = NonZeroUsize::new(u32::MAX as usize).unwrap();
-const CLOSED: NonZeroUsize = NonZeroUsize::new(u32::MAX as usize - 1).unwrap();
+const UNREAD: u32 = 0;
+const LIBRARY: u32 = u32::MAX;
+const CLOSED: u32 = u32::MAX - 1;
 
-/// A slot of `names`, or one of the two above, which are no slots.
-static START: OnceNonZeroUsize = OnceNonZeroUsize::new();
+/// The word of a slot of `names`, or one of the three above, which are no slots.
+static START: AtomicU32 = AtomicU32::new(UNREAD);
 
 /// Written before START is published, with the same value by every thread that reads the environment.
 static COOKIE: AtomicU64 = AtomicU64::new(0);
 
 /// How the process began.
 pub(crate) fn start() -> Start {
-    match START.get_or_init(remember) {
+    match word() {
         LIBRARY => Start::Library,
-        word => Slot::from_word(word.get() as u32).and_then(Slot::name).map_or(Start::Closed, Start::Bound),
+        word => Slot::from_word(word).and_then(Slot::name).map_or(Start::Closed, Start::Bound),
     }
 }
 
 /// The sixth argument for the system calls that make inet sockets; 0 without a filter.
 pub(crate) fn cookie() -> u64 {
-    START.get_or_init(remember);
+    word();
     COOKIE.load(Ordering::Relaxed)
 }
 
-fn remember() -> NonZeroUsize {
-    match environment::read(entries()) {
+#[inline]
+fn word() -> u32 {
+    match START.load(Ordering::Acquire) {
+        UNREAD => remember(),
+        word => word,
+    }
+}
+
+#[cold]
+fn remember() -> u32 {
+    let word = match environment::read(entries()) {
         Wanted::Nothing => LIBRARY,
         Wanted::Closed => CLOSED,
         Wanted::Bound { cookie, name } => {
             COOKIE.store(cookie, Ordering::Relaxed);
-            let word = names::intern(name).map(Slot::to_word);
-            word.and_then(|word| NonZeroUsize::new(word as usize)).unwrap_or(CLOSED)
+            names::intern(name).map_or(CLOSED, Slot::to_word)
         }
-    }
+    };
+    START.store(word, Ordering::Release);
+    word
 }
 
 fn entries() -> impl Iterator<Item = &'static [u8]> {

@@ -1,0 +1,30 @@
+//! include/vrfshim.h is what cbindgen writes from src/capi.rs today.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn own_folder() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn header() -> PathBuf {
+    own_folder().join("../include/vrfshim.h")
+}
+
+fn generate() -> Vec<u8> {
+    let config = cbindgen::Config::from_file(own_folder().join("cbindgen.toml")).unwrap();
+    let builder = cbindgen::Builder::new().with_config(config).with_src(own_folder().join("src/capi.rs"));
+    let mut text = Vec::new();
+    builder.generate().unwrap().write(&mut text);
+    text
+}
+
+#[test]
+fn the_committed_header_is_the_generated_one() {
+    let generated = generate();
+    if std::env::var_os("WRITE_HEADER").is_some() {
+        fs::write(header(), &generated).unwrap();
+    }
+    let committed = fs::read(header()).unwrap_or_default();
+    assert!(committed == generated, "run: WRITE_HEADER=1 cargo test -p vrfshim --test header");
+}

@@ -1,0 +1,72 @@
+//! The shared object as the loader sees it: what it offers, what it asks for, how large it is.
+
+mod product;
+
+use product::shared_object;
+use std::process::Command;
+
+fn run(tool: &str, options: &[&str]) -> String {
+    let output = Command::new(tool).args(options).arg(shared_object()).output().unwrap();
+    assert!(output.status.success(), "{tool}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The last word of each line: the symbols' names.
+fn symbols(nm_option: &str) -> Vec<String> {
+    let listing = run("nm", &["--dynamic", nm_option]);
+    let mut names: Vec<String> = listing.lines().filter_map(|line| line.split(' ').next_back()).map(Into::into).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn it_exports_what_the_committed_list_says() {
+    let wanted: Vec<&str> = include_str!("exports.txt").lines().collect();
+    assert_eq!(symbols("--defined-only"), wanted, "tests/exports.txt: a change here is a change of the ABI");
+}
+
+/// Each is in every glibc since 2.16 and in musl, and allocates nothing.
+#[test]
+fn it_imports_what_the_committed_list_says() {
+    let wanted: Vec<&str> = include_str!("imports.txt").lines().collect();
+    assert_eq!(symbols("--undefined-only"), wanted, "tests/imports.txt: must be in glibc and in musl");
+}
+
+#[test]
+fn it_needs_no_other_library_and_has_its_soname() {
+    let dynamic = run("readelf", &["--wide", "--dynamic"]);
+    assert!(!dynamic.contains("(NEEDED)"), "{dynamic}");
+    assert!(dynamic.contains("(SONAME)             Library soname: [libvrfshim.so.0]"), "{dynamic}");
+}
+
+/// Resolving a symbol at the first call would run the loader inside somebody's signal handler.
+#[test]
+fn its_symbols_are_resolved_when_it_is_loaded() {
+    let dynamic = run("readelf", &["--wide", "--dynamic"]);
+    assert!(dynamic.contains("BIND_NOW"), "{dynamic}");
+    assert!(run("readelf", &["--wide", "--segments"]).contains("GNU_RELRO"));
+}
+
+/// The general TLS models call `__tls_get_addr`, which may allocate.
+#[test]
+fn its_thread_local_word_is_at_a_fixed_offset() {
+    let relocations = run("readelf", &["--wide", "--relocs"]);
+    let tls: Vec<&str> = relocations.lines().filter(|line| line.contains("TPOFF") || line.contains("DTP")).collect();
+    assert!(matches!(tls[..], [one] if one.contains("R_X86_64_TPOFF64")), "{tls:?}");
+}
+
+#[test]
+fn it_is_at_most_16_kib() {
+    let size = std::fs::metadata(shared_object()).unwrap().len();
+    assert!(size <= 16 * 1024, "{size} bytes");
+}
+
+/// A panic path costs four kilobytes of formatting and would end the program it is loaded into.
+#[test]
+fn no_code_in_it_can_panic() {
+    let object = std::fs::read(shared_object()).unwrap();
+    let text = b"index out of ";
+    assert!(!object.windows(text.len()).any(|bytes| bytes == text), "a slice index can fail: use get()");
+    let source = b".rs\0";
+    assert!(!object.windows(source.len()).any(|bytes| bytes == source), "a panic names its source file");
+}

@@ -1,0 +1,50 @@
+//! What a C programmer gets: the release build, and programs compiled against it.
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The folder with libvrfshim.so and libvrfshim.a, built as they are shipped: `cargo test` itself builds with unwinding
+/// and std, which is another library.
+pub fn folder() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let cargo = Command::new(env!("CARGO"))
+            .args(["build", "--release", "--lib", "--package", "vrfshim"])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output()
+            .unwrap();
+        assert!(cargo.status.success(), "{}", String::from_utf8_lossy(&cargo.stderr));
+        Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("release")
+    })
+}
+
+pub fn shared_object() -> PathBuf {
+    folder().join("libvrfshim.so")
+}
+
+/// A file beside this test: C source.
+pub fn source(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c").join(name)
+}
+
+pub fn include() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../include")
+}
+
+/// Compiles `source` to a program of this name. The compiler's name may bring options with it.
+pub fn compile(compiler: &str, source: &Path, name: &str, options: &[&str]) -> PathBuf {
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let mut words = compiler.split(' ');
+    let output = Command::new(words.next().unwrap())
+        .args(words)
+        .args(["-Wall", "-Wextra", "-Werror", "-O1", "-o"])
+        .arg(&program)
+        .arg(source)
+        .args(options)
+        .output()
+        .unwrap_or_else(|error| panic!("{compiler}: {error}; tools/install-packages installs it"));
+    assert!(output.status.success(), "{compiler} {source:?}: {}", String::from_utf8_lossy(&output.stderr));
+    program
+}
