@@ -140,6 +140,15 @@ impl Running {
         self.child.id()
     }
 
+    /// Asks it to end, as Ctrl-C does.
+    ///
+    /// # Panics
+    /// When it has ended already.
+    pub fn interrupt(&self) {
+        let group = Pid::from_raw(self.child.id() as i32);
+        killpg(group, Signal::SIGINT).unwrap_or_else(|error| panic!("{:?}: {error}", self.words));
+    }
+
     /// What it has written to stdout so far.
     ///
     /// # Panics
@@ -165,7 +174,7 @@ impl Running {
     ///
     /// # Panics
     /// As [`World::judge`].
-    pub fn finish(mut self, world: &mut World) -> Verdict {
+    pub fn finish(&mut self, world: &mut World) -> Verdict {
         let status = self.wait();
         // The last packets of a program that has just ended are on their way through softirqs.
         std::thread::sleep(Duration::from_millis(20));

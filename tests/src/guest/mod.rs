@@ -6,7 +6,13 @@
 
 pub mod init;
 
+mod clients;
 mod curl;
+mod gate;
+mod refusals;
+mod rules;
+mod sealing;
+mod ways;
 
 use crate::kernels::{Feature, Kernel};
 
@@ -33,7 +39,7 @@ macro_rules! guest_tests {
 }
 use guest_tests;
 
-const MODULES: &[&[Test]] = &[curl::TESTS];
+const MODULES: &[&[Test]] = &[curl::TESTS, clients::TESTS, gate::TESTS, refusals::TESTS, sealing::TESTS, rules::TESTS];
 
 impl Test {
     /// What [`guest_tests!`] makes of a name.
