@@ -15,6 +15,7 @@ use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat, write};
 
 use crate::device::Device;
+use crate::kernel;
 use crate::refusal::Refusal;
 
 const PREFIX: &[u8] = b"vrfrun-";
@@ -45,7 +46,7 @@ pub fn directory_name(device: &Device, netns: u64) -> OsString {
 
 /// Finds the cgroup of this process in cgroup2.
 pub fn locate() -> Result<Base, Refusal> {
-    let read = |path: &str| std::fs::read(path).map_err(|_| Refusal::new(format!("cannot read {path}")));
+    let read = |path: &str| kernel::read(path).map_err(Refusal::kernel(format!("read {path}")));
     let own = own_path(&read("/proc/self/cgroup")?).ok_or_else(|| Refusal::new("the kernel has no cgroup2"))?;
     if own.starts_with("/..") {
         return Err(Refusal::new("this process's cgroup is outside its cgroup namespace"));

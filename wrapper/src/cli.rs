@@ -2,11 +2,14 @@
 
 use std::ffi::OsString;
 use std::io::Write;
+use std::net::IpAddr;
+use std::path::PathBuf;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, ValueEnum};
 
 use crate::error::{EXIT_OWN, Error};
+use crate::etc::Wish;
 use crate::mechanism::Mechanism;
 use crate::options::{Command, Options, Task};
 
@@ -55,6 +58,22 @@ struct Cli {
     /// Become this user after binding (root only)
     #[arg(short, long, value_name = "USER[:GROUP]")]
     user: Option<OsString>,
+
+    /// Put this file over /etc/resolv.conf, for the program only
+    #[arg(long, value_name = "FILE")]
+    resolv_conf: Option<PathBuf>,
+
+    /// Let the program resolve names by this server; may be given several times
+    #[arg(long, value_name = "ADDR", conflicts_with = "resolv_conf")]
+    dns: Vec<IpAddr>,
+
+    /// Leave /etc as it is: do not put /etc/vrf/VRF/* over it
+    #[arg(long, conflicts_with_all = ["resolv_conf", "dns"])]
+    no_etc: bool,
+
+    /// Let the program inherit sockets as they are, outside the VRF too
+    #[arg(long)]
+    keep_fds: bool,
 
     /// Deny the program's own ways out as well, and refuse a VRF that is not sealed (bpf only)
     #[arg(long)]
@@ -132,6 +151,8 @@ impl Cli {
             verbose: self.verbose,
             netns: self.netns,
             user: self.user,
+            etc: Wish { nothing: self.no_etc, resolv_conf: self.resolv_conf, dns: self.dns },
+            keep_fds: self.keep_fds,
             task,
         })
     }

@@ -23,12 +23,12 @@ pub struct Device {
 
 impl Device {
     /// Finds what the options name. None for VRF `default`.
-    pub fn resolve(options: &Options) -> Result<Option<Self>, Error> {
+    pub fn resolve(netlink: &mut Netlink, options: &Options) -> Result<Option<Self>, Error> {
         if options.is_default() {
             return Ok(None);
         }
         let name = &options.vrf;
-        let link = find(name).map_err(|errno| match errno {
+        let link = find(netlink, name).map_err(|errno| match errno {
             Errno::ENODEV => Error::NoSuchDevice { name: name.clone(), is_vrf: !options.any_interface },
             errno => Error::Kernel { tried: format!("look up '{}'", crate::error::text(name)), errno },
         })?;
@@ -49,10 +49,10 @@ impl Device {
 }
 
 /// Looks a link up by name (`ip link show NAME`). ENODEV also for what no link can be called.
-fn find(name: &OsStr) -> nix::Result<Link> {
+fn find(netlink: &mut Netlink, name: &OsStr) -> nix::Result<Link> {
     let request = link::get(name.as_bytes()).ok_or(Errno::ENODEV)?;
     let mut found = None;
-    Netlink::open()?.ask(&request, false, |body| {
+    netlink.ask(&request, false, |body| {
         found = link::parse(body);
         false
     })?;

@@ -32,6 +32,10 @@ pub enum Error {
     NoMechanism { device: OsString, refusals: Vec<(Mechanism, Refusal)> },
     /// Under `--strict`: packets could leave the VRF's table.
     Unsealed { vrf: OsString, why: String },
+    /// A descriptor that the program would inherit is a socket outside the VRF.
+    ForeignDescriptor { fd: i32, what: String, device: OsString },
+    /// A file of the VRF's own cannot be put over the system's.
+    Etc { tried: String, errno: Errno, hint: Option<String> },
     /// The user or group is not in the system's files.
     NoSuchUser(OsString),
     /// The sockets of this process are bound by something that cannot be left.
@@ -65,6 +69,8 @@ impl Error {
             Error::NotVrf(name) => Some(format!("vrfrun --interface {} …", text(name))),
             Error::NoMechanism { refusals, .. } => refusals.iter().find_map(|(_, refusal)| refusal.hint.clone()),
             Error::Unsealed { .. } => Some("vrfsetup rules fix".into()),
+            Error::ForeignDescriptor { .. } => Some("close it, or leave it as it is with --keep-fds".into()),
+            Error::Etc { hint, .. } => hint.clone(),
             _ => None,
         }
     }
@@ -88,7 +94,12 @@ impl Display for Error {
                 write!(f, "cannot bind to {what} '{}': {}", text(name), Errno::ENODEV.desc())
             }
             Error::NotVrf(name) => write!(f, "cannot bind to VRF '{}': the interface is not a VRF", text(name)),
-            Error::Kernel { tried, errno } => write!(f, "cannot {tried}: {}", errno.desc()),
+            Error::ForeignDescriptor { fd, what, device } => {
+                write!(f, "cannot take descriptor {fd} into '{}': it is {what}", text(device))
+            }
+            Error::Kernel { tried, errno } | Error::Etc { tried, errno, .. } => {
+                write!(f, "cannot {tried}: {}", errno.desc())
+            }
             Error::NoMechanism { device, refusals } => {
                 write!(f, "cannot bind to '{}': ", text(device))?;
                 for (number, (mechanism, refusal)) in refusals.iter().enumerate() {

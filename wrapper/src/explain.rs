@@ -11,6 +11,7 @@ use crate::environment::Environment;
 use crate::error::{self, EXIT_OWN, Error};
 use crate::fallthrough;
 use crate::mechanism::{Guard, Mechanism, attempt, candidates};
+use crate::netlink::Netlink;
 use crate::options::Options;
 use crate::refusal::Refusal;
 use crate::throwaway::try_in_child;
@@ -36,10 +37,11 @@ pub fn explain(options: &Options, as_json: bool) -> Result<i32, Error> {
 }
 
 fn find(options: &Options) -> Result<Findings, Error> {
-    let Some(device) = Device::resolve(options)? else {
+    let mut netlink = Netlink::open()?;
+    let Some(device) = Device::resolve(&mut netlink, options)? else {
         return Ok(Findings { device: None, trials: Vec::new(), gap: None });
     };
-    let gap = fallthrough::find(&device)?;
+    let gap = fallthrough::find(&mut netlink, &device)?;
     let trials = candidates(options).into_iter().map(|mechanism| (mechanism, trial(mechanism, &device, options)));
     Ok(Findings { trials: trials.collect(), gap, device: Some(device) })
 }
@@ -49,7 +51,7 @@ fn trial(mechanism: Mechanism, device: &Device, options: &Options) -> Result<Str
     let mut guard = String::new();
     let outcome = try_in_child(|| {
         let environment = &mut Environment::default();
-        match attempt(mechanism, device, options, &Kind::Unknown, None, environment)? {
+        match attempt(mechanism, device, options, &|| Kind::Unknown, None, environment)? {
             // The only words that a success has to say travel as a hint.
             Guard::Gate(why) => Err(Refusal::new(GATE).hint(why)),
             _ => Ok(()),

@@ -50,8 +50,8 @@ fn table_name(table: u32) -> String {
 }
 
 /// Warns of a gap, or refuses under `--strict`. Says nothing of devices that are no VRF.
-pub fn check(device: &Device, strict: bool) -> Result<(), Error> {
-    let Some(why) = find(device)? else { return Ok(()) };
+pub fn check(netlink: &mut Netlink, device: &Device, strict: bool) -> Result<(), Error> {
+    let Some(why) = find(netlink, device)? else { return Ok(()) };
     if strict {
         return Err(Error::Unsealed { vrf: device.name.clone(), why });
     }
@@ -60,34 +60,33 @@ pub fn check(device: &Device, strict: bool) -> Result<(), Error> {
 }
 
 /// The sentence about the gaps of this VRF, if there is one.
-pub fn find(device: &Device) -> Result<Option<String>, Error> {
+pub fn find(netlink: &mut Netlink, device: &Device) -> Result<Option<String>, Error> {
     let Some(table) = device.table else { return Ok(None) };
-    let mut netlink = Netlink::open().map_err(Error::kernel("open a routing socket"))?;
-    let mut gaps: Vec<(&str, Gap)> = Vec::new();
-    for (family, name) in FAMILIES {
-        if let Some(gap) = find_in(&mut netlink, family as u8, device, table)? {
-            gaps.push((name, gap));
+    let mut judges = FAMILIES.map(|_| Judge::new(&device.name, table));
+    // One dump for all families; each rule goes to its own judge, in the order of preference.
+    netlink
+        .ask(&rule::dump(libc::AF_UNSPEC as u8), true, |body| {
+            let family = FAMILIES.iter().position(|(family, _)| body.first() == Some(&(*family as u8)));
+            if let (Some(at), Some(rule)) = (family, rule::parse(body)) {
+                judges[at].see(&rule);
+            }
+            true
+        })
+        .map_err(Error::kernel("read the routing rules"))?;
+    let mut gaps = Vec::new();
+    for ((family, name), judge) in FAMILIES.into_iter().zip(judges) {
+        match judge.verdict() {
+            // A lookup that finds a default route, even an unreachable one, does not miss.
+            Some(Gap::After { .. }) if has_default(netlink, family as u8, table)? => {}
+            Some(gap) => gaps.push((name, words(&gap, table))),
+            None => {}
         }
     }
     Ok(match &gaps[..] {
         [] => None,
-        [(_, one), (_, two)] if one == two => Some(format!("IPv4 and IPv6: {}", words(one, table))),
-        several => Some(
-            several.iter().map(|(name, gap)| format!("{name}: {}", words(gap, table))).collect::<Vec<_>>().join("; "),
-        ),
+        [(_, one), (_, two)] if one == two => Some(format!("IPv4 and IPv6: {one}")),
+        several => Some(several.iter().map(|(name, gap)| format!("{name}: {gap}")).collect::<Vec<_>>().join("; ")),
     })
-}
-
-fn find_in(netlink: &mut Netlink, family: u8, device: &Device, table: u32) -> Result<Option<Gap>, Error> {
-    let mut judge = Judge::new(&device.name, table);
-    netlink
-        .ask(&rule::dump(family), true, |body| rule::parse(body).is_none_or(|rule| judge.next(&rule)))
-        .map_err(Error::kernel("read the routing rules"))?;
-    match judge.verdict() {
-        // A lookup that finds a default route, even an unreachable one, does not miss.
-        Some(Gap::After { .. }) if has_default(netlink, family, table)? => Ok(None),
-        gap => Ok(gap),
-    }
 }
 
 fn has_default(netlink: &mut Netlink, family: u8, table: u32) -> Result<bool, Error> {
@@ -110,37 +109,39 @@ struct Judge<'a> {
     table: u32,
     has_rules: bool,
     reached: bool,
+    is_settled: bool,
     gap: Option<Gap>,
 }
 
 impl<'a> Judge<'a> {
     fn new(device: &'a OsStr, table: u32) -> Self {
-        Self { device, table, has_rules: false, reached: false, gap: None }
+        Self { device, table, has_rules: false, reached: false, is_settled: false, gap: None }
     }
 
-    /// Looks at the next rule; false when the rest does not matter.
-    fn next(&mut self, rule: &Rule<'_>) -> bool {
+    /// Looks at the next rule.
+    fn see(&mut self, rule: &Rule<'_>) {
         self.has_rules = true;
+        if self.is_settled {
+            return;
+        }
         if self.leads_to_vrf(rule) {
             self.reached = true;
-        } else if self.can_match(rule) && !matches!(rule.action, ACTION_NOP) {
-            let is_lookup = matches!(rule.action, rule::TO_TABLE | ACTION_GOTO);
-            if !is_lookup {
+        } else if self.can_match(rule) && rule.action != ACTION_NOP {
+            match rule.action {
+                // The local table is asked for this machine's own addresses only.
+                rule::TO_TABLE if rule.table == LOCAL_TABLE => {}
+                rule::TO_TABLE | ACTION_GOTO => self.record(rule),
                 // Unreachable, prohibit, blackhole: for all packets it is the end, for some of them one hole less.
-                return !self.reached || rule.is_selective;
-            }
-            // The local table is asked for this machine's own addresses only.
-            if rule.table != LOCAL_TABLE {
-                self.record(rule);
+                _ => self.is_settled = self.reached && !rule.is_selective,
             }
         }
-        !(self.reached && self.gap.is_some())
     }
 
     fn record(&mut self, rule: &Rule<'_>) {
         let (priority, table) = (rule.priority, rule.table);
         let gap = if self.reached { Gap::After { table } } else { Gap::Before { priority, table } };
         self.gap.get_or_insert(gap);
+        self.is_settled = self.reached;
     }
 
     fn verdict(self) -> Option<Gap> {
@@ -185,7 +186,7 @@ mod tests {
 
     fn gap(rules: &[Rule<'_>]) -> Option<Gap> {
         let mut judge = Judge::new(OsStr::new("blue"), 1001);
-        let _ = rules.iter().all(|rule| judge.next(rule));
+        rules.iter().for_each(|rule| judge.see(rule));
         judge.verdict()
     }
 

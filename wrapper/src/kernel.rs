@@ -30,9 +30,28 @@ pub fn occupy_closed_stdio() {
     }
 }
 
+/// Reads a whole file with few system calls: those of /proc say nothing of their size, and `std::fs::read` then asks
+/// for a few bytes at a time.
+pub fn read(path: &str) -> nix::Result<Vec<u8>> {
+    let file = open(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+    let mut bytes = vec![0; 16 * 1024];
+    let mut length = 0;
+    loop {
+        let got = nix::unistd::read(&file, &mut bytes[length..])?;
+        length += got;
+        if got == 0 {
+            bytes.truncate(length);
+            return Ok(bytes);
+        }
+        if bytes.len() - length < 4096 {
+            bytes.resize(bytes.len() * 2, 0);
+        }
+    }
+}
+
 /// Whether the process holds this capability in its effective set (`CapEff` of /proc/self/status).
 pub fn has_capability(number: u32) -> bool {
-    let status = std::fs::read("/proc/self/status").unwrap_or_default();
+    let status = read("/proc/self/status").unwrap_or_default();
     let line = status.split(|&b| b == b'\n').find_map(|line| line.strip_prefix(b"CapEff:"));
     let mask = line.and_then(|hex| u64::from_str_radix(std::str::from_utf8(hex).ok()?.trim(), 16).ok());
     mask.is_some_and(|mask| mask & (1 << number) != 0)

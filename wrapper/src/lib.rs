@@ -10,10 +10,12 @@ mod device;
 mod elf;
 mod environment;
 mod error;
+mod etc;
 mod exec;
 mod explain;
 mod fallthrough;
 mod filter;
+mod inherit;
 mod kernel;
 mod mechanism;
 mod netlink;
@@ -22,6 +24,7 @@ mod notify;
 mod options;
 mod proof;
 mod refusal;
+mod resolver;
 mod seccomp;
 mod shim;
 mod supervisor;
@@ -33,8 +36,13 @@ use std::ffi::OsString;
 pub use cli::definition;
 
 use device::Device;
+use environment::Environment;
 use error::Error;
+use inherit::Inherited;
+use mechanism::Engaged;
+use netlink::Netlink;
 use options::{Options, Task};
+use user::Account;
 
 /// Runs with these arguments (the first is the program's own name). Returns the exit status if no program was started.
 pub fn run(args: impl Iterator<Item = OsString>) -> i32 {
@@ -65,18 +73,27 @@ fn start(options: &Options, program: &exec::Program, command: &options::Command)
         .map_or_else(|error| error, |environment| exec::replace_process(program, command, &environment))
 }
 
-fn prepare(options: &Options, program: &exec::Program) -> Result<environment::Environment, Error> {
+/// Looks at everything that can be refused before it changes anything; what is shared with others is changed last.
+fn prepare(options: &Options, program: &exec::Program) -> Result<Environment, Error> {
     if let Some(name) = &options.netns {
         netns::enter(name)?;
     }
     let account = options.user.as_ref().map(|name| user::look_up(name)).transpose()?;
-    let engaged = match Device::resolve(options)? {
-        None => mechanism::leave()?,
-        Some(device) => {
-            fallthrough::check(&device, options.strict)?;
-            mechanism::engage(&device, options, program, account.as_ref())?
-        }
+    let mut netlink = Netlink::open()?;
+    let Some(device) = Device::resolve(&mut netlink, options)? else {
+        return finish(mechanism::leave()?, options, account);
     };
+    fallthrough::check(&mut netlink, &device, options.strict)?;
+    let etc = etc::plan(&device.name, &options.etc)?;
+    resolver::check(&etc, options);
+    let inherited = if options.keep_fds { Inherited::default() } else { inherit::look(&device)? };
+    let engaged = mechanism::engage(&device, options, program, account.as_ref())?;
+    etc.apply()?;
+    inherited.bind(&device)?;
+    finish(engaged, options, account)
+}
+
+fn finish(engaged: Engaged, options: &Options, account: Option<Account>) -> Result<Environment, Error> {
     if options.verbose {
         error::note(&engaged.summary);
     }

@@ -98,7 +98,7 @@ pub fn engage(
     let mut refusals = Vec::new();
     for mechanism in candidates(options) {
         let mut environment = Environment::of(device);
-        let kind = elf::kind_of(&program.path);
+        let kind = || elf::kind_of(&program.path);
         match attempt(mechanism, device, options, &kind, account, &mut environment) {
             Ok(guard) => return Ok(engaged(mechanism.name(), &guard, environment, device)),
             Err(refusal) => refusals.push((mechanism, refusal)),
@@ -117,7 +117,7 @@ pub fn attempt(
     mechanism: Mechanism,
     device: &Device,
     options: &Options,
-    kind: &Kind,
+    kind: &dyn Fn() -> Kind,
     account: Option<&Account>,
     environment: &mut Environment,
 ) -> Result<Guard, Refusal> {
@@ -134,7 +134,7 @@ pub fn attempt(
 fn preload(
     device: &Device,
     options: &Options,
-    kind: &Kind,
+    kind: &dyn Fn() -> Kind,
     account: Option<&Account>,
     environment: &mut Environment,
 ) -> Result<Guard, Refusal> {
@@ -150,11 +150,11 @@ fn preload(
 fn guard(
     device: &Device,
     options: &Options,
-    kind: &Kind,
+    kind: &dyn Fn() -> Kind,
     account: Option<&Account>,
 ) -> Result<(Guard, Option<u64>), Refusal> {
     if options.unguarded {
-        enterable(kind)?;
+        enterable(&kind())?;
         note(&"warning: --unguarded: static and set-uid programs, io_uring and cleared environments are not bound");
         return Ok((Guard::None, None));
     }
@@ -168,7 +168,7 @@ fn guard(
             Err(Failure::Refused(refusal)) => return Err(refusal),
         }
     };
-    enterable(kind)?;
+    enterable(&kind())?;
     let policy = Policy { unbound: Unbound::Denied, cookie: Some(cookie), io_uring: false };
     seccomp::install(&filter::assemble(&policy)).map_err(Refusal::kernel("install the seccomp filter"))?;
     proof::is_gated(device, cookie)?;

@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
+use crate::error::Error;
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket};
 use vrfnl::{Message, Messages, Request};
@@ -17,9 +18,10 @@ pub struct Netlink {
 
 impl Netlink {
     /// Opens it.
-    pub fn open() -> nix::Result<Self> {
+    pub fn open() -> Result<Self, Error> {
         let kind = SockType::Raw;
-        let socket = socket(AddressFamily::Netlink, kind, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRoute)?;
+        let socket = socket(AddressFamily::Netlink, kind, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRoute)
+            .map_err(Error::kernel("open a routing socket"))?;
         set_strict_check(&socket);
         Ok(Self { socket, buffer: vec![0; BUFFER] })
     }

@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 
+use crate::etc::Wish;
 use crate::mechanism::Mechanism;
 
 /// The whole request.
@@ -25,6 +26,10 @@ pub struct Options {
     pub netns: Option<OsString>,
     /// USER[:GROUP] to become after binding.
     pub user: Option<OsString>,
+    /// What to put over /etc.
+    pub etc: Wish,
+    /// Leave inherited sockets alone.
+    pub keep_fds: bool,
     /// Run or explain.
     pub task: Task,
 }

@@ -8,6 +8,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
 
 use crate::error::Error;
+use crate::kernel;
 
 /// Whom to become.
 #[derive(Debug)]
@@ -21,7 +22,7 @@ pub struct Account {
 
 /// Looks the names up.
 pub fn look_up(name: &OsStr) -> Result<Account, Error> {
-    let read = |path: &str| std::fs::read(path).unwrap_or_default();
+    let read = |path: &str| kernel::read(path).unwrap_or_default();
     account(name, &read("/etc/passwd"), &read("/etc/group")).ok_or_else(|| Error::NoSuchUser(name.to_owned()))
 }
 

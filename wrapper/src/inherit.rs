@@ -1,0 +1,94 @@
+//! Inet sockets that the program will inherit: those made by socket activation are bound before it starts, those that
+//! already talk to someone outside the VRF are refused.
+
+use std::ffi::OsString;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::sys::socket::{SockaddrStorage, getpeername};
+use nix::sys::stat::Mode;
+
+use crate::device::Device;
+use crate::error::Error;
+use crate::proof;
+
+const AF_SMC: i32 = 43;
+
+/// Sockets that are to be bound: inherited, inet, unbound, and without a peer.
+#[derive(Debug, Default)]
+pub struct Inherited(Vec<RawFd>);
+
+/// Looks at every descriptor that exec will keep. Changes nothing.
+pub fn look(device: &Device) -> Result<Inherited, Error> {
+    let failed = || Error::kernel("read /proc/self/fd");
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let mut folder = Dir::open("/proc/self/fd", flags, Mode::empty()).map_err(failed())?;
+    let own = folder.as_raw_fd();
+    let mut unbound = Vec::new();
+    for entry in folder.iter() {
+        let number = entry.map_err(failed())?.file_name().to_str().ok().and_then(|name| name.parse().ok());
+        if let Some(fd) = number.filter(|&fd| fd != own) {
+            match judge(fd, device) {
+                Fate::Nothing => {}
+                Fate::Bind => unbound.push(fd),
+                Fate::Refuse(what) => return Err(Error::ForeignDescriptor { fd, what, device: device.name.clone() }),
+            }
+        }
+    }
+    Ok(Inherited(unbound))
+}
+
+impl Inherited {
+    /// Binds them. The sockets are shared with whoever handed them over, so this comes last.
+    pub fn bind(&self, device: &Device) -> Result<(), Error> {
+        self.0.iter().try_for_each(|&fd| {
+            proof::bind(&borrow(fd), device).map_err(Error::kernel(format!("bind inherited descriptor {fd}")))
+        })
+    }
+}
+
+enum Fate {
+    Nothing,
+    Bind,
+    /// What it is.
+    Refuse(String),
+}
+
+fn judge(fd: RawFd, device: &Device) -> Fate {
+    let socket = borrow(fd);
+    let is_kept = fcntl(socket, FcntlArg::F_GETFD).is_ok_and(|flags| flags & FdFlag::FD_CLOEXEC.bits() == 0);
+    if !is_kept || !is_inet(&socket) {
+        return Fate::Nothing;
+    }
+    match proof::device_of(&socket) {
+        Ok(Some(name)) if name == device.name => Fate::Nothing,
+        Ok(Some(name)) => Fate::Refuse(bound_to(&name)),
+        // ENODEV: bound to a device that is gone; nothing leaves by it.
+        Err(_) => Fate::Refuse("a socket bound to a device that is gone".into()),
+        Ok(None) => match getpeername::<SockaddrStorage>(fd) {
+            Err(Errno::ENOTCONN) => Fate::Bind,
+            _ => Fate::Refuse("an established connection outside it".into()),
+        },
+    }
+}
+
+fn bound_to(name: &OsString) -> String {
+    format!("a socket bound to '{}'", crate::error::text(name))
+}
+
+fn is_inet(socket: &impl AsFd) -> bool {
+    let (mut domain, mut length) = (0i32, size_of::<i32>() as libc::socklen_t);
+    // SAFETY: the kernel writes one int into a live int; ENOTSOCK for everything else.
+    let result = unsafe {
+        let fd = socket.as_fd().as_raw_fd();
+        libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_DOMAIN, (&raw mut domain).cast(), &raw mut length)
+    };
+    result == 0 && matches!(domain, libc::AF_INET | libc::AF_INET6 | AF_SMC)
+}
+
+fn borrow<'a>(fd: RawFd) -> BorrowedFd<'a> {
+    // SAFETY: the number stands in /proc/self/fd of a process with one thread, which closes none of them meanwhile.
+    unsafe { BorrowedFd::borrow_raw(fd) }
+}
