@@ -14,7 +14,8 @@ fn run(tool: &str, options: &[&str]) -> String {
 /// The last word of each line: the symbols' names.
 fn symbols(nm_option: &str) -> Vec<String> {
     let listing = run("nm", &["--dynamic", nm_option]);
-    let mut names: Vec<String> = listing.lines().filter_map(|line| line.split(' ').next_back()).map(Into::into).collect();
+    let mut names: Vec<String> =
+        listing.lines().filter_map(|line| line.split(' ').next_back()).map(Into::into).collect();
     names.sort();
     names
 }

@@ -33,18 +33,21 @@ pub fn include() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../include")
 }
 
-/// Compiles `source` to a program of this name. The compiler's name may bring options with it.
+/// Compiles `source` to a program of this name, in one step for tests that run it at the same time. The compiler's name
+/// may bring options with it.
 pub fn compile(compiler: &str, source: &Path, name: &str, options: &[&str]) -> PathBuf {
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let fresh = program.with_extension(format!("{}-{:?}", std::process::id(), std::thread::current().id()));
     let mut words = compiler.split(' ');
     let output = Command::new(words.next().unwrap())
         .args(words)
         .args(["-Wall", "-Wextra", "-Werror", "-O1", "-o"])
-        .arg(&program)
+        .arg(&fresh)
         .arg(source)
         .args(options)
         .output()
         .unwrap_or_else(|error| panic!("{compiler}: {error}; tools/install-packages installs it"));
     assert!(output.status.success(), "{compiler} {source:?}: {}", String::from_utf8_lossy(&output.stderr));
+    std::fs::rename(fresh, &program).unwrap();
     program
 }
