@@ -26,18 +26,24 @@ impl Netlink {
         Ok(Self { socket, buffer: vec![0; BUFFER] })
     }
 
-    /// Asks, and hands each answer to `each` until it says false or the kernel is done. The answer to a request that
+    /// Asks, and hands each answer to `each` until that says false. The answer to a request that
     /// is no dump is one message.
     pub fn ask(&mut self, request: &Request, is_dump: bool, mut each: impl FnMut(&[u8]) -> bool) -> nix::Result<()> {
         send(self.socket.as_raw_fd(), request.as_bytes(), MsgFlags::empty())?;
+        let mut wanted = true;
         loop {
             let length = recv(self.socket.as_raw_fd(), &mut self.buffer, MsgFlags::empty())?;
             for message in Messages(&self.buffer[..length]) {
                 match message {
                     Message::Error(errno) if errno != 0 => return Err(Errno::from_raw(errno)),
                     Message::Error(_) | Message::Done => return Ok(()),
-                    Message::Data(_, body) if !each(body) || !is_dump => return Ok(()),
-                    Message::Data(..) => {}
+                    // A dump is read to its end, or its rest would be taken for the next answer.
+                    Message::Data(_, body) => {
+                        wanted = wanted && each(body);
+                        if !is_dump {
+                            return Ok(());
+                        }
+                    }
                 }
             }
         }
