@@ -1,19 +1,35 @@
-//! Process 1 of a guest (`init`), one of its tests (`run NAME`), or the demonstration (`demo`).
+//! Process 1 of a guest (`init`), one of its tests (`run NAME`), the demonstration (`demo`), or any
+//! program in a world of its own (`world PROGRAM…`), for looking round.
 
 use std::process::ExitCode;
 
-use vrftests::{demo, guest};
+use vrftests::world::World;
+use vrftests::{demo, guest, judge};
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["init"] => guest::init::main(),
         ["demo"] => return demo::main(),
+        ["world", ..] if words.len() > 1 => return in_world(&words[1..]),
         ["run", name] if guest::run(name) => {}
         _ => {
-            eprintln!("usage: vrfguest init | demo | run TEST");
+            eprintln!("usage: vrfguest init | demo | run TEST | world PROGRAM...");
             return ExitCode::from(2);
         }
     }
     ExitCode::SUCCESS
+}
+
+fn in_world(words: &[String]) -> ExitCode {
+    let mut world = match World::new(demo::kind()) {
+        Ok(world) => world,
+        Err(error) => {
+            eprintln!("vrfguest: no world: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let verdict = world.judge(&judge::root(words));
+    print!("{verdict}");
+    ExitCode::from(verdict.code as u8)
 }

@@ -5,8 +5,9 @@ use super::ways;
 use crate::world::{Kind, World};
 
 guest_tests! {
-    a_static_program_is_denied,
-    a_go_program_is_denied,
+    a_static_program_is_refused_before_it_starts,
+    a_static_child_is_denied,
+    a_go_child_is_denied,
     a_cleared_environment_is_denied,
     a_dynamic_program_passes,
 }
@@ -20,12 +21,18 @@ fn is_denied(client: &[&str], words: &str) {
     }
 }
 
-fn a_static_program_is_denied() {
-    is_denied(&["static_client"], "socket: Network is unreachable");
+/// vrfrun sees in the file that no shim can enter it, and says so.
+fn a_static_program_is_refused_before_it_starts() {
+    is_denied(&["static_client"], "statically linked");
+    is_denied(&["go_client"], "statically linked");
 }
 
-fn a_go_program_is_denied() {
-    is_denied(&["go_client"], "socket: network is unreachable");
+fn a_static_child_is_denied() {
+    is_denied(&["sh", "-c", "static_client"], "socket: Network is unreachable");
+}
+
+fn a_go_child_is_denied() {
+    is_denied(&["sh", "-c", "go_client"], "socket: network is unreachable");
 }
 
 fn a_cleared_environment_is_denied() {

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use nix::mount::{MsFlags, mount};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use tempfile::TempDir;
 
@@ -22,6 +22,8 @@ pub struct World {
     kind: Kind,
     peers: [Peer; 3],
     bin: PathBuf,
+    /// Paths that show something else in this world.
+    replaced: Vec<PathBuf>,
     folder: TempDir,
 }
 
@@ -39,7 +41,7 @@ impl World {
         }
         batch(&plan::machine_side(kind))?;
         let bin = programs::install_into(folder.path())?;
-        let world = Self { kind, peers, bin, folder };
+        let mut world = Self { kind, peers, bin, replaced: Vec::new(), folder };
         world.replace("/etc/resolv.conf", plan::resolv_conf().as_bytes())?;
         Ok(world)
     }
@@ -60,11 +62,13 @@ impl World {
     }
 
     /// Shows `content` where `path` is, in this world only. The path must exist.
-    pub fn replace(&self, path: &str, content: &[u8]) -> io::Result<()> {
+    pub fn replace(&mut self, path: &str, content: &[u8]) -> io::Result<()> {
         let copy = self.folder.path().join(path.replace('/', "-"));
         std::fs::write(&copy, content)?;
         let target = std::fs::canonicalize(path)?;
-        Ok(mount(Some(&copy), &target, None::<&str>, MsFlags::MS_BIND, None::<&str>)?)
+        mount(Some(&copy), &target, None::<&str>, MsFlags::MS_BIND, None::<&str>)?;
+        self.replaced.push(target);
+        Ok(())
     }
 
     /// Runs one `ip` command, as it is typed, in this world.
@@ -94,6 +98,16 @@ impl World {
     pub fn take(&mut self) -> io::Result<[peers::Tally; 3]> {
         let [default, blue, red] = &mut self.peers;
         Ok([default.take()?, blue.take()?, red.take()?])
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        // The thread may build another world, in which nothing can be mounted over a file that is gone.
+        for path in self.replaced.drain(..).rev() {
+            // A program that still has the file open keeps it; the path is free all the same.
+            let _ = umount2(&path, MntFlags::MNT_DETACH);
+        }
     }
 }
 
