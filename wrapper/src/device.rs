@@ -52,9 +52,6 @@ impl Device {
 fn find(netlink: &mut Netlink, name: &OsStr) -> nix::Result<Link> {
     let request = link::get(name.as_bytes()).ok_or(Errno::ENODEV)?;
     let mut found = None;
-    netlink.ask(&request, false, |body| {
-        found = link::parse(body);
-        false
-    })?;
+    netlink.ask(&request, false, |body| found = link::parse(body))?;
     found.ok_or(Errno::EPROTO)
 }

@@ -70,14 +70,13 @@ pub fn find(netlink: &mut Netlink, device: &Device) -> Result<Option<String>, Er
             if let (Some(at), Some(rule)) = (family, rule::parse(body)) {
                 judges[at].see(&rule);
             }
-            true
         })
         .map_err(Error::kernel("read the routing rules"))?;
     let mut gaps = Vec::new();
     for ((family, name), judge) in FAMILIES.into_iter().zip(judges) {
         match judge.verdict() {
             // A lookup that finds a default route, even an unreachable one, does not miss.
-            Some(Gap::After { .. }) if has_default(netlink, family as u8, table)? => {}
+            Some(Gap::After { .. }) if has_default(family as u8, table)? => {}
             Some(gap) => gaps.push((name, words(&gap, table))),
             None => {}
         }
@@ -89,17 +88,13 @@ pub fn find(netlink: &mut Netlink, device: &Device) -> Result<Option<String>, Er
     })
 }
 
-fn has_default(netlink: &mut Netlink, family: u8, table: u32) -> Result<bool, Error> {
-    let mut found = false;
-    let request = route::dump(family, table);
-    let outcome = netlink.ask(&request, true, |body| {
-        found |= route::parse(body).is_some_and(|route| route.table == table && route.dst_len == 0);
-        !found
-    });
-    match outcome {
+/// A default route comes first in a dump: a full table is not read to its end.
+fn has_default(family: u8, table: u32) -> Result<bool, Error> {
+    let is_default = |body: &[u8]| route::parse(body).is_some_and(|route| route.table == table && route.dst_len == 0);
+    match Netlink::open()?.search(&route::dump(family, table), is_default) {
         // A table that nothing was ever put in.
         Err(nix::errno::Errno::ENOENT) => Ok(false),
-        outcome => outcome.map(|()| found).map_err(Error::kernel("read the VRF's routes")),
+        outcome => outcome.map_err(Error::kernel("read the VRF's routes")),
     }
 }
 

@@ -26,24 +26,39 @@ impl Netlink {
         Ok(Self { socket, buffer: vec![0; BUFFER] })
     }
 
-    /// Asks, and hands each answer to `each` until that says false. The answer to a request that
-    /// is no dump is one message.
-    pub fn ask(&mut self, request: &Request, is_dump: bool, mut each: impl FnMut(&[u8]) -> bool) -> nix::Result<()> {
+    /// Asks, and hands each message of the answer to `each`; a dump has many, anything else one.
+    pub fn ask(&mut self, request: &Request, is_dump: bool, mut each: impl FnMut(&[u8])) -> nix::Result<()> {
+        self.exchange(request, is_dump, |body| {
+            each(body);
+            true
+        })
+    }
+
+    /// Asks for a dump and reads until `found` says true. Takes the socket along, for the rest stays unread in it.
+    pub fn search(mut self, request: &Request, mut found: impl FnMut(&[u8]) -> bool) -> nix::Result<bool> {
+        let mut is_found = false;
+        self.exchange(request, true, |body| {
+            is_found = found(body);
+            !is_found
+        })?;
+        Ok(is_found)
+    }
+
+    fn exchange(
+        &mut self,
+        request: &Request,
+        is_dump: bool,
+        mut goes_on: impl FnMut(&[u8]) -> bool,
+    ) -> nix::Result<()> {
         send(self.socket.as_raw_fd(), request.as_bytes(), MsgFlags::empty())?;
-        let mut wanted = true;
         loop {
             let length = recv(self.socket.as_raw_fd(), &mut self.buffer, MsgFlags::empty())?;
             for message in Messages(&self.buffer[..length]) {
                 match message {
                     Message::Error(errno) if errno != 0 => return Err(Errno::from_raw(errno)),
                     Message::Error(_) | Message::Done => return Ok(()),
-                    // A dump is read to its end, or its rest would be taken for the next answer.
-                    Message::Data(_, body) => {
-                        wanted = wanted && each(body);
-                        if !is_dump {
-                            return Ok(());
-                        }
-                    }
+                    Message::Data(_, body) if !goes_on(body) || !is_dump => return Ok(()),
+                    Message::Data(..) => {}
                 }
             }
         }
