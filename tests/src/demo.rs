@@ -50,6 +50,7 @@ const ROWS: [Row; 7] = [
 ];
 
 fn show() -> io::Result<()> {
+    // Here in a namespace of its own, so that nothing of this machine changes.
     let mut world = World::new(Kind::Vrfs)?;
     println!("Three routing domains, default, blue and red, with the same addresses behind each.");
     println!("Every nameserver and web server answers with the name of its domain.\n");

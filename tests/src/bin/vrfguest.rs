@@ -3,8 +3,8 @@
 
 use std::process::ExitCode;
 
-use vrftests::world::World;
-use vrftests::{demo, guest, judge};
+use vrftests::world::{Kind, World};
+use vrftests::{demo, guest, judge, programs};
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -22,7 +22,8 @@ fn main() -> ExitCode {
 }
 
 fn in_world(words: &[String]) -> ExitCode {
-    let mut world = match World::new(demo::kind()) {
+    let world = if programs::in_guest() { World::of_machine(Kind::Vrfs) } else { World::new(demo::kind()) };
+    let mut world = match world {
         Ok(world) => world,
         Err(error) => {
             eprintln!("vrfguest: no world: {error}");

@@ -15,7 +15,7 @@ const PYTHON: &str = "import http.client as h; c = h.HTTPConnection('www.vrf.tes
                       c.request('GET', '/'); print(c.getresponse().read().decode().strip())";
 
 fn is_blue_by_every_way(client: &[&str]) {
-    let mut world = World::new(Kind::Vrfs).expect("a world");
+    let mut world = World::of_machine(Kind::Vrfs).expect("a world");
     for way in ways::ALL {
         world.judge(&way.order(client)).assert_blue();
     }

@@ -21,7 +21,7 @@ fn client(url: &str) -> [&str; 5] {
 }
 
 fn is_blue_by(way: Way) {
-    let mut world = World::new(Kind::Vrfs).expect("a world");
+    let mut world = World::of_machine(Kind::Vrfs).expect("a world");
     for url in URLS {
         let verdict = world.judge(&way.order(&client(url)));
         verdict.assert_blue();
@@ -47,7 +47,7 @@ fn ip_vrf_exec_gives_the_same_answers() {
 
 /// The judge's own proof: without any mechanism the same commands leak, and the judge sees it.
 fn curl_alone_is_answered_by_the_default_domain() {
-    let mut world = World::new(Kind::Vrfs).expect("a world");
+    let mut world = World::of_machine(Kind::Vrfs).expect("a world");
     for url in URLS {
         let verdict = world.judge(&ways::NONE.order(&client(url)));
         assert_eq!((verdict.code, verdict.outcome), (0, Outcome::Leak), "{verdict}");

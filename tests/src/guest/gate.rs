@@ -13,7 +13,7 @@ guest_tests! {
 }
 
 fn is_denied(client: &[&str], words: &str) {
-    let mut world = World::new(Kind::Vrfs).expect("a world");
+    let mut world = World::of_machine(Kind::Vrfs).expect("a world");
     for way in ways::GATED {
         let verdict = world.judge(&way.order(client));
         verdict.assert_closed();
@@ -42,7 +42,7 @@ fn a_cleared_environment_is_denied() {
 
 /// The gate must not close on those for whom it stands open.
 fn a_dynamic_program_passes() {
-    let mut world = World::new(Kind::Vrfs).expect("a world");
+    let mut world = World::of_machine(Kind::Vrfs).expect("a world");
     for way in ways::GATED {
         world.judge(&way.order(&["curl", "-sS", "http://www.vrf.test/"])).assert_blue();
     }

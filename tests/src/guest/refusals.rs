@@ -16,7 +16,7 @@ guest_tests! {
 }
 
 fn world() -> World {
-    World::new(Kind::Vrfs).expect("a world")
+    World::of_machine(Kind::Vrfs).expect("a world")
 }
 
 /// Runs `vrfrun OPTIONS… touch FILE` by each mechanism, as root, and asserts that nothing ran.

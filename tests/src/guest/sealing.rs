@@ -15,7 +15,7 @@ guest_tests! {
 const WARNING: &str = "hint: vrfsetup rules fix";
 
 fn a_table_without_default_route_is_warned_of_until_the_rules_are_fixed() {
-    let mut world = World::new(Kind::Vrfs).expect("a world");
+    let mut world = World::of_machine(Kind::Vrfs).expect("a world");
     for family in ["-4", "-6"] {
         world.ip(&format!("{family} route flush table 10 type unicast root default"));
         world.ip(&format!("{family} route del unreachable default table 10"));
@@ -35,7 +35,7 @@ fn a_table_without_default_route_is_warned_of_until_the_rules_are_fixed() {
 }
 
 fn a_vrf_added_by_vrfsetup_carries_curl_and_is_sealed() {
-    let mut world = World::new(Kind::Bare).expect("a world");
+    let mut world = World::of_machine(Kind::Bare).expect("a world");
     let verdict = world.judge(&root(["vrfsetup", "add", "blue", "--table", "10", "--port", "blue0"]));
     assert_eq!(verdict.code, 0, "{verdict}");
     let blue = &world.ip_json("-d link show dev blue")[0];

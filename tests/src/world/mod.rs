@@ -1,6 +1,7 @@
 //! Three routing domains — default, blue, red — with the same addresses behind each, in a network
 //! and a mount namespace of their own: with the last process of the test everything is gone.
 
+pub mod machine;
 pub mod peers;
 pub mod plan;
 
@@ -30,8 +31,26 @@ pub struct World {
 impl World {
     /// Moves the calling thread into a new network and mount namespace and builds the world there.
     /// Processes started by this thread live in it. Needs root.
+    ///
+    /// # Errors
+    /// When it cannot be built; nothing of it then remains.
     pub fn new(kind: Kind) -> io::Result<Self> {
-        unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS)?;
+        unshare(CloneFlags::CLONE_NEWNET)?;
+        Self::build(kind)
+    }
+
+    /// Builds the world in a guest's own network namespace, where a real machine has it. Before 5.14
+    /// a bpf program cannot be told of any other.
+    ///
+    /// # Errors
+    /// Also when this is no guest.
+    pub fn of_machine(kind: Kind) -> io::Result<Self> {
+        machine::reset()?;
+        Self::build(kind)
+    }
+
+    fn build(kind: Kind) -> io::Result<Self> {
+        unshare(CloneFlags::CLONE_NEWNS)?;
         mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?;
         let folder = open_folder()?;
         let mut peers = [Peer::start(Domain::Default)?, Peer::start(Domain::Blue)?, Peer::start(Domain::Red)?];
