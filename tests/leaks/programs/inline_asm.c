@@ -1,0 +1,8 @@
+/* The system call instruction itself: nothing that could be interposed. */
+#include "client.h"
+#include "socket.h"
+
+int main(void)
+{
+    return print_greeting((int)socket_by_syscall(41, AF_INET, SOCK_STREAM, 0));
+}

@@ -1,0 +1,34 @@
+/* A signal every 200 µs, without SA_RESTART, while raw sockets calls wait for whoever answers them: a call may end
+   with EINTR, never with a socket outside the VRF. */
+#include "client.h"
+#include "socket.h"
+#include <signal.h>
+#include <sys/time.h>
+
+static void handler(int number)
+{
+    (void)number;
+}
+
+int main(void)
+{
+    struct itimerval often = {.it_interval.tv_usec = 200, .it_value.tv_usec = 200}, never = {0};
+    struct sigaction action = {.sa_handler = handler};
+    struct sockaddr_in to = web_server();
+    int made = 0, interrupted = 0;
+
+    sigaction(SIGALRM, &action, NULL);
+    setitimer(ITIMER_REAL, &often, NULL);
+    for (int round = 0; round < 200; round++) {
+        long fd = socket_by_syscall(41, AF_INET, SOCK_DGRAM, 0);
+
+        interrupted += fd == -EINTR;
+        if (fd >= 0) {
+            made += sendto((int)fd, "x", 1, 0, (struct sockaddr *)&to, sizeof to) == 1;
+            close((int)fd);
+        }
+    }
+    setitimer(ITIMER_REAL, &never, NULL);
+    printf("%d sent, %d interrupted\n", made, interrupted);
+    return made == 0;
+}
