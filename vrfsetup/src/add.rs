@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use crate::address::Address;
+use crate::attach::{self, Defaults};
 use crate::error::Error;
 use crate::family::Family;
-use crate::guard;
 use crate::kernel::Kernel;
 use crate::link::Link;
 use crate::outcome::Outcome;
+use crate::port::Domain;
 use crate::route::Route;
 use crate::rule::Rule;
 use crate::rules::plan::Unreachable;
@@ -16,7 +17,7 @@ use crate::rules::{L3MDEV, UNREACHABLE};
 use crate::step::{Device, Step};
 use crate::system::System;
 use crate::table;
-use crate::transaction::Transaction;
+use crate::transaction::Session;
 
 /// What the VRF is to be.
 pub struct Wish<'a> {
@@ -30,22 +31,19 @@ pub struct Wish<'a> {
     pub has_loopback: bool,
     /// What stops packets that its table has no route for.
     pub unreachable: Unreachable,
-    /// Goes on where a connection would break.
-    pub is_forced: bool,
 }
 
 /// Makes the VRF what it is to be; what is so already is left alone.
 ///
 /// # Errors
 /// It cannot be so, or the kernel refused; then nothing is changed.
-pub fn add(kernel: &Kernel, wish: &Wish) -> Result<Outcome, Error> {
+pub fn add(session: &Session, wish: &Wish) -> Result<Outcome, Error> {
+    let kernel = session.kernel;
     let system = System::read(kernel)?;
     let existing = existing_vrf(&system, wish)?;
-    let ports = new_ports(&system, wish, existing)?;
-    if !wish.is_forced {
-        guard::refuse_if_in_use(&system, ports.iter().copied())?;
-    }
-    let mut transaction = Transaction::new(kernel);
+    let ports = attach::new_ports(&system, wish.ports, wish.name)?;
+    attach::guard(session, &system, &ports)?;
+    let mut transaction = session.begin()?;
     let (vrf, table) = match existing {
         Some(link) => (link.device(), link.table.unwrap_or_default()),
         None => {
@@ -57,8 +55,12 @@ pub fn add(kernel: &Kernel, wish: &Wish) -> Result<Outcome, Error> {
         Ok(steps) => transaction.make_all(steps)?,
         Err(error) => return Err(transaction.abandon(error)),
     }
-    transaction.make_all(ports.into_iter().map(|port| Step::Enslave(port.device(), vrf.clone())))?;
-    Ok(Outcome::of(&transaction.commit()))
+    if let Some(step) = table::name_step(wish.name, table) {
+        transaction.try_make(step)?;
+    }
+    let to = Domain { device: Some(vrf), table };
+    attach::move_ports(session, &system, &mut transaction, &ports, &to, Defaults::Move)?;
+    Ok(transaction.commit())
 }
 
 fn existing_vrf<'a>(system: &'a System, wish: &Wish) -> Result<Option<&'a Link>, Error> {
@@ -68,25 +70,6 @@ fn existing_vrf<'a>(system: &'a System, wish: &Wish) -> Result<Option<&'a Link>,
         (Some(table), Some(wanted)) if table != wanted => Err(Error::OtherTable { name: wish.name.to_owned(), table }),
         _ => Ok(Some(link)),
     }
-}
-
-fn new_ports<'a>(system: &'a System, wish: &Wish, vrf: Option<&Link>) -> Result<Vec<&'a Link>, Error> {
-    let mut new = Vec::new();
-    for name in wish.ports {
-        let port = system.existing(name)?;
-        if port.is_vrf() {
-            return Err(Error::IsAVrf(name.clone()));
-        }
-        match port.master {
-            None => new.push(port),
-            Some(master) if vrf.is_some_and(|vrf| vrf.ifindex == master) => {}
-            Some(master) => {
-                let master = system.link_by_index(master).map_or(String::new(), |link| link.name.clone());
-                return Err(Error::OtherMaster { port: name.clone(), master });
-            }
-        }
-    }
-    Ok(new)
 }
 
 /// The table that was asked for, if it is nobody's, or one that nothing refers to.
@@ -100,7 +83,7 @@ fn free_table(kernel: &Kernel, system: &System, wanted: Option<u32>) -> Result<u
     let mut taken: BTreeSet<u32> = system.vrfs().filter_map(|vrf| vrf.table).collect();
     taken.extend(table::named());
     for family in Family::available() {
-        let unreadable = |refusal| Error::Unreadable { what: format!("the {family} rules and routes"), refusal };
+        let unreadable = |refusal| Error::unreadable(format!("the {family} rules and routes"))(refusal);
         taken.extend(kernel.rules(family).map_err(unreadable)?.iter().map(|rule| rule.table));
         taken.extend(kernel.routes(family, None).map_err(unreadable)?.iter().map(Route::table));
     }
@@ -112,7 +95,7 @@ fn free_table(kernel: &Kernel, system: &System, wanted: Option<u32>) -> Result<u
 fn missing(kernel: &Kernel, system: &System, wish: &Wish, vrf: &Device, table: u32) -> Result<Vec<Step>, Error> {
     let mut steps = Vec::new();
     for family in Family::available() {
-        let unreadable = |refusal| Error::Unreadable { what: format!("the {family} rules and routes"), refusal };
+        let unreadable = |refusal| Error::unreadable(format!("the {family} rules and routes"))(refusal);
         let rules = kernel.rules(family).map_err(unreadable)?;
         let ensure = |rule: Rule| (!rules.iter().any(|r| r.is_same_as(&rule))).then_some(Step::AddRule(rule));
         // The kernel makes it with the first VRF of a namespace only, even if it was deleted since.

@@ -97,8 +97,12 @@ impl Address {
                 }
                 write!(f, " dev {}", device.name)?;
                 match label {
-                    Some(label) if *label != device.name => write!(f, " label {label}"),
-                    _ => Ok(()),
+                    Some(label) if *label != device.name => write!(f, " label {label}")?,
+                    _ => {}
+                }
+                match self.0.lifetimes {
+                    (FOREVER, FOREVER) => Ok(()),
+                    (valid, preferred) => write!(f, " valid_lft {valid} preferred_lft {preferred}"),
                 }
             }
         }

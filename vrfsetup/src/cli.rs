@@ -1,5 +1,7 @@
 //! The command line.
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand};
 
 use crate::rules::plan::Unreachable;
@@ -22,7 +24,7 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// The verbs.
+/// The verbs. Those that begin with two underscores are how the program calls itself (see `guardian`).
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Create a VRF: up, sealed, with its own loopback addresses and ports
@@ -36,6 +38,31 @@ pub enum Command {
         #[command(flatten)]
         change: Change,
     },
+    /// Make interfaces ports of a VRF; their addresses and routes come along
+    Attach {
+        /// The VRF
+        #[arg(value_parser = device_name)]
+        name: String,
+        /// The interfaces
+        #[arg(required = true, value_name = "IF", value_parser = device_name)]
+        ports: Vec<String>,
+        #[command(flatten)]
+        change: Change,
+    },
+    /// Take interfaces out of their VRFs; their addresses and routes come along
+    Detach {
+        /// The interfaces
+        #[arg(required = true, value_name = "IF", value_parser = device_name)]
+        ports: Vec<String>,
+        #[command(flatten)]
+        change: Change,
+    },
+    /// Keep a change that was made with --confirm
+    Confirm,
+    #[command(name = "__detach", hide = true)]
+    DetachGuardian { journal: PathBuf, seconds: u64 },
+    #[command(name = "__roll-back", hide = true)]
+    RollBack { journal: PathBuf, seconds: u64 },
     /// Check, mend or undo the routing rules that VRFs need
     Rules {
         /// What to do with them
@@ -103,6 +130,9 @@ pub struct Change {
     /// Go on where a connection would break or a foreign rule stands in the way
     #[arg(long)]
     pub force: bool,
+    /// Undo everything unless `vrfsetup confirm` comes within this time
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub confirm: Option<u64>,
 }
 
 /// IFNAMSIZ without the NUL.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::kernel::Refusal;
@@ -39,8 +40,8 @@ pub enum Error {
     NoSuchLink(String),
     /// The interface is not a VRF.
     NotAVrf(String),
-    /// A VRF cannot be a port of another.
-    IsAVrf(String),
+    /// A VRF or the loopback cannot be a port.
+    NoPort(String),
     /// The VRF has another table.
     OtherTable {
         /// Its name.
@@ -64,12 +65,44 @@ pub enum Error {
     },
     /// A foreign rule would see locally destined packets before `local` does.
     ForeignRule(Box<Rule>),
+    /// A route leads over the port and over others that stay where they are.
+    SharedRoute {
+        /// The port.
+        port: String,
+        /// The route.
+        route: String,
+    },
+    /// The change would touch the default domain's default route.
+    DefaultRoute {
+        /// The interface that it leads over, or would.
+        device: String,
+        /// The route.
+        route: String,
+    },
     /// An established connection from another machine would break.
     InUse {
         /// The interface whose address it uses.
         device: String,
         /// The connection.
         connection: Connection,
+    },
+    /// An earlier change waits for its confirmation.
+    Unconfirmed,
+    /// No change waits for a confirmation.
+    NothingToConfirm,
+    /// The rollback that was asked for cannot be prepared, so nothing is changed.
+    NoWayBack {
+        /// Why.
+        source: io::Error,
+    },
+    /// These steps could not be taken back, each with the kernel's answer.
+    Left(Vec<String>),
+    /// A file cannot be read or written.
+    File {
+        /// Which.
+        path: PathBuf,
+        /// The errno.
+        refusal: Refusal,
     },
     /// The network namespace cannot be entered.
     NoNetns {
@@ -83,6 +116,17 @@ pub enum Error {
 }
 
 impl Error {
+    /// For `map_err`: what could not be read.
+    pub fn unreadable(what: impl Into<String>) -> impl FnOnce(Refusal) -> Self {
+        let what = what.into();
+        |refusal| Self::Unreadable { what, refusal }
+    }
+
+    /// A file that cannot be read or written.
+    pub fn file(path: &Path, source: &io::Error) -> Self {
+        Self::File { path: path.to_owned(), refusal: Refusal::from_io(source) }
+    }
+
     /// 2 for a command line that makes no sense, 1 for the rest.
     pub fn exit_code(&self) -> ExitCode {
         match self {
@@ -102,6 +146,7 @@ impl Error {
             Self::OtherMaster { port, .. } => Some(format!("vrfsetup detach {port}")),
             Self::ForeignRule(_) => Some("vrfsetup rules fix --force".to_owned()),
             Self::NoNetns { .. } => Some("ip netns list".to_owned()),
+            Self::Unconfirmed => Some("vrfsetup confirm".to_owned()),
             _ => None,
         }
     }
@@ -117,19 +162,37 @@ impl fmt::Display for Error {
             Self::Unreadable { what, refusal } => write!(f, "cannot read {what}: {refusal}"),
             Self::NoSuchLink(name) => write!(f, "no interface '{name}': {}", errno_text(libc::ENODEV)),
             Self::NotAVrf(name) => write!(f, "'{name}' exists and is not a VRF"),
-            Self::IsAVrf(name) => write!(f, "'{name}' is a VRF and cannot be a port of one"),
+            Self::NoPort(name) => write!(f, "'{name}' cannot be a port of a VRF"),
             Self::OtherTable { name, table } => write!(f, "VRF '{name}' exists with table {table}"),
             Self::TableTaken { table, owner } => write!(f, "table {table} belongs to {owner}"),
             Self::OtherMaster { port, master } => write!(f, "'{port}' is a port of '{master}'"),
             Self::ForeignRule(rule) => {
                 write!(f, "rule '{rule}' ({}) would catch local packets before the local rule does", rule.family)
             }
-            Self::InUse { device, connection } => {
-                write!(f, "{connection} uses '{device}' and would break (--force does it all the same)")
+            Self::SharedRoute { port, route } => {
+                write!(f, "route '{route}' leads over '{port}' and over interfaces that stay")
             }
+            Self::DefaultRoute { device, route } => {
+                write!(
+                    f,
+                    "'{device}' takes default route '{route}' along, out of the default domain or into it (--force or --confirm SECONDS does it all the same)"
+                )
+            }
+            Self::InUse { device, connection } => {
+                write!(
+                    f,
+                    "{connection} uses '{device}' and would break (--force or --confirm SECONDS does it all the same)"
+                )
+            }
+            Self::Unconfirmed => f.write_str("an earlier change waits for its confirmation"),
+            Self::NothingToConfirm => f.write_str("no change waits for a confirmation"),
+            Self::NoWayBack { source } => {
+                write!(f, "cannot prepare the rollback, nothing is changed: {}", Refusal::from_io(source))
+            }
+            Self::Left(steps) => write!(f, "could not be taken back: {}", steps.join(", ")),
+            Self::File { path, refusal } => write!(f, "cannot use '{}': {refusal}", path.display()),
             Self::NoNetns { name, source } => {
-                let errno = source.raw_os_error().unwrap_or(libc::EINVAL);
-                write!(f, "cannot enter network namespace '{name}': {}", errno_text(errno))
+                write!(f, "cannot enter network namespace '{name}': {}", Refusal::from_io(source))
             }
             Self::Usage(what) => f.write_str(what),
         }

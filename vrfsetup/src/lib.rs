@@ -6,22 +6,28 @@
 
 pub mod add;
 pub mod address;
+pub mod attach;
 mod cli;
 pub mod del;
 pub mod error;
 pub mod family;
 pub mod guard;
+pub mod guardian;
+pub mod journal;
 pub mod kernel;
 pub mod link;
 pub mod netns;
 pub mod outcome;
+pub mod port;
 pub mod route;
 pub mod rule;
 pub mod rules;
 mod run;
 pub mod show;
 pub mod socket;
+pub mod state;
 pub mod step;
+pub mod sysctl;
 pub mod system;
 pub mod table;
 pub mod transaction;

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::state;
 use crate::step::Step;
 
 /// The result of a changing command.
@@ -20,7 +21,8 @@ pub struct Outcome {
 impl Outcome {
     /// The outcome of these steps.
     pub fn of(steps: &[Step]) -> Self {
-        Self { changed: !steps.is_empty(), steps: steps.iter().map(ToString::to_string).collect(), notes: Vec::new() }
+        let steps: Vec<String> = steps.iter().filter(|step| !state::is_memory(step)).map(ToString::to_string).collect();
+        Self { changed: !steps.is_empty(), steps, notes: Vec::new() }
     }
 
     /// The same with one thing more to say.
@@ -32,10 +34,10 @@ impl Outcome {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.changed {
-            writeln!(f, "changed:")?;
-        } else {
-            writeln!(f, "unchanged: nothing to do")?;
+        match (self.changed, self.steps.is_empty()) {
+            (true, false) => writeln!(f, "changed:")?,
+            (true, true) => writeln!(f, "changed")?,
+            (false, _) => writeln!(f, "unchanged: nothing to do")?,
         }
         for step in &self.steps {
             writeln!(f, "  {step}")?;

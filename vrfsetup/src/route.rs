@@ -107,6 +107,48 @@ impl Route {
         })
     }
 
+    /// Whether it has several next hops.
+    pub fn is_multipath(&self) -> bool {
+        self.message.attributes.iter().any(|attribute| matches!(attribute, RouteAttribute::MultiPath(_)))
+    }
+
+    /// The indices of all interfaces that it leads to.
+    pub fn oifs(&self) -> Vec<u32> {
+        let hops = self.find(|attribute| match attribute {
+            RouteAttribute::MultiPath(hops) => Some(hops.iter().map(|hop| hop.interface_index).collect()),
+            _ => None,
+        });
+        hops.unwrap_or_else(|| self.oif().into_iter().collect())
+    }
+
+    /// The gateways of its several next hops.
+    pub fn gateways(&self) -> Vec<IpAddr> {
+        let gateway = |attribute: &RouteAttribute| match attribute {
+            RouteAttribute::Gateway(address) => ip(address),
+            _ => None,
+        };
+        let hops = self.find(|attribute| match attribute {
+            RouteAttribute::MultiPath(hops) => {
+                Some(hops.iter().filter_map(|hop| hop.attributes.iter().find_map(gateway)).collect())
+            }
+            _ => None,
+        });
+        hops.unwrap_or_default()
+    }
+
+    /// The address that packets get by it.
+    pub fn source(&self) -> Option<IpAddr> {
+        self.find(|attribute| match attribute {
+            RouteAttribute::PrefSource(address) => ip(address),
+            _ => None,
+        })
+    }
+
+    /// Whether it came by a router advertisement, which the kernel asks for again when an interface comes up.
+    pub fn is_advertised(&self) -> bool {
+        self.message.header.protocol == RouteProtocol::Ra
+    }
+
     /// The metric.
     pub fn metric(&self) -> Option<u32> {
         self.find(|attribute| match attribute {
@@ -190,10 +232,16 @@ impl fmt::Display for Route {
             write!(f, " dev {device}")?;
         }
         write!(f, " table {}", table_name(self.table()))?;
-        match self.metric() {
-            Some(metric) => write!(f, " metric {metric}"),
-            None => Ok(()),
+        if self.message.header.protocol != RouteProtocol::Boot {
+            write!(f, " proto {}", self.protocol_name())?;
         }
+        if let Some(source) = self.source() {
+            write!(f, " src {source}")?;
+        }
+        if let Some(metric) = self.metric() {
+            write!(f, " metric {metric}")?;
+        }
+        self.gateways().iter().try_for_each(|gateway| write!(f, " nexthop via {gateway}"))
     }
 }
 

@@ -4,19 +4,24 @@ use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use serde::Serialize;
 
 use crate::add::{self, Wish};
-use crate::cli::{Add, Cli, Command, Rules};
+use crate::attach;
+use crate::cli::{Add, Change, Cli, Command, Rules};
 use crate::del;
 use crate::error::Error;
+use crate::guardian;
+use crate::journal;
 use crate::kernel::{Kernel, Refusal};
 use crate::netns;
 use crate::outcome::Outcome;
 use crate::rules;
 use crate::show;
+use crate::transaction::Session;
 
 /// `check`, `doctor` and `--dry-run` found differences.
 const DIFFERS: u8 = 3;
@@ -47,28 +52,66 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
     if let Some(name) = &cli.netns {
         netns::enter(name)?;
     }
-    let kernel = Kernel::open().map_err(|source| Error::Unreadable {
-        what: "the routing netlink socket".to_owned(),
-        refusal: Refusal::from_errno(source.raw_os_error().unwrap_or(libc::EIO)),
-    })?;
+    let kernel =
+        Kernel::open().map_err(|source| Error::unreadable("the routing netlink socket")(Refusal::from_io(&source)))?;
+    let session = |change: &Change| Session {
+        kernel: &kernel,
+        is_forced: change.force,
+        confirm: change.confirm.map(Duration::from_secs),
+        netns: cli.netns.as_deref(),
+    };
     match &cli.command {
-        Command::Add(add) => changed(cli, add::add(&kernel, &wish(add))?),
-        Command::Del { name, change } => changed(cli, del::del(&kernel, name, change.force)?),
-        Command::Rules { command: Rules::Check { unreachable } } => {
-            let findings = rules::check(&kernel, *unreachable)?;
-            let differs = findings.iter().any(|finding| finding.differs);
-            print_all(cli, &findings);
-            Ok(if differs { ExitCode::from(DIFFERS) } else { ExitCode::SUCCESS })
-        }
-        Command::Rules { command: Rules::Fix { unreachable, change } } => {
-            changed(cli, rules::fix(&kernel, *unreachable, change.force)?)
-        }
-        Command::Rules { command: Rules::Undo { .. } } => changed(cli, rules::undo(&kernel)?),
+        Command::Add(add) => changed(cli, add::add(&session(&add.change), &wish(add))?),
+        Command::Del { name, change } => changed(cli, del::del(&session(change), name)?),
+        Command::Attach { name, ports, change } => changed(cli, attach::attach(&session(change), name, ports)?),
+        Command::Detach { ports, change } => changed(cli, attach::detach(&session(change), ports)?),
+        Command::Rules { command } => run_rules(cli, &kernel, command, session),
+        Command::Confirm => confirm(cli),
         Command::Show { name } => {
             print_all(cli, &show::show(&kernel, name.as_deref())?);
             Ok(ExitCode::SUCCESS)
         }
+        Command::DetachGuardian { journal, seconds } => {
+            guardian::detach(journal, *seconds).map_err(|source| Error::NoWayBack { source })?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::RollBack { journal, seconds } => {
+            guardian::wait_and_roll_back(&kernel, journal, *seconds)?;
+            Ok(ExitCode::SUCCESS)
+        }
     }
+}
+
+fn run_rules<'a>(
+    cli: &Cli,
+    kernel: &Kernel,
+    command: &Rules,
+    session: impl Fn(&Change) -> Session<'a>,
+) -> Result<ExitCode, Error> {
+    match command {
+        Rules::Check { unreachable } => {
+            let findings = rules::check(kernel, *unreachable)?;
+            print_all(cli, &findings);
+            Ok(differs(findings.iter().any(|finding| finding.differs)))
+        }
+        Rules::Fix { unreachable, change } => changed(cli, rules::fix(&session(change), *unreachable)?),
+        Rules::Undo { change } => changed(cli, rules::undo(&session(change))?),
+    }
+}
+
+fn confirm(cli: &Cli) -> Result<ExitCode, Error> {
+    match journal::confirm() {
+        Ok(true) => changed(
+            cli,
+            Outcome { changed: true, ..Outcome::default() }.note("confirmed, the change is kept".to_owned()),
+        ),
+        Ok(false) => Err(Error::NothingToConfirm),
+        Err(source) => Err(Error::NoWayBack { source }),
+    }
+}
+
+fn differs(yes: bool) -> ExitCode {
+    if yes { ExitCode::from(DIFFERS) } else { ExitCode::SUCCESS }
 }
 
 fn wish(add: &Add) -> Wish<'_> {
@@ -78,7 +121,6 @@ fn wish(add: &Add) -> Wish<'_> {
         ports: &add.ports,
         has_loopback: !add.no_loopback,
         unreachable: add.unreachable,
-        is_forced: add.change.force,
     }
 }
 

@@ -79,17 +79,13 @@ pub fn show(kernel: &Kernel, name: Option<&str>) -> Result<Vec<Vrf>, Error> {
     let system = System::read(kernel)?;
     let links: Vec<&Link> = match name {
         None => system.vrfs().collect(),
-        Some(name) => match system.existing(name)? {
-            link if link.is_vrf() => vec![link],
-            _ => return Err(Error::NotAVrf(name.to_owned())),
-        },
+        Some(name) => vec![system.existing_vrf(name)?],
     };
     let mut routes = Vec::new();
     if !links.is_empty() {
         for family in Family::available() {
             let table = if name.is_some() { links[0].table } else { None };
-            let unreadable = |refusal| Error::Unreadable { what: format!("the {family} routes"), refusal };
-            routes.extend(kernel.routes(family, table).map_err(unreadable)?);
+            routes.extend(kernel.routes(family, table).map_err(Error::unreadable(format!("the {family} routes")))?);
         }
     }
     Ok(links.into_iter().map(|link| vrf(&system, &routes, link)).collect())

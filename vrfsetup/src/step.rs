@@ -4,6 +4,7 @@
 //! makes their inverses, now or, from a file, by another process later.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +48,24 @@ pub enum Step {
     AddRoute(Route),
     /// `ip route del`.
     DeleteRoute(Route),
+    /// `sysctl -w`: the file below /proc/sys, what it holds, and what it is to hold.
+    SetSysctl {
+        /// `net/ipv4/ip_forward`.
+        key: String,
+        /// The old value.
+        from: String,
+        /// The new value.
+        to: String,
+    },
+    /// Gives a small file another content; None is no file.
+    WriteFile {
+        /// Where it is.
+        path: PathBuf,
+        /// The old content.
+        from: Option<String>,
+        /// The new content.
+        to: Option<String>,
+    },
 }
 
 impl Step {
@@ -65,6 +84,8 @@ impl Step {
             Self::DeleteAddress(address) => Self::AddAddress(address),
             Self::AddRoute(route) => Self::DeleteRoute(route),
             Self::DeleteRoute(route) => Self::AddRoute(route),
+            Self::SetSysctl { key, from, to } => Self::SetSysctl { key, from: to, to: from },
+            Self::WriteFile { path, from, to } => Self::WriteFile { path, from: to, to: from },
         }
     }
 }
@@ -85,6 +106,11 @@ impl fmt::Display for Step {
             Self::DeleteAddress(address) => write!(f, "ip addr del {}", address.arguments()),
             Self::AddRoute(route) => write!(f, "ip {}route add {route}", route.family().ip_flag()),
             Self::DeleteRoute(route) => write!(f, "ip {}route del {route}", route.family().ip_flag()),
+            Self::SetSysctl { key, to, .. } => write!(f, "sysctl -w {key}={to}"),
+            Self::WriteFile { path, to: Some(text), .. } => {
+                write!(f, "printf '{}' > {}", text.escape_debug(), path.display())
+            }
+            Self::WriteFile { path, to: None, .. } => write!(f, "rm {}", path.display()),
         }
     }
 }

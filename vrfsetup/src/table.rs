@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use crate::state;
+use crate::step::Step;
 
 /// The first number that is tried: above those that people give by hand.
 pub const FIRST: u32 = 1001;
@@ -20,13 +23,53 @@ pub fn is_usable(table: u32) -> bool {
 
 /// The numbers that have names: rt_tables and rt_tables.d, in /etc and, from iproute2 6.7 on, in /usr.
 pub fn named() -> BTreeSet<u32> {
+    files().iter().filter_map(|path| fs::read(path).ok()).flat_map(|bytes| numbers(&bytes)).collect()
+}
+
+fn files() -> Vec<PathBuf> {
     let directories = ["/etc/iproute2", "/usr/share/iproute2", "/usr/lib/iproute2"].map(Path::new);
     let mut files: Vec<_> = directories.iter().map(|directory| directory.join("rt_tables")).collect();
     for directory in directories {
         let entries = fs::read_dir(directory.join("rt_tables.d")).into_iter().flatten().flatten();
         files.extend(entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "conf")));
     }
-    files.iter().filter_map(|path| fs::read(path).ok()).flat_map(|bytes| numbers(&bytes)).collect()
+    files
+}
+
+/// The step that makes `ip route show table NAME` work. None where the number or the name has a meaning already, and in
+/// other network namespaces than the first: the file is one for the whole machine.
+pub fn name_step(name: &str, table: u32) -> Option<Step> {
+    let path = name_file(name);
+    let is_free = !path.exists() && !named().contains(&table) && !names().iter().any(|other| other == name);
+    (is_free && state::is_first_netns()).then(|| Step::WriteFile {
+        path,
+        from: None,
+        to: Some(format!("# made by vrfsetup\n{table}\t{name}\n")),
+    })
+}
+
+/// The step that takes the name away again, if it is of our making.
+pub fn unname_step(name: &str) -> Option<Step> {
+    let path = name_file(name);
+    let from = fs::read_to_string(&path).ok()?;
+    (from.starts_with("# made by vrfsetup\n") && state::is_first_netns()).then_some(Step::WriteFile {
+        path,
+        from: Some(from),
+        to: None,
+    })
+}
+
+fn name_file(name: &str) -> PathBuf {
+    Path::new("/etc/iproute2/rt_tables.d").join(format!("vrf-{name}.conf"))
+}
+
+fn names() -> Vec<String> {
+    files().iter().filter_map(|path| fs::read_to_string(path).ok()).flat_map(|text| second_words(&text)).collect()
+}
+
+fn second_words(text: &str) -> Vec<String> {
+    let entries = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+    entries.filter_map(|line| line.split_whitespace().nth(1)).map(str::to_owned).collect()
 }
 
 /// Lines of "number name", the number in decimal or after 0x in hexadecimal; `#` begins a comment.

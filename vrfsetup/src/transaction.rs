@@ -1,27 +1,65 @@
 //! A command's changes as one: a step that fails takes the earlier ones back, in reverse order.
 
+use std::io;
+use std::time::Duration;
+
 use crate::error::Error;
+use crate::guardian;
+use crate::journal::{self, Journal};
 use crate::kernel::{Kernel, Refusal};
+use crate::outcome::Outcome;
+use crate::state::{self, Lock};
 use crate::step::{Device, Step};
+
+/// How a command changes things.
+pub struct Session<'a> {
+    /// What it changes.
+    pub kernel: &'a Kernel,
+    /// Goes on where a connection would break.
+    pub is_forced: bool,
+    /// Undoes everything unless it is confirmed within this time.
+    pub confirm: Option<Duration>,
+    /// How the network namespace was named on the command line.
+    pub netns: Option<&'a str>,
+}
+
+impl Session<'_> {
+    /// Whether the user has taken the risk of losing a connection, or a way back from it.
+    pub fn takes_risks(&self) -> bool {
+        self.is_forced || self.confirm.is_some()
+    }
+
+    /// Begins the change; nothing is done yet.
+    ///
+    /// # Errors
+    /// An earlier change still waits for its confirmation.
+    pub fn begin(&self) -> Result<Transaction<'_>, Error> {
+        // Without a writable /run two runs may meet; each is safe on its own.
+        let lock = state::lock().ok();
+        if journal::is_pending() {
+            return Err(Error::Unconfirmed);
+        }
+        Ok(Transaction { session: self, done: Vec::new(), notes: Vec::new(), journal: None, _lock: lock })
+    }
+}
 
 /// What has been done so far.
 pub struct Transaction<'a> {
-    kernel: &'a Kernel,
+    session: &'a Session<'a>,
     done: Vec<Step>,
+    notes: Vec<String>,
+    journal: Option<Journal>,
+    _lock: Option<Lock>,
 }
 
-impl<'a> Transaction<'a> {
-    /// Nothing done yet.
-    pub fn new(kernel: &'a Kernel) -> Self {
-        Self { kernel, done: Vec::new() }
-    }
-
+impl Transaction<'_> {
     /// Makes one step.
     ///
     /// # Errors
     /// The kernel refused; everything that was done is taken back by then.
     pub fn make(&mut self, step: Step) -> Result<(), Error> {
-        match make(self.kernel, &step) {
+        self.record(&step)?;
+        match self.session.kernel.make(&step) {
             Ok(()) => {
                 self.done.push(step);
                 Ok(())
@@ -38,6 +76,19 @@ impl<'a> Transaction<'a> {
         steps.into_iter().try_for_each(|step| self.make(step))
     }
 
+    /// Makes a step that is good to have; where it is refused, a note says so.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub fn try_make(&mut self, step: Step) -> Result<(), Error> {
+        self.record(&step)?;
+        match self.session.kernel.make(&step) {
+            Ok(()) => self.done.push(step),
+            Err(refusal) => self.notes.push(format!("refused '{step}': {refusal}")),
+        }
+        Ok(())
+    }
+
     /// Creates a VRF and says what the kernel made.
     ///
     /// # Errors
@@ -45,28 +96,46 @@ impl<'a> Transaction<'a> {
     pub fn make_vrf(&mut self, name: &str, table: u32) -> Result<Device, Error> {
         let new = Device { ifindex: 0, name: name.to_owned() };
         let step = Step::AddVrf(new, table);
-        let made = make(self.kernel, &step).and_then(|()| find(self.kernel, name));
+        self.record(&step)?;
+        let kernel = self.session.kernel;
+        let made = kernel.make(&step).and_then(|()| kernel.link(name));
         match made {
-            Ok(device) => {
-                self.done.push(Step::AddVrf(device.clone(), table));
-                Ok(device)
+            Ok(link) => {
+                self.done.push(Step::AddVrf(link.device(), table));
+                Ok(link.device())
             }
             Err(refusal) => Err(self.give_up(&step, refusal)),
         }
     }
 
+    /// Says something to the user at the end.
+    pub fn note(&mut self, note: impl Into<String>) {
+        self.notes.push(note.into());
+    }
+
     /// Takes everything back, because of an error outside the steps.
     pub fn abandon(&mut self, error: Error) -> Error {
-        let left = self.roll_back();
+        let left = roll_back(self.session.kernel, std::mem::take(&mut self.done));
+        if left.is_empty() {
+            self.journal.take().into_iter().for_each(Journal::discard);
+        }
         match (error, left.is_empty()) {
             (Error::Refused { step, refusal }, false) => Error::NotRolledBack { step, refusal, left },
             (error, _) => error,
         }
     }
 
-    /// Keeps what was done and hands it out.
-    pub fn commit(self) -> Vec<Step> {
-        self.done
+    /// Keeps what was done, for good or until the confirmation is overdue, and reports it.
+    pub fn commit(mut self) -> Outcome {
+        match (self.session.confirm, self.journal.take()) {
+            (Some(_), Some(journal)) if self.done.is_empty() => journal.discard(),
+            (Some(time), Some(_)) => {
+                let seconds = time.as_secs();
+                self.notes.push(format!("all of this is undone in {seconds} s unless 'vrfsetup confirm' comes first"));
+            }
+            _ => {}
+        }
+        self.notes.into_iter().fold(Outcome::of(&self.done), Outcome::note)
     }
 
     fn give_up(&mut self, step: &Step, refusal: Refusal) -> Error {
@@ -74,37 +143,67 @@ impl<'a> Transaction<'a> {
         self.abandon(Error::Refused { step, refusal })
     }
 
-    fn roll_back(&mut self) -> Vec<String> {
-        let mut left = Vec::new();
-        while let Some(step) = self.done.pop() {
-            let inverse = step.inverse();
-            if let Err(refusal) = make(self.kernel, &inverse) {
-                left.push(format!("'{inverse}' ({refusal})"));
+    /// Writes the step down first where it may have to be undone by somebody else.
+    fn record(&mut self, step: &Step) -> Result<(), Error> {
+        let Some(time) = self.session.confirm else { return Ok(()) };
+        let recorded = self.armed_journal(time).and_then(|journal| journal.add(step));
+        recorded.map_err(|source| self.abandon(Error::NoWayBack { source }))
+    }
+
+    /// The guardian stands before the first step is made.
+    fn armed_journal(&mut self, time: Duration) -> io::Result<&mut Journal> {
+        if self.journal.is_none() {
+            let journal = Journal::begin()?;
+            if let Err(error) = guardian::start(journal.path(), time.as_secs(), self.session.netns) {
+                journal.discard();
+                return Err(error);
             }
+            self.journal = Some(journal);
         }
-        left
+        self.journal.as_mut().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 }
 
-fn make(kernel: &Kernel, step: &Step) -> Result<(), Refusal> {
+/// Takes these steps back.
+///
+/// # Errors
+/// Some could not be.
+pub fn take_back(kernel: &Kernel, steps: Vec<Step>) -> Result<(), Error> {
+    let left = roll_back(kernel, steps);
+    if left.is_empty() { Ok(()) } else { Err(Error::Left(left)) }
+}
+
+fn roll_back(kernel: &Kernel, mut steps: Vec<Step>) -> Vec<String> {
+    let mut left = Vec::new();
+    while let Some(step) = steps.pop() {
+        let inverse = step.inverse();
+        if is_there(kernel, &inverse) {
+            continue;
+        }
+        match kernel.make(&inverse) {
+            Err(refusal) if !is_so_already(&inverse, &refusal) => left.push(format!("'{inverse}' ({refusal})")),
+            _ => {}
+        }
+    }
+    left
+}
+
+/// A rule that was never deleted must not be added once more: the kernel keeps twins.
+fn is_there(kernel: &Kernel, step: &Step) -> bool {
     match step {
-        Step::AddRule(rule) => kernel.add_rule(rule),
-        Step::DeleteRule(rule) => kernel.delete_rule(rule),
-        Step::AddVrf(device, table) => kernel.add_vrf(device, *table),
-        Step::DeleteVrf(device, _) => kernel.delete_link(device),
-        Step::SetUp(device) => kernel.set_up(device, true),
-        Step::SetDown(device) => kernel.set_up(device, false),
-        Step::Enslave(port, vrf) => kernel.set_master(port, Some(vrf)),
-        Step::Release(port, _) => kernel.set_master(port, None),
-        Step::AddAddress(address) => kernel.add_address(address),
-        Step::DeleteAddress(address) => kernel.delete_address(address),
-        Step::AddRoute(route) => kernel.add_route(route),
-        Step::DeleteRoute(route) => kernel.delete_route(route),
+        Step::AddRule(rule) => kernel.rules(rule.family).is_ok_and(|rules| rules.contains(rule)),
+        _ => false,
     }
 }
 
-fn find(kernel: &Kernel, name: &str) -> Result<Device, Refusal> {
-    let links = kernel.links()?;
-    let made = links.into_iter().find(|link| link.name == name);
-    made.map(|link| link.device()).ok_or(Refusal::from_errno(libc::ENODEV))
+/// What is to be deleted is gone, or what is to be added is there: a step that was recorded and never made.
+fn is_so_already(step: &Step, refusal: &Refusal) -> bool {
+    const GONE: [i32; 4] = [libc::ENOENT, libc::ESRCH, libc::ENODEV, libc::EADDRNOTAVAIL];
+    match step {
+        Step::DeleteRule(_) | Step::DeleteRoute(_) | Step::DeleteAddress(_) | Step::DeleteVrf(..) => {
+            GONE.contains(&refusal.errno)
+        }
+        Step::AddRoute(_) | Step::AddAddress(_) | Step::AddVrf(..) => refusal.errno == libc::EEXIST,
+        _ => false,
+    }
 }

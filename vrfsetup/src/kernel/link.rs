@@ -25,6 +25,20 @@ impl Kernel {
         })
     }
 
+    /// The interface of this name: `ip -d link show NAME`.
+    ///
+    /// # Errors
+    /// The kernel's own: ENODEV if there is none.
+    pub fn link(&self, name: &str) -> Result<Link, Refusal> {
+        let mut request = LinkMessage::default();
+        request.attributes.push(LinkAttribute::IfName(name.to_owned()));
+        let found = self.ask(RouteNetlinkMessage::GetLink(request), |answer| match answer {
+            RouteNetlinkMessage::NewLink(message) => Some(from_message(&message)),
+            _ => None,
+        })?;
+        found.into_iter().next().ok_or(Refusal::from_errno(libc::ENODEV))
+    }
+
     /// `ip link add NAME [index IFINDEX] type vrf table TABLE`. The index is given when a VRF comes back in a
     /// rollback, so that what refers to it by number stays true.
     ///
@@ -36,13 +50,16 @@ impl Kernel {
         self.change(RouteNetlinkMessage::NewLink(message), IfPresent::Refuse)
     }
 
-    /// `ip link del NAME`.
+    /// `ip link del NAME`, by the index where it is known.
     ///
     /// # Errors
     /// The kernel's own.
     pub fn delete_link(&self, device: &Device) -> Result<(), Refusal> {
         let mut message = LinkMessage::default();
         message.header.index = device.ifindex;
+        if device.ifindex == 0 {
+            message.attributes.push(LinkAttribute::IfName(device.name.clone()));
+        }
         self.change(RouteNetlinkMessage::DelLink(message), IfPresent::Refuse)
     }
 

@@ -8,18 +8,23 @@ pub mod link;
 mod refusal;
 pub mod route;
 pub mod rule;
+mod step;
 
 use std::io;
 
 use futures_util::StreamExt;
 use rtnetlink::packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_EXCL, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
 };
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::sys::AsyncSocket;
 use tokio::runtime::Runtime;
 
 pub use refusal::{Refusal, errno_text};
+
+/// How often a list is asked for again that changed while the kernel was making it (NLM_F_DUMP_INTR, 3.11): entries
+/// may be missing in it, or come twice.
+const ATTEMPTS: usize = 20;
 
 /// What a change does when the thing is already there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +64,7 @@ impl Kernel {
     /// Asks for everything that `request` describes, and keeps what `wanted` recognises.
     ///
     /// # Errors
-    /// The kernel's own; a dump that was interrupted by a change is repeated.
+    /// The kernel's own; EINTR for a dump that changes kept interrupting.
     pub fn dump<T>(
         &self,
         request: RouteNetlinkMessage,
@@ -67,7 +72,27 @@ impl Kernel {
     ) -> Result<Vec<T>, Refusal> {
         let mut message = NetlinkMessage::from(request);
         message.header.flags = NLM_F_REQUEST | NLM_F_DUMP;
-        self.exchange(message, wanted)
+        for _ in 0..ATTEMPTS {
+            match self.exchange(message.clone(), &wanted) {
+                Err(refusal) if refusal.errno == libc::EINTR => {}
+                answer => return answer,
+            }
+        }
+        Err(Refusal::from_errno(libc::EINTR))
+    }
+
+    /// Asks for one thing.
+    ///
+    /// # Errors
+    /// The kernel's own.
+    pub fn ask<T>(
+        &self,
+        request: RouteNetlinkMessage,
+        wanted: impl Fn(RouteNetlinkMessage) -> Option<T>,
+    ) -> Result<Vec<T>, Refusal> {
+        let mut message = NetlinkMessage::from(request);
+        message.header.flags = NLM_F_REQUEST | NLM_F_ACK;
+        self.exchange(message, &wanted)
     }
 
     /// Makes one change and waits for the acknowledgement.
@@ -90,26 +115,28 @@ impl Kernel {
                 message.header.flags |= NLM_F_EXCL;
             }
         }
-        self.exchange(message, |_| None::<()>).map(|_| ())
+        self.exchange(message, &|_| None::<()>).map(|_| ())
     }
 
     fn exchange<T>(
         &self,
         message: NetlinkMessage<RouteNetlinkMessage>,
-        wanted: impl Fn(RouteNetlinkMessage) -> Option<T>,
+        wanted: &impl Fn(RouteNetlinkMessage) -> Option<T>,
     ) -> Result<Vec<T>, Refusal> {
         let mut handle = self.handle.clone();
         self.runtime.block_on(async {
             let mut answers = handle.request(message).map_err(|_| Refusal::from_errno(libc::EPIPE))?;
             let mut found = Vec::new();
+            let mut is_torn = false;
             while let Some(answer) = answers.next().await {
+                is_torn |= answer.header.flags & NLM_F_DUMP_INTR != 0;
                 match answer.payload {
                     NetlinkPayload::InnerMessage(inner) => found.extend(wanted(inner)),
                     NetlinkPayload::Error(error) if error.code.is_some() => return Err(Refusal::from_message(&error)),
                     _ => {}
                 }
             }
-            Ok(found)
+            if is_torn { Err(Refusal::from_errno(libc::EINTR)) } else { Ok(found) }
         })
     }
 }

@@ -24,6 +24,14 @@ impl Refusal {
         Self { errno, text: None }
     }
 
+    /// The errno of a system call; the words of an error that is of this program's own making.
+    pub fn from_io(error: &io::Error) -> Self {
+        match error.raw_os_error() {
+            Some(errno) => Self::from_errno(errno),
+            None => Self { errno: libc::EIO, text: Some(error.to_string()) },
+        }
+    }
+
     /// Reads an NLMSG_ERROR message.
     pub fn from_message(message: &ErrorMessage) -> Self {
         Self { errno: message.raw_code().wrapping_neg(), text: sentence(&message.header) }

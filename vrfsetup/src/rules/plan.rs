@@ -84,13 +84,13 @@ pub fn fix_regardless(situation: &Situation) -> Plan {
 }
 
 /// Plans the way back to the rules that the kernel makes: `local` at 0, no unreachable rule. The l3mdev rule stays
-/// while there are VRFs, which would not work without it.
-pub fn undo(family: Family, rules: &[Rule], has_vrfs: bool) -> Plan {
+/// while there are VRFs, which would not work without it, and where the kernel made it, which it does only once.
+pub fn undo(family: Family, rules: &[Rule], keeps_l3mdev: bool) -> Plan {
     let mut steps = Vec::from_iter(ensure(rules, &Rule::lookup(family, 0, TABLE_LOCAL)));
     let ours = [Rule::lookup(family, LOCAL_LATE, TABLE_LOCAL), Rule::lookup(family, LOCAL_EARLY, TABLE_LOCAL)]
         .into_iter()
         .chain([Rule::l3mdev_unreachable(family, UNREACHABLE)])
-        .chain((!has_vrfs).then(|| Rule::l3mdev(family, L3MDEV)));
+        .chain((!keeps_l3mdev).then(|| Rule::l3mdev(family, L3MDEV)));
     for our in ours {
         steps.extend(rules.iter().filter(|rule| rule.is_same_as(&our)).cloned().map(Step::DeleteRule));
     }

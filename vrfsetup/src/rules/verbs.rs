@@ -11,9 +11,11 @@ use crate::family::Family;
 use crate::kernel::Kernel;
 use crate::outcome::Outcome;
 use crate::rule::Rule;
+use crate::rules::L3MDEV;
+use crate::state::Memory;
 use crate::step::Step;
 use crate::system::System;
-use crate::transaction::Transaction;
+use crate::transaction::Session;
 
 /// What one family's rules are, and what they should be.
 #[derive(Debug, Serialize)]
@@ -58,42 +60,66 @@ pub fn check(kernel: &Kernel, unreachable: Unreachable) -> Result<Vec<Finding>, 
 ///
 /// # Errors
 /// A foreign rule stands in the way, or the kernel refused; then nothing is changed.
-pub fn fix(kernel: &Kernel, unreachable: Unreachable, is_forced: bool) -> Result<Outcome, Error> {
+pub fn fix(session: &Session, unreachable: Unreachable) -> Result<Outcome, Error> {
+    let kernel = session.kernel;
     let own = own_addresses(kernel)?;
     let mut plans = Vec::new();
     for family in Family::available() {
         let rules = rules(kernel, family)?;
         let situation = Situation { family, rules: &rules, own: &own, unreachable };
         plans.push(match plan::fix(&situation) {
-            Err(_) if is_forced => plan::fix_regardless(&situation),
+            Err(_) if session.takes_risks() => plan::fix_regardless(&situation),
             Err(InTheWay(rule)) => return Err(Error::ForeignRule(rule)),
             Ok(plan) => plan,
         });
     }
-    carry_out(kernel, plans)
+    carry_out(session, plans)
 }
 
 /// Gives the rules back to the kernel: `local` at 0, no unreachable rule.
 ///
 /// # Errors
 /// The kernel refused; then nothing is changed.
-pub fn undo(kernel: &Kernel) -> Result<Outcome, Error> {
+pub fn undo(session: &Session) -> Result<Outcome, Error> {
+    let kernel = session.kernel;
+    let memory = Memory::read();
     let has_vrfs = System::read(kernel)?.vrfs().next().is_some();
     let mut plans = Vec::new();
     for family in Family::available() {
-        plans.push(plan::undo(family, &rules(kernel, family)?, has_vrfs));
+        let keeps_l3mdev = has_vrfs || !memory.l3mdev.contains(&family);
+        plans.push(plan::undo(family, &rules(kernel, family)?, keeps_l3mdev));
     }
-    carry_out(kernel, plans)
+    carry_out(session, plans)
 }
 
-fn carry_out(kernel: &Kernel, plans: Vec<Plan>) -> Result<Outcome, Error> {
-    let mut transaction = Transaction::new(kernel);
+fn carry_out(session: &Session, plans: Vec<Plan>) -> Result<Outcome, Error> {
+    let mut transaction = session.begin()?;
     let notes: Vec<String> = plans.iter().flat_map(yielding).collect();
     let (adds, deletes): (Vec<Step>, Vec<Step>) =
         plans.into_iter().flat_map(|plan| plan.steps).partition(|step| matches!(step, Step::AddRule(_)));
+    let memory = remember(&adds, &deletes);
     transaction.make_all(adds)?;
     transaction.make_all(deletes)?;
-    Ok(notes.into_iter().fold(Outcome::of(&transaction.commit()), Outcome::note))
+    if let Some(step) = memory {
+        transaction.try_make(step)?;
+    }
+    notes.into_iter().for_each(|note| transaction.note(note));
+    Ok(transaction.commit())
+}
+
+/// Writes down which l3mdev rules are of our making, for `undo`. Where that cannot be written the rule stays for good,
+/// which does no harm.
+fn remember(adds: &[Step], deletes: &[Step]) -> Option<Step> {
+    let l3mdev = |step: &Step| match step {
+        Step::AddRule(rule) | Step::DeleteRule(rule) if rule.priority == L3MDEV && rule.is_l3mdev => Some(rule.family),
+        _ => None,
+    };
+    let mut memory = Memory::read();
+    memory.l3mdev.retain(|family| !deletes.iter().filter_map(l3mdev).any(|gone| gone == *family));
+    memory.l3mdev.extend(adds.iter().filter_map(l3mdev));
+    memory.l3mdev.sort_unstable();
+    memory.l3mdev.dedup();
+    memory.step()
 }
 
 fn yielding(plan: &Plan) -> Vec<String> {
@@ -105,7 +131,7 @@ fn yielding(plan: &Plan) -> Vec<String> {
 }
 
 fn rules(kernel: &Kernel, family: Family) -> Result<Vec<Rule>, Error> {
-    kernel.rules(family).map_err(|refusal| Error::Unreadable { what: format!("the {family} rules"), refusal })
+    kernel.rules(family).map_err(Error::unreadable(format!("the {family} rules")))
 }
 
 fn own_addresses(kernel: &Kernel) -> Result<Vec<IpAddr>, Error> {

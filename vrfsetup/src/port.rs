@@ -1,0 +1,298 @@
+//! Moving an interface between routing domains with all that it has. Pure: what is there in, steps out.
+//!
+//! The kernel takes an interface down and up when it becomes a port or ceases to be one. IPv4 addresses and the routes
+//! that belong to addresses survive that; other routes do not, and IPv6 addresses only if `keep_addr_on_down` says so
+//! (4.6), which keeps neither those with a lifetime nor link-local ones. Whatever would be lost is therefore deleted
+//! and added in steps of its own: a rollback has it all.
+
+use crate::address::{Address, FOREVER, SCOPE_LINK};
+use crate::error::Error;
+use crate::family::Family;
+use crate::link::Link;
+use crate::route::Route;
+use crate::rule::TABLE_MAIN;
+use crate::step::{Device, Step};
+
+/// A routing domain: a VRF, or, without a device, the default one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Domain {
+    /// The VRF's device.
+    pub device: Option<Device>,
+    /// Its table.
+    pub table: u32,
+}
+
+impl Domain {
+    /// The domain of everything that is in no VRF.
+    pub fn default_domain() -> Self {
+        Self { device: None, table: TABLE_MAIN }
+    }
+
+    /// The domain of a VRF.
+    pub fn of(vrf: &Link) -> Self {
+        Self { device: Some(vrf.device()), table: vrf.table.unwrap_or(TABLE_MAIN) }
+    }
+
+    /// Whether it is the one outside all VRFs.
+    pub fn is_default(&self) -> bool {
+        self.device.is_none()
+    }
+}
+
+/// An interface with what a move concerns.
+#[derive(Clone, Debug)]
+pub struct Port<'a> {
+    /// The interface.
+    pub link: &'a Link,
+    /// Its addresses.
+    pub addresses: Vec<&'a Address>,
+    /// The routes of all tables that lead over it.
+    pub routes: Vec<&'a Route>,
+    /// The value of its `keep_addr_on_down`; None before 4.6.
+    pub keeps_addresses: Option<String>,
+    /// What becomes of a default route that would compete with the default domain's own.
+    pub rivals: Rivals<'a>,
+}
+
+/// The default domain's default routes that do not lead over the interface, and what a second one does.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rivals<'a> {
+    /// The routes.
+    pub routes: &'a [&'a Route],
+    /// Leaves the newcomer behind, instead of asking the user.
+    pub stay_alone: bool,
+}
+
+/// A planned move.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Move {
+    /// In order.
+    pub steps: Vec<Step>,
+    /// The default domain's default route that comes or goes, if one does.
+    pub default_route: Option<Route>,
+    /// What does not come along.
+    pub notes: Vec<String>,
+}
+
+/// Plans the move of one interface.
+///
+/// # Errors
+/// A route leads over this interface and over others, which stay.
+pub fn plan(port: &Port, from: &Domain, to: &Domain) -> Result<Move, Error> {
+    let routes = movable(port, from)?;
+    let (beaten, routes): (Vec<_>, Vec<_>) = routes.into_iter().partition(|route| has_to_stay(port, route, to));
+    let strays: Vec<&Route> = port.routes.iter().copied().filter(|route| is_stray(route, from)).chain(beaten).collect();
+    let lost: Vec<&Address> = port.addresses.iter().copied().filter(|address| is_lost(port, address)).collect();
+    let (keep, restore) = keeping(port);
+
+    let mut steps = Vec::new();
+    // Routes through a gateway before those that lead to it, so that a rollback adds them the other way round.
+    steps.extend(routes.iter().rev().copied().chain(strays.iter().copied()).cloned().map(Step::DeleteRoute));
+    steps.extend(lost.iter().copied().cloned().map(Step::DeleteAddress));
+    steps.extend(keep);
+    let device = port.link.device();
+    if let Some(vrf) = &from.device {
+        steps.push(Step::Release(device.clone(), vrf.clone()));
+    }
+    if let Some(vrf) = &to.device {
+        steps.push(Step::Enslave(device, vrf.clone()));
+    }
+    steps.extend(restore);
+    steps.extend(lost.into_iter().cloned().map(Step::AddAddress));
+    steps.extend(routes.iter().map(|route| Step::AddRoute(in_table(route, to.table))));
+
+    let touches_default = from.is_default() || to.is_default();
+    let default_route = routes.iter().find(|route| touches_default && route.is_default()).map(|&route| route.clone());
+    let notes =
+        strays.iter().map(|route| format!("route '{route}' is gone: its table is not the interface's")).collect();
+    Ok(Move { steps, default_route, notes })
+}
+
+/// The routes that come along: those of the domain's table that lead over this interface alone, gateways last. The
+/// kernel's own come by themselves with the addresses, and a router's with its next advertisement.
+fn movable<'a>(port: &Port<'a>, from: &Domain) -> Result<Vec<&'a Route>, Error> {
+    let mut routes = Vec::new();
+    for &route in &port.routes {
+        if route.table() != from.table || route.is_kernels() || route.is_advertised() {
+            continue;
+        }
+        if route.oifs().iter().any(|&oif| oif != port.link.ifindex) {
+            return Err(Error::SharedRoute { port: port.link.name.clone(), route: route.to_string() });
+        }
+        routes.push(route);
+    }
+    routes.sort_by_key(|route| route.gateway().is_some() || route.is_multipath());
+    Ok(routes)
+}
+
+/// A route of another table: the kernel drops it, and it would lead into a domain that its table is not of.
+fn is_stray(route: &Route, from: &Domain) -> bool {
+    route.table() != from.table && !route.is_kernels() && !route.is_multipath()
+}
+
+fn has_to_stay(port: &Port, route: &Route, to: &Domain) -> bool {
+    to.is_default() && port.rivals.stay_alone && route.is_default() && has_rival(port, route)
+}
+
+fn has_rival(port: &Port, route: &Route) -> bool {
+    port.rivals.routes.iter().any(|rival| rival.family() == route.family())
+}
+
+fn in_table(route: &Route, table: u32) -> Route {
+    let mut moved = route.clone();
+    moved.set_table(table);
+    moved
+}
+
+/// Whether the kernel forgets the address for good while the interface is down. Temporary addresses (RFC 8981) are
+/// its own to make anew.
+fn is_lost(port: &Port, address: &Address) -> bool {
+    let is_temporary = address.flags & libc::IFA_F_TEMPORARY != 0 && address.lifetimes.0 != FOREVER;
+    let is_kept = address.lifetimes.0 == FOREVER && port.keeps_addresses.is_some();
+    address.family() == Family::V6 && address.scope != SCOPE_LINK && port.link.is_up() && !is_temporary && !is_kept
+}
+
+/// The steps that make the kernel keep IPv6 addresses, and that take this back.
+fn keeping(port: &Port) -> (Option<Step>, Option<Step>) {
+    let has_v6 = port.addresses.iter().any(|address| address.family() == Family::V6);
+    match &port.keeps_addresses {
+        Some(value) if has_v6 && value != "1" => {
+            let key = keep_key(&port.link.name);
+            let step = Step::SetSysctl { key, from: value.clone(), to: "1".to_owned() };
+            (Some(step.clone()), Some(step.inverse()))
+        }
+        _ => (None, None),
+    }
+}
+
+/// Where `keep_addr_on_down` of an interface is.
+pub fn keep_key(name: &str) -> String {
+    format!("net/ipv6/conf/{name}/keep_addr_on_down")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rtnetlink::packet_route::route::{RouteAttribute, RouteProtocol, RouteType};
+    use std::net::IpAddr;
+
+    fn link() -> Link {
+        Link {
+            ifindex: 3,
+            name: "eth1".into(),
+            flags: libc::IFF_UP as u32,
+            mtu: 1500,
+            operstate: 6,
+            master: None,
+            kind: None,
+            table: None,
+        }
+    }
+
+    fn blue() -> Domain {
+        Domain { device: Some(Device { ifindex: 9, name: "blue".into() }), table: 1001 }
+    }
+
+    fn route(table: u32, protocol: RouteProtocol, gateway: Option<&str>) -> Route {
+        let mut route = Route::seal(Family::V4, table);
+        route.message.header.kind = RouteType::Unicast;
+        route.message.header.protocol = protocol;
+        route.message.attributes.push(RouteAttribute::Oif(3));
+        let gateway = gateway.map(|text| RouteAttribute::Gateway(text.parse::<IpAddr>().unwrap().into()));
+        route.message.attributes.extend(gateway);
+        route
+    }
+
+    fn address(local: &str, lifetime: u32) -> Address {
+        let family = local.parse::<IpAddr>().unwrap().into();
+        let mut address = Address::loopback(&link().device(), family);
+        (address.local, address.scope, address.lifetimes) = (local.parse().unwrap(), 0, (lifetime, lifetime));
+        address
+    }
+
+    fn planned(addresses: &[Address], routes: &[Route], from: &Domain, to: &Domain) -> Move {
+        let link = link();
+        let port = Port {
+            link: &link,
+            addresses: addresses.iter().collect(),
+            routes: routes.iter().collect(),
+            keeps_addresses: Some("0".into()),
+            rivals: Rivals::default(),
+        };
+        plan(&port, from, to).unwrap()
+    }
+
+    fn shown(moved: &Move) -> Vec<String> {
+        moved.steps.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_bare_interface_is_enslaved_and_nothing_else() {
+        assert_eq!(shown(&planned(&[], &[], &Domain::default_domain(), &blue())), ["ip link set eth1 master blue"]);
+    }
+
+    #[test]
+    fn static_routes_move_to_the_vrfs_table_gateways_last() {
+        let routes = [
+            route(TABLE_MAIN, RouteProtocol::Static, Some("10.0.0.254")),
+            route(TABLE_MAIN, RouteProtocol::Boot, None),
+            route(TABLE_MAIN, RouteProtocol::Kernel, None),
+        ];
+        let moved = planned(&[], &routes, &Domain::default_domain(), &blue());
+        let added: Vec<&Step> = moved.steps.iter().filter(|step| matches!(step, Step::AddRoute(_))).collect();
+        assert_eq!(added.len(), 2);
+        assert!(added[0].to_string().starts_with("ip route add default table 1001"));
+        assert!(added[1].to_string().contains("via 10.0.0.254 table 1001"));
+        assert!(moved.default_route.is_some());
+    }
+
+    #[test]
+    fn a_move_back_is_the_mirror_image() {
+        let there = planned(&[], &[route(TABLE_MAIN, RouteProtocol::Static, None)], &Domain::default_domain(), &blue());
+        let back = planned(&[], &[route(1001, RouteProtocol::Static, None)], &blue(), &Domain::default_domain());
+        let inverses: Vec<String> = there.steps.into_iter().rev().map(|step| step.inverse().to_string()).collect();
+        assert_eq!(shown(&back), inverses);
+    }
+
+    #[test]
+    fn a_permanent_ipv6_address_is_kept_by_the_kernel_and_the_setting_restored() {
+        let moved = planned(&[address("2001:db8::1", FOREVER)], &[], &Domain::default_domain(), &blue());
+        assert_eq!(
+            shown(&moved),
+            [
+                "sysctl -w net/ipv6/conf/eth1/keep_addr_on_down=1",
+                "ip link set eth1 master blue",
+                "sysctl -w net/ipv6/conf/eth1/keep_addr_on_down=0",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_ipv6_address_with_a_lifetime_is_given_back() {
+        let moved = planned(&[address("2001:db8::1", 600)], &[], &Domain::default_domain(), &blue());
+        let kinds = |step: &Step| matches!(step, Step::DeleteAddress(_) | Step::AddAddress(_));
+        assert_eq!(moved.steps.iter().filter(|step| kinds(step)).count(), 2);
+    }
+
+    #[test]
+    fn a_default_route_that_comes_back_competes_or_stays_behind() {
+        let (link, own) = (link(), route(TABLE_MAIN, RouteProtocol::Static, None));
+        let coming = route(1001, RouteProtocol::Static, Some("10.0.0.254"));
+        for (rivals, stay_alone, asks, comes) in
+            [(&[][..], false, false, true), (&[&own], false, true, true), (&[&own], true, false, false)]
+        {
+            let rivals = Rivals { routes: rivals, stay_alone };
+            let port = Port { link: &link, addresses: vec![], routes: vec![&coming], keeps_addresses: None, rivals };
+            let moved = plan(&port, &blue(), &Domain::default_domain()).unwrap();
+            assert_eq!(moved.default_route.is_some(), asks);
+            assert_eq!(moved.steps.iter().any(|step| matches!(step, Step::AddRoute(_))), comes);
+        }
+    }
+
+    #[test]
+    fn a_route_of_a_policy_table_is_not_carried_into_the_vrf() {
+        let moved = planned(&[], &[route(100, RouteProtocol::Static, None)], &Domain::default_domain(), &blue());
+        assert_eq!(moved.notes.len(), 1);
+        assert!(!moved.steps.iter().any(|step| matches!(step, Step::AddRoute(_))));
+    }
+}
