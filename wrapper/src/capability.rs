@@ -1,9 +1,12 @@
-//! The supervisor's capabilities: kept in hand where it needs one to read another process, never in effect otherwise.
+//! Capabilities: whether this process has one in effect; and the supervisor's, which are kept in hand where it needs
+//! one to read another process, and never in effect otherwise.
 
 use nix::errno::Errno;
 
 const VERSION_3: u32 = 0x2008_0522;
 const CAP_SYS_PTRACE: u32 = 19;
+/// Installs seccomp filters without no_new_privs, and makes mount namespaces.
+pub const CAP_SYS_ADMIN: u32 = 21;
 
 #[repr(C)]
 struct Header {
@@ -20,14 +23,19 @@ struct Sets {
     inheritable: u32,
 }
 
+/// Whether the process has this capability (of the first 32) in effect, in its own user namespace.
+pub fn is_effective(capability: u32) -> bool {
+    get().is_ok_and(|sets| sets.effective & 1 << capability != 0)
+}
+
 /// Takes every capability out of effect, and gives up all but the one to read another process's memory.
 pub fn lay_down() -> nix::Result<()> {
-    set(&[Sets { permitted: permitted()? & 1 << CAP_SYS_PTRACE, ..Sets::default() }, Sets::default()])
+    set(&[Sets { permitted: get()?.permitted & 1 << CAP_SYS_PTRACE, ..Sets::default() }, Sets::default()])
 }
 
 /// Does the work with CAP_SYS_PTRACE in effect, if it is permitted.
 pub fn with_ptrace<T>(work: impl FnOnce() -> T) -> T {
-    let Ok(permitted) = permitted() else { return work() };
+    let Ok(Sets { permitted, .. }) = get() else { return work() };
     let in_effect = permitted & 1 << CAP_SYS_PTRACE;
     if in_effect == 0 || set(&[Sets { effective: in_effect, permitted, ..Sets::default() }, Sets::default()]).is_err() {
         return work();
@@ -40,12 +48,12 @@ pub fn with_ptrace<T>(work: impl FnOnce() -> T) -> T {
     outcome
 }
 
-fn permitted() -> nix::Result<u32> {
+fn get() -> nix::Result<Sets> {
     let mut header = Header { version: VERSION_3, pid: 0 };
     let mut sets = [Sets::default(); 2];
     // SAFETY: the kernel reads the header and writes two structures of its own layout.
     Errno::result(unsafe { libc::syscall(libc::SYS_capget, &raw mut header, sets.as_mut_ptr()) })?;
-    Ok(sets[0].permitted)
+    Ok(sets[0])
 }
 
 fn set(sets: &[Sets; 2]) -> nix::Result<()> {

@@ -67,7 +67,10 @@ impl Error {
             Error::Usage(_) => Some("vrfrun --help".into()),
             Error::NoSuchDevice { is_vrf: true, .. } => Some("vrfsetup show".into()),
             Error::NotVrf(name) => Some(format!("vrfrun --interface {} …", text(name))),
-            Error::NoMechanism { refusals, .. } => refusals.iter().find_map(|(_, refusal)| refusal.hint.clone()),
+            Error::NoMechanism { refusals, .. } => match &refusals[..] {
+                [(Mechanism::Bpf, Refusal { hint: None, .. })] => Some("vrfrun -m preload needs no privilege".into()),
+                several => several.iter().find_map(|(_, refusal)| refusal.hint.clone()),
+            },
             Error::Unsealed { .. } => Some("vrfsetup rules fix".into()),
             Error::ForeignDescriptor { .. } => Some("close it, or leave it as it is with --keep-fds".into()),
             Error::Etc { hint, .. } => hint.clone(),

@@ -17,6 +17,7 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::{getgid, getuid};
 
+use crate::capability::{CAP_SYS_ADMIN, is_effective};
 use crate::error::Error;
 use crate::kernel;
 
@@ -25,7 +26,6 @@ pub const FOLDER: &str = "/etc/vrf";
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 /// nscd, and systemd-resolved's interface for nss-resolve.
 const DAEMONS: [&CStr; 3] = [c"/run/nscd/socket", c"/var/run/nscd/socket", c"/run/systemd/resolve/io.systemd.Resolve"];
-const CAP_SYS_ADMIN: u32 = 21;
 
 /// What the user asked for.
 #[derive(Debug, Default)]
@@ -109,7 +109,7 @@ impl Plan {
 
 /// A mount namespace of our own, from which nothing gets out; through a user namespace where there is no right to one.
 fn enter_namespace() -> Result<(), Error> {
-    let is_root = kernel::has_capability(CAP_SYS_ADMIN);
+    let is_root = is_effective(CAP_SYS_ADMIN);
     let forbidden = |tried: &str| {
         let tried = tried.to_owned();
         |errno| Error::Etc { tried, errno, hint: Some(namespace_hint()) }

@@ -1,4 +1,4 @@
-//! What vrfrun asks of the running kernel apart from networking: its release, and the state of its own descriptors.
+//! What vrfrun asks of the running kernel apart from networking: its release, small files, its own descriptors.
 
 use std::os::fd::{AsRawFd, IntoRawFd};
 
@@ -47,14 +47,6 @@ pub fn read(path: &str) -> nix::Result<Vec<u8>> {
             bytes.resize(bytes.len() * 2, 0);
         }
     }
-}
-
-/// Whether the process holds this capability in its effective set (`CapEff` of /proc/self/status).
-pub fn has_capability(number: u32) -> bool {
-    let status = read("/proc/self/status").unwrap_or_default();
-    let line = status.split(|&b| b == b'\n').find_map(|line| line.strip_prefix(b"CapEff:"));
-    let mask = line.and_then(|hex| u64::from_str_radix(std::str::from_utf8(hex).ok()?.trim(), 16).ok());
-    mask.is_some_and(|mask| mask & (1 << number) != 0)
 }
 
 #[cfg(test)]

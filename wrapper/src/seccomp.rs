@@ -6,10 +6,8 @@ use libc::sock_filter;
 use nix::errno::Errno;
 use nix::sys::prctl::set_no_new_privs;
 
+use crate::capability::{CAP_SYS_ADMIN, is_effective};
 use crate::filter::as_program;
-use crate::kernel;
-
-const CAP_SYS_ADMIN: u32 = 21;
 
 /// Installs the filter for this process and all it will start. It cannot be taken back.
 pub fn install(filter: &[sock_filter]) -> nix::Result<()> {
@@ -27,7 +25,7 @@ pub fn install_with_listener(filter: &[sock_filter], flags: libc::c_ulong) -> ni
 
 /// Who has CAP_SYS_ADMIN needs no no_new_privs, and then sudo and set-uid programs still work below.
 fn allow_filters() -> nix::Result<()> {
-    if kernel::has_capability(CAP_SYS_ADMIN) { Ok(()) } else { set_no_new_privs() }
+    if is_effective(CAP_SYS_ADMIN) { Ok(()) } else { set_no_new_privs() }
 }
 
 fn set_mode(filter: &[sock_filter], flags: libc::c_ulong) -> nix::Result<libc::c_long> {
