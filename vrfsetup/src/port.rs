@@ -101,10 +101,10 @@ pub fn plan(port: &Port, from: &Domain, to: &Domain) -> Result<Move, Error> {
     steps.extend(lost.into_iter().cloned().map(Step::AddAddress));
     steps.extend(routes.iter().map(|route| Step::AddRoute(in_table(route, to.table))));
 
-    let touches_default = from.is_default() || to.is_default();
-    let default_route = routes.iter().find(|route| touches_default && route.is_default()).map(|&route| route.clone());
-    let notes =
-        strays.iter().map(|route| format!("route '{route}' is gone: its table is not the interface's")).collect();
+    let touches_default =
+        |route: &&&Route| route.is_default() && (from.is_default() || (to.is_default() && has_rival(port, route)));
+    let default_route = routes.iter().find(touches_default).map(|&route| route.clone());
+    let notes = strays.iter().map(|route| format!("route '{route}' does not come along")).collect();
     Ok(Move { steps, default_route, notes })
 }
 
