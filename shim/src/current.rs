@@ -48,3 +48,24 @@ fn thread<'a>() -> &'a AtomicU32 {
     // SAFETY: the word lives as long as its thread, no caller keeps the reference, and only its own thread uses it.
     unsafe { &*arch::thread_word() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::names::intern;
+
+    #[test]
+    fn a_threads_own_choice_goes_before_the_processs_and_ends_with_it() {
+        let [blue, red] = [b"c-blue" as &[u8], b"c-red"].map(|name| Name::new(name).unwrap());
+        set_process(intern(blue));
+        assert_eq!(binding(), Binding::To(blue));
+        set_thread(intern(red));
+        assert_eq!(binding(), Binding::To(red));
+        let other = std::thread::spawn(binding).join().unwrap();
+        assert_eq!(other, Binding::To(blue), "a new thread has no choice of its own");
+        set_thread(None);
+        assert_eq!(binding(), Binding::To(blue));
+        set_process(None);
+        assert_eq!(binding(), Binding::Plain);
+    }
+}

@@ -43,9 +43,7 @@ impl Tables<'_> {
         let mut index = head.checked_sub(first).map(|_| head)?;
         loop {
             let entry = u32_at(heads, buckets as usize + (index - first) as usize)?;
-            if entry | 1 == hash | 1
-                && let Some(found) = self.symbol(index, name)
-            {
+            if let Some(found) = self.symbol(index, name) {
                 return Some(found);
             }
             if entry & 1 != 0 {

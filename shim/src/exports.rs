@@ -36,6 +36,12 @@ pub unsafe extern "C" fn syscall(number: c_long, a: usize, b: usize, c: usize, d
     if number == libc::SYS_socket {
         return answer(hook::socket(a as c_int, b as c_int, c as c_int).map(c_long::from));
     }
+    #[cfg(target_arch = "x86")]
+    if number == libc::SYS_socketcall && a == 1 {
+        // SAFETY: call 1 is socket(), whose three arguments stand where the second word points.
+        let [domain, kind, protocol] = unsafe { *(b as *const [c_int; 3]) };
+        return answer(hook::socket(domain, kind, protocol).map(c_long::from));
+    }
     // SAFETY: the caller's promise.
     answer(unsafe { sys::any(number, [a, b, c, d, e, f]) })
 }

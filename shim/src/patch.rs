@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn both_ways_redirect_a_function_even_across_a_page_border() {
         for way in [remap as Way, overwrite as Way] {
-            for offset in [0, 64, 4093] {
+            for offset in [0, 64, 4092] {
                 let code = function_at(offset);
                 assert_eq!(call(code), 1);
                 let jump = Jump::new(code.start, answers_two as *const () as usize);

@@ -1,4 +1,5 @@
 //! include/vrfshim.h is what cbindgen writes from src/capi.rs today.
+#![cfg(target_arch = "x86_64")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -123,12 +123,4 @@ pub(crate) mod tests {
         assert_eq!(landing_pad([0xf3, 0x0f, 0x1e, 0xfa]), 4);
         assert_eq!(landing_pad([0xb8, 0x29, 0, 0]), 0);
     }
-
-    #[test]
-    fn each_thread_has_its_own_word() {
-        let here = thread_word() as usize;
-        let there = std::thread::spawn(|| thread_word() as usize).join().unwrap();
-        assert_ne!(here, there);
-        assert_eq!(here, thread_word() as usize);
-    }
 }

@@ -1,0 +1,106 @@
+//! i386 and aarch64: the object builds, its unit tests pass, and its hook works in a program there — i386 on this very
+//! kernel, aarch64 under qemu-user. Also proves that Rust 1.85 is enough, which is what Debian's cross libraries are of.
+#![cfg(target_arch = "x86_64")]
+
+mod namespace;
+mod product;
+
+use namespace::DEVICES;
+use product::{compile, shared_object, source};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+const I386: &str = "i686-unknown-linux-gnu";
+const AARCH64: &str = "aarch64-unknown-linux-gnu";
+const ORDER: &str = "VRFSHIM=0123456789abcdef:blue";
+const EMULATOR: [&str; 3] = ["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu"];
+
+/// Debian's compiler, fetched into the cache the first time.
+fn compiler() -> PathBuf {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tools/fetch-cross-rust");
+    let output = Command::new(script).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    PathBuf::from(String::from_utf8(output.stdout).unwrap().trim_end()).join("rustc")
+}
+
+/// `cargo VERB` for another machine. Two tests at once are safe: cargo locks the folder.
+fn cargo(machine: &str, words: &[&str]) {
+    let output = Command::new(env!("CARGO"))
+        .args(words)
+        .args(["--lib", "--package", "vrfshim", "--target", machine])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env("RUSTC", compiler())
+        .env("CARGO_TARGET_DIR", target_folder())
+        .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "clang")
+        .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS", "-Clink-arg=--target=aarch64-linux-gnu")
+        .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", EMULATOR.join(" "))
+        .output()
+        .unwrap();
+    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    assert!(output.status.success(), "{machine}: {said}");
+}
+
+fn target_folder() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("machines")
+}
+
+fn object(machine: &str) -> PathBuf {
+    cargo(machine, &["build", "--release"]);
+    target_folder().join(machine).join("release/libvrfshim.so")
+}
+
+#[test]
+fn the_unit_tests_pass_on_i386() {
+    cargo(I386, &["test"]);
+}
+
+#[test]
+fn the_unit_tests_pass_on_aarch64() {
+    cargo(AARCH64, &["test"]);
+}
+
+const WAYS: [&str; 6] = ["socket", "inet6", "__socket", "syscall", "thread", "signal"];
+
+fn all(outcome: &str) -> String {
+    WAYS.iter().map(|way| format!("{way} {outcome}\n")).collect()
+}
+
+#[test]
+fn every_way_to_make_an_inet_socket_is_bound_on_i386() {
+    let program = compile("cc -m32", &source("probe.c"), "probe-i386", &["-pthread"]);
+    let mut command = namespace::command(DEVICES, "env");
+    command.arg(ORDER).arg(format!("LD_PRELOAD={}", object(I386).display())).arg(program).args(WAYS);
+    assert_eq!(namespace::stdout(&mut command), all("blue"));
+}
+
+/// The emulator answers EINVAL to getsockopt(SO_BINDTODEVICE), so that the self-test cannot prove a binding there. With
+/// a device that is missing each way that comes to us fails, and each that does not is open.
+#[test]
+fn every_way_to_make_an_inet_socket_comes_to_us_on_aarch64() {
+    let program = compile("clang --target=aarch64-linux-gnu", &source("probe.c"), "probe-aarch64", &["-pthread"]);
+    let preload = format!("LD_PRELOAD={}", object(AARCH64).display());
+    let mut command = namespace::command("true", EMULATOR[0]);
+    command.args(&EMULATOR[1..]).args(["-E", ORDER, "-E", &preload]).arg(program).args(WAYS);
+    assert_eq!(namespace::stdout(&mut command), all("No such device"));
+}
+
+#[test]
+fn one_value_of_ld_preload_serves_children_of_64_and_32_bits() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("multilib");
+    // What the loaders of Debian, of its lib32 and of other distributions put for $LIB.
+    let places = [("lib/x86_64-linux-gnu", shared_object()), ("lib64", shared_object())];
+    let places_32 = [("lib/i386-linux-gnu", object(I386)), ("lib32", object(I386))];
+    for (place, object) in places.into_iter().chain(places_32) {
+        fs::create_dir_all(folder.join(place)).unwrap();
+        fs::copy(object, folder.join(place).join("libvrfshim.so")).unwrap();
+    }
+    let programs = [
+        compile("cc", &source("probe.c"), "probe-lib", &["-pthread"]),
+        compile("cc -m32", &source("probe.c"), "probe-lib32", &["-pthread"]),
+    ];
+    let mut command = namespace::command(DEVICES, "env");
+    command.arg(ORDER).arg(format!("LD_PRELOAD={}/$LIB/libvrfshim.so", folder.display()));
+    command.args(["sh", "-c", "\"$0\" socket; \"$1\" socket"]).args(programs);
+    assert_eq!(namespace::stdout(&mut command), "socket blue\nsocket blue\n");
+}
