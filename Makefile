@@ -3,16 +3,22 @@ PREFIX = /usr/local
 DESTDIR =
 BINDIR = $(PREFIX)/bin
 SBINDIR = $(PREFIX)/sbin
-MANDIR = $(PREFIX)/share/man
-LIBDIR = $(PREFIX)/lib
+DATADIR = $(PREFIX)/share
+MANDIR = $(DATADIR)/man
+ZSHDIR = $(DATADIR)/zsh/site-functions
 INCLUDEDIR = $(PREFIX)/include
-# Debian's name for this machine's library folder; $LIB of ld.so expands to it.
+UNITDIR = $(PREFIX)/lib/systemd/system
+# Debian's name for this machine's library folder, empty elsewhere; $LIB of ld.so expands to it.
 MULTIARCH := $(shell gcc -print-multiarch 2>/dev/null || $(CC) -dumpmachine)
-# The preload object, which nobody links with, lies in a folder of its own.
-PRIVATEDIR = $(LIBDIR)/$(MULTIARCH)/vrfrun
+# The preload object, which nobody links with, lies in a folder of its own in there: vrfrun/.
+LIBDIR = $(patsubst %/,%,$(PREFIX)/lib/$(MULTIARCH))
+LIBDIR32 = $(PREFIX)/lib/i386-linux-gnu
+VERSION := $(shell sed -n '/^\[workspace.package\]/,/^$$/s/^version = "\(.*\)"/\1/p' Cargo.toml)
 
 CARGO = cargo
 RELEASE = $(or $(CARGO_TARGET_DIR),target)/release
+# Where the i386 object is, on a machine that has built one.
+RELEASE32 = $(or $(CARGO_TARGET_DIR),target)/i686-unknown-linux-gnu/release
 
 all: build
 
@@ -22,7 +28,7 @@ build:
 # The same request without and with vrfrun, and whose answer came; in a virtual machine where this
 # kernel has no VRFs.
 demo: packages build
-	@$(CARGO) run -q -p vrftests --bin vrfvm -- --demo
+	@tools/vm --demo
 
 test: packages build
 	$(CARGO) fmt --all --check
@@ -35,16 +41,20 @@ bench: packages build
 packages:
 	@tools/install-packages
 
-install:
-	install -D -m 755 $(RELEASE)/vrfrun $(DESTDIR)$(BINDIR)/vrfrun
-	install -D -m 755 $(RELEASE)/vrfsetup $(DESTDIR)$(SBINDIR)/vrfsetup
-	install -D -m 755 $(RELEASE)/libvrfshim.so $(DESTDIR)$(PRIVATEDIR)/libvrfshim.so
-	install -D -m 755 $(RELEASE)/libvrfshim.so $(DESTDIR)$(LIBDIR)/$(MULTIARCH)/libvrfshim.so.0
-	ln -sf libvrfshim.so.0 $(DESTDIR)$(LIBDIR)/$(MULTIARCH)/libvrfshim.so
-	install -D -m 644 $(RELEASE)/libvrfshim.a $(DESTDIR)$(LIBDIR)/$(MULTIARCH)/libvrfshim.a
-	install -D -m 644 include/vrfshim.h $(DESTDIR)$(INCLUDEDIR)/vrfshim.h
-	install -d $(DESTDIR)$(LIBDIR)/$(MULTIARCH)/pkgconfig
-	sed -e 's|@prefix@|$(PREFIX)|g' -e 's|@libdir@|$(LIBDIR)/$(MULTIARCH)|g' -e 's|@includedir@|$(INCLUDEDIR)|g' \
-	    -e 's|@version@|$(VERSION)|g' dist/vrfshim.pc.in >$(DESTDIR)$(LIBDIR)/$(MULTIARCH)/pkgconfig/vrfshim.pc
+# What goes where stands in dist/files.
+FOLDERS = PREFIX='$(PREFIX)' BINDIR='$(BINDIR)' SBINDIR='$(SBINDIR)' DATADIR='$(DATADIR)' MANDIR='$(MANDIR)' \
+    ZSHDIR='$(ZSHDIR)' INCLUDEDIR='$(INCLUDEDIR)' UNITDIR='$(UNITDIR)' LIBDIR='$(LIBDIR)' LIBDIR32='$(LIBDIR32)' \
+    RELEASE='$(RELEASE)' RELEASE32='$(RELEASE32)' VERSION='$(VERSION)'
 
-.PHONY: all build demo test bench packages install
+install uninstall:
+	@DESTDIR='$(DESTDIR)' $(FOLDERS) dist/install $@
+
+# Debian's packages of what `make` built, into DEBS.
+DEBS = $(RELEASE)/../debian
+deb:
+	@$(MAKE) -s --no-print-directory debs-in-usr PREFIX=/usr ZSHDIR=/usr/share/zsh/vendor-completions
+
+debs-in-usr:
+	@$(FOLDERS) dist/build-debs $(DEBS)
+
+.PHONY: all build demo test bench packages install uninstall deb debs-in-usr
