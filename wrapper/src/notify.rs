@@ -41,6 +41,11 @@ pub fn netns_of_self() -> nix::Result<Netns> {
     Ok(Netns(stat("/proc/self/net/dev")?.st_ino))
 }
 
+/// A process's network namespace.
+pub fn netns_of(pid: u32) -> nix::Result<Netns> {
+    Ok(Netns(stat(format!("/proc/{pid}/net/dev").as_str())?.st_ino))
+}
+
 /// Answers calls until the last client is gone.
 pub fn serve(listener: &OwnedFd, device: &Device, own_netns: Netns) -> nix::Result<()> {
     let supervisor = Supervisor { listener, device, own_netns };
@@ -118,7 +123,7 @@ impl Supervisor<'_> {
     }
 
     fn outcome(&self, call: &seccomp_notif) -> Outcome {
-        let netns = stat(format!("/proc/{}/net/dev", call.pid).as_str()).map(|file| Netns(file.st_ino));
+        let netns = netns_of(call.pid);
         let wanted = self.arguments(call);
         // Only now is it known that what was read belongs to the caller, and not to a later owner of its pid.
         if !self.is_valid(call) {

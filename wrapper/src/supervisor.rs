@@ -1,6 +1,6 @@
 //! The supervisor: a process beside the program that makes, binds and hands over the sockets which the shim did not.
 //!
-//! It is no child that the program could find (a double fork), has no capability in effect, holds nothing of the
+//! It is no child that the program could find, has no capability in effect, holds nothing of the
 //! program's open, cannot be stopped by its terminal, and leaves when its last client does. If it dies, its clients'
 //! calls fail with ENOSYS: closed.
 
@@ -12,11 +12,12 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, sendmsg, socketpair,
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, getsockopt, recvmsg, sendmsg,
+    socketpair, sockopt::PeerCredentials,
 };
 use nix::sys::stat::Mode;
 use nix::sys::wait::{WaitPidFlag, waitpid};
-use nix::unistd::{ForkResult, chdir, dup2_stderr, dup2_stdin, dup2_stdout, fork, setsid};
+use nix::unistd::{ForkResult, chdir, dup2_stderr, dup2_stdin, dup2_stdout, fork, getpid, setsid};
 
 use crate::capability;
 use crate::device::Device;
@@ -25,6 +26,11 @@ use crate::notify;
 use crate::refusal::Refusal;
 use crate::seccomp;
 use crate::user::Account;
+
+/// The supervisor's report: calls will be answered.
+const READY: u8 = b'+';
+/// The supervisor's report: it cannot learn of its clients what it must know.
+const BLIND: u8 = b'?';
 
 /// Why there is no supervisor.
 pub enum Failure {
@@ -55,7 +61,10 @@ pub fn engage(device: &Device, policy: &Policy, account: Option<&Account>) -> Re
         Err(Errno::EBUSY) => return Err(Failure::NoListener("another supervisor is above this process".into())),
         Err(errno) => return Err(Refusal::kernel("install the seccomp filter")(errno).into()),
     };
-    hand_over(&ours, &listener).map_err(Refusal::kernel("hand the listener to the supervisor"))?;
+    if hand_over(&ours, &listener).map_err(Refusal::kernel("hand the listener to the supervisor"))? == BLIND {
+        let why = "the supervisor cannot see this process in /proc (mounted with hidepid)";
+        return Err(Refusal::new(why).hint("mount -o remount,hidepid=0 /proc").into());
+    }
     Ok(())
 }
 
@@ -68,12 +77,22 @@ fn install(policy: &Policy) -> nix::Result<OwnedFd> {
     }
 }
 
-/// Forks twice: the supervisor is nobody's child but init's.
+/// Forks in a way that leaves the program no child to find.
 fn start(device: &Device, ours: &OwnedFd, theirs: OwnedFd, account: Option<&Account>) -> Result<(), Refusal> {
+    let live = || {
+        // SAFETY: `ours` is the parent's; this process has a copy, and does not use it.
+        let _ = unsafe { libc::close(ours.as_raw_fd()) };
+        i32::from(serve(device, theirs, account).is_err())
+    };
+    let forked = if getpid().as_raw() == 1 { fork_unseen(live) } else { fork_twice(live) };
+    forked.map_err(Refusal::kernel("fork the supervisor"))
+}
+
+/// The supervisor is nobody's child but init's.
+fn fork_twice(live: impl FnOnce() -> i32) -> nix::Result<()> {
     let _orphans = OrphansGoUp::new();
-    let failed = || Refusal::kernel("fork the supervisor");
     // SAFETY: vrfrun has one thread, so the child may do whatever the parent may.
-    match unsafe { fork() }.map_err(failed())? {
+    match unsafe { fork() }? {
         ForkResult::Parent { child } => {
             // ECHILD where the caller ignores SIGCHLD.
             let _ = waitpid(child, Some(WaitPidFlag::__WALL));
@@ -81,15 +100,20 @@ fn start(device: &Device, ours: &OwnedFd, theirs: OwnedFd, account: Option<&Acco
         }
         ForkResult::Child => {
             // SAFETY: as above; and `_exit` runs no handler of the parent's.
-            unsafe {
-                if !matches!(fork(), Ok(ForkResult::Child)) {
-                    libc::_exit(0);
-                }
-                let _ = nix::unistd::close(ours.as_raw_fd());
-                let outcome = serve(device, theirs, account);
-                libc::_exit(i32::from(outcome.is_err()));
-            }
+            unsafe { libc::_exit(if matches!(fork(), Ok(ForkResult::Child)) { live() } else { 0 }) }
         }
+    }
+}
+
+/// Process 1 of a container inherits every orphan, and a program that waits for all its children would wait for its
+/// own supervisor, which waits for it. A child that announces its end by no signal is shown to __WALL and __WCLONE
+/// only, and process 1 may have it, as it never becomes an orphan.
+fn fork_unseen(live: impl FnOnce() -> i32) -> nix::Result<()> {
+    // SAFETY: clone(2) with no flags and no stack is fork(2), and vrfrun has one thread.
+    match Errno::result(unsafe { libc::syscall(libc::SYS_clone, 0, 0, 0, 0, 0) })? {
+        // SAFETY: as above.
+        0 => unsafe { libc::_exit(live()) },
+        _ => Ok(()),
     }
 }
 
@@ -128,8 +152,11 @@ fn serve(device: &Device, theirs: OwnedFd, account: Option<&Account>) -> nix::Re
     }
     capability::lay_down()?;
     let own_netns = notify::netns_of_self()?;
+    // The socket pair's other end is vrfrun, the first client.
+    let client = getsockopt(&theirs, PeerCredentials)?.pid();
+    let report = if notify::netns_of(client as u32).is_ok() { READY } else { BLIND };
     // The program may start: from here on its calls are answered.
-    sendmsg::<()>(theirs.as_raw_fd(), &[IoSlice::new(b"+")], &[], MsgFlags::MSG_NOSIGNAL, None)?;
+    sendmsg::<()>(theirs.as_raw_fd(), &[IoSlice::new(&[report])], &[], MsgFlags::MSG_NOSIGNAL, None)?;
     drop(theirs);
     notify::serve(&listener, device, own_netns)
 }
@@ -161,15 +188,15 @@ fn close_range(first: RawFd, last: RawFd) -> nix::Result<()> {
     Errno::result(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }).map(drop)
 }
 
-/// Sends the listener over and waits until the supervisor says that it is ready.
-fn hand_over(ours: &OwnedFd, listener: &OwnedFd) -> nix::Result<()> {
+/// Sends the listener over and waits for the supervisor's report.
+fn hand_over(ours: &OwnedFd, listener: &OwnedFd) -> nix::Result<u8> {
     let fds = [listener.as_raw_fd()];
     let rights = [ControlMessage::ScmRights(&fds)];
     sendmsg::<()>(ours.as_raw_fd(), &[IoSlice::new(b"l")], &rights, MsgFlags::MSG_NOSIGNAL, None)?;
     let mut answer = [0; 1];
     let mut parts = [IoSliceMut::new(&mut answer)];
     let bytes = recvmsg::<()>(ours.as_raw_fd(), &mut parts, None, MsgFlags::empty())?.bytes;
-    if bytes == 1 { Ok(()) } else { Err(Errno::ECONNRESET) }
+    if bytes == 1 { Ok(answer[0]) } else { Err(Errno::ECONNRESET) }
 }
 
 fn receive(theirs: &OwnedFd) -> nix::Result<OwnedFd> {
