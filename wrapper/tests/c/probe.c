@@ -1,0 +1,221 @@
+// Makes sockets in the ways named on the command line, and prints what the kernel says of them: the device they are
+// bound to, or the errno.
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SO_NETNS_COOKIE_ 71
+
+static const char *device_of(int fd) {
+    static char name[IFNAMSIZ];
+    socklen_t size = sizeof name;
+    memset(name, 0, sizeof name);
+    if (fd < 0)
+        return strerrorname_np(errno);
+    if (getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, &size) != 0)
+        return strerrorname_np(errno);
+    return name[0] ? name : "-";
+}
+
+static void report(const char *way, int fd) {
+    printf("%s %s\n", way, device_of(fd));
+    if (fd >= 0)
+        close(fd);
+}
+
+static void flags(void) {
+    for (int wanted = 0; wanted < 4; wanted++) {
+        int kind = SOCK_STREAM | (wanted & 1 ? SOCK_CLOEXEC : 0) | (wanted & 2 ? SOCK_NONBLOCK : 0);
+        int fd = socket(AF_INET, kind, 0);
+        printf("flags %d %d%d %s\n", wanted, fcntl(fd, F_GETFD) == FD_CLOEXEC, !!(fcntl(fd, F_GETFL) & O_NONBLOCK),
+               device_of(fd));
+        close(fd);
+    }
+}
+
+// As many descriptors as are allowed, and one more.
+static void emfile(void) {
+    struct rlimit few = {16, 16};
+    setrlimit(RLIMIT_NOFILE, &few);
+    int fd, unbound = 0;
+    while ((fd = socket(AF_INET, SOCK_STREAM, 0)) >= 0)
+        unbound += device_of(fd)[0] == '-';
+    printf("emfile %s unbound %d\n", strerrorname_np(errno), unbound);
+}
+
+static void nothing(int signal) {
+    (void)signal;
+}
+
+static int open_descriptors(void) {
+    int count = 0;
+    for (int fd = 0; fd < 1024; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+// A signal every 50 microseconds, without SA_RESTART: a call may fail with EINTR, and nothing else may happen.
+static void storm(void) {
+    struct sigaction action = {.sa_handler = nothing};
+    struct itimerval often = {{0, 50}, {0, 50}}, never = {{0, 0}, {0, 0}};
+    int made = 0, interrupted = 0, unbound = 0, other = 0, before = open_descriptors();
+    sigaction(SIGALRM, &action, NULL);
+    setitimer(ITIMER_REAL, &often, NULL);
+    for (int i = 0; i < 3000; i++) {
+        int fd = socket(AF_INET, SOCK_DGRAM, 0);
+        if (fd < 0) {
+            *(errno == EINTR ? &interrupted : &other) += 1;
+            continue;
+        }
+        made++;
+        unbound += device_of(fd)[0] == '-';
+        close(fd);
+    }
+    setitimer(ITIMER_REAL, &never, NULL);
+    printf("storm unbound %d other %d leaked %d %s\n", unbound, other, open_descriptors() - before,
+           made > 0 && made + interrupted == 3000 ? "all answered" : "lost some");
+}
+
+static uint64_t netns_cookie(int fd) {
+    uint64_t cookie = 0;
+    socklen_t size = sizeof cookie;
+    getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE_, &cookie, &size);
+    return cookie;
+}
+
+// Whether an inet socket is of this process's own network namespace, as an AF_UNIX one always is.
+static void netns(void) {
+    int inet = socket(AF_INET, SOCK_STREAM, 0), own = socket(AF_UNIX, SOCK_STREAM, 0);
+    printf("netns %s %s\n", netns_cookie(inet) == netns_cookie(own) ? "own" : "foreign", device_of(inet));
+}
+
+static void unshared(void) {
+    int result = unshare(CLONE_NEWNET);
+    if (result != 0)
+        result = unshare(CLONE_NEWUSER | CLONE_NEWNET);
+    if (result == 0)
+        netns();
+    else
+        printf("unshared %s\n", strerrorname_np(errno));
+}
+
+static void child(void) {
+    printf("child %s\n", waitpid(-1, NULL, 0) < 0 ? strerrorname_np(errno) : "found");
+}
+
+// Whose the socket is: the owner of its inode.
+static void owner(void) {
+    struct stat status;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    fstat(fd, &status);
+    printf("owner %s %s\n", status.st_uid == geteuid() ? "own" : "foreign", device_of(fd));
+}
+
+static void privileges(void) {
+    printf("no_new_privs %d\n", prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0));
+}
+
+static int raw_syscall(long number, long a, long b, long c) {
+#ifdef __x86_64__
+    long result;
+    register long r10 __asm__("r10") = 0, r8 __asm__("r8") = 0, r9 __asm__("r9") = 0;
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+#else
+    long result;
+    __asm__ volatile("int $0x80" : "=a"(result) : "a"(number), "b"(a), "c"(b), "d"(c) : "memory");
+#endif
+    if (result < 0) {
+        errno = -result;
+        return -1;
+    }
+    return result;
+}
+
+static void old_tables(const char *way) {
+#ifdef __x86_64__
+    // int 0x80 in a 64-bit program reaches the i386 table; pointers would have to lie below 4 GiB.
+    if (strcmp(way, "int80") == 0) {
+        long result;
+        __asm__ volatile("int $0x80" : "=a"(result) : "a"(359L), "b"(2L), "c"(1L), "d"(0L) : "r8", "r9", "r10", "r11", "memory");
+        errno = -(int)result;
+        report(way, (int)result < 0 ? -1 : (int)result);
+    } else if (strcmp(way, "x32") == 0) {
+        report(way, raw_syscall(0x40000000 | SYS_socket, AF_INET, SOCK_STREAM, 0));
+    }
+#else
+    static unsigned long words[3] = {AF_INET, SOCK_STREAM, 0}, local[3] = {AF_UNIX, SOCK_STREAM, 0};
+    if (strcmp(way, "socketcall") == 0)
+        report(way, raw_syscall(102, 1, (long)words, 0));
+    else if (strcmp(way, "socketcall-unix") == 0)
+        report(way, raw_syscall(102, 1, (long)local, 0));
+    else if (strcmp(way, "socketcall-fault") == 0)
+        report(way, raw_syscall(102, 1, 8, 0));
+#endif
+}
+
+int main(int count, char **words) {
+    // Not a shell's environment: what execve(2) lets through.
+    if (count > 2 && strcmp(words[1], "oddly") == 0) {
+        char *environment[] = {"no equals sign", "=starts with one", "PATH=/mnt:/usr/bin:/bin:/usr/sbin:/sbin", NULL};
+        execvpe(words[2], words + 2, environment);
+        return 127;
+    }
+    for (int i = 1; i < count; i++) {
+        const char *way = words[i];
+        if (strcmp(way, "socket") == 0)
+            report(way, socket(AF_INET, SOCK_STREAM, 0));
+        else if (strcmp(way, "inet6") == 0)
+            report(way, socket(AF_INET6, SOCK_DGRAM, 0));
+        else if (strcmp(way, "unix") == 0)
+            report(way, socket(AF_UNIX, SOCK_STREAM, 0));
+        else if (strcmp(way, "raw") == 0)
+            report(way, socket(AF_INET, SOCK_RAW, IPPROTO_ICMP));
+        else if (strcmp(way, "badtype") == 0)
+            report(way, socket(AF_INET, 99, 0));
+        else if (strcmp(way, "badprotocol") == 0)
+            report(way, socket(AF_INET, SOCK_STREAM, IPPROTO_UDP));
+        else if (strcmp(way, "syscall") == 0)
+            report(way, raw_syscall(SYS_socket, AF_INET, SOCK_STREAM, 0));
+        else if (strcmp(way, "uring") == 0)
+            report(way, syscall(425, 8, NULL));
+        else if (strcmp(way, "flags") == 0)
+            flags();
+        else if (strcmp(way, "emfile") == 0)
+            emfile();
+        else if (strcmp(way, "storm") == 0)
+            storm();
+        else if (strcmp(way, "netns") == 0)
+            netns();
+        else if (strcmp(way, "unshared") == 0)
+            unshared();
+        else if (strcmp(way, "child") == 0)
+            child();
+        else if (strcmp(way, "owner") == 0)
+            owner();
+        else if (strcmp(way, "privileges") == 0)
+            privileges();
+        else
+            old_tables(way);
+        fflush(stdout);
+    }
+    return 0;
+}

@@ -1,0 +1,41 @@
+//! What vrfrun takes from a program, and what it leaves: no_new_privs only where the kernel demands it.
+
+mod scene;
+
+use scene::{Who, play_after, root, user};
+
+/// A program that says whether set-uid and file capabilities work: id, owned by nobody and set-uid.
+const SET_UID: &str =
+    "mount -t tmpfs tmpfs /srv; cp $(command -v id) /srv/id; chown nobody /srv/id; chmod 4755 /srv/id";
+
+#[test]
+fn root_keeps_the_right_to_gain_privileges() {
+    for mechanism in ["bpf", "preload", "seccomp", "preload --no-supervisor"] {
+        root(&format!("vrfrun -m {mechanism} --interface blue probe privileges")).prints("no_new_privs 0\n");
+        play_after(SET_UID, Who::Root, &format!("vrfrun -m {mechanism} --interface blue /srv/id -un"))
+            .prints("nobody\n");
+    }
+}
+
+#[test]
+fn a_plain_user_loses_it_as_the_kernel_demands() {
+    for mechanism in ["preload", "seccomp", "preload --no-supervisor"] {
+        user(&format!("vrfrun -m {mechanism} --interface blue probe privileges")).prints("no_new_privs 1\n");
+    }
+}
+
+#[test]
+fn a_set_uid_child_of_root_is_bound_too() {
+    let setting = "mount -t tmpfs tmpfs /srv; cp /mnt/probe /srv/probe; chown nobody /srv/probe; chmod 4755 /srv/probe";
+    for mechanism in ["bpf", "preload", "seccomp"] {
+        let seen = play_after(setting, Who::Root, &format!("vrfrun -m {mechanism} --interface blue /srv/probe socket"));
+        seen.prints("socket blue\n");
+    }
+}
+
+#[test]
+fn a_uring_cannot_be_had_where_no_filter_sees_its_sockets() {
+    for mechanism in ["preload", "seccomp", "preload --no-supervisor"] {
+        user(&format!("vrfrun -m {mechanism} --interface blue probe uring")).prints("uring ENOSYS\n");
+    }
+}

@@ -1,0 +1,113 @@
+//! What a program's sockets are under the supervisor and the shim: bound, and otherwise exactly what it asked for.
+
+mod scene;
+
+use scene::{EVERYBODY, Who, play, root, user};
+
+/// The supervisor makes every socket of a static program; the shim those of a dynamic one.
+const WAYS: [(&str, &str); 3] = [("seccomp", "probe-static"), ("preload", "probe-static"), ("preload", "probe")];
+
+/// Runs the probe in each way, as each user; everything must be as `expected` (`%` stands for a line per way).
+#[track_caller]
+fn each_way(ways: &str, expected: &str) {
+    for who in EVERYBODY {
+        for (mechanism, program) in WAYS {
+            let seen = play(who, &format!("vrfrun -m {mechanism} --interface blue {program} {ways}"));
+            assert_eq!(seen.stdout(), expected, "{who:?} {mechanism} {program}\n{seen}");
+        }
+    }
+}
+
+#[test]
+fn the_probe_itself_tells_bound_from_unbound() {
+    root("probe socket inet6 unix; probe-i386 socketcall socket")
+        .prints("socket -\ninet6 -\nunix -\nsocketcall -\nsocket -\n");
+}
+
+#[test]
+fn every_inet_socket_is_bound_and_no_other() {
+    each_way("socket inet6 unix syscall", "socket blue\ninet6 blue\nunix -\nsyscall blue\n");
+}
+
+#[test]
+fn close_on_exec_and_nonblocking_are_as_asked() {
+    each_way("flags", "flags 0 00 blue\nflags 1 10 blue\nflags 2 01 blue\nflags 3 11 blue\n");
+}
+
+#[test]
+fn wrong_arguments_get_the_kernels_own_errors() {
+    each_way("badtype badprotocol", "badtype EINVAL\nbadprotocol EPROTONOSUPPORT\n");
+}
+
+#[test]
+fn the_programs_own_limit_of_descriptors_counts() {
+    each_way("emfile", "emfile EMFILE unbound 0\n");
+}
+
+#[test]
+fn signals_interrupt_a_call_but_never_unbind_or_lose_a_socket() {
+    each_way("storm", "storm unbound 0 other 0 leaked 0 all answered\n");
+}
+
+#[test]
+fn the_i386_tables_are_covered() {
+    let expected = "socket blue\nsocketcall blue\nsocketcall-unix -\nsocketcall-fault EACCES\n";
+    for who in EVERYBODY {
+        for mechanism in ["seccomp", "preload"] {
+            let ways = "socket socketcall socketcall-unix socketcall-fault";
+            let seen = play(who, &format!("vrfrun -m {mechanism} --interface blue probe-i386 {ways}"));
+            assert_eq!(seen.stdout(), expected, "{who:?} {mechanism}\n{seen}");
+        }
+    }
+}
+
+#[test]
+fn int_0x80_in_a_64_bit_program_is_covered_and_x32_is_closed() {
+    each_way("int80 x32", "int80 blue\nx32 ENOSYS\n");
+}
+
+#[test]
+fn a_raw_socket_needs_the_programs_own_capability() {
+    for (mechanism, program) in WAYS {
+        user(&format!("vrfrun -m {mechanism} --interface blue {program} raw")).prints("raw EPERM\n");
+    }
+    root("vrfrun -m preload --interface blue probe raw").prints("raw blue\n");
+    root("vrfrun -m bpf --interface blue probe raw").prints("raw blue\n");
+    // The supervisor has no capability to give.
+    root("vrfrun -m seccomp --interface blue probe raw").prints("raw EPERM\n");
+    user("vrfrun -m seccomp --interface blue unshare -Ur probe-static raw").prints("raw EPERM\n");
+}
+
+#[test]
+fn a_child_in_a_network_namespace_of_its_own_gets_its_own_sockets() {
+    for mechanism in ["seccomp", "preload", "bpf"] {
+        root(&format!("vrfrun -m {mechanism} --interface blue probe-static netns unshared"))
+            .prints("netns own blue\nnetns own -\n");
+    }
+    for mechanism in ["seccomp", "preload"] {
+        user(&format!("vrfrun -m {mechanism} --interface blue probe-static netns unshared"))
+            .prints("netns own blue\nnetns own -\n");
+    }
+}
+
+#[test]
+fn a_dynamic_programs_socket_is_its_own_users() {
+    // As root the supervisor runs as root, the program as nobody.
+    let as_nobody = |program| format!("vrfrun -m preload --interface -u nobody blue {program} owner");
+    root(&as_nobody("probe")).prints("owner own blue\n");
+    user("vrfrun -m preload --interface blue probe owner").prints("owner own blue\n");
+}
+
+#[test]
+fn processes_of_another_user_are_served() {
+    let seen =
+        play(Who::Root, "vrfrun -m seccomp --interface blue setpriv --reuid 1234 --clear-groups probe-static socket");
+    seen.prints("socket blue\n");
+}
+
+#[test]
+fn a_cleared_environment_a_thread_and_a_script_change_nothing() {
+    user("vrfrun -m preload --interface blue env -i /mnt/probe socket").prints("socket blue\n");
+    user("vrfrun -m preload --interface blue sh -c 'probe socket; probe-static socket; probe-i386 socket'")
+        .prints("socket blue\nsocket blue\nsocket blue\n");
+}

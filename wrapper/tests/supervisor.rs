@@ -1,0 +1,142 @@
+//! The supervisor as a process: nobody's child, without rights, holding nothing of the program's, gone with its last
+//! client, and closed when it dies.
+
+mod scene;
+
+use scene::{EVERYBODY, Who, play, play_after, root, user};
+
+/// Finds the supervisor of this scene: the process by that name in this network namespace.
+const FIND: &str = "supervisor() { for p in /proc/[0-9]*; do
+    [ \"$(cat $p/comm 2>/dev/null)\" = 'vrfrun: sockets' ] || continue
+    [ \"$(stat -Lc %i $p/net/dev)\" = \"$(stat -Lc %i /proc/self/net/dev)\" ] && echo ${p#/proc/}; done; }; ";
+
+fn with_supervisor(who: Who, script: &str) -> scene::Seen {
+    play(who, &format!("{FIND}{script}"))
+}
+
+#[test]
+fn no_capability_is_in_effect() {
+    let script =
+        "vrfrun -m seccomp --interface blue sleep 20 & sleep 0.5; grep CapEff /proc/$(supervisor)/status; kill $!";
+    for who in EVERYBODY {
+        with_supervisor(who, script).prints("CapEff:\t0000000000000000\n");
+    }
+    let permitted = script.replace("CapEff", "CapPrm");
+    with_supervisor(Who::Root, &permitted).prints("CapPrm:\t0000000000080000\n"); // to read socketcall's words
+    with_supervisor(Who::User, &permitted).prints("CapPrm:\t0000000000000000\n");
+}
+
+#[test]
+fn nothing_of_the_callers_is_kept() {
+    let script = "cd /tmp; exec 7</etc/passwd; vrfrun -m seccomp --interface blue sleep 20 & sleep 0.5
+        p=/proc/$(supervisor); readlink $p/cwd; readlink $p/fd/* | sort | sed 's/[0-9]*//g'; cut -d' ' -f6,7 $p/stat |
+        sed \"s/^$(supervisor) /own-session /\"; kill $!";
+    // comm has a blank in it, so fields 6 and 7 of stat are the process group and the session.
+    let expected = "/\n/dev/null\n/dev/null\n/dev/null\nanon_inode:seccomp notify\n";
+    let seen = with_supervisor(Who::Root, script);
+    assert!(seen.stdout().starts_with(expected), "{seen}");
+    assert!(seen.stdout().contains("own-session"), "{seen}");
+}
+
+#[test]
+fn it_leaves_with_its_last_client() {
+    for who in EVERYBODY {
+        let script = "vrfrun -m seccomp --interface blue sh -c '(sleep 1; :) & :'
+            sleep 0.3; supervisor | wc -l; sleep 1.2; supervisor | wc -l";
+        with_supervisor(who, script).prints("1\n0\n");
+    }
+}
+
+#[test]
+fn when_it_is_killed_sockets_fail() {
+    let script = "vrfrun -m seccomp --interface blue sh -c \"sleep 1; probe socket inet6 unix\" &
+        sleep 0.5; kill -9 $(supervisor); wait $!";
+    for who in EVERYBODY {
+        with_supervisor(who, script).prints("socket ENOSYS\ninet6 ENOSYS\nunix -\n");
+    }
+    // The shim's own sockets need nobody.
+    with_supervisor(Who::User, &script.replace("seccomp", "preload")).prints("socket blue\ninet6 blue\nunix -\n");
+}
+
+#[test]
+fn the_program_finds_no_child_that_it_never_made() {
+    let subreaper = "perl -e 'syscall(157, 36, 1, 0, 0, 0); exec @ARGV' "; // PR_SET_CHILD_SUBREAPER
+    for who in EVERYBODY {
+        for before in ["", subreaper] {
+            for mechanism in ["seccomp", "preload"] {
+                let seen = play(
+                    who,
+                    &format!("exec {before} vrfrun -m {mechanism} --interface blue probe-static child socket"),
+                );
+                seen.prints("child ECHILD\nsocket blue\n");
+            }
+        }
+    }
+}
+
+#[test]
+fn process_1_of_a_pid_namespace_finds_no_child_either() {
+    for mechanism in ["seccomp", "preload"] {
+        let script = format!(
+            "unshare --pid --fork --mount-proc vrfrun -m {mechanism} --interface blue probe-static child socket"
+        );
+        root(&script).prints("child ECHILD\nsocket blue\n");
+    }
+}
+
+#[test]
+fn a_pipe_ends_when_the_program_does() {
+    for who in EVERYBODY {
+        for mechanism in ["seccomp", "preload"] {
+            // `sleep` inherits nothing but the supervisor's filter, and keeps the supervisor alive.
+            let script = format!(
+                "vrfrun -m {mechanism} --interface blue sh -c 'sleep 30 >/dev/null 2>&1 & echo one; echo two' | head -1; pkill -n sleep"
+            );
+            let begin = std::time::Instant::now();
+            play(who, &script).prints("one\n");
+            assert!(begin.elapsed().as_secs() < 20, "the pipe was held open");
+        }
+    }
+}
+
+#[test]
+fn under_another_supervisor_the_gate_stands_in_and_says_so() {
+    // An outer run for another device holds the only listener; from inside, `red` can be had by the gate alone, which
+    // the outer filter forestalls: so nothing runs.
+    let seen = user("vrfrun -m seccomp --interface blue vrfrun -v -m preload --interface red probe socket");
+    seen.fails(125, "red");
+    assert_eq!(seen.stdout(), "");
+    // A foreign supervisor that lets sockets pass leaves room for the gate.
+    let seen = user("ancestor listener vrfrun -v -m preload --interface blue probe socket");
+    seen.prints("socket blue\n");
+    let words = "guard=gate (another supervisor is above this process)";
+    assert!(seen.stderr().contains(words), "'{words}' is not in stderr\n{seen}");
+    user("ancestor listener vrfrun -m seccomp --interface blue probe socket").fails(125, "another supervisor");
+}
+
+#[test]
+fn a_proc_that_hides_processes_closes_and_says_why() {
+    let setting = "mount -t proc -o hidepid=2 proc /proc";
+    let seen = play_after(setting, Who::Root, "vrfrun -m seccomp --interface -u nobody blue probe socket");
+    seen.fails(125, "hidepid");
+    // Hidden neither from the same user nor from root's group.
+    for who in EVERYBODY {
+        play_after(setting, who, "vrfrun -m seccomp --interface blue probe socket").prints("socket blue\n");
+    }
+}
+
+/// Linux 5.9 to 5.13 have no ADDFD_FLAG_SEND and say EINVAL: strace says it in their place.
+#[test]
+fn a_kernel_that_cannot_add_and_answer_in_one_step_is_served_in_two() {
+    // The supervisor's calls of ioctl: SET_FLAGS; then for each socket RECV, ID_VALID, ADDFD (refused), ADDFD, SEND.
+    let script = "strace -f -o /srv/trace -e trace=ioctl -e inject=ioctl:error=EINVAL:when=4+5 \
+        vrfrun -m seccomp --interface blue probe-static socket flags emfile; grep -c INJECTED /srv/trace";
+    let seen = play_after("mount -t tmpfs tmpfs /srv; chmod 777 /srv", Who::Root, script);
+    let stdout = seen.stdout();
+    let (probe, injected) = stdout.trim_end().rsplit_once('\n').unwrap();
+    let expected =
+        "socket blue\nflags 0 00 blue\nflags 1 10 blue\nflags 2 01 blue\nflags 3 11 blue\nemfile EMFILE unbound 0";
+    assert_eq!(probe, expected, "{seen}");
+    // Two for the proof, one and four here, and some until the descriptors ran out.
+    assert!(injected.parse::<u32>().unwrap() > 7 + 5, "{seen}");
+}
