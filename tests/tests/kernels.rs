@@ -1,14 +1,21 @@
 //! Every guest test on every kernel of `tests/kernels.toml`: one test here is one virtual machine.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use vrftests::kernels;
+use vrftests::vm::image::Images;
+use vrftests::vm::machine::{Console, Failure, Machine};
+use vrftests::vm::plan::Plan;
 use vrftests::vm::run::{self, Runner};
+
+fn runner() -> Result<Runner, String> {
+    Runner::new(Path::new(env!("CARGO_BIN_EXE_vrfguest")), Path::new(env!("CARGO_BIN_EXE_vrfpeer")))
+}
 
 fn boot_and_test(name: &str) {
     let kernel = kernels::named(name).expect("a kernel of tests/kernels.toml");
-    let runner = Runner::new(Path::new(env!("CARGO_BIN_EXE_vrfguest")), Path::new(env!("CARGO_BIN_EXE_vrfpeer")));
-    let ended = runner.and_then(|runner| run::tests(&kernel, &runner, &[]));
+    let ended = runner().and_then(|runner| run::tests(&kernel, &runner, &[]));
     assert!(ended.is_ok(), "{}", ended.unwrap_err());
 }
 
@@ -30,4 +37,32 @@ fn debian_6_12() {
 #[test]
 fn debian_sid() {
     boot_and_test("debian_sid");
+}
+
+/// The house's own promise: a machine that dies says so, and soon, with its last words.
+#[test]
+fn a_panic_ends_the_machine_with_its_console_log() {
+    let kernel = kernels::named("debian_6_1").expect("a kernel of tests/kernels.toml");
+    let panic = ["sh", "-c", "echo 1 >/proc/sys/kernel/sysrq; echo c >/proc/sysrq-trigger"];
+    let plan = Plan::Run(panic.map(String::from).to_vec());
+    let start = Instant::now();
+    let failure = runner().and_then(|runner| run::plan(&kernel, &runner, &plan)).unwrap_err();
+    assert!(failure.contains("the machine ended before its tests did"), "{failure}");
+    assert!(failure.contains("Kernel panic"), "{failure}");
+    assert!(start.elapsed() < Duration::from_secs(60), "{failure}");
+}
+
+#[test]
+fn a_machine_without_its_root_file_system_could_not_boot() {
+    let kernel = kernels::named("debian_6_1").expect("a kernel of tests/kernels.toml");
+    let empty = tempfile::NamedTempFile::new().expect("a file");
+    empty.as_file().set_len(1 << 20).expect("an empty disk");
+    let programs = runner().expect("programs").programs().to_vec();
+    let mut images = Images::prepare(&kernel, &Plan::Tests(Vec::new()), &programs).expect("images");
+    images.rootfs = empty.path().to_owned();
+    let mut machine = Machine::boot(&images, Console::Log).expect("QEMU");
+    let failure = machine.watch(Duration::from_secs(1), |_| ()).unwrap_err();
+    assert!(matches!(failure, Failure::NoBoot), "{failure}");
+    let log = std::fs::read(&images.console).expect("a console log");
+    assert!(String::from_utf8_lossy(&log).contains("initrd: a disk could not be mounted"));
 }

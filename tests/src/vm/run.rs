@@ -78,6 +78,11 @@ impl Runner {
         programs.extend(crate::programs::ours()?);
         Ok(Self { programs })
     }
+
+    /// Their paths.
+    pub fn programs(&self) -> &[PathBuf] {
+        &self.programs
+    }
 }
 
 /// Boots, watches, and adds the console's log to a bad end.
