@@ -30,13 +30,21 @@ impl Images {
     /// Fetches what the cache does not have, and packs `programs` and the plan into the third disk.
     pub fn prepare(kernel: &Kernel, plan: &Plan, programs: &[PathBuf]) -> io::Result<Self> {
         let fetched = tool("fetch-kernel", &[&kernel.name, &kernel.suite, &kernel.package, &kernel.version])?;
-        let rootfs = tool("make-rootfs", &[])?;
+        let rootfs = rootfs()?;
         let folder = tempfile::Builder::new().prefix("vrftests-").tempdir()?;
         let tested = folder.path().join("tested.ext4");
         pack(folder.path(), plan, programs, &tested)?;
         let console = folder.path().join("console.log");
         Ok(Self { kernel: fetched, rootfs, tested, console, _folder: folder })
     }
+}
+
+/// The image of the guests' root file system, made if the cache does not have it.
+///
+/// # Errors
+/// When it cannot be made; the script's words are in it.
+pub fn rootfs() -> io::Result<PathBuf> {
+    tool("make-rootfs", &[])
 }
 
 /// The workspace's root folder.

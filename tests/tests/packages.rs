@@ -1,0 +1,159 @@
+//! What people install: `make install` and the Debian packages. Each goes in and comes out again, and nothing
+//! of it is left. Needs root (a root file system of its own), and what `cargo build --release` made.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::{CloneFlags, unshare};
+use tempfile::TempDir;
+use vrftests::programs;
+use vrftests::vm::image::{rootfs, top};
+
+const OBJECT: &str = "vrfrun/libvrfshim.so";
+
+/// Runs a command, which must succeed, and returns what it said.
+fn run<W: AsRef<OsStr>>(program: &str, arguments: impl IntoIterator<Item = W>) -> Output {
+    let mut command = Command::new(program);
+    let output = command.args(arguments).current_dir(top()).env_remove("MAKEFLAGS").output();
+    let output = output.unwrap_or_else(|error| panic!("{program}: {error}; tools/install-packages installs it"));
+    assert!(output.status.success(), "{command:?}: {}{}", text(&output.stdout), text(&output.stderr));
+    output
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn make(target: &str, variables: &[String]) {
+    run("make", ["-s", "--no-print-directory", target].into_iter().chain(variables.iter().map(String::as_str)));
+}
+
+/// Every file and folder below this one.
+fn content(folder: &Path) -> BTreeSet<String> {
+    let output = run("find", [folder.as_os_str(), OsStr::new("-xdev"), OsStr::new("-printf"), OsStr::new("%P %y\n")]);
+    text(&output.stdout).lines().map(str::to_owned).collect()
+}
+
+fn packages() -> (TempDir, Vec<PathBuf>) {
+    programs::ours().unwrap_or_else(|missing| panic!("{missing}"));
+    let folder = tempfile::tempdir().expect("a folder");
+    make("deb", &[format!("DEBS={}", folder.path().display())]);
+    let entries = std::fs::read_dir(folder.path()).expect("the packages");
+    let packages: Vec<_> = entries.map(|entry| entry.expect("a package").path()).collect();
+    assert_eq!(packages.len(), 3, "{packages:?}");
+    (folder, packages)
+}
+
+/// The guests' root file system with a writable layer over it, in a mount namespace of this thread.
+struct Root {
+    folder: TempDir,
+}
+
+impl Root {
+    fn new() -> Self {
+        unshare(CloneFlags::CLONE_NEWNS).expect("a mount namespace; is this root?");
+        let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+        mount(None::<&str>, "/", None::<&str>, private, None::<&str>).expect("private mounts");
+        let root = Self { folder: tempfile::tempdir().expect("a folder") };
+        let top = root.folder.path();
+        mount(Some("tmpfs"), top, Some("tmpfs"), MsFlags::empty(), None::<&str>).expect("a tmpfs");
+        for name in ["image", "upper", "work", "root"] {
+            std::fs::create_dir(top.join(name)).expect("a folder");
+        }
+        let image = rootfs().expect("the guests' root file system");
+        run("mount", ["-o", "loop,ro", path(&image), path(&top.join("image"))]);
+        let layers = ["lowerdir=image", "upperdir=upper", "workdir=work"].map(|layer| {
+            let (kind, name) = layer.split_once('=').unwrap_or_default();
+            format!("{kind}={}", path(&top.join(name)))
+        });
+        run("mount", ["-t", "overlay", "-o", &layers.join(","), "overlay", path(&root.path())]);
+        run("mount", ["-t", "proc", "proc", path(&root.path().join("proc"))]);
+        root
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("root")
+    }
+
+    /// Runs a command in it.
+    fn run(&self, words: &[&str]) -> Output {
+        run("chroot", [path(&self.path())].iter().chain(words))
+    }
+}
+
+impl Drop for Root {
+    fn drop(&mut self) {
+        // With the tmpfs goes all that is mounted below it; the folder itself is then free.
+        let _ = umount2(self.folder.path(), MntFlags::MNT_DETACH);
+    }
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().expect("a path of these tests")
+}
+
+#[test]
+fn debian_packages_work_and_leave_nothing_behind() {
+    let (_folder, packages) = packages();
+    let root = Root::new();
+    let before = content(&root.path());
+    for package in &packages {
+        std::fs::copy(package, root.path().join("tmp").join(package.file_name().unwrap())).expect("a copy");
+    }
+    root.run(&["sh", "-c", "dpkg --install /tmp/*.deb && rm /tmp/*.deb"]);
+
+    let version = text(&root.run(&["vrfrun", "--version"]).stdout);
+    assert_eq!(version.trim(), format!("vrfrun {}", env!("CARGO_PKG_VERSION")));
+    root.run(&["vrfsetup", "--version"]);
+    // The preload object is found where the package put it, by name of this architecture.
+    let preload = ["vrfrun", "-m", "preload", "--interface", "lo", "printenv", "LD_PRELOAD"];
+    let preload = text(&root.run(&preload).stdout);
+    assert!(preload.trim().starts_with("/usr/lib/") && preload.trim().ends_with(OBJECT), "{preload}");
+    // A program that was linked with the library finds it.
+    assert!(text(&root.run(&["ldconfig", "-p"]).stdout).contains("libvrfshim.so.0"));
+
+    root.run(&["dpkg", "--purge", "vrfrun", "libvrfshim-dev", "libvrfshim0"]);
+    let is_dpkgs_own = |entry: &&String| {
+        ["var/lib/dpkg/", "var/cache/ldconfig/", "var/log/dpkg.log"].iter().any(|own| entry.starts_with(own))
+    };
+    let after = content(&root.path());
+    let left: Vec<_> = after.difference(&before).filter(|entry| !is_dpkgs_own(entry)).collect();
+    let gone: Vec<_> = before.difference(&after).filter(|entry| !is_dpkgs_own(entry)).collect();
+    assert!(left.is_empty() && gone.is_empty(), "left {left:?}, gone {gone:?}");
+    let traces = run("find", [path(&root.path().join("var/lib/dpkg/info")), "-name", "*vrf*"]);
+    assert_eq!(text(&traces.stdout), "");
+}
+
+#[test]
+fn lintian_finds_no_error_in_the_packages() {
+    let (_folder, packages) = packages();
+    // Fails by itself for errors; what else it says is for the eye.
+    let said = run(
+        "lintian",
+        ["--fail-on", "error", "--allow-root"].iter().map(OsStr::new).chain(packages.iter().map(|p| p.as_os_str())),
+    );
+    println!("{}", text(&said.stdout));
+}
+
+#[test]
+fn make_uninstall_takes_away_what_make_install_put_there() {
+    programs::ours().unwrap_or_else(|missing| panic!("{missing}"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let destination = format!("DESTDIR={}", folder.path().display());
+    make("install", &[destination.clone()]);
+    let files: Vec<_> = content(folder.path()).into_iter().filter(|entry| !entry.ends_with(" d")).collect();
+    for name in ["bin/vrfrun", "sbin/vrfsetup", OBJECT, "libvrfshim.so.0", "vrfshim.h", "man1/vrfrun.1", "/_vrfsetup"] {
+        assert!(files.iter().any(|file| file.contains(&format!("{name} "))), "no {name} in {files:?}");
+    }
+    let pc = files.iter().find_map(|file| file.strip_suffix(" f").filter(|file| file.ends_with("vrfshim.pc"))).unwrap();
+    let flags = run("pkg-config", ["--cflags", "--libs", path(&folder.path().join(pc))]);
+    assert!(text(&flags.stdout).contains("-I/usr/local/include") && text(&flags.stdout).contains("-lvrfshim"));
+
+    make("uninstall", &[destination]);
+    let left: Vec<_> = content(folder.path()).into_iter().filter(|entry| !entry.ends_with(" d")).collect();
+    assert!(left.is_empty(), "{left:?}");
+    assert!(!content(folder.path()).iter().any(|entry| entry.ends_with("/vrfrun d")), "our own folder is left");
+}
