@@ -74,6 +74,20 @@ pub enum Command {
         /// Only this one
         #[arg(value_parser = device_name)]
         name: Option<String>,
+        /// Also the sockets of their processes, and which are outside the VRF
+        #[arg(long)]
+        sockets: bool,
+    },
+    /// List the processes in a VRF
+    Pids {
+        /// The VRF
+        #[arg(value_parser = device_name)]
+        name: String,
+    },
+    /// Say which VRF a process is in; an empty line if in none
+    Identify {
+        /// The process [default: the one that asks]
+        pid: Option<u32>,
     },
 }
 

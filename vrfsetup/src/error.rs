@@ -38,6 +38,8 @@ pub enum Error {
     },
     /// No interface has this name.
     NoSuchLink(String),
+    /// No process has this number.
+    NoSuchProcess(u32),
     /// The interface is not a VRF.
     NotAVrf(String),
     /// A VRF or the loopback cannot be a port.
@@ -161,6 +163,7 @@ impl fmt::Display for Error {
             }
             Self::Unreadable { what, refusal } => write!(f, "cannot read {what}: {refusal}"),
             Self::NoSuchLink(name) => write!(f, "no interface '{name}': {}", errno_text(libc::ENODEV)),
+            Self::NoSuchProcess(pid) => write!(f, "no process {pid}: {}", errno_text(libc::ESRCH)),
             Self::NotAVrf(name) => write!(f, "'{name}' exists and is not a VRF"),
             Self::NoPort(name) => write!(f, "'{name}' cannot be a port of a VRF"),
             Self::OtherTable { name, table } => write!(f, "VRF '{name}' exists with table {table}"),

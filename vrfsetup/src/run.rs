@@ -19,8 +19,10 @@ use crate::journal;
 use crate::kernel::{Kernel, Refusal};
 use crate::netns;
 use crate::outcome::Outcome;
+use crate::process::{self, Process};
 use crate::rules;
 use crate::show;
+use crate::system::System;
 use crate::transaction::Session;
 
 /// `check`, `doctor` and `--dry-run` found differences.
@@ -67,10 +69,12 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
         Command::Detach { ports, change } => changed(cli, attach::detach(&session(change), ports)?),
         Command::Rules { command } => run_rules(cli, &kernel, command, session),
         Command::Confirm => confirm(cli),
-        Command::Show { name } => {
-            print_all(cli, &show::show(&kernel, name.as_deref())?);
+        Command::Show { name, sockets } => {
+            print_all(cli, &show::show(&kernel, name.as_deref(), *sockets)?);
             Ok(ExitCode::SUCCESS)
         }
+        Command::Pids { name } => pids(cli, &kernel, name),
+        Command::Identify { pid } => identify(cli, pid.unwrap_or_else(std::process::id)),
         Command::DetachGuardian { journal, seconds } => {
             guardian::detach(journal, *seconds).map_err(|source| Error::NoWayBack { source })?;
             Ok(ExitCode::SUCCESS)
@@ -97,6 +101,24 @@ fn run_rules<'a>(
         Rules::Fix { unreachable, change } => changed(cli, rules::fix(&session(change), *unreachable)?),
         Rules::Undo { change } => changed(cli, rules::undo(&session(change))?),
     }
+}
+
+fn pids(cli: &Cli, kernel: &Kernel, name: &str) -> Result<ExitCode, Error> {
+    System::read(kernel)?.existing_vrf(name)?;
+    let processes: Vec<Process> = process::in_vrfs().into_iter().filter(|process| process.vrf == name).collect();
+    print_all(cli, &processes);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One line, empty outside any VRF, as `ip vrf identify` has it.
+fn identify(cli: &Cli, pid: u32) -> Result<ExitCode, Error> {
+    let found = process::identify(pid).map_err(|_| Error::NoSuchProcess(pid))?;
+    if cli.json {
+        print(json(cli, &Vec::from_iter(found)));
+    } else {
+        print(found.map_or_else(String::new, |process| process.vrf) + "\n");
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn confirm(cli: &Cli) -> Result<ExitCode, Error> {

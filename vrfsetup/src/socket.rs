@@ -1,4 +1,5 @@
-//! Established TCP connections (sock_diag, `ss -tn state established`): what a change of routing would cut off.
+//! Sockets (sock_diag, `ss -a`): established TCP connections, which a change of routing would cut off, and all others,
+//! which may be outside the VRF that their program should be in.
 
 use std::fmt;
 use std::io;
@@ -12,16 +13,55 @@ const NLMSG_HEADER: usize = 16;
 const INET_DIAG_REQ: usize = 56;
 const INET_DIAG_MSG: usize = 72;
 const TCP_ESTABLISHED: u32 = 1 << 1;
+const ANY_STATE: u32 = u32::MAX;
 
-/// One established TCP connection.
+/// One socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connection {
+    /// IPPROTO_*.
+    pub protocol: u8,
+    /// TCP_* of the kernel; a UDP or raw socket has TCP_CLOSE (7), or TCP_ESTABLISHED (1) if it is connected.
+    pub state: u8,
     /// This machine's end.
     pub local: (IpAddr, u16),
     /// The other end.
     pub peer: (IpAddr, u16),
     /// The interface that the socket is bound to; 0 if none.
     pub bound: u32,
+    /// By which processes have it; 0 if none has any more.
+    pub inode: u32,
+}
+
+impl Connection {
+    /// The protocol by the name of `ss`.
+    pub fn protocol_name(&self) -> String {
+        match i32::from(self.protocol) {
+            libc::IPPROTO_TCP => "tcp".to_owned(),
+            libc::IPPROTO_UDP => "udp".to_owned(),
+            libc::IPPROTO_RAW => "raw".to_owned(),
+            other => other.to_string(),
+        }
+    }
+
+    /// The state by the name of `ss`.
+    pub fn state_name(&self) -> &'static str {
+        const NAMES: [&str; 13] = [
+            "UNKNOWN",
+            "ESTAB",
+            "SYN-SENT",
+            "SYN-RECV",
+            "FIN-WAIT-1",
+            "FIN-WAIT-2",
+            "TIME-WAIT",
+            "UNCONN",
+            "CLOSE-WAIT",
+            "LAST-ACK",
+            "LISTEN",
+            "CLOSING",
+            "SYN-RECV",
+        ];
+        NAMES.get(usize::from(self.state)).copied().unwrap_or("UNKNOWN")
+    }
 }
 
 impl fmt::Display for Connection {
@@ -36,40 +76,58 @@ impl fmt::Display for Connection {
 /// # Errors
 /// Those of the socket; a kernel without sock_diag for TCP (inet_diag is a module) is one.
 pub fn established() -> io::Result<Vec<Connection>> {
-    let mut all = dump(libc::AF_INET as u8)?;
-    all.extend(dump(libc::AF_INET6 as u8)?);
+    let mut all = dump(libc::AF_INET, libc::IPPROTO_TCP, TCP_ESTABLISHED)?;
+    all.extend(dump(libc::AF_INET6, libc::IPPROTO_TCP, TCP_ESTABLISHED)?);
     Ok(all)
 }
 
-fn dump(family: u8) -> io::Result<Vec<Connection>> {
+/// All TCP, UDP and raw sockets of this network namespace that some process still has.
+///
+/// # Errors
+/// Those of the socket. A kernel without the raw_diag module (4.10) has no raw sockets to tell.
+pub fn all() -> io::Result<Vec<Connection>> {
+    let mut all = Vec::new();
+    for family in [libc::AF_INET, libc::AF_INET6] {
+        for protocol in [libc::IPPROTO_TCP, libc::IPPROTO_UDP, libc::IPPROTO_RAW] {
+            match dump(family, protocol, ANY_STATE) {
+                Err(error) if error.raw_os_error() == Some(libc::ENOENT) && protocol != libc::IPPROTO_TCP => {}
+                sockets => all.extend(sockets?),
+            }
+        }
+    }
+    all.retain(|socket| socket.inode != 0);
+    Ok(all)
+}
+
+fn dump(family: i32, protocol: i32, states: u32) -> io::Result<Vec<Connection>> {
     let mut socket = Socket::new(NETLINK_SOCK_DIAG)?;
     socket.bind_auto()?;
     socket.connect(&SocketAddr::new(0, 0))?;
-    socket.send(&request(family), 0)?;
+    socket.send(&request(family as u8, protocol as u8, states), 0)?;
     let mut all = Vec::new();
     loop {
         let (datagram, _) = socket.recv_from_full()?;
-        if read(&datagram, &mut all)? {
+        if read(&datagram, protocol as u8, &mut all)? {
             return Ok(all);
         }
     }
 }
 
 /// `struct nlmsghdr` and `struct inet_diag_req_v2`.
-fn request(family: u8) -> Vec<u8> {
+fn request(family: u8, protocol: u8, states: u32) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(NLMSG_HEADER + INET_DIAG_REQ);
     bytes.extend(((NLMSG_HEADER + INET_DIAG_REQ) as u32).to_ne_bytes());
     bytes.extend(SOCK_DIAG_BY_FAMILY.to_ne_bytes());
     bytes.extend(((libc::NLM_F_REQUEST | libc::NLM_F_DUMP) as u16).to_ne_bytes());
     bytes.extend([0; 8]);
-    bytes.extend([family, libc::IPPROTO_TCP as u8, 0, 0]);
-    bytes.extend(TCP_ESTABLISHED.to_ne_bytes());
+    bytes.extend([family, protocol, 0, 0]);
+    bytes.extend(states.to_ne_bytes());
     bytes.resize(NLMSG_HEADER + INET_DIAG_REQ, 0);
     bytes
 }
 
 /// Reads one datagram; true at the end of the dump.
-fn read(mut datagram: &[u8], all: &mut Vec<Connection>) -> io::Result<bool> {
+fn read(mut datagram: &[u8], protocol: u8, all: &mut Vec<Connection>) -> io::Result<bool> {
     while let Some(header) = datagram.get(..NLMSG_HEADER) {
         let len = u32::from_ne_bytes([header[0], header[1], header[2], header[3]]) as usize;
         let kind = i32::from(u16::from_ne_bytes([header[4], header[5]]));
@@ -77,7 +135,7 @@ fn read(mut datagram: &[u8], all: &mut Vec<Connection>) -> io::Result<bool> {
         match kind {
             libc::NLMSG_DONE => return Ok(true),
             libc::NLMSG_ERROR => return Err(refusal(body)),
-            _ => all.extend(connection(body)),
+            _ => all.extend(connection(body, protocol)),
         }
         datagram = datagram.get((len + 3) & !3..).unwrap_or_default();
     }
@@ -90,13 +148,17 @@ fn refusal(body: &[u8]) -> io::Error {
 }
 
 /// `struct inet_diag_msg`.
-fn connection(body: &[u8]) -> Option<Connection> {
+fn connection(body: &[u8], protocol: u8) -> Option<Connection> {
     let body: &[u8; INET_DIAG_MSG] = body.first_chunk()?;
     let port = |at: usize| u16::from_be_bytes([body[at], body[at + 1]]);
+    let word = |at: usize| u32::from_ne_bytes([body[at], body[at + 1], body[at + 2], body[at + 3]]);
     Some(Connection {
+        protocol,
+        state: body[1],
         local: (address(body[0], &body[8..24])?, port(4)),
         peer: (address(body[0], &body[24..40])?, port(6)),
-        bound: u32::from_ne_bytes(*body[40..44].first_chunk()?),
+        bound: word(40),
+        inode: word(68),
     })
 }
 
@@ -118,12 +180,19 @@ mod tests {
     fn an_established_connection_is_found_with_both_its_ends() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let wanted = Connection {
-            local: (client.local_addr().unwrap().ip(), client.local_addr().unwrap().port()),
-            peer: (client.peer_addr().unwrap().ip(), client.peer_addr().unwrap().port()),
-            bound: 0,
-        };
-        assert!(established().unwrap().contains(&wanted));
+        let ends = [client.local_addr().unwrap(), client.peer_addr().unwrap()].map(|end| (end.ip(), end.port()));
+        let is_it = |connection: &&Connection| [connection.local, connection.peer] == ends;
+        let found = established().unwrap().iter().find(is_it).cloned().unwrap();
+        assert_eq!((found.bound, found.state_name()), (0, "ESTAB"));
+        assert!(all().unwrap().contains(&found));
+    }
+
+    #[test]
+    fn a_udp_socket_is_found_by_its_port() {
+        let socket = std::net::UdpSocket::bind("[::1]:0").unwrap();
+        let port = socket.local_addr().unwrap().port();
+        let udp = |socket: &&Connection| socket.protocol_name() == "udp" && socket.local.1 == port;
+        assert_eq!(all().unwrap().iter().filter(udp).count(), 1);
     }
 
     #[test]

@@ -13,6 +13,11 @@ pub fn read(key: &str) -> Option<String> {
     fs::read_to_string(Path::new(ROOT).join(key)).ok().map(|value| value.trim().to_owned())
 }
 
+/// The same by the name that sysctl(8) uses, for names without an interface in them.
+pub fn read_named(name: &str) -> Option<String> {
+    read(&name.replace('.', "/"))
+}
+
 /// Sets one.
 ///
 /// # Errors

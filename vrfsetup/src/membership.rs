@@ -1,0 +1,157 @@
+//! Which VRF a process is in, and by what. Pure: decides from what /proc says.
+//!
+//! A cgroup is the kernel's word, the environment the program's own: it names the VRF that vrfrun was given, and lasts
+//! until somebody clears it. Below vrfrun's seccomp filter a cleared environment says nothing, and that of the nearest
+//! ancestor below the same filter counts.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+/// What puts a process into its VRF.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum By {
+    /// `vrfrun -m bpf`: a cgroup of vrfrun's.
+    #[serde(rename = "bpf")]
+    Bpf,
+    /// `vrfrun -m preload`.
+    #[serde(rename = "preload")]
+    Preload,
+    /// `vrfrun -m seccomp`.
+    #[serde(rename = "seccomp")]
+    Seccomp,
+    /// `ip vrf exec`: a cgroup of its.
+    #[serde(rename = "ip vrf exec")]
+    IpVrfExec,
+    /// A unit's BindNetworkInterface= or BPFProgram=.
+    #[serde(rename = "systemd")]
+    Systemd,
+}
+
+/// A process's VRF.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Membership {
+    /// The VRF's name, as whoever put the process there wrote it.
+    pub vrf: Vec<u8>,
+    /// By what.
+    pub by: By,
+}
+
+/// What /proc says of one process.
+#[derive(Clone, Debug, Default)]
+pub struct Evidence {
+    /// /proc/PID/cgroup.
+    pub cgroup: Vec<u8>,
+    /// /proc/PID/environ; empty where it may not be read.
+    pub environ: Vec<u8>,
+    /// Whether a seccomp filter is on it.
+    pub is_filtered: bool,
+    /// The environments of its ancestors, nearest first, as far as each is filtered, too.
+    pub filtered_ancestors: Vec<Vec<u8>>,
+}
+
+/// Decides. `units` are systemd's units with the VRF that each is bound to.
+pub fn of(evidence: &Evidence, units: &BTreeMap<Vec<u8>, Vec<u8>>) -> Option<Membership> {
+    // A bound socket stays bound: below the shim or the supervisor, the cgroup has the weaker word.
+    if evidence.is_filtered || variable(&evidence.environ, b"VRFSHIM").is_some() {
+        let environs = std::iter::once(&evidence.environ).chain(&evidence.filtered_ancestors);
+        if let Some(found) = environs.into_iter().find_map(|environ| by_environment(environ)) {
+            return Some(found);
+        }
+    }
+    by_cgroup(&evidence.cgroup, units)
+}
+
+fn by_environment(environ: &[u8]) -> Option<Membership> {
+    let vrf = variable(environ, b"VRFRUN_VRF").filter(|vrf| !vrf.is_empty() && *vrf != b"default")?;
+    let by = if variable(environ, b"VRFSHIM").is_some() { By::Preload } else { By::Seccomp };
+    Some(Membership { vrf: vrf.to_vec(), by })
+}
+
+/// The value of a variable in `NAME=value` strings that each end with a NUL.
+fn variable<'a>(environ: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    environ.split(|&b| b == 0).find_map(|entry| entry.strip_prefix(name)?.strip_prefix(b"="))
+}
+
+/// The innermost cgroup that says something: programs of a child cgroup run first, but a child is made later, by who
+/// knew its parent.
+fn by_cgroup(cgroup: &[u8], units: &BTreeMap<Vec<u8>, Vec<u8>>) -> Option<Membership> {
+    let path = cgroup.split(|&b| b == b'\n').find_map(|line| line.strip_prefix(b"0::"))?;
+    let parts: Vec<&[u8]> = path.split(|&b| b == b'/').filter(|part| !part.is_empty()).collect();
+    (0..parts.len()).rev().find_map(|at| {
+        let (part, parent) = (parts[at], at.checked_sub(1).map(|at| parts[at]));
+        let (vrf, by) = match parent {
+            Some(b"vrf") => (part, By::IpVrfExec),
+            _ if part.starts_with(b"vrfrun-") => (vrfruns_name(part)?, By::Bpf),
+            _ => (units.get(part)?.as_slice(), By::Systemd),
+        };
+        Some(Membership { vrf: vrf.to_vec(), by })
+    })
+}
+
+/// NAME in `vrfrun-NAME-IFINDEX-NETNS`; it may have hyphens of its own.
+fn vrfruns_name(part: &[u8]) -> Option<&[u8]> {
+    let mut fields = part.strip_prefix(b"vrfrun-")?.rsplitn(3, |&b| b == b'-');
+    let (netns, ifindex) = (fields.next()?, fields.next()?);
+    let are_numbers = [netns, ifindex].iter().all(|field| !field.is_empty() && field.iter().all(u8::is_ascii_digit));
+    fields.next().filter(|name| are_numbers && !name.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(evidence: &Evidence) -> Option<(String, By)> {
+        let units = BTreeMap::from([(b"sshd.service".to_vec(), b"mgmt".to_vec())]);
+        of(evidence, &units).map(|found| (String::from_utf8(found.vrf).unwrap(), found.by))
+    }
+
+    fn in_cgroup(path: &str) -> Evidence {
+        Evidence { cgroup: format!("1:name=systemd:/x\n0::{path}\n").into_bytes(), ..Evidence::default() }
+    }
+
+    #[test]
+    fn a_cgroup_of_ip_vrf_exec_names_its_vrf() {
+        assert_eq!(found(&in_cgroup("/user.slice/vrf/blue")), Some(("blue".into(), By::IpVrfExec)));
+        assert_eq!(found(&in_cgroup("/ns1/vrf/blue/sub")), Some(("blue".into(), By::IpVrfExec)));
+    }
+
+    #[test]
+    fn a_cgroup_of_vrfrun_names_its_vrf_hyphens_and_all() {
+        assert_eq!(found(&in_cgroup("/a/vrfrun-blue-1-2-7-4026531840")), Some(("blue-1-2".into(), By::Bpf)));
+        assert_eq!(found(&in_cgroup("/a/vrfrun-blue")), None);
+    }
+
+    #[test]
+    fn a_bound_unit_names_its_vrf_and_an_inner_cgroup_overrules_it() {
+        assert_eq!(found(&in_cgroup("/system.slice/sshd.service")), Some(("mgmt".into(), By::Systemd)));
+        let inner = in_cgroup("/system.slice/sshd.service/vrf/blue");
+        assert_eq!(found(&inner), Some(("blue".into(), By::IpVrfExec)));
+    }
+
+    #[test]
+    fn the_environment_counts_below_the_shim_or_a_filter_only() {
+        let mut evidence = Evidence { environ: b"A=1\0VRFRUN_VRF=blue\0".to_vec(), ..Evidence::default() };
+        assert_eq!(found(&evidence), None);
+        evidence.is_filtered = true;
+        assert_eq!(found(&evidence), Some(("blue".into(), By::Seccomp)));
+        evidence.environ.extend(b"VRFSHIM=00:blue\0");
+        assert_eq!(found(&evidence), Some(("blue".into(), By::Preload)));
+    }
+
+    #[test]
+    fn a_cleared_environment_below_the_filter_is_that_of_the_ancestor() {
+        let evidence = Evidence {
+            is_filtered: true,
+            filtered_ancestors: vec![b"\0".to_vec(), b"VRFRUN_VRF=red\0".to_vec()],
+            ..Evidence::default()
+        };
+        assert_eq!(found(&evidence), Some(("red".into(), By::Seccomp)));
+    }
+
+    #[test]
+    fn a_process_outside_is_in_none() {
+        assert_eq!(found(&in_cgroup("/user.slice/session-1.scope")), None);
+        assert_eq!(found(&Evidence::default()), None);
+    }
+}
