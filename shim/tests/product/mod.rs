@@ -1,6 +1,7 @@
 //! What a C programmer gets: the release build, and programs compiled against it.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -29,19 +30,20 @@ pub fn source(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c").join(name)
 }
 
-pub fn include() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../include")
-}
-
 /// Compiles `source` to a program of this name, in one step for tests that run it at the same time. The compiler's name
 /// may bring options with it.
 pub fn compile(compiler: &str, source: &Path, name: &str, options: &[&str]) -> PathBuf {
+    compile_as(&format!("{compiler} -Wall -Wextra -Werror"), source, name, options)
+}
+
+/// The same without any options but these.
+pub fn compile_as(compiler: &str, source: &Path, name: &str, options: &[impl AsRef<OsStr>]) -> PathBuf {
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let fresh = program.with_extension(format!("{}-{:?}", std::process::id(), std::thread::current().id()));
     let mut words = compiler.split(' ');
     let output = Command::new(words.next().unwrap())
         .args(words)
-        .args(["-Wall", "-Wextra", "-Werror", "-O1", "-o"])
+        .args(["-O1", "-o"])
         .arg(&fresh)
         .arg(source)
         .args(options)
