@@ -15,6 +15,12 @@ const MULTIARCH: &str = "lib/x86_64-linux-gnu";
 #[cfg(target_arch = "aarch64")]
 const MULTIARCH: &str = "lib/aarch64-linux-gnu";
 
+/// Where the object for this machine's 32-bit programs is, if there are such.
+#[cfg(target_arch = "x86_64")]
+const MULTIARCH_32: Option<&str> = Some("lib/i386-linux-gnu");
+#[cfg(target_arch = "aarch64")]
+const MULTIARCH_32: Option<&str> = None;
+
 /// The variable that tells the shim the cookie and the device.
 pub const VARIABLE: &str = "VRFSHIM";
 /// The dynamic linker's list of objects to load first.
@@ -34,7 +40,19 @@ pub fn find() -> Result<PathBuf, Refusal> {
     let found = candidates.into_iter().find(|path| path.is_file());
     let found = found.ok_or_else(|| Refusal::new(format!("{OBJECT} is neither beside vrfrun nor in {MULTIARCH}")))?;
     check_path(&found)?;
-    Ok(found)
+    Ok(for_both_classes(found, prefix, Path::is_file))
+}
+
+/// The dynamic linker of glibc puts its own library folder in the place of `$LIB`: where an object for 32-bit programs
+/// was installed too, each child gets the one it can load. musl knows no `$LIB` (and says nothing): its programs are
+/// then served by what stands behind the shim, so the plain path stays wherever there is but one object.
+fn for_both_classes(found: PathBuf, prefix: &Path, exists: impl Fn(&Path) -> bool) -> PathBuf {
+    let is_installed = found == prefix.join(MULTIARCH).join("vrfrun").join(OBJECT);
+    let other = MULTIARCH_32.map(|folder| prefix.join(folder).join("vrfrun").join(OBJECT));
+    if is_installed && other.is_some_and(|other| exists(&other)) {
+        return prefix.join("$LIB/vrfrun").join(OBJECT);
+    }
+    found
 }
 
 /// The dynamic linker splits its list at blanks and colons, without a way to quote them.
@@ -108,6 +126,19 @@ mod tests {
         assert!(check_path(Path::new("/my tools/libvrfshim.so")).is_err());
         assert!(check_path(Path::new("/a:b/libvrfshim.so")).is_err());
         assert!(check_path(Path::new("/tools/libvrfshim.so")).is_ok());
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn an_object_for_32_bit_programs_beside_it_makes_the_path_serve_both() {
+        let installed = "/usr/lib/x86_64-linux-gnu/vrfrun/libvrfshim.so";
+        let other = Path::new("/usr/lib/i386-linux-gnu/vrfrun/libvrfshim.so");
+        let path = |found: &str, has_other| {
+            for_both_classes(found.into(), Path::new("/usr"), |path| has_other && path == other)
+        };
+        assert_eq!(path(installed, true), Path::new("/usr/$LIB/vrfrun/libvrfshim.so"));
+        assert_eq!(path(installed, false), Path::new(installed));
+        assert_eq!(path("/usr/bin/libvrfshim.so", true), Path::new("/usr/bin/libvrfshim.so"));
     }
 
     #[test]
