@@ -5,6 +5,7 @@ pub mod demo;
 pub mod guest;
 pub mod judge;
 pub mod kernels;
+pub mod leaks;
 pub mod peer;
 pub mod programs;
 pub mod vm;

@@ -8,8 +8,11 @@ use std::process::Command;
 use crate::vm::image::top;
 use crate::vm::plan::FOLDER;
 
-/// The products, as `cargo build --release` leaves them.
-const OURS: [&str; 3] = ["vrfrun", "vrfsetup", "libvrfshim.so"];
+/// The products, as `cargo build --release` leaves them, and the foreign preload library of the leak matrix.
+const OURS: [&str; 4] = ["vrfrun", "vrfsetup", "libvrfshim.so", "libvrfforeign.so"];
+
+/// Folders with programs and a Makefile that builds them into OUT.
+const SOURCES: [&str; 2] = ["tests/programs", "tests/leaks/programs"];
 
 /// Puts the products and the test programs where every user can run them, and says where that is.
 /// In a guest they are there already; here they are copied, as a clone may lie in a closed home.
@@ -43,14 +46,16 @@ pub fn build() -> io::Result<Vec<PathBuf>> {
     // Several tests may want them at once: one builds, the others wait.
     let lock = std::fs::File::create(out.with_extension("lock"))?;
     lock.lock()?;
-    let output = Command::new("make")
-        .args(["-s", "-C"])
-        .arg(top().join("tests/programs"))
-        .arg(format!("OUT={}", out.display()))
-        .env_remove("MAKEFLAGS")
-        .output()?;
-    if !output.status.success() {
-        return Err(io::Error::other(format!("tests/programs: {}", String::from_utf8_lossy(&output.stderr))));
+    for folder in SOURCES {
+        let output = Command::new("make")
+            .args(["-s", "-C"])
+            .arg(top().join(folder))
+            .arg(format!("OUT={}", out.display()))
+            .env_remove("MAKEFLAGS")
+            .output()?;
+        if !output.status.success() {
+            return Err(io::Error::other(format!("{folder}: {}", String::from_utf8_lossy(&output.stderr))));
+        }
     }
     std::fs::read_dir(&out)?.map(|entry| entry.map(|entry| entry.path())).collect()
 }

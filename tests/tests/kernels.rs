@@ -58,7 +58,7 @@ fn a_machine_without_its_root_file_system_could_not_boot() {
     let empty = tempfile::NamedTempFile::new().expect("a file");
     empty.as_file().set_len(1 << 20).expect("an empty disk");
     let programs = runner().expect("programs").programs().to_vec();
-    let mut images = Images::prepare(&kernel, &Plan::Tests(Vec::new()), &programs).expect("images");
+    let mut images = Images::prepare(&kernel, &Plan::Tests(Vec::new()), &programs, None).expect("images");
     images.rootfs = empty.path().to_owned();
     let mut machine = Machine::boot(&images, Console::Log).expect("QEMU");
     let failure = machine.watch(Duration::from_secs(1), |_| ()).unwrap_err();

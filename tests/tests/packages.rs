@@ -63,7 +63,7 @@ impl Root {
         for name in ["image", "upper", "work", "root"] {
             std::fs::create_dir(top.join(name)).expect("a folder");
         }
-        let image = rootfs().expect("the guests' root file system");
+        let image = rootfs(None).expect("the guests' root file system");
         run("mount", ["-o", "loop,ro", path(&image), path(&top.join("image"))]);
         let layers = ["lowerdir=image", "upperdir=upper", "workdir=work"].map(|layer| {
             let (kind, name) = layer.split_once('=').unwrap_or_default();

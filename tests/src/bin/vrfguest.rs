@@ -1,10 +1,12 @@
 //! Process 1 of a guest (`init`), one of its tests (`run NAME`), the demonstration (`demo`), or any
-//! program in a world of its own (`world PROGRAM…`), for looking round.
+//! program in a world of its own (`world PROGRAM…`), for looking round. Rows of the leak matrix:
+//! `leaks ROW…`, or a single one, `leak ROW [COLUMN]…`.
 
+use std::io;
 use std::process::ExitCode;
 
 use vrftests::world::{Kind, World};
-use vrftests::{demo, guest, judge, programs};
+use vrftests::{demo, guest, judge, leaks, programs};
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -12,13 +14,29 @@ fn main() -> ExitCode {
         ["init"] => guest::init::main(),
         ["demo"] => return demo::main(),
         ["world", ..] if words.len() > 1 => return in_world(&words[1..]),
+        ["leaks", ..] => return said(leaks::inside::all(&words[1..])),
+        ["leak", row, ..] if leaks::host::are_columns(&words[2..]) => {
+            return said(leaks::inside::one(row, &words[2..]));
+        }
         ["run", name] if guest::run(name) => {}
         _ => {
-            eprintln!("usage: vrfguest init | demo | run TEST | world PROGRAM...");
+            eprintln!(
+                "usage: vrfguest init | demo | run TEST | world PROGRAM... | leaks ROW... | leak ROW [COLUMN]..."
+            );
             return ExitCode::from(2);
         }
     }
     ExitCode::SUCCESS
+}
+
+fn said(outcome: io::Result<()>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("vrfguest: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn in_world(words: &[String]) -> ExitCode {

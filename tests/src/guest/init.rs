@@ -121,7 +121,7 @@ fn clear() -> io::Result<()> {
 }
 
 /// Removes all cgroups below `folder`; each is empty, now that no process is left.
-fn remove_groups(folder: &Path) {
+pub fn remove_groups(folder: &Path) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             remove_groups(&entry.path());

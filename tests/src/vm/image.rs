@@ -28,9 +28,13 @@ pub struct Images {
 
 impl Images {
     /// Fetches what the cache does not have, and packs `programs` and the plan into the third disk.
-    pub fn prepare(kernel: &Kernel, plan: &Plan, programs: &[PathBuf]) -> io::Result<Self> {
+    /// `packages` is one more list of packages in `tools/` for the root file system.
+    ///
+    /// # Errors
+    /// When something cannot be fetched or made.
+    pub fn prepare(kernel: &Kernel, plan: &Plan, programs: &[PathBuf], packages: Option<&str>) -> io::Result<Self> {
         let fetched = tool("fetch-kernel", &[&kernel.name, &kernel.suite, &kernel.package, &kernel.version])?;
-        let rootfs = rootfs()?;
+        let rootfs = rootfs(packages)?;
         let folder = tempfile::Builder::new().prefix("vrftests-").tempdir()?;
         let tested = folder.path().join("tested.ext4");
         pack(folder.path(), plan, programs, &tested)?;
@@ -43,8 +47,8 @@ impl Images {
 ///
 /// # Errors
 /// When it cannot be made; the script's words are in it.
-pub fn rootfs() -> io::Result<PathBuf> {
-    tool("make-rootfs", &[])
+pub fn rootfs(packages: Option<&str>) -> io::Result<PathBuf> {
+    tool("make-rootfs", packages.as_slice())
 }
 
 /// The workspace's root folder.

@@ -12,6 +12,8 @@ use crate::kernels::Kernel;
 
 /// The runner ends a test after this time, and says so.
 pub const TEST_LIMIT: Duration = Duration::from_secs(90);
+/// A machine that says nothing for this long has hung.
+const SILENCE: Duration = Duration::from_secs(TEST_LIMIT.as_secs() + 30);
 
 /// Boots `kernel` and runs there each guest test whose name contains one of `filters` (all, if there
 /// are none). Prints a line for each.
@@ -26,7 +28,7 @@ pub fn tests(kernel: &Kernel, runner: &Runner, filters: &[String]) -> Result<(),
         return Err(format!("no guest test has a name with {filters:?} in it"));
     }
     let mut events = Vec::new();
-    let ended = drive(kernel, runner, &Plan::Tests(names.clone()), |event| {
+    let ended = drive(kernel, runner, &Plan::Tests(names.clone()), SILENCE, |event| {
         show(event);
         events.push(event.clone());
     });
@@ -51,12 +53,12 @@ pub fn tests(kernel: &Kernel, runner: &Runner, filters: &[String]) -> Result<(),
 /// As [`tests`].
 pub fn plan(kernel: &Kernel, runner: &Runner, plan: &Plan) -> Result<(), String> {
     if matches!(plan, Plan::Shell) {
-        let images = Images::prepare(kernel, plan, &runner.programs).map_err(|error| error.to_string())?;
+        let images = images(kernel, runner, plan)?;
         let mut machine = Machine::boot(&images, Console::Terminal).map_err(|failure| failure.to_string())?;
         return machine.wait().map_err(|error| error.to_string());
     }
     let mut failed = false;
-    drive(kernel, runner, plan, |event| {
+    drive(kernel, runner, plan, SILENCE, |event| {
         show(event);
         failed |= matches!(event, Event::Test { passed: false, .. });
     })?;
@@ -67,6 +69,7 @@ pub fn plan(kernel: &Kernel, runner: &Runner, plan: &Plan) -> Result<(), String>
 #[derive(Clone, Debug)]
 pub struct Runner {
     programs: Vec<PathBuf>,
+    packages: Option<&'static str>,
 }
 
 impl Runner {
@@ -76,7 +79,13 @@ impl Runner {
         let mut programs = vec![guest.to_owned(), peer.to_owned()];
         programs.extend(crate::programs::build().map_err(|error| error.to_string())?);
         programs.extend(crate::programs::ours()?);
-        Ok(Self { programs })
+        Ok(Self { programs, packages: None })
+    }
+
+    /// With the packages of one more list in `tools/` in the root file system.
+    pub fn with_packages(mut self, list: &'static str) -> Self {
+        self.packages = Some(list);
+        self
     }
 
     /// Their paths.
@@ -85,15 +94,27 @@ impl Runner {
     }
 }
 
-/// Boots, watches, and adds the console's log to a bad end.
-fn drive(kernel: &Kernel, runner: &Runner, plan: &Plan, see: impl FnMut(&Event)) -> Result<(), String> {
-    let images = Images::prepare(kernel, plan, &runner.programs).map_err(|error| error.to_string())?;
-    let watched = Machine::boot(&images, Console::Log)
-        .and_then(|mut machine| machine.watch(TEST_LIMIT + Duration::from_secs(30), see));
+/// Boots, watches, and adds the console's log to a bad end. `silence` is the longest pause allowed.
+///
+/// # Errors
+/// As [`tests`], for the machine as a whole; what the events say is the caller's to judge.
+pub fn drive(
+    kernel: &Kernel,
+    runner: &Runner,
+    plan: &Plan,
+    silence: Duration,
+    see: impl FnMut(&Event),
+) -> Result<(), String> {
+    let images = images(kernel, runner, plan)?;
+    let watched = Machine::boot(&images, Console::Log).and_then(|mut machine| machine.watch(silence, see));
     watched.map_err(|failure: Failure| {
         let log = std::fs::read(&images.console).unwrap_or_default();
         format!("{}: {failure}; its console:\n{}", kernel.name, String::from_utf8_lossy(&log))
     })
+}
+
+fn images(kernel: &Kernel, runner: &Runner, plan: &Plan) -> Result<Images, String> {
+    Images::prepare(kernel, plan, &runner.programs, runner.packages).map_err(|error| error.to_string())
 }
 
 fn show(event: &Event) {

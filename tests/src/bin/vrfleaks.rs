@@ -1,0 +1,43 @@
+//! The leak matrix: `vrfleaks [--json FILE] [KERNEL | ROW]…`. Everything, where nothing is named.
+//! Exit code 0 when no cell is a fault, 1 when one is, 2 when it could not be run.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use vrftests::kernels;
+use vrftests::leaks::host::{self, Request};
+use vrftests::vm::run::Runner;
+
+/// The packages of the heavy rows, beside the guests' usual ones.
+const HEAVY: &str = "leak-packages";
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(message) => {
+            eprintln!("vrfleaks: {message}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run() -> Result<bool, String> {
+    let mut request = Request::default();
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--json" => request.json = Some(words.next().ok_or("--json needs a FILE")?.into()),
+            name if kernels::named(name).is_some() => request.kernels.push(word),
+            _ => request.rows.push(word),
+        }
+    }
+    host::main(&request, &runner()?)
+}
+
+/// The other programs of this crate lie beside this one.
+fn runner() -> Result<Runner, String> {
+    let this = std::env::current_exe().map_err(|error| error.to_string())?;
+    let folder = this.parent().unwrap_or(Path::new("."));
+    Ok(Runner::new(&folder.join("vrfguest"), &folder.join("vrfpeer"))?.with_packages(HEAVY))
+}

@@ -1,0 +1,255 @@
+//! What is expected of each cell, and what is wrong with a matrix. Pure.
+//!
+//! A cell is expected to be `blue`, unless the committed files say `closed` (with a reason) or name a
+//! documented leak (with a reason). A cell worse than that is a fault; a better one is a note.
+
+use serde::Deserialize;
+
+use super::cell::{Cell, Colour};
+use super::column::{self, Column, Purpose};
+use super::row::Row;
+
+const EXPECTATION: &str = include_str!("../../leaks/expectation.toml");
+const DOCUMENTED: &str = include_str!("../../leaks/documented.toml");
+
+/// One entry of a committed file: these rows, by these columns, on these kernels.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    rows: Vec<String>,
+    /// `bpf/root`, or `bpf` for both users.
+    columns: Vec<String>,
+    /// All of them, where none is named.
+    #[serde(default)]
+    kernels: Vec<String>,
+    why: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Expectation {
+    closed: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Documented {
+    leak: Vec<Entry>,
+}
+
+/// The committed files.
+#[derive(Debug)]
+pub struct Expectations {
+    closed: Vec<Entry>,
+    leaks: Vec<Entry>,
+}
+
+/// What is expected of a cell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// In the VRF.
+    Blue,
+    /// Nothing leaves, for this reason.
+    Closed(String),
+    /// It leaks, as documented.
+    Leak(String),
+    /// Nothing leaves, as the program sends nothing by itself, for this reason.
+    Quiet(String),
+    /// It is not run, for this reason.
+    Absent(String),
+    /// It must send something, or the row proves nothing.
+    Sends,
+    /// Anything: it is not ours.
+    Anything,
+}
+
+/// What a cell is, measured against its expectation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// As expected, or not judged.
+    Fine,
+    /// Better than expected: the committed file is out of date.
+    Better,
+    /// A leak that no document names.
+    Undocumented,
+    /// Closed, where it was blue.
+    Worse,
+    /// The program sent nothing even without a mechanism, so its row proves nothing.
+    ProvesNothing,
+    /// It had to run and did not.
+    Missing,
+}
+
+impl Finding {
+    /// Whether the matrix fails by it.
+    pub fn is_fault(&self) -> bool {
+        !matches!(self, Self::Fine | Self::Better)
+    }
+}
+
+impl Entry {
+    fn names(&self, row: &str, column: Column, kernel: &str) -> bool {
+        let is_column = |name: &String| name == column.name || column.name.split('/').next() == Some(name.as_str());
+        self.rows.iter().any(|name| name == row)
+            && self.columns.iter().any(is_column)
+            && (self.kernels.is_empty() || self.kernels.iter().any(|name| name == kernel))
+    }
+}
+
+impl Expectations {
+    /// Reads the committed files.
+    ///
+    /// # Panics
+    /// When one is wrong.
+    pub fn read() -> Self {
+        let closed = toml::from_str::<Expectation>(EXPECTATION);
+        let leaks = toml::from_str::<Documented>(DOCUMENTED);
+        match (closed, leaks) {
+            (Ok(closed), Ok(leaks)) => Self { closed: closed.closed, leaks: leaks.leak },
+            (Err(error), _) => panic!("tests/leaks/expectation.toml: {error}"),
+            (_, Err(error)) => panic!("tests/leaks/documented.toml: {error}"),
+        }
+    }
+
+    /// What is expected of a cell.
+    pub fn of(&self, row: &Row, column: Column, kernel: &str) -> Expected {
+        let why = |entries: &[Entry]| {
+            entries.iter().find(|entry| entry.names(&row.name, column, kernel)).map(|entry| entry.why.clone())
+        };
+        if let Some(why) = row.absent.get(kernel) {
+            return Expected::Absent(why.clone());
+        }
+        if !row.only.is_empty() && !row.only.iter().any(|name| name == column.name) {
+            return Expected::Absent("makes no sense by this column".to_owned());
+        }
+        if column.purpose == Purpose::Comparison {
+            return Expected::Anything;
+        }
+        if let Some(why) = row.quiet.get(column.user()) {
+            return Expected::Quiet(why.clone());
+        }
+        if column.purpose == Purpose::Reference {
+            return Expected::Sends;
+        }
+        why(&self.leaks)
+            .map(Expected::Leak)
+            .or_else(|| why(&self.closed).map(Expected::Closed))
+            .unwrap_or(Expected::Blue)
+    }
+}
+
+/// Measures a cell, or its absence.
+pub fn measure(expected: &Expected, cell: Option<&Cell>) -> Finding {
+    let Some(found) = cell.map(|cell| cell.verdict) else {
+        return if matches!(expected, Expected::Absent(_)) { Finding::Fine } else { Finding::Missing };
+    };
+    match (expected, found) {
+        (Expected::Sends, Colour::Closed) => Finding::ProvesNothing,
+        (Expected::Sends | Expected::Anything | Expected::Absent(_), _) => Finding::Fine,
+        (Expected::Leak(_), Colour::Leak) => Finding::Fine,
+        (_, Colour::Leak) => Finding::Undocumented,
+        (Expected::Blue, Colour::Closed) => Finding::Worse,
+        (Expected::Closed(_) | Expected::Quiet(_), Colour::Blue) | (Expected::Leak(_), _) => Finding::Better,
+        _ => Finding::Fine,
+    }
+}
+
+/// The part of the judged cells that are blue, of those in which the program asks for something at all and
+/// that no document excuses; bpf's and the supervisor's columns only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Share {
+    /// In the VRF.
+    pub blue: u32,
+    /// Closed.
+    pub closed: u32,
+}
+
+impl Share {
+    /// Counts a cell, if it is one that counts.
+    pub fn count(&mut self, column: Column, expected: &Expected, cell: Option<&Cell>) {
+        let counts = matches!(expected, Expected::Blue | Expected::Closed(_)) && column.purpose == Purpose::Full;
+        match cell.map(|cell| cell.verdict).filter(|_| counts) {
+            Some(Colour::Blue) => self.blue += 1,
+            Some(_) => self.closed += 1,
+            None => {}
+        }
+    }
+
+    /// In whole tenths of a percent, rounded down.
+    pub fn per_mille(self) -> u32 {
+        (self.blue * 1000).checked_div(self.blue + self.closed).unwrap_or(0)
+    }
+}
+
+/// Names in the committed files that mean nothing: a misspelt row would excuse nothing, silently.
+pub fn unknown_names(expectations: &Expectations, rows: &[Row], kernels: &[String]) -> Vec<String> {
+    let is_column = |name: &str| {
+        column::ALL.iter().any(|column| column.name == name || column.name.split('/').next() == Some(name))
+    };
+    let entries = expectations.closed.iter().chain(&expectations.leaks);
+    entries
+        .flat_map(|entry| {
+            let strange_rows = entry.rows.iter().filter(|name| !rows.iter().any(|row| row.name == **name));
+            let strange_columns = entry.columns.iter().filter(|name| !is_column(name));
+            let strange_kernels = entry.kernels.iter().filter(|name| !kernels.contains(name));
+            strange_rows.chain(strange_columns).chain(strange_kernels).cloned()
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels;
+    use crate::leaks::row;
+
+    fn cell(verdict: Colour) -> Cell {
+        Cell {
+            row: "r".into(),
+            column: "c".into(),
+            verdict,
+            packets: [0; 3],
+            escaped: Vec::new(),
+            code: 0,
+            said: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_leak_is_a_fault_unless_it_is_documented() {
+        let leak = cell(Colour::Leak);
+        assert_eq!(measure(&Expected::Blue, Some(&leak)), Finding::Undocumented);
+        assert_eq!(measure(&Expected::Closed(String::new()), Some(&leak)), Finding::Undocumented);
+        assert_eq!(measure(&Expected::Quiet(String::new()), Some(&leak)), Finding::Undocumented);
+        assert_eq!(measure(&Expected::Leak(String::new()), Some(&leak)), Finding::Fine);
+    }
+
+    #[test]
+    fn closed_instead_of_blue_is_worse_and_blue_instead_of_closed_a_note() {
+        assert_eq!(measure(&Expected::Blue, Some(&cell(Colour::Closed))), Finding::Worse);
+        let better = measure(&Expected::Closed(String::new()), Some(&cell(Colour::Blue)));
+        assert_eq!(better, Finding::Better);
+        assert!(!better.is_fault());
+    }
+
+    #[test]
+    fn a_cell_that_did_not_run_and_a_program_that_sends_nothing_are_faults() {
+        assert!(measure(&Expected::Blue, None).is_fault());
+        assert!(measure(&Expected::Sends, Some(&cell(Colour::Closed))).is_fault());
+        assert!(!measure(&Expected::Absent(String::new()), None).is_fault());
+    }
+
+    #[test]
+    fn the_committed_files_name_only_what_exists() {
+        let kernels: Vec<String> = kernels::all().into_iter().map(|kernel| kernel.name).collect();
+        assert_eq!(unknown_names(&Expectations::read(), &row::all(), &kernels), Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_reason_is_a_sentence() {
+        let expectations = Expectations::read();
+        for entry in expectations.closed.iter().chain(&expectations.leaks) {
+            assert!(entry.why.split(' ').count() >= 4, "{entry:?}");
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The leak matrix: kinds of programs × ways into the VRF × kernels, judged by packets alone.
+//!
+//! The rows, what is expected of them and which leaks are documented are committed in `tests/leaks/`.
+//! `vrfleaks` boots each kernel and prints the tables; `make test` runs the rows marked `slice`.
+
+pub mod cell;
+pub mod column;
+pub mod expect;
+pub mod host;
+pub mod inside;
+pub mod row;
+pub mod table;
