@@ -78,6 +78,8 @@ pub enum Command {
         #[arg(long)]
         sockets: bool,
     },
+    /// Find what is wrong, and what mends it; exit status 3 if something is
+    Doctor,
     /// List the processes in a VRF
     Pids {
         /// The VRF

@@ -49,6 +49,6 @@ fn has_address(system: &System, link: &Link, address: IpAddr) -> bool {
 /// The one of these interfaces by which the connection's packets leave.
 fn way_out<'a>(kernel: &Kernel, links: &[&'a Link], connection: &Connection) -> Option<&'a Link> {
     let (peer, local) = (connection.peer.0, connection.local.0);
-    let oif = kernel.route_to(peer, local, connection.bound).ok()?.oif()?;
+    let oif = kernel.route_to(peer, Some(local), connection.bound).ok()?.oif()?;
     links.iter().find(|link| link.ifindex == oif).copied()
 }

@@ -9,6 +9,7 @@ pub mod address;
 pub mod attach;
 mod cli;
 pub mod del;
+pub mod doctor;
 pub mod error;
 pub mod family;
 pub mod guard;

@@ -13,6 +13,7 @@ use crate::add::{self, Wish};
 use crate::attach;
 use crate::cli::{Add, Change, Cli, Command, Rules};
 use crate::del;
+use crate::doctor;
 use crate::error::Error;
 use crate::guardian;
 use crate::journal;
@@ -72,6 +73,14 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
         Command::Show { name, sockets } => {
             print_all(cli, &show::show(&kernel, name.as_deref(), *sockets)?);
             Ok(ExitCode::SUCCESS)
+        }
+        Command::Doctor => {
+            let findings = doctor::examine(&kernel)?;
+            print_all(cli, &findings);
+            if findings.is_empty() && !cli.json {
+                print("nothing to mend\n");
+            }
+            Ok(differs(!findings.is_empty()))
         }
         Command::Pids { name } => pids(cli, &kernel, name),
         Command::Identify { pid } => identify(cli, pid.unwrap_or_else(std::process::id)),

@@ -38,17 +38,18 @@ impl Kernel {
         Ok(routes)
     }
 
-    /// The route that a packet takes: `ip route get TO from FROM oif OIF`; 0 is no interface.
+    /// The route that a packet takes: `ip route get TO [from FROM] [oif OIF]`; 0 is no interface.
     ///
     /// # Errors
     /// The kernel's own: ENETUNREACH if there is none.
-    pub fn route_to(&self, to: IpAddr, from: IpAddr, oif: u32) -> Result<Route, Refusal> {
+    pub fn route_to(&self, to: IpAddr, from: Option<IpAddr>, oif: u32) -> Result<Route, Refusal> {
         let mut request = RouteMessage::default();
         request.header.address_family = Family::from(to).into();
         let length = if to.is_ipv4() { 32 } else { 128 };
-        (request.header.destination_prefix_length, request.header.source_prefix_length) = (length, length);
+        request.header.destination_prefix_length = length;
+        request.header.source_prefix_length = if from.is_some() { length } else { 0 };
         request.attributes.push(RouteAttribute::Destination(to.into()));
-        request.attributes.push(RouteAttribute::Source(from.into()));
+        request.attributes.extend(from.map(|from| RouteAttribute::Source(from.into())));
         request.attributes.extend((oif != 0).then_some(RouteAttribute::Oif(oif)));
         let found = self.ask(RouteNetlinkMessage::GetRoute(request), |answer| match answer {
             RouteNetlinkMessage::NewRoute(message) => Some(Route { message, device: None }),

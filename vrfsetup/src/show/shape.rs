@@ -152,6 +152,18 @@ impl Vrf {
     }
 }
 
+impl Vrf {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.ifname
+    }
+
+    /// The sockets of its processes that are outside it, if sockets were asked for.
+    pub fn stray_sockets(&self) -> impl Iterator<Item = &SocketInfo> {
+        self.sockets.iter().flatten().filter(|socket| socket.stray)
+    }
+}
+
 impl Port {
     fn new(system: &System, vrf: &Link, link: &Link) -> Self {
         Self {
