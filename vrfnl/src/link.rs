@@ -43,6 +43,13 @@ pub fn get(name: &[u8]) -> Option<Request> {
     Some(request.attribute(IFLA_IFNAME, c_name.get(..=name.len())?))
 }
 
+/// Asks for the ports of this link (`ip link show master NAME`). Before 4.6 all links come: look at [`Link::master`].
+pub fn ports(master: u32) -> Request {
+    Request::new(libc::RTM_GETLINK, libc::NLM_F_DUMP, &[0; IFINFOMSG])
+        .attribute(IFLA_EXT_MASK, &RTEXT_FILTER_SKIP_STATS.to_ne_bytes())
+        .attribute(IFLA_MASTER, &master.to_ne_bytes())
+}
+
 /// Reads the body of an RTM_NEWLINK message.
 pub fn parse(body: &[u8]) -> Option<Link> {
     let all = Attributes(body.get(IFINFOMSG..)?);

@@ -58,7 +58,7 @@ fn trial(mechanism: Mechanism, device: &Device, options: &Options) -> Result<Str
         }
     });
     if mechanism == Mechanism::Bpf {
-        bpf::remove_empty(device);
+        bpf::remove_empty(device, options.strict);
     }
     match outcome {
         Ok(()) => guard.push_str(match mechanism {

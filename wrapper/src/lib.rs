@@ -3,6 +3,8 @@
 //! Not a public API: the contract is the command line, see `vrfrun(1)`.
 
 mod bpf;
+mod bpf_call;
+mod bpf_map;
 mod capability;
 mod cgroup;
 mod cli;
@@ -27,6 +29,9 @@ mod refusal;
 mod resolver;
 mod seccomp;
 mod shim;
+mod strict;
+mod strict_ports;
+mod strict_programs;
 mod supervisor;
 mod throwaway;
 mod user;

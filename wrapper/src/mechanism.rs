@@ -122,7 +122,7 @@ pub fn attempt(
     environment: &mut Environment,
 ) -> Result<Guard, Refusal> {
     match mechanism {
-        Mechanism::Bpf => bpf::engage(device).map(|()| Guard::Cgroup),
+        Mechanism::Bpf => bpf::engage(device, options.strict).map(|()| Guard::Cgroup),
         Mechanism::Preload => preload(device, options, kind, account, environment),
         Mechanism::Seccomp => supervise(device, None, account).map_err(|failure| match failure {
             Failure::NoListener(why) => Refusal::new(why),

@@ -6,11 +6,12 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// (name in the scene, source, compiler and its options).
-const PROBES: [(&str, &str, &str); 4] = [
+const PROBES: [(&str, &str, &str); 5] = [
     ("probe", "probe.c", "gcc -pthread"),
     ("probe-static", "probe.c", "gcc -pthread -static"),
     ("probe-i386", "probe.c", "gcc -m32 -isystem /usr/include/x86_64-linux-gnu -pthread -static"),
     ("ancestor", "ancestor.c", "gcc"),
+    ("escape", "escape.c", "gcc"),
 ];
 
 /// The folder: vrfrun, libvrfshim.so beside it, and the probes.

@@ -1,0 +1,207 @@
+//! bpf(2) once more: hash maps of numbers, and how to find those that are there.
+
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use nix::errno::Errno;
+
+use crate::bpf_call::{bpf, bpf_fd, name, with_memlock};
+
+/// A hash map whose keys are 32 bits, and its values two times 32.
+#[derive(Debug)]
+pub struct Map(OwnedFd);
+
+/// What stands beside a key.
+pub type Value = [u32; 2];
+
+/// As many keys as a map may have.
+const MOST: u32 = 4096;
+
+impl Map {
+    /// Makes an empty one.
+    pub fn create(map_name: &[u8]) -> nix::Result<Self> {
+        with_memlock(|| create(map_name)).map(Self)
+    }
+
+    /// All that are there under this name (CAP_SYS_ADMIN).
+    pub fn all(map_name: &[u8]) -> nix::Result<Vec<Self>> {
+        let (mut found, mut id) = (Vec::new(), 0);
+        loop {
+            id = match next_id(id) {
+                Err(Errno::ENOENT) => return Ok(found),
+                id => id?,
+            };
+            match by_id(id).map(Self) {
+                Err(Errno::ENOENT) => {} // it has gone meanwhile
+                map => found.extend(Some(map?).filter(|map| map.is_called(map_name))),
+            }
+        }
+    }
+
+    /// Its keys, in no order.
+    pub fn keys(&self) -> nix::Result<Vec<u32>> {
+        let mut keys = Vec::new();
+        loop {
+            match self.next_key(keys.last()) {
+                Ok(key) if keys.len() < MOST as usize => keys.push(key),
+                // A walk that never ends has been sent back to the start by a change.
+                Ok(_) => return Err(Errno::EAGAIN),
+                Err(Errno::ENOENT) => return Ok(keys),
+                Err(errno) => return Err(errno),
+            }
+        }
+    }
+
+    /// Adds a key, or changes its value.
+    pub fn set(&self, key: u32, value: Value) -> nix::Result<()> {
+        // SAFETY: the kernel reads a key and a value of the map's sizes, both live.
+        unsafe { self.element(BPF_MAP_UPDATE_ELEM, &raw const key, (&raw const value).expose_provenance()) }
+    }
+
+    /// Takes a key away, if it is there.
+    pub fn remove(&self, key: u32) -> nix::Result<()> {
+        // SAFETY: the kernel reads a key of the map's size.
+        match unsafe { self.element(BPF_MAP_DELETE_ELEM, &raw const key, 0) } {
+            Err(Errno::ENOENT) => Ok(()),
+            outcome => outcome,
+        }
+    }
+
+    /// What stands beside a key.
+    pub fn get(&self, key: u32) -> nix::Result<Value> {
+        let mut value = Value::default();
+        // SAFETY: the kernel reads a key and writes a value of the map's sizes, both live.
+        unsafe { self.element(BPF_MAP_LOOKUP_ELEM, &raw const key, (&raw mut value).expose_provenance()) }?;
+        Ok(value)
+    }
+
+    fn next_key(&self, after: Option<&u32>) -> nix::Result<u32> {
+        let mut next = 0u32;
+        let after = after.map_or(std::ptr::null(), |key| &raw const *key);
+        // SAFETY: the kernel reads a key (none for the first) and writes the next one.
+        unsafe { self.element(BPF_MAP_GET_NEXT_KEY, after, (&raw mut next).expose_provenance()) }?;
+        Ok(next)
+    }
+
+    /// # Safety
+    /// The key and the value must be live, of the map's sizes, and the value writable where the command writes.
+    unsafe fn element(&self, command: libc::c_long, key: *const u32, value: usize) -> nix::Result<()> {
+        let (key, value) = (key.expose_provenance() as u64, value as u64);
+        let mut attributes = ElementAttributes { map_fd: self.as_raw_fd() as u32, key, value, flags: 0 };
+        // SAFETY: the caller answers for the addresses.
+        unsafe { bpf(command, &mut attributes) }.map(drop)
+    }
+
+    fn is_called(&self, map_name: &[u8]) -> bool {
+        let sizes = |info: &Info| (info.map_type, info.key_size as usize, info.value_size as usize);
+        let wanted = (BPF_MAP_TYPE_HASH, size_of::<u32>(), size_of::<Value>());
+        self.info().is_ok_and(|info| info.name == name(map_name) && sizes(&info) == wanted)
+    }
+
+    fn info(&self) -> nix::Result<Info> {
+        let mut info = Info::default();
+        let mut attributes = InfoAttributes {
+            fd: self.as_raw_fd() as u32,
+            length: size_of::<Info>() as u32,
+            info: (&raw mut info).expose_provenance() as u64,
+        };
+        // SAFETY: the kernel writes at most `length` bytes into a live structure.
+        unsafe { bpf(BPF_OBJ_GET_INFO_BY_FD, &mut attributes) }?;
+        Ok(info)
+    }
+}
+
+impl AsRawFd for Map {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+const BPF_MAP_CREATE: libc::c_long = 0;
+const BPF_MAP_LOOKUP_ELEM: libc::c_long = 1;
+const BPF_MAP_UPDATE_ELEM: libc::c_long = 2;
+const BPF_MAP_DELETE_ELEM: libc::c_long = 3;
+const BPF_MAP_GET_NEXT_KEY: libc::c_long = 4;
+const BPF_MAP_GET_NEXT_ID: libc::c_long = 12;
+const BPF_MAP_GET_FD_BY_ID: libc::c_long = 14;
+const BPF_OBJ_GET_INFO_BY_FD: libc::c_long = 15;
+const BPF_MAP_TYPE_HASH: u32 = 1;
+const BPF_F_NO_PREALLOC: u32 = 1;
+
+/// The part of `union bpf_attr` for BPF_MAP_CREATE.
+#[repr(C)]
+struct CreateAttributes {
+    map_type: u32,
+    key_size: u32,
+    value_size: u32,
+    max_entries: u32,
+    map_flags: u32,
+    inner_map_fd: u32,
+    numa_node: u32,
+    map_name: [u8; 16],
+}
+
+fn create(map_name: &[u8]) -> nix::Result<OwnedFd> {
+    let mut attributes = CreateAttributes {
+        map_type: BPF_MAP_TYPE_HASH,
+        key_size: size_of::<u32>() as u32,
+        value_size: size_of::<Value>() as u32,
+        max_entries: MOST,
+        map_flags: BPF_F_NO_PREALLOC,
+        inner_map_fd: 0,
+        numa_node: 0,
+        map_name: name(map_name),
+    };
+    // SAFETY: plain numbers in a structure of the kernel's layout.
+    unsafe { bpf_fd(BPF_MAP_CREATE, &mut attributes) }
+}
+
+/// The part of `union bpf_attr` for one element; `value` is the next key for BPF_MAP_GET_NEXT_KEY.
+#[repr(C)]
+struct ElementAttributes {
+    map_fd: u32,
+    key: u64,
+    value: u64,
+    flags: u64,
+}
+
+/// The part of `union bpf_attr` that walks through the ids.
+#[repr(C)]
+#[derive(Default)]
+struct IdAttributes {
+    id: u32,
+    next_id: u32,
+    open_flags: u32,
+}
+
+fn next_id(after: u32) -> nix::Result<u32> {
+    let mut attributes = IdAttributes { id: after, ..IdAttributes::default() };
+    // SAFETY: plain numbers; the kernel writes the next id into them.
+    unsafe { bpf(BPF_MAP_GET_NEXT_ID, &mut attributes) }.map(|_| attributes.next_id)
+}
+
+fn by_id(id: u32) -> nix::Result<OwnedFd> {
+    let mut attributes = IdAttributes { id, ..IdAttributes::default() };
+    // SAFETY: plain numbers.
+    unsafe { bpf_fd(BPF_MAP_GET_FD_BY_ID, &mut attributes) }
+}
+
+/// The beginning of `struct bpf_map_info`.
+#[repr(C)]
+#[derive(Default)]
+struct Info {
+    map_type: u32,
+    id: u32,
+    key_size: u32,
+    value_size: u32,
+    max_entries: u32,
+    map_flags: u32,
+    name: [u8; 16],
+}
+
+/// The part of `union bpf_attr` for BPF_OBJ_GET_INFO_BY_FD.
+#[repr(C)]
+struct InfoAttributes {
+    fd: u32,
+    length: u32,
+    info: u64,
+}
