@@ -143,7 +143,7 @@ fn make_uninstall_takes_away_what_make_install_put_there() {
     programs::ours().unwrap_or_else(|missing| panic!("{missing}"));
     let folder = tempfile::tempdir().expect("a folder");
     let destination = format!("DESTDIR={}", folder.path().display());
-    make("install", &[destination.clone()]);
+    make("install", std::slice::from_ref(&destination));
     let files: Vec<_> = content(folder.path()).into_iter().filter(|entry| !entry.ends_with(" d")).collect();
     for name in ["bin/vrfrun", "sbin/vrfsetup", OBJECT, "libvrfshim.so.0", "vrfshim.h", "man1/vrfrun.1", "/_vrfsetup"] {
         assert!(files.iter().any(|file| file.contains(&format!("{name} "))), "no {name} in {files:?}");

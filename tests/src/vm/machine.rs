@@ -20,6 +20,8 @@ const BOOT_LIMIT: Duration = Duration::from_secs(60);
 pub enum Console {
     /// Written into a file, shown when the machine ends badly.
     Log,
+    /// The same, in a machine whose clock counts instructions and never waits: times that repeat.
+    CountingLog,
     /// The developer's terminal, for a shell.
     Terminal,
 }
@@ -61,7 +63,7 @@ impl Machine {
         let mut command = qemu(images, console);
         let (reader, writer) = io::pipe().map_err(Failure::Start)?;
         match console {
-            Console::Log => command.stdin(Stdio::null()).stdout(writer),
+            Console::Log | Console::CountingLog => command.stdin(Stdio::null()).stdout(writer),
             // The report port is closed then; what matters is the terminal.
             Console::Terminal => &mut command,
         };
@@ -128,8 +130,12 @@ fn qemu(images: &Images, console: Console) -> Command {
     for disk in [&images.rootfs, &images.kernel.join("modules.ext4"), &images.tested] {
         command.arg("-drive").arg(drive(disk));
     }
+    if console == Console::CountingLog {
+        // One instruction is 2^2 ns.
+        command.args(["-icount", "shift=2,sleep=off"]);
+    }
     match console {
-        Console::Log => {
+        Console::Log | Console::CountingLog => {
             let mut log = std::ffi::OsString::from("file:");
             log.push(&images.console);
             command.arg("-serial").arg(log).args(["-serial", "stdio"]);

@@ -1,0 +1,2 @@
+/* The least that a preloaded object can do. */
+int vrfbench_empty;

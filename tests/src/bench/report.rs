@@ -1,0 +1,92 @@
+//! The table, as it is committed in docs/bench.md. Pure.
+
+use std::fmt::Write;
+
+use super::bars::{BARS, Bar, Limit, Mark, Unit};
+use super::{Measures, NANOSECONDS_PER_INSTRUCTION};
+
+/// The page.
+pub fn page(release: &str, measures: &Measures) -> String {
+    let mut page = format!(
+        "# What it costs\n\n\
+         Written by `make bench`: Linux {release} in a virtual machine with one CPU whose clock counts instructions \
+         (QEMU `-icount shift=2`), so a run can be repeated to the same numbers. *Instructions* include the kernel's; \
+         they are medians, in thousands. *Added to a start* is what the way takes with `/bin/true` less what \
+         `/bin/true` takes alone; with `preload` the shim's own start in the program is counted in.\n\n\
+         | what | ours | beside | its | ratio | bar | |\n|---|--:|---|--:|--:|--:|---|\n"
+    );
+    for bar in &BARS {
+        page.push_str(&row(bar, measures));
+    }
+    page.push_str("\n![VRFs made and shown, by their number](bench-scale.svg)\n");
+    page
+}
+
+/// The bars that were missed, in words.
+pub fn misses(measures: &Measures) -> Vec<&'static str> {
+    BARS.iter().filter(|bar| bar.mark(measures) == Mark::Miss).map(|bar| bar.what).collect()
+}
+
+fn row(bar: &Bar, measures: &Measures) -> String {
+    let limit = match bar.limit {
+        Some(Limit::AtMost(most)) => format!("≤ {most}"),
+        Some(Limit::AtLeast(least)) => format!("≥ {least}"),
+        None => String::new(),
+    };
+    let mark = match bar.mark(measures) {
+        Mark::Pass => "pass",
+        Mark::Miss => "**miss**",
+        Mark::Informs => "",
+    };
+    let numbers = match bar.values(measures) {
+        Some((ours, against, ratio)) => {
+            format!("{} | {} | {} | {ratio:.3}", shown(ours, bar.unit), bar.beside, shown(against, bar.unit))
+        }
+        None => format!("not measured | {} | | ", bar.beside),
+    };
+    let mut row = String::new();
+    let _ = writeln!(row, "| {} | {numbers} | {limit} | {mark} |", bar.what);
+    row
+}
+
+fn shown(value: f64, unit: Unit) -> String {
+    match unit {
+        Unit::Instructions if value < 1e6 => format!("{:.2} k", value / NANOSECONDS_PER_INSTRUCTION / 1e3),
+        Unit::Instructions => grouped(value / NANOSECONDS_PER_INSTRUCTION / 1e3) + " k",
+        Unit::Rate => grouped(1e9 / value),
+        Unit::Plain => grouped(value),
+    }
+}
+
+/// Digits in groups of three.
+fn grouped(value: f64) -> String {
+    let digits = format!("{value:.0}");
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_shown_in_groups_of_three() {
+        assert_eq!(grouped(1_234_567.0), "1,234,567");
+        assert_eq!(grouped(123.0), "123");
+        assert_eq!(shown(4_000_000.0, Unit::Instructions), "1,000 k");
+        assert_eq!(shown(10_000.0, Unit::Rate), "100,000");
+    }
+
+    #[test]
+    fn without_measures_every_bar_is_missed_and_the_page_says_so() {
+        let none = Measures::new();
+        assert!(page("6.12", &none).contains("not measured"));
+        assert_eq!(misses(&none).len(), BARS.iter().filter(|bar| bar.limit.is_some()).count());
+    }
+}

@@ -1,0 +1,103 @@
+//! Hundreds and thousands of VRFs, each with a port and a route: made and shown by vrfsetup and by `ip`.
+
+use std::fmt::Write;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::process::Command;
+
+use nix::sched::{CloneFlags, unshare};
+
+use super::guest::{quiet, time};
+use super::tell;
+
+/// How many VRFs. The bars are for 1,000, the others show whether it is linear.
+pub const SIZES: [u32; 3] = [250, 1_000, 4_000];
+const FIRST_TABLE: u32 = 10_000;
+
+/// Measures it.
+pub fn measure() -> io::Result<()> {
+    // Taking a namespace down costs instructions in the background: none goes before all is measured.
+    let mut kept = Vec::new();
+    let has_apply = quiet(&["vrfsetup", "apply", "--help"])?.status()?.success();
+    let folder = tempfile::tempdir()?;
+    for size in SIZES {
+        kept.push(namespace_with_ports(folder.path(), size)?);
+        tell(&format!("scale.add_ip_{size}"), time(&mut ip_batch(folder.path(), &vrfs_for_ip(size))?)?);
+        let mut shown = 0.0;
+        for what in [&["-d", "link", "show", "type", "vrf"][..], &["addr"], &["route", "show", "table", "all"]] {
+            shown += time(&mut quiet(&[&["ip", "-j"], what].concat())?)?;
+        }
+        tell(&format!("scale.show_ip_{size}"), shown);
+        tell(&format!("scale.show_vrfsetup_{size}"), time(&mut quiet(&["vrfsetup", "show", "-j"])?)?);
+
+        kept.push(namespace_with_ports(folder.path(), size)?);
+        let taken = if has_apply { apply(folder.path(), size)? } else { add_each(size)? };
+        let how = if has_apply { "apply" } else { "add" };
+        tell(&format!("scale.{how}_vrfsetup_{size}"), taken);
+    }
+    Ok(())
+}
+
+/// A network namespace of this thread with the interfaces that become ports, and a handle that keeps it.
+fn namespace_with_ports(folder: &Path, size: u32) -> io::Result<File> {
+    unshare(CloneFlags::CLONE_NEWNET)?;
+    let mut script = String::from("link set lo up\n");
+    for number in 0..size {
+        let _ = writeln!(script, "link add p{number} type dummy\nlink set p{number} addrgenmode none up");
+    }
+    time(&mut ip_batch(folder, &script)?)?;
+    File::open("/proc/thread-self/ns/net")
+}
+
+fn ip_batch(folder: &Path, script: &str) -> io::Result<Command> {
+    let path = folder.join("batch");
+    std::fs::write(&path, script)?;
+    quiet(&["ip", "-batch", &path.to_string_lossy()])
+}
+
+/// What `vrfsetup apply` makes of [`declared`], step by step.
+fn vrfs_for_ip(size: u32) -> String {
+    let mut script = String::new();
+    for number in 0..size {
+        let table = FIRST_TABLE + number;
+        let _ = write!(
+            script,
+            "link add v{number} type vrf table {table}\nlink set v{number} up\n\
+             addr add 127.0.0.1/8 dev v{number}\naddr add ::1/128 dev v{number} nodad\n\
+             route add unreachable default table {table} metric 4278198272\n\
+             route add unreachable ::/0 table {table} metric 4278198272\n\
+             link set p{number} master v{number}\nroute add 198.51.100.0/24 dev p{number} table {table}\n"
+        );
+    }
+    script
+}
+
+fn declared(size: u32) -> String {
+    let mut text = String::new();
+    for number in 0..size {
+        let table = FIRST_TABLE + number;
+        let _ = write!(
+            text,
+            "[vrf.v{number}]\ntable = {table}\nports = [\"p{number}\"]\n\
+             routes = [{{ to = \"198.51.100.0/24\", dev = \"p{number}\" }}]\n\n"
+        );
+    }
+    text
+}
+
+fn apply(folder: &Path, size: u32) -> io::Result<f64> {
+    let path = folder.join("vrf.toml");
+    std::fs::write(&path, declared(size))?;
+    time(&mut quiet(&["vrfsetup", "apply", &path.to_string_lossy()])?)
+}
+
+/// One process for each VRF.
+fn add_each(size: u32) -> io::Result<f64> {
+    let mut taken = 0.0;
+    for number in 0..size {
+        let (name, port, table) = (format!("v{number}"), format!("p{number}"), (FIRST_TABLE + number).to_string());
+        taken += time(&mut quiet(&["vrfsetup", "add", &name, "--table", &table, "--port", &port])?)?;
+    }
+    Ok(taken)
+}

@@ -1,0 +1,36 @@
+//! What one `socket(AF_INET, SOCK_STREAM, 0)` costs under each mechanism, bare, and in a C program that binds it.
+
+use std::io::{self, Read};
+use std::process::Stdio;
+
+use super::guest::{WAYS, quiet};
+use super::tell;
+
+const SOCKETS: u32 = 20_000;
+/// The supervisor's cost many times more, and repeat as well.
+const SUPERVISED: u32 = 2_000;
+
+/// Measures it.
+pub fn measure() -> io::Result<()> {
+    for (name, before) in WAYS {
+        match name {
+            "c_wrapper" => continue,
+            "seccomp" => each(name, before, &["bench_socket", "bare"], SUPERVISED)?,
+            _ => each(name, before, &["bench_socket", "bare"], SOCKETS)?,
+        }
+    }
+    each("own", &[], &["bench_socket", "own=blue"], SOCKETS)?;
+    each("vrf_set", &[], &["bench_socket_vrf_set", "set=blue"], SOCKETS)
+}
+
+fn each(name: &str, before: &[&str], program: &[&str], sockets: u32) -> io::Result<()> {
+    let count = sockets.to_string();
+    let words = [before, program, &["1", &count]].concat();
+    let mut child = quiet(&words)?.stdout(Stdio::piped()).spawn()?;
+    let mut text = String::new();
+    child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?.read_to_string(&mut text)?;
+    child.wait()?;
+    let taken: f64 = text.trim().parse().map_err(|_| io::Error::other(format!("{words:?} said '{text}'")))?;
+    tell(&format!("socket.{name}"), taken / f64::from(sockets));
+    Ok(())
+}

@@ -1,0 +1,101 @@
+//! `vrfbench`: measures in a virtual machine, holds the numbers against the bars, writes docs/bench.md and its
+//! plot, and fails when a bar is missed. `vrfbench guest` is its other half, in the machine.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use vrftests::bench::{self, Measures, plot, report};
+use vrftests::vm::image::{Images, top};
+use vrftests::vm::machine::{Console, Machine};
+use vrftests::vm::plan::Plan;
+use vrftests::vm::report::Event;
+use vrftests::{kernels, programs};
+
+const KERNEL: &str = "debian_6_12";
+/// 4,000 VRFs take their time, and nothing is said meanwhile.
+const SILENCE: Duration = Duration::from_secs(600);
+
+fn main() -> ExitCode {
+    let outcome = match std::env::args().nth(1).as_deref() {
+        None => host(),
+        Some("guest") => bench::guest::main().map(|()| true),
+        Some(_) => Err(io::Error::other("usage: vrfbench")),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("vrfbench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Says whether every bar was met.
+fn host() -> io::Result<bool> {
+    let ours = programs::ours().map_err(io::Error::other)?;
+    let shim = ours.iter().find(|path| path.ends_with("libvrfshim.so")).ok_or(io::ErrorKind::NotFound)?;
+    let mut measures = Measures::from([("size.shim".to_owned(), std::fs::metadata(shim)?.len() as f64)]);
+    let (release, heard) = measure(&ours)?;
+    measures.extend(heard);
+    let page = report::page(&release, &measures);
+    let docs = top().join("docs");
+    std::fs::create_dir_all(&docs)?;
+    std::fs::write(docs.join("bench.md"), &page)?;
+    std::fs::write(docs.join("bench-scale.svg"), plot::svg(&measures))?;
+    println!("\n{page}");
+    let misses = report::misses(&measures);
+    for miss in &misses {
+        eprintln!("vrfbench: missed: {miss}");
+    }
+    Ok(misses.is_empty())
+}
+
+/// Boots, lets the guest measure, and collects what it says.
+fn measure(ours: &[PathBuf]) -> io::Result<(String, Measures)> {
+    let kernel = kernels::named(KERNEL).ok_or_else(|| io::Error::other("no such kernel in tests/kernels.toml"))?;
+    let this = std::env::current_exe()?;
+    let mut tested = vec![this.with_file_name("vrfpeer"), this];
+    tested.extend(build(ours)?);
+    tested.extend(ours.iter().cloned());
+    let plan = Plan::Run(vec!["vrfbench".to_owned(), "guest".to_owned()]);
+    let images = Images::prepare(&kernel, &plan, &tested, None)?;
+    let mut machine =
+        Machine::boot(&images, Console::CountingLog).map_err(|failure| io::Error::other(failure.to_string()))?;
+    let (mut release, mut measures, mut complaint) = (String::new(), Measures::new(), String::new());
+    let watched = machine.watch(SILENCE, |event| match event {
+        Event::Ready { release: it } => release.clone_from(it),
+        Event::Say { text } => {
+            println!("{text}");
+            match bench::heard(text) {
+                Some(measure) => drop(measures.insert(measure.0, measure.1)),
+                None => complaint = text.clone(),
+            }
+        }
+        Event::Test { output, .. } => complaint = format!("{complaint} ({output})"),
+        Event::Done => {}
+    });
+    let console = || String::from_utf8_lossy(&std::fs::read(&images.console).unwrap_or_default()).into_owned();
+    watched.map_err(|failure| io::Error::other(format!("{failure}; its console:\n{}", console())))?;
+    if complaint.is_empty() { Ok((release, measures)) } else { Err(io::Error::other(complaint)) }
+}
+
+/// Builds the programs of tests/bench beside the products.
+fn build(ours: &[PathBuf]) -> io::Result<Vec<PathBuf>> {
+    let release = ours[0].parent().unwrap_or(Path::new("."));
+    let out = release.with_file_name("bench-programs");
+    std::fs::create_dir_all(&out)?;
+    let status = Command::new("make")
+        .args(["-s", "-C"])
+        .arg(top().join("tests/bench"))
+        .arg(format!("OUT={}", std::path::absolute(&out)?.display()))
+        .arg(format!("SHIM={}", std::path::absolute(release)?.display()))
+        .env_remove("MAKEFLAGS")
+        .status()?;
+    if !status.success() {
+        return Err(io::Error::other("the programs of tests/bench cannot be built"));
+    }
+    std::fs::read_dir(&out)?.map(|entry| entry.map(|entry| entry.path())).collect()
+}
