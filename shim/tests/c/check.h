@@ -19,7 +19,7 @@ static int checked;
             printf("line %d: %s: %d, %s; not %s\n", __LINE__, #call, result_, strerror(errno), #error);       \
             exit(1);                                                                                          \
         }                                                                                                     \
-        checked++;                                                                                            \
+        __atomic_fetch_add(&checked, 1, __ATOMIC_RELAXED);                                                    \
     } while (0)
 
 /* The condition must hold. */
@@ -29,7 +29,7 @@ static int checked;
             printf("line %d: %s; %s\n", __LINE__, #condition, strerror(errno));                               \
             exit(1);                                                                                          \
         }                                                                                                     \
-        checked++;                                                                                            \
+        __atomic_fetch_add(&checked, 1, __ATOMIC_RELAXED);                                                    \
     } while (0)
 
 #endif
