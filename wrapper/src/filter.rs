@@ -201,6 +201,11 @@ const fn instruction(code: u32, jt: u8, jf: u8, k: u32) -> sock_filter {
     sock_filter { code: code as u16, jt, jf, k }
 }
 
+/// A filter that refuses whatever it is asked about: io_uring's verdicts are 0 and 1.
+pub fn refuse_all() -> [sock_filter; 1] {
+    [instruction(libc::BPF_RET | libc::BPF_K, 0, 0, 0)]
+}
+
 /// The form in which the kernel takes it; borrows the instructions.
 pub fn as_program(filter: &[sock_filter]) -> sock_fprog {
     sock_fprog { len: filter.len() as u16, filter: filter.as_ptr().cast_mut() }

@@ -34,6 +34,7 @@ mod strict_ports;
 mod strict_programs;
 mod supervisor;
 mod throwaway;
+mod uring;
 mod user;
 
 use std::ffi::OsString;

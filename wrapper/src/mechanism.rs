@@ -16,6 +16,7 @@ use crate::refusal::Refusal;
 use crate::seccomp;
 use crate::shim;
 use crate::supervisor::{self, Failure};
+use crate::uring;
 use crate::user::Account;
 
 /// How sockets get into the VRF.
@@ -169,14 +170,14 @@ fn guard(
         }
     };
     enterable(&kind())?;
-    let policy = Policy { unbound: Unbound::Denied, cookie: Some(cookie), io_uring: false };
+    let policy = Policy { unbound: Unbound::Denied, cookie: Some(cookie), io_uring: uring::deny_sockets() };
     seccomp::install(&filter::assemble(&policy)).map_err(Refusal::kernel("install the seccomp filter"))?;
     proof::is_gated(device, cookie)?;
     Ok((Guard::Gate(without), Some(cookie)))
 }
 
 fn supervise(device: &Device, cookie: Option<u64>, account: Option<&Account>) -> Result<Guard, Failure> {
-    let policy = Policy { unbound: Unbound::Supervised, cookie, io_uring: false };
+    let policy = Policy { unbound: Unbound::Supervised, cookie, io_uring: uring::deny_sockets() };
     supervisor::engage(device, &policy, account)?;
     proof::is_supervised(device, cookie)?;
     Ok(Guard::Supervisor)

@@ -24,7 +24,7 @@ pub fn install_with_listener(filter: &[sock_filter], flags: libc::c_ulong) -> ni
 }
 
 /// Who has CAP_SYS_ADMIN needs no no_new_privs, and then sudo and set-uid programs still work below.
-fn allow_filters() -> nix::Result<()> {
+pub fn allow_filters() -> nix::Result<()> {
     if is_effective(CAP_SYS_ADMIN) { Ok(()) } else { set_no_new_privs() }
 }
 

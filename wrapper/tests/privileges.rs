@@ -35,7 +35,11 @@ fn a_set_uid_child_of_root_is_bound_too() {
 
 #[test]
 fn a_uring_cannot_be_had_where_no_filter_sees_its_sockets() {
+    // From 7.0 on there is such a filter, and a ring; it is no socket, says the probe. The guest tests ask it for one.
+    let release = nix::sys::utsname::uname().unwrap().release().to_str().unwrap().to_owned();
+    let is_seen = release.split('.').next().unwrap().parse::<u32>().unwrap() >= 7;
     for mechanism in ["preload", "seccomp", "preload --no-supervisor"] {
-        user(&format!("vrfrun -m {mechanism} --interface blue probe uring")).prints("uring ENOSYS\n");
+        let expected = if is_seen { "uring ENOTSOCK\n" } else { "uring ENOSYS\n" };
+        user(&format!("vrfrun -m {mechanism} --interface blue probe uring")).prints(expected);
     }
 }
