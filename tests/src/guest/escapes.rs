@@ -1,0 +1,91 @@
+//! A program's own ways out of the VRF: what `--strict` denies, and what it must leave alone. And io_uring, which only
+//! a filter of its own can keep from making sockets.
+
+use super::guest_tests;
+use crate::judge::{Order, Outcome, root, user};
+use crate::world::{Kind, World};
+
+guest_tests! {
+    strict_denies_rebinding_and_foreign_devices,
+    strict_leaves_the_vrf_itself_alone,
+    strict_follows_the_ports_of_the_vrf,
+    strict_refuses_a_table_that_is_not_sealed,
+    a_ring_is_denied_its_sockets_and_nothing_else needs [UringFilter],
+}
+
+fn strict(words: &[&str]) -> Order {
+    root([&["vrfrun", "--strict", "blue"], words].concat())
+}
+
+fn world() -> World {
+    World::of_machine(Kind::Vrfs).expect("a world")
+}
+
+fn strict_denies_rebinding_and_foreign_devices() {
+    let mut world = world();
+    // The judge itself: without --strict the datagram leaves by the default domain.
+    let verdict = world.judge(&root(["vrfrun", "-m", "bpf", "blue", "escape", "send", "eth0", "192.0.2.80"]));
+    assert_eq!((verdict.outcome, &verdict.stdout[..]), (Outcome::Leak, &b"send eth0 ok\n"[..]), "{verdict}");
+
+    let verdict = world.judge(&strict(&["escape", "send", "eth0", "192.0.2.80"]));
+    verdict.assert_closed();
+    assert_eq!(verdict.stdout, b"send eth0 EPERM\n", "{verdict}");
+
+    let verdict = world.judge(&strict(&["escape", "rebind", "red"]));
+    let denied = "name other EPERM\nname nothing EPERM\nname part EPERM\nname longer EPERM\nindex other EPERM\n\
+        index nothing EPERM\n";
+    let same = "name same ok\nname same-padded ok\nindex same ok\nbound blue\n";
+    assert_eq!(String::from_utf8_lossy(&verdict.stdout), format!("{denied}{same}"), "{verdict}");
+}
+
+fn strict_leaves_the_vrf_itself_alone() {
+    let mut world = world();
+    world.judge(&strict(&["curl", "-sS", "http://www.vrf.test/"])).assert_blue();
+    world.judge(&strict(&["curl", "-sS", "-g", "http://[2001:db8::80]/"])).assert_blue();
+    world.judge(&strict(&["escape", "send", "blue0", "192.0.2.80"])).assert_blue();
+    world.judge(&strict(&["escape", "plain", "192.0.2.80"])).assert_blue();
+
+    let verdict = world.judge(&strict(&["escape", "options"]));
+    assert_eq!(verdict.stdout, b"broadcast ok\nttl ok\nbig ok\nnone EINVAL\n", "{verdict}");
+
+    // Delivery inside the VRF: its own address.
+    for own in ["198.51.100.2", "2001:db8:1::2"] {
+        let verdict = world.judge(&strict(&["ping", "-c1", "-W5", own]));
+        assert_eq!((verdict.code, verdict.outcome), (0, Outcome::Closed), "{verdict}");
+    }
+}
+
+fn strict_follows_the_ports_of_the_vrf() {
+    let mut world = world();
+    let script = "vrfrun --strict blue sh -c 'until [ -e go ]; do sleep 0.1; done; escape plain 203.0.113.9' &
+        sleep 1
+        ip link add late type dummy; ip link set late master blue up; ip addr add 203.0.113.1/24 dev late
+        vrfrun --strict blue escape plain 203.0.113.9
+        touch go; wait $!
+        ip link set late nomaster; ip addr add 203.0.113.1/24 dev late 2>/dev/null
+        vrfrun --strict blue escape send late 203.0.113.9";
+    let folder = world.folder().to_owned();
+    let verdict = world.judge(&root(["sh", "-c", &format!("cd {}; {script}", folder.display())]));
+    assert_eq!(verdict.stdout, b"send plain ok\nsend plain ok\nsend late EPERM\n", "{verdict}");
+}
+
+fn strict_refuses_a_table_that_is_not_sealed() {
+    let mut world = world();
+    for family in ["-4", "-6"] {
+        world.ip(&format!("{family} route flush table 10 type unicast root default"));
+        world.ip(&format!("{family} route del unreachable default table 10"));
+    }
+    world.judge(&strict(&["true"])).assert_says(125, "--strict: packets of VRF 'blue' can leave by the default domain");
+}
+
+fn a_ring_is_denied_its_sockets_and_nothing_else() {
+    let mut world = world();
+    let expected = "nop ok\ninet EACCES\ninet6 EACCES\nchild's inet EACCES\n";
+    for options in [&["preload"][..], &["seccomp"], &["preload", "--no-supervisor"]] {
+        let words = [&["vrfrun", "-m"], options, &["blue", "uring_ops"]].concat();
+        for order in [root(&words), user(&words)] {
+            let verdict = world.judge(&order);
+            assert_eq!(String::from_utf8_lossy(&verdict.stdout), expected, "{options:?}\n{verdict}");
+        }
+    }
+}
