@@ -80,7 +80,15 @@ fn expect(socket: &OwnedFd, device: &Device, family: &str) -> Result<(), Refusal
 
 /// Something above this process binds its sockets elsewhere.
 fn ancestor_bound(device: &OsString) -> String {
-    format!("a BPF program of an ancestor cgroup binds sockets to '{}'", text(device))
+    // A supervisor is behind a filter; without one it can only be a cgroup.
+    let supervisor = if is_filtered() { "a supervisor above (another vrfrun) or " } else { "" };
+    format!("{supervisor}a BPF program of an ancestor cgroup binds sockets to '{}'", text(device))
+}
+
+/// Whether a seccomp filter is on this process.
+fn is_filtered() -> bool {
+    // SAFETY: asks for a number; no pointer is involved.
+    unsafe { libc::prctl(libc::PR_GET_SECCOMP) != libc::SECCOMP_MODE_DISABLED as i32 }
 }
 
 fn not_opened(family: &str, errno: Errno) -> Refusal {

@@ -1,5 +1,7 @@
 //! Warns where names would be resolved outside the VRF, or not at all, because it has no resolver of its own.
 
+use std::os::unix::net::UnixStream;
+
 use crate::error::{text, warn};
 use crate::etc::{FOLDER, Plan};
 use crate::kernel;
@@ -11,7 +13,8 @@ pub fn check(plan: &Plan, options: &Options) {
         return;
     }
     let read = |path| kernel::read(path).unwrap_or_default();
-    let is_nscd_running = std::fs::exists("/run/nscd/socket").unwrap_or(false);
+    // A socket that a daemon left behind refuses.
+    let is_nscd_running = UnixStream::connect("/run/nscd/socket").is_ok();
     if let Some(why) = find(&read("/etc/resolv.conf"), &read("/etc/nsswitch.conf"), is_nscd_running) {
         let vrf = text(&options.vrf);
         let hint = format!("put the VRF's own name servers into {FOLDER}/{vrf}/resolv.conf, or give --dns ADDR");

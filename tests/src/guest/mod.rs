@@ -9,9 +9,11 @@ pub mod init;
 mod clients;
 mod curl;
 mod gate;
+mod names;
 mod refusals;
 mod rules;
 mod sealing;
+mod surroundings;
 mod ways;
 
 use crate::kernels::{Feature, Kernel};
@@ -39,7 +41,7 @@ macro_rules! guest_tests {
 }
 use guest_tests;
 
-const MODULES: &[&[Test]] = &[curl::TESTS, clients::TESTS, gate::TESTS, refusals::TESTS, sealing::TESTS, rules::TESTS];
+const MODULES: &[&[Test]] = &[curl::TESTS, clients::TESTS, gate::TESTS, refusals::TESTS, sealing::TESTS, rules::TESTS, names::TESTS, surroundings::TESTS];
 
 impl Test {
     /// What [`guest_tests!`] makes of a name.
