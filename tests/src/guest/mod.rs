@@ -8,6 +8,7 @@ pub mod init;
 
 mod clients;
 mod curl;
+mod escapes;
 mod gate;
 mod names;
 mod refusals;
@@ -41,7 +42,17 @@ macro_rules! guest_tests {
 }
 use guest_tests;
 
-const MODULES: &[&[Test]] = &[curl::TESTS, clients::TESTS, gate::TESTS, refusals::TESTS, sealing::TESTS, rules::TESTS, names::TESTS, surroundings::TESTS];
+const MODULES: &[&[Test]] = &[
+    names::TESTS,
+    surroundings::TESTS,
+    curl::TESTS,
+    escapes::TESTS,
+    clients::TESTS,
+    gate::TESTS,
+    refusals::TESTS,
+    sealing::TESTS,
+    rules::TESTS,
+];
 
 impl Test {
     /// What [`guest_tests!`] makes of a name.
