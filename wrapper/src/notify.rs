@@ -53,7 +53,7 @@ pub fn serve(listener: &OwnedFd, device: &Device, own_netns: Netns) -> nix::Resu
     unsafe { libc::ioctl(listener.as_raw_fd(), NOTIF_SET_FLAGS, FD_SYNC_WAKE_UP) };
     while supervisor.wait()? {
         if let Some(call) = supervisor.receive()? {
-            supervisor.answer(&call);
+            supervisor.answer(&call)?;
         }
     }
     Ok(())
@@ -75,8 +75,6 @@ enum Outcome {
     Failed(Errno),
     /// The kernel makes the socket in the caller's own network namespace, where the device means nothing.
     NotOurs,
-    /// The caller is gone.
-    Gone,
 }
 
 struct Supervisor<'a> {
@@ -113,21 +111,22 @@ impl Supervisor<'_> {
         }
     }
 
-    fn answer(&self, call: &seccomp_notif) {
+    /// Err: a caller could not be answered, and would wait for ever. A supervisor that ends lets all calls fail.
+    fn answer(&self, call: &seccomp_notif) -> nix::Result<()> {
         match self.outcome(call) {
             Outcome::Made(socket, wanted) => self.hand_over(call, &socket, wanted),
             Outcome::Failed(errno) => self.send(call, 0, -(errno as i32), 0),
             Outcome::NotOurs => self.send(call, 0, 0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32),
-            Outcome::Gone => {}
         }
     }
 
     fn outcome(&self, call: &seccomp_notif) -> Outcome {
         let netns = netns_of(call.pid);
         let wanted = self.arguments(call);
-        // Only now is it known that what was read belongs to the caller, and not to a later owner of its pid.
+        // Only now is it known that what was read belongs to the caller, and not to a later owner of its pid. To a caller
+        // that is gone the answer gets nowhere.
         if !self.is_valid(call) {
-            return Outcome::Gone;
+            return Outcome::Failed(Errno::EACCES);
         }
         match (netns, wanted) {
             (Err(_), _) => Outcome::Failed(Errno::EACCES),
@@ -170,7 +169,7 @@ impl Supervisor<'_> {
 
     /// Puts the socket into the caller and ends its call in one step (5.14), so that a signal cannot come between;
     /// in two steps before.
-    fn hand_over(&self, call: &seccomp_notif, socket: &OwnedFd, wanted: Wanted) {
+    fn hand_over(&self, call: &seccomp_notif, socket: &OwnedFd, wanted: Wanted) -> nix::Result<()> {
         let cloexec = if wanted.kind & libc::SOCK_CLOEXEC != 0 { libc::O_CLOEXEC as u32 } else { 0 };
         let add = |flags| {
             let request = seccomp_notif_addfd {
@@ -184,7 +183,7 @@ impl Supervisor<'_> {
             Errno::result(unsafe { libc::ioctl(self.listener.as_raw_fd(), NOTIF_ADDFD, &raw const request) })
         };
         match add(ADDFD_FLAG_SEND) {
-            Ok(_) | Err(Errno::ENOENT) => {}
+            Ok(_) | Err(Errno::ENOENT) => Ok(()),
             Err(Errno::EINVAL) => match add(0) {
                 Ok(fd) => self.send(call, i64::from(fd), 0, 0),
                 Err(errno) => self.send(call, 0, -(errno as i32), 0),
@@ -193,10 +192,14 @@ impl Supervisor<'_> {
         }
     }
 
-    fn send(&self, call: &seccomp_notif, val: i64, error: i32, flags: u32) {
+    fn send(&self, call: &seccomp_notif, val: i64, error: i32, flags: u32) -> nix::Result<()> {
         let response = seccomp_notif_resp { id: call.id, val, error, flags };
-        // SAFETY: the kernel reads one live structure. ENOENT: the caller is gone, and so is its call.
-        unsafe { libc::ioctl(self.listener.as_raw_fd(), NOTIF_SEND, &raw const response) };
+        // SAFETY: the kernel reads one live structure.
+        match Errno::result(unsafe { libc::ioctl(self.listener.as_raw_fd(), NOTIF_SEND, &raw const response) }) {
+            // The caller is gone, and so is its call.
+            Err(Errno::ENOENT) => Ok(()),
+            outcome => outcome.map(drop),
+        }
     }
 
     fn is_valid(&self, call: &seccomp_notif) -> bool {
