@@ -177,6 +177,8 @@ fn guard(
 }
 
 fn supervise(device: &Device, cookie: Option<u64>, account: Option<&Account>) -> Result<Guard, Failure> {
+    // What binds the supervisor's sockets elsewhere can be named only before they are its own affair.
+    proof::is_bindable(device, None)?;
     let policy = Policy { unbound: Unbound::Supervised, cookie, io_uring: uring::deny_sockets() };
     supervisor::engage(device, &policy, account)?;
     proof::is_supervised(device, cookie)?;

@@ -15,7 +15,7 @@ const SETTING: &str = "mount -t tmpfs tmpfs /srv; chmod 777 /srv";
 const PROGRAM: &str = "probe socket inet6";
 const ERRORS: [&str; 4] = ["EPERM", "ENOMEM", "EINTR", "EIO"];
 /// One scene plays so many injections: each takes a few hundredths of a second, and a scene has less than a minute.
-const PER_SCENE: usize = 150;
+const PER_SCENE: usize = 80;
 
 #[test]
 fn bpf_never_starts_a_program_unbound() {

@@ -108,7 +108,13 @@ int main(int count, char **words) {
         char parent[4096];
         snprintf(parent, sizeof parent, "%s/..", path);
         join(parent);
-        if (rmdir(path) != 0)
+        // A supervisor leaves a moment after its last client.
+        int is_left = rmdir(path);
+        for (int i = 0; i < 20 && is_left; i++) {
+            usleep(100000);
+            is_left = rmdir(path);
+        }
+        if (is_left)
             die("processes or cgroups were left in it");
     }
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);

@@ -1,0 +1,130 @@
+//! vrfrun inside vrfrun, and below other managers: each either proves the binding or exits 125 and says what it met.
+
+mod scene;
+
+use scene::{EVERYBODY, Who, play, play_after, root, user};
+
+const FILTERED: [&str; 3] = ["-m preload", "-m seccomp", "-m preload --no-supervisor"];
+/// Named network namespaces of the scene's own.
+const NAMED: &str = "mkdir -p /run/netns; mount -t tmpfs tmpfs /run/netns; ip netns add inner;
+    ip -n inner link set lo up; ip -n inner link add blue type veth peer name far; ip -n inner link set blue up";
+/// A cgroup with a foreign program: ancestor makes and removes it.
+const FOREIGN: &str = "export CGROUP=$(findmnt -rnt cgroup2 -o TARGET | head -1)/foreign-$$;";
+
+#[test]
+fn the_same_device_again_is_a_plain_exec() {
+    let inner = "vrfrun -v --interface blue probe socket";
+    for options in FILTERED {
+        for who in EVERYBODY {
+            // Not directly: vrfrun is a static program, which the gate refuses.
+            let seen = play(who, &format!("vrfrun {options} --interface blue sh -c '{inner}'"));
+            seen.prints("socket blue\n");
+            assert_eq!(seen.stderr(), "vrfrun: mechanism=already bound device=blue guard=outer\n", "{options}");
+        }
+    }
+    let seen = root(&format!("vrfrun -m bpf --interface blue {inner}"));
+    seen.prints("socket blue\n");
+    assert!(seen.stderr().contains("guard=outer"), "{seen}");
+}
+
+#[test]
+fn an_environment_that_claims_the_device_is_not_believed() {
+    let claim = "VRFRUN_VRF=blue VRFSHIM=00000000000000ff:blue";
+    for who in EVERYBODY {
+        let seen = play(who, &format!("{claim} vrfrun -v --interface blue probe-static socket"));
+        seen.prints("socket blue\n");
+        assert!(!seen.stderr().contains("already bound"), "{seen}");
+    }
+}
+
+#[test]
+fn another_device_inside_bpf_is_had_by_bpf() {
+    root("vrfrun -m bpf --interface blue vrfrun -m bpf --interface red probe-static socket").prints("socket red\n");
+    root("vrfrun -m bpf --interface blue vrfrun --interface red probe-static socket").prints("socket red\n");
+    root("vrfrun -m bpf --interface blue sh -c 'vrfrun -m bpf --interface red true; probe-static socket'")
+        .prints("socket blue\n");
+}
+
+#[test]
+fn another_device_under_a_filter_is_refused_with_the_reason() {
+    for options in FILTERED {
+        for who in EVERYBODY {
+            let seen = play(
+                who,
+                &format!("vrfrun {options} --interface blue sh -c 'vrfrun --interface red probe-static socket'"),
+            );
+            seen.fails(125, "vrfrun: cannot bind to 'red': ");
+            let knows = seen.stderr().contains("another vrfrun") || seen.stderr().contains("'blue'");
+            assert!(knows && seen.stdout().is_empty(), "{options} {who:?}\n{seen}");
+        }
+    }
+}
+
+#[test]
+fn default_leaves_bpf_and_is_refused_under_a_filter() {
+    root("vrfrun -m bpf --interface blue vrfrun default probe socket").prints("socket -\n");
+    root("vrfrun -m bpf --interface blue vrfrun default sh -c 'echo \"$VRFRUN_VRF\"'").prints("\n");
+    for options in FILTERED {
+        for who in EVERYBODY {
+            let seen = play(who, &format!("vrfrun {options} --interface blue sh -c 'vrfrun default probe socket'"));
+            assert_eq!((seen.code(), seen.stdout()), (125, String::new()), "{options} {who:?}\n{seen}");
+        }
+    }
+    user("vrfrun default probe socket").prints("socket -\n");
+}
+
+#[test]
+fn an_ancestors_program_that_binds_elsewhere_is_named() {
+    for options in ["-m bpf", "-m preload", "-m seccomp", ""] {
+        let seen = root(&format!("{FOREIGN} ancestor bind red vrfrun {options} --interface blue probe-static socket"));
+        seen.fails(125, "a BPF program of an ancestor cgroup binds sockets to 'red'");
+        assert_eq!(seen.stdout(), "", "{options}");
+    }
+    root(&format!("{FOREIGN} ancestor bind red vrfrun default probe-static socket")).fails(125, "'red'");
+}
+
+#[test]
+fn an_ancestors_program_that_binds_to_the_very_device_is_enough() {
+    let seen = root(&format!("{FOREIGN} ancestor bind blue vrfrun -v --interface blue probe-static socket"));
+    seen.prints("socket blue\n");
+    assert!(seen.stderr().contains("already bound"), "{seen}");
+}
+
+#[test]
+fn a_namespace_of_ip_netns_has_bpf_by_a_mount_of_its_own() {
+    for run in ["ip netns exec inner vrfrun", "vrfrun -n inner"] {
+        for mechanism in ["bpf", "preload", "seccomp"] {
+            let script = format!("{run} -v -m {mechanism} --interface blue probe socket netns");
+            let seen = play_after(NAMED, Who::Root, &script);
+            seen.prints("socket blue\nnetns own blue\n");
+            assert!(seen.stderr().contains(&format!("mechanism={mechanism}")), "{seen}");
+        }
+    }
+}
+
+#[test]
+fn a_device_made_anew_is_another_and_what_ran_before_stays_closed() {
+    let plain = "escape plain 198.51.100.9";
+    let script = format!(
+        "vrfrun -m bpf --interface blue sh -c '{plain}; touch /srv/ready; until [ -e /srv/go ]; do sleep 0.1; done; {plain}' &
+         until [ -e /srv/ready ]; do sleep 0.1; done; ip link del blue
+         ip link add blue type veth peer name far; ip link set blue up; ip addr add 198.51.100.2/24 dev blue
+         touch /srv/go; wait $!
+         vrfrun -m bpf --interface blue probe socket; vrfrun -m bpf --interface blue {plain}"
+    );
+    let setting = "mount -t tmpfs tmpfs /srv; ip addr add 198.51.100.2/24 dev blue";
+    let seen = play_after(setting, Who::Root, &script);
+    let lines: Vec<String> = seen.stdout().lines().map(str::to_owned).collect();
+    assert_eq!(lines.len(), 4, "{seen}");
+    assert_eq!(lines[0], "send plain ok", "{seen}");
+    assert!(lines[1].starts_with("send plain E"), "{seen}");
+    assert_eq!(lines[2..], ["socket blue", "send plain ok"], "{seen}");
+}
+
+#[test]
+fn at_most_one_empty_directory_is_left_and_the_next_run_removes_it() {
+    let script = "count() { find $(findmnt -rnt cgroup2 -o TARGET | head -1) -maxdepth 1 -name \"vrfrun-*-$(stat -Lc %i /proc/self/ns/net)*\" | wc -l; }
+        vrfrun -m bpf --interface blue true; vrfrun -m bpf --interface blue true; count
+        vrfrun -m bpf --interface red true; count; vrfrun --strict --interface red true; count";
+    root(script).prints("1\n1\n1\n");
+}
