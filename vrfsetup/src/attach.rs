@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::guard;
+use crate::inventory::Inventory;
 use crate::link::Link;
 use crate::outcome::Outcome;
 use crate::port::{self, Domain, Move, Port, Rivals};
@@ -11,18 +12,24 @@ use crate::sysctl;
 use crate::system::System;
 use crate::transaction::{Session, Transaction};
 
+/// What becomes of default routes that come into the default domain and find one there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Defaults {
+    /// They come along, if the user takes the risk.
+    Move,
+    /// They stay behind.
+    Leave,
+}
+
 /// Makes interfaces ports of a VRF; those that are already are left alone.
 ///
 /// # Errors
 /// One cannot be moved, a connection would break, or the kernel refused; then nothing is changed.
 pub fn attach(session: &Session, vrf: &str, names: &[String]) -> Result<Outcome, Error> {
-    let system = System::read(session.kernel)?;
-    let to = Domain::of(system.existing_vrf(vrf)?);
-    let ports = new_ports(&system, names, vrf)?;
-    guard(session, &system, &ports)?;
-    let mut transaction = session.begin()?;
-    move_ports(session, &system, &mut transaction, &ports, &to, Defaults::Move)?;
-    Ok(transaction.commit())
+    let inventory = Inventory::read(session.kernel)?;
+    let to = Domain::of(inventory.system.existing_vrf(vrf)?);
+    let ports = new_ports(&inventory.system, names, vrf)?;
+    move_all(session, &inventory, &ports, &to)
 }
 
 /// Takes interfaces out of their VRFs; those that are in none, or do not exist, are left alone.
@@ -30,7 +37,8 @@ pub fn attach(session: &Session, vrf: &str, names: &[String]) -> Result<Outcome,
 /// # Errors
 /// As [`attach`].
 pub fn detach(session: &Session, names: &[String]) -> Result<Outcome, Error> {
-    let system = System::read(session.kernel)?;
+    let inventory = Inventory::read(session.kernel)?;
+    let system = &inventory.system;
     let mut ports = Vec::new();
     for name in names {
         let Some(link) = system.link(name) else { continue };
@@ -40,9 +48,14 @@ pub fn detach(session: &Session, names: &[String]) -> Result<Outcome, Error> {
         }
         ports.push(link);
     }
-    guard(session, &system, &ports)?;
+    move_all(session, &inventory, &ports, &Domain::default_domain())
+}
+
+fn move_all(session: &Session, inventory: &Inventory, ports: &[&Link], to: &Domain) -> Result<Outcome, Error> {
+    guard(session, &inventory.system, ports)?;
+    let moves = plan(session, inventory, ports, to, Defaults::Move)?;
     let mut transaction = session.begin()?;
-    move_ports(session, &system, &mut transaction, &ports, &Domain::default_domain(), Defaults::Move)?;
+    make(&mut transaction, moves)?;
     Ok(transaction.commit())
 }
 
@@ -75,59 +88,30 @@ pub fn guard(session: &Session, system: &System, ports: &[&Link]) -> Result<(), 
     if session.takes_risks() { Ok(()) } else { guard::refuse_if_in_use(session.kernel, system, ports) }
 }
 
-/// What becomes of default routes that come into the default domain and find one there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Defaults {
-    /// They come along, if the user takes the risk.
-    Move,
-    /// They stay behind.
-    Leave,
-}
-
-/// Moves each interface from where it is.
+/// Plans to move each interface from where it is.
 ///
 /// # Errors
-/// As [`attach`]; what the transaction did is taken back.
-pub fn move_ports(
+/// As [`attach`].
+pub fn plan(
     session: &Session,
-    system: &System,
-    transaction: &mut Transaction,
-    ports: &[&Link],
-    to: &Domain,
-    defaults: Defaults,
-) -> Result<(), Error> {
-    if ports.is_empty() {
-        return Ok(());
-    }
-    let moves = system.routes(session.kernel).and_then(|routes| plan(session, system, &routes, ports, to, defaults));
-    for moved in moves.map_err(|error| transaction.abandon(error))? {
-        transaction.make_all(moved.steps)?;
-        moved.notes.into_iter().for_each(|note| transaction.note(note));
-    }
-    Ok(())
-}
-
-fn plan(
-    session: &Session,
-    system: &System,
-    routes: &[Route],
+    inventory: &Inventory,
     ports: &[&Link],
     to: &Domain,
     defaults: Defaults,
 ) -> Result<Vec<Move>, Error> {
     let mut moves = Vec::new();
     for &link in ports {
-        let from = system.vrf_of(link).map_or_else(Domain::default_domain, Domain::of);
+        let from = inventory.system.vrf_of(link).map_or_else(Domain::default_domain, Domain::of);
         let is_rival = |route: &&Route| {
-            let is_own = route.table() == TABLE_MAIN && route.is_default() && !route.is_seal();
-            is_own && !route.oifs().contains(&link.ifindex)
+            let is_in_use = route.is_default() && !route.is_seal();
+            is_in_use && !route.oifs().contains(&link.ifindex)
         };
-        let rivals: Vec<&Route> = routes.iter().filter(is_rival).collect();
+        let rivals: Vec<&Route> = inventory.table(TABLE_MAIN).filter(is_rival).collect();
         let rivals = Rivals { routes: &rivals, stay_alone: defaults == Defaults::Leave };
         let port = Port {
             link,
-            addresses: system.addresses_of(link.ifindex).collect(),
-            routes: routes.iter().filter(|route| route.oifs().contains(&link.ifindex)).collect(),
+            addresses: inventory.system.addresses_of(link.ifindex).collect(),
+            routes: inventory.over(link.ifindex).collect(),
             keeps_addresses: keeps_addresses(&link.name),
             rivals,
         };
@@ -138,6 +122,18 @@ fn plan(
         moves.push(moved);
     }
     Ok(moves)
+}
+
+/// Makes the moves.
+///
+/// # Errors
+/// The kernel refused; what the transaction did is taken back.
+pub fn make(transaction: &mut Transaction, moves: Vec<Move>) -> Result<(), Error> {
+    for moved in moves {
+        transaction.make_all(moved.steps)?;
+        moved.notes.into_iter().for_each(|note| transaction.note(note));
+    }
+    Ok(())
 }
 
 /// Below 0, the setting for all interfaces overrules that of each.

@@ -111,9 +111,52 @@ pub struct Add {
     /// How to stop packets that its table has no route for
     #[arg(long, value_enum, default_value = "route", value_name = "HOW")]
     pub unreachable: Unreachable,
+    /// Settings to make with it
+    #[command(flatten)]
+    pub sysctls: Sysctls,
     /// How to change
     #[command(flatten)]
     pub change: Change,
+}
+
+/// Settings of the network namespace that concern all its VRFs.
+#[derive(Debug, Args)]
+pub struct Sysctls {
+    /// Refuse two VRFs with one table (5.9)
+    #[arg(long, value_name = "on|off")]
+    pub strict_mode: Option<Switch>,
+    /// Let unbound TCP listeners take connections from every VRF
+    #[arg(long, value_name = "on|off")]
+    pub tcp_l3mdev_accept: Option<Switch>,
+    /// Let unbound UDP sockets receive from every VRF
+    #[arg(long, value_name = "on|off")]
+    pub udp_l3mdev_accept: Option<Switch>,
+    /// Let unbound raw sockets receive from every VRF (5.0)
+    #[arg(long, value_name = "on|off")]
+    pub raw_l3mdev_accept: Option<Switch>,
+}
+
+/// A setting's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Switch {
+    /// 1.
+    On,
+    /// 0.
+    Off,
+}
+
+impl Sysctls {
+    /// The settings that were asked for: the file below /proc/sys, and the value.
+    pub fn wanted(&self) -> Vec<(&'static str, &'static str)> {
+        let all = [
+            ("net/vrf/strict_mode", self.strict_mode),
+            ("net/ipv4/tcp_l3mdev_accept", self.tcp_l3mdev_accept),
+            ("net/ipv4/udp_l3mdev_accept", self.udp_l3mdev_accept),
+            ("net/ipv4/raw_l3mdev_accept", self.raw_l3mdev_accept),
+        ];
+        let value = |switch| if switch == Switch::On { "1" } else { "0" };
+        all.into_iter().filter_map(|(key, switch)| Some((key, value(switch?)))).collect()
+    }
 }
 
 /// `vrfsetup rules`.

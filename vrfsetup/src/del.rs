@@ -2,12 +2,13 @@
 
 use crate::attach::{self, Defaults};
 use crate::error::Error;
+use crate::inventory::Inventory;
 use crate::link::Link;
 use crate::outcome::Outcome;
 use crate::port::Domain;
 use crate::route::Route;
+use crate::settings;
 use crate::step::Step;
-use crate::system::System;
 use crate::table;
 use crate::transaction::Session;
 
@@ -16,23 +17,27 @@ use crate::transaction::Session;
 /// # Errors
 /// It is not a VRF, a connection would break, or the kernel refused; then nothing is changed.
 pub fn del(session: &Session, name: &str) -> Result<Outcome, Error> {
-    let system = System::read(session.kernel)?;
+    let inventory = Inventory::read(session.kernel)?;
+    let system = &inventory.system;
     if system.link(name).is_none() {
         return Ok(Outcome::default());
     }
     let vrf = system.existing_vrf(name)?;
     let ports: Vec<&Link> = system.ports(vrf).collect();
     let affected: Vec<&Link> = ports.iter().copied().chain([vrf]).collect();
-    attach::guard(session, &system, &affected)?;
-    let routes = system.routes(session.kernel)?;
+    attach::guard(session, system, &affected)?;
+    let moves = attach::plan(session, &inventory, &ports, &Domain::default_domain(), Defaults::Leave)?;
     let mut transaction = session.begin()?;
     // Ports first: their routes move out of the table. Then the device goes down, so that nothing is sent by it while
     // the table loses its seal.
-    attach::move_ports(session, &system, &mut transaction, &ports, &Domain::default_domain(), Defaults::Leave)?;
+    attach::make(&mut transaction, moves)?;
     transaction.make_all(system.addresses_of(vrf.ifindex).cloned().map(Step::DeleteAddress))?;
-    transaction.make_all(remaining(&routes, vrf, &ports))?;
+    transaction.make_all(remaining(&inventory, vrf, &ports))?;
     transaction.make(Step::DeleteVrf(vrf.device(), vrf.table.unwrap_or_default()))?;
-    if let Some(step) = table::unname_step(name) {
+    let is_last = system.vrfs().count() == 1;
+    let (settings, memory) = if is_last { settings::restore() } else { Default::default() };
+    transaction.make_all(settings)?;
+    for step in memory.into_iter().chain(table::unname_step(name)) {
         transaction.try_make(step)?;
     }
     Ok(transaction.commit())
@@ -40,12 +45,12 @@ pub fn del(session: &Session, name: &str) -> Result<Outcome, Error> {
 
 /// Takes down what the kernel would leave behind, or drop without a way back: routes over the VRF's device in any
 /// table (leaks), then the device, then what its table holds besides the routes of its ports.
-fn remaining(routes: &[Route], vrf: &Link, ports: &[&Link]) -> Vec<Step> {
-    let of_ports = |route: &&Route| ports.iter().any(|port| route.oifs().contains(&port.ifindex));
-    let over_vrf = |route: &&Route| route.oifs().contains(&vrf.ifindex);
-    let made = || routes.iter().filter(|route| !route.is_kernels());
-    let leaks = made().filter(over_vrf);
-    let seals = made().filter(|route| Some(route.table()) == vrf.table && !of_ports(route) && !over_vrf(route));
+fn remaining(inventory: &Inventory, vrf: &Link, ports: &[&Link]) -> Vec<Step> {
+    let of_ports = |route: &Route| ports.iter().any(|port| route.oifs().contains(&port.ifindex));
+    let leaks = inventory.over(vrf.ifindex).filter(|route| !route.is_kernels());
+    let over_vrf = |route: &Route| route.oifs().contains(&vrf.ifindex);
+    let table = inventory.table(vrf.table.unwrap_or_default());
+    let seals = table.filter(|route| !route.is_kernels() && !of_ports(route) && !over_vrf(route));
     leaks
         .cloned()
         .map(Step::DeleteRoute)

@@ -88,6 +88,8 @@ pub enum Error {
         /// The connection.
         connection: Connection,
     },
+    /// The kernel does not have this setting.
+    NoSuchSetting(String),
     /// An earlier change waits for its confirmation.
     Unconfirmed,
     /// No change waits for a confirmation.
@@ -187,6 +189,7 @@ impl fmt::Display for Error {
                     "{connection} uses '{device}' and would break (--force or --confirm SECONDS does it all the same)"
                 )
             }
+            Self::NoSuchSetting(name) => write!(f, "this kernel has no setting '{name}'"),
             Self::Unconfirmed => f.write_str("an earlier change waits for its confirmation"),
             Self::NothingToConfirm => f.write_str("no change waits for a confirmation"),
             Self::NoWayBack { source } => {

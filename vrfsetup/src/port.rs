@@ -154,7 +154,9 @@ fn is_lost(port: &Port, address: &Address) -> bool {
 
 /// The steps that make the kernel keep IPv6 addresses, and that take this back.
 fn keeping(port: &Port) -> (Option<Step>, Option<Step>) {
-    let has_v6 = port.addresses.iter().any(|address| address.family() == Family::V6);
+    // Link-local addresses are made anew in any case.
+    let is_kept = |address: &&Address| address.family() == Family::V6 && address.scope != SCOPE_LINK;
+    let has_v6 = port.addresses.iter().copied().any(|address| is_kept(&address));
     match &port.keeps_addresses {
         Some(value) if has_v6 && value != "1" => {
             let key = keep_key(&port.link.name);

@@ -1,6 +1,7 @@
 //! One route (`ip route`). The kernel's own message is kept whole, so that a route that moves between tables keeps
 //! what this program has never heard of.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -112,13 +113,16 @@ impl Route {
         self.message.attributes.iter().any(|attribute| matches!(attribute, RouteAttribute::MultiPath(_)))
     }
 
-    /// The indices of all interfaces that it leads to.
+    /// The indices of all interfaces that it leads to, each once.
     pub fn oifs(&self) -> Vec<u32> {
         let hops = self.find(|attribute| match attribute {
             RouteAttribute::MultiPath(hops) => Some(hops.iter().map(|hop| hop.interface_index).collect()),
             _ => None,
         });
-        hops.unwrap_or_else(|| self.oif().into_iter().collect())
+        let mut oifs: Vec<u32> = hops.unwrap_or_else(|| self.oif().into_iter().collect());
+        oifs.sort_unstable();
+        oifs.dedup();
+        oifs
     }
 
     /// The gateways of its several next hops.
@@ -147,6 +151,14 @@ impl Route {
     /// Whether it came by a router advertisement, which the kernel asks for again when an interface comes up.
     pub fn is_advertised(&self) -> bool {
         self.message.header.protocol == RouteProtocol::Ra
+    }
+
+    /// Leads it over the device that it names, now that the kernel has made that.
+    pub fn bind(&mut self, made: &HashMap<String, u32>) {
+        let ifindex = self.device.as_ref().and_then(|name| made.get(name));
+        if let (None, Some(&ifindex)) = (self.oif(), ifindex) {
+            self.message.attributes.push(RouteAttribute::Oif(ifindex));
+        }
     }
 
     /// The metric.

@@ -133,9 +133,9 @@ impl Rule {
                 self.0.write_selectors(f, false)?;
                 self.0.write_action(f)?;
                 match self.0.protocol {
+                    None | Some(0) => Ok(()),
                     Some(PROTOCOL_KERNEL) => f.write_str(" protocol kernel"),
                     Some(other) => write!(f, " protocol {other}"),
-                    None => Ok(()),
                 }
             }
         }

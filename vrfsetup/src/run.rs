@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::Parser;
 use serde::Serialize;
 
-use crate::add::{self, Wish};
+use crate::add;
 use crate::attach;
 use crate::cli::{Add, Change, Cli, Command, Rules};
 use crate::del;
@@ -25,6 +25,7 @@ use crate::rules;
 use crate::show;
 use crate::system::System;
 use crate::transaction::Session;
+use crate::vrf::Wish;
 
 /// `check`, `doctor` and `--dry-run` found differences.
 const DIFFERS: u8 = 3;
@@ -64,7 +65,10 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
         netns: cli.netns.as_deref(),
     };
     match &cli.command {
-        Command::Add(add) => changed(cli, add::add(&session(&add.change), &wish(add))?),
+        Command::Add(add) => {
+            let (session, sysctls) = (session(&add.change), add.sysctls.wanted());
+            changed(cli, add::add(&session, &wish(add), &add.ports, &sysctls)?)
+        }
         Command::Del { name, change } => changed(cli, del::del(&session(change), name)?),
         Command::Attach { name, ports, change } => changed(cli, attach::attach(&session(change), name, ports)?),
         Command::Detach { ports, change } => changed(cli, attach::detach(&session(change), ports)?),
@@ -146,13 +150,7 @@ fn differs(yes: bool) -> ExitCode {
 }
 
 fn wish(add: &Add) -> Wish<'_> {
-    Wish {
-        name: &add.name,
-        table: add.table,
-        ports: &add.ports,
-        has_loopback: !add.no_loopback,
-        unreachable: add.unreachable,
-    }
+    Wish { name: &add.name, table: add.table, has_loopback: !add.no_loopback, unreachable: add.unreachable }
 }
 
 fn changed(cli: &Cli, outcome: Outcome) -> Result<ExitCode, Error> {

@@ -3,6 +3,7 @@
 //! A step is a plain value: plans are lists of steps, a dry run prints them, a transaction makes them, and a rollback
 //! makes their inverses, now or, from a file, by another process later.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -69,6 +70,25 @@ pub enum Step {
 }
 
 impl Step {
+    /// Gives the devices that the kernel has made since the step was planned their indices.
+    pub fn bind(&mut self, made: &HashMap<String, u32>) {
+        let bind = |device: &mut Device| {
+            if device.ifindex == 0 {
+                device.ifindex = made.get(&device.name).copied().unwrap_or(0);
+            }
+        };
+        match self {
+            Self::SetUp(device) | Self::SetDown(device) => bind(device),
+            Self::Enslave(port, vrf) | Self::Release(port, vrf) => {
+                bind(port);
+                bind(vrf);
+            }
+            Self::AddAddress(address) | Self::DeleteAddress(address) => bind(&mut address.device),
+            Self::AddRoute(route) | Self::DeleteRoute(route) => route.bind(made),
+            _ => {}
+        }
+    }
+
     /// The step that takes this one back.
     pub fn inverse(self) -> Self {
         match self {

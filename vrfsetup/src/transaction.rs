@@ -1,5 +1,6 @@
 //! A command's changes as one: a step that fails takes the earlier ones back, in reverse order.
 
+use std::collections::HashMap;
 use std::io;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use crate::journal::{self, Journal};
 use crate::kernel::{Kernel, Refusal};
 use crate::outcome::Outcome;
 use crate::state::{self, Lock};
-use crate::step::{Device, Step};
+use crate::step::Step;
 
 /// How a command changes things.
 pub struct Session<'a> {
@@ -39,7 +40,14 @@ impl Session<'_> {
         if journal::is_pending() {
             return Err(Error::Unconfirmed);
         }
-        Ok(Transaction { session: self, done: Vec::new(), notes: Vec::new(), journal: None, _lock: lock })
+        Ok(Transaction {
+            session: self,
+            done: Vec::new(),
+            made: HashMap::new(),
+            notes: Vec::new(),
+            journal: None,
+            _lock: lock,
+        })
     }
 }
 
@@ -47,6 +55,7 @@ impl Session<'_> {
 pub struct Transaction<'a> {
     session: &'a Session<'a>,
     done: Vec<Step>,
+    made: HashMap<String, u32>,
     notes: Vec<String>,
     journal: Option<Journal>,
     _lock: Option<Lock>,
@@ -57,15 +66,25 @@ impl Transaction<'_> {
     ///
     /// # Errors
     /// The kernel refused; everything that was done is taken back by then.
-    pub fn make(&mut self, step: Step) -> Result<(), Error> {
+    pub fn make(&mut self, mut step: Step) -> Result<(), Error> {
+        step.bind(&self.made);
         self.record(&step)?;
-        match self.session.kernel.make(&step) {
+        match self.session.kernel.make(&step).and_then(|()| self.learn(&mut step)) {
             Ok(()) => {
                 self.done.push(step);
                 Ok(())
             }
             Err(refusal) => Err(self.give_up(&step, refusal)),
         }
+    }
+
+    /// A new VRF has the index that the kernel gave it; later steps know it by its name only.
+    fn learn(&mut self, step: &mut Step) -> Result<(), Refusal> {
+        if let Step::AddVrf(device, _) = step {
+            *device = self.session.kernel.link(&device.name)?.device();
+            self.made.insert(device.name.clone(), device.ifindex);
+        }
+        Ok(())
     }
 
     /// Makes several steps.
@@ -87,25 +106,6 @@ impl Transaction<'_> {
             Err(refusal) => self.notes.push(format!("refused '{step}': {refusal}")),
         }
         Ok(())
-    }
-
-    /// Creates a VRF and says what the kernel made.
-    ///
-    /// # Errors
-    /// As [`Self::make`].
-    pub fn make_vrf(&mut self, name: &str, table: u32) -> Result<Device, Error> {
-        let new = Device { ifindex: 0, name: name.to_owned() };
-        let step = Step::AddVrf(new, table);
-        self.record(&step)?;
-        let kernel = self.session.kernel;
-        let made = kernel.make(&step).and_then(|()| kernel.link(name));
-        match made {
-            Ok(link) => {
-                self.done.push(Step::AddVrf(link.device(), table));
-                Ok(link.device())
-            }
-            Err(refusal) => Err(self.give_up(&step, refusal)),
-        }
     }
 
     /// Says something to the user at the end.

@@ -10,13 +10,11 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::address::Address;
 use crate::error::Error;
+use crate::inventory::Inventory;
 use crate::kernel::Kernel;
-use crate::route::Route;
-use crate::rule::Rule;
 use crate::show;
-use crate::system::{self, System};
+use crate::system::System;
 
 /// One thing that is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -42,41 +40,22 @@ impl Finding {
     }
 }
 
-/// What the routing checks look at.
-struct Patient<'a> {
-    system: &'a System,
-    routes: &'a [Route],
-    rules: &'a [Rule],
-}
-
-impl<'a> Patient<'a> {
-    fn table(&self, table: u32) -> impl Iterator<Item = &'a Route> + use<'a> {
-        self.routes.iter().filter(move |route| route.table() == table)
-    }
-
-    fn port_addresses(&self, vrf: &crate::link::Link) -> impl Iterator<Item = &Address> {
-        let ports: Vec<u32> = self.system.ports(vrf).map(|port| port.ifindex).collect();
-        self.system.addresses.iter().filter(move |address| ports.contains(&address.device.ifindex))
-    }
-}
-
 /// Examines everything; changes nothing.
 ///
 /// # Errors
 /// The kernel will not say.
 pub fn examine(kernel: &Kernel) -> Result<Vec<Finding>, Error> {
-    let system = System::read(kernel)?;
-    if system.vrfs().next().is_none() {
+    if System::read(kernel)?.vrfs().next().is_none() {
         return Ok(host::module());
     }
-    let (routes, rules) = (system.routes(kernel)?, system::rules(kernel)?);
-    let patient = Patient { system: &system, routes: &routes, rules: &rules };
-    let mut findings = routing::all(&patient);
-    findings.extend(host::resolvers(kernel, &system));
+    let inventory = Inventory::read(kernel)?;
+    let system = &inventory.system;
+    let mut findings = routing::all(&inventory);
+    findings.extend(host::resolvers(kernel, system));
     findings.extend(host::caches());
     findings.extend(host::net_cls());
     findings.extend(host::ping_groups());
-    findings.extend(host::netfilter(&system));
+    findings.extend(host::netfilter(system));
     for vrf in show::show(kernel, None, true)? {
         findings.extend(host::stray_sockets(&vrf));
     }

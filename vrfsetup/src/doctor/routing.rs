@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Finding, Patient};
+use super::Finding;
 use crate::address::Address;
 use crate::family::Family;
+use crate::inventory::Inventory;
 use crate::link::Link;
 use crate::route::Route;
 use crate::rule::{Action, Rule, TABLE_LOCAL};
@@ -12,26 +13,26 @@ use crate::rules::L3MDEV;
 use crate::rules::foreign::is_foreign;
 
 /// All checks.
-pub fn all(patient: &Patient) -> Vec<Finding> {
+pub fn all(inventory: &Inventory) -> Vec<Finding> {
     let mut findings = Vec::new();
     for family in Family::available() {
-        findings.extend(rules(patient, family));
+        findings.extend(rules(inventory, family));
     }
-    findings.extend(loopback_device(patient));
-    findings.extend(shared_tables(patient));
-    for vrf in patient.system.vrfs() {
+    findings.extend(loopback_device(inventory));
+    findings.extend(shared_tables(inventory));
+    for vrf in inventory.system.vrfs() {
         findings.extend(device(vrf));
-        findings.extend(loopback_addresses(patient, vrf));
+        findings.extend(loopback_addresses(inventory, vrf));
         for family in Family::available() {
-            findings.extend(misses(patient, vrf, family));
-            findings.extend(default_route(patient, vrf, family));
+            findings.extend(misses(inventory, vrf, family));
+            findings.extend(default_route(inventory, vrf, family));
         }
     }
     findings
 }
 
-fn rules(patient: &Patient, family: Family) -> Vec<Finding> {
-    let rules: Vec<&Rule> = patient.rules.iter().filter(|rule| rule.family == family).collect();
+fn rules(inventory: &Inventory, family: Family) -> Vec<Finding> {
+    let rules: Vec<&Rule> = inventory.rules.iter().filter(|rule| rule.family == family).collect();
     let l3mdev = rules.iter().find(|rule| rule.is_l3mdev && rule.action == Action::Lookup);
     let Some(l3mdev) = l3mdev else { return vec![no_l3mdev(family)] };
     let before = rules.iter().take_while(|rule| rule.priority <= l3mdev.priority && !rule.is_l3mdev);
@@ -56,20 +57,24 @@ fn before_l3mdev(rule: &Rule) -> Option<Finding> {
             format!("{family} rule '{rule}' comes before the l3mdev rule and takes packets of VRFs that it matches");
         let moved = Rule { priority: rule.priority + L3MDEV + 1001, ..rule.clone() };
         let flag = family.ip_flag();
-        let mend = format!("ip {flag}rule add {}; ip {flag}rule del {}", moved.arguments(), rule.arguments());
+        let mend = format!(
+            "ip {flag}rule add {}; ip {flag}rule del {}; vrfsetup rules fix",
+            moved.arguments(),
+            rule.arguments()
+        );
         Finding::new("foreign-rule-first", what, mend)
     })
 }
 
-fn loopback_device(patient: &Patient) -> Option<Finding> {
-    let down = patient.system.links.iter().find(|link| link.is_loopback() && !link.is_up())?;
+fn loopback_device(inventory: &Inventory) -> Option<Finding> {
+    let down = inventory.system.links.iter().find(|link| link.is_loopback() && !link.is_up())?;
     let what = format!("{} is down: the machine cannot reach its own addresses", down.name);
     Some(Finding::new("loopback-down", what, format!("ip link set {} up", down.name)))
 }
 
-fn shared_tables(patient: &Patient) -> Vec<Finding> {
+fn shared_tables(inventory: &Inventory) -> Vec<Finding> {
     let mut owners: BTreeMap<u32, Vec<&str>> = BTreeMap::new();
-    for vrf in patient.system.vrfs() {
+    for vrf in inventory.system.vrfs() {
         owners.entry(vrf.table.unwrap_or_default()).or_default().push(&vrf.name);
     }
     let shared = owners.into_iter().filter(|(_, names)| names.len() > 1);
@@ -88,10 +93,10 @@ fn device(vrf: &Link) -> Option<Finding> {
     (!vrf.is_up()).then(|| Finding::new("vrf-down", what, format!("ip link set {} up", vrf.name)).about(&vrf.name))
 }
 
-fn loopback_addresses(patient: &Patient, vrf: &Link) -> Option<Finding> {
+fn loopback_addresses(inventory: &Inventory, vrf: &Link) -> Option<Finding> {
     let device = vrf.device();
     let wanted = Family::available().into_iter().map(|family| Address::loopback(&device, family));
-    let has = |wanted: &Address| patient.system.addresses_of(vrf.ifindex).any(|own| own.local == wanted.local);
+    let has = |wanted: &Address| inventory.system.addresses_of(vrf.ifindex).any(|own| own.local == wanted.local);
     let missing: Vec<String> = wanted.filter(|address| !has(address)).map(|a| a.local.to_string()).collect();
     let what = format!("{} is not on the VRF: programs in it cannot reach themselves by it", missing.join(" and "));
     let mend = format!("vrfsetup add {}", vrf.name);
@@ -99,20 +104,25 @@ fn loopback_addresses(patient: &Patient, vrf: &Link) -> Option<Finding> {
 }
 
 /// Neither a default route of any kind nor the rule behind l3mdev stops what the table lacks.
-fn misses(patient: &Patient, vrf: &Link, family: Family) -> Option<Finding> {
+fn misses(inventory: &Inventory, vrf: &Link, family: Family) -> Option<Finding> {
     let is_rule = |rule: &Rule| rule.family == family && rule.is_l3mdev && rule.action == Action::Unreachable;
     let ends_here = |route: &Route| route.family() == family && route.is_default();
-    let is_stopped = patient.rules.iter().any(is_rule) || patient.table(vrf.table.unwrap_or_default()).any(ends_here);
+    let is_stopped =
+        inventory.rules.iter().any(is_rule) || inventory.table(vrf.table.unwrap_or_default()).any(ends_here);
     let what = format!("what its table lacks ({family}) is looked up in the default domain and leaves there");
     (!is_stopped).then(|| Finding::new("falls-through", what, "vrfsetup rules fix").about(&vrf.name))
 }
 
 /// Only where a port has an address by which something could be reached.
-fn default_route(patient: &Patient, vrf: &Link, family: Family) -> Option<Finding> {
+fn default_route(inventory: &Inventory, vrf: &Link, family: Family) -> Option<Finding> {
     let table = vrf.table.unwrap_or_default();
     let leads_out = |route: &Route| route.family() == family && route.is_default() && !route.is_seal();
-    let port = patient.port_addresses(vrf).find(|address| address.family() == family && address.scope == 0)?;
-    if patient.table(table).any(leads_out) {
+    let port = inventory
+        .system
+        .ports(vrf)
+        .flat_map(|port| inventory.system.addresses_of(port.ifindex))
+        .find(|address| address.family() == family && address.scope == 0)?;
+    if inventory.table(table).any(leads_out) {
         return None;
     }
     let what = format!("table {table} has no {family} default route");
@@ -154,7 +164,10 @@ mod tests {
         let loopbacks = |link: &Link| [Family::V4, Family::V6].map(|family| Address::loopback(&link.device(), family));
         let addresses = links.iter().flat_map(loopbacks).collect();
         let system = System::new(links, addresses);
-        all(&Patient { system: &system, routes, rules }).into_iter().map(|finding| finding.finding).collect()
+        all(&Inventory::new(system, routes.to_vec(), rules.to_vec()))
+            .into_iter()
+            .map(|finding| finding.finding)
+            .collect()
     }
 
     use crate::system::System;

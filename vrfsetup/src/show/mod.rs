@@ -6,14 +6,12 @@ mod text;
 use std::collections::HashMap;
 
 use crate::error::Error;
+use crate::inventory::Inventory;
 use crate::kernel::{Kernel, Refusal};
 use crate::link::Link;
 use crate::process::{self, Process};
-use crate::route::Route;
-use crate::rule::Rule;
 use crate::socket::{self, Connection};
 use crate::sysctl;
-use crate::system::{self, System};
 
 pub use shape::{SocketInfo, Vrf};
 
@@ -32,7 +30,8 @@ pub const SYSCTLS: [&str; 6] = [
 /// # Errors
 /// There is no such VRF, or the kernel will not say.
 pub fn show(kernel: &Kernel, name: Option<&str>, with_sockets: bool) -> Result<Vec<Vrf>, Error> {
-    let system = System::read(kernel)?;
+    let inventory = Inventory::read(kernel)?;
+    let system = &inventory.system;
     let links: Vec<&Link> = match name {
         None => system.vrfs().collect(),
         Some(name) => vec![system.existing_vrf(name)?],
@@ -40,12 +39,8 @@ pub fn show(kernel: &Kernel, name: Option<&str>, with_sockets: bool) -> Result<V
     if links.is_empty() {
         return Ok(Vec::new());
     }
-    let routes = system.routes(kernel)?;
-    let rules = system::rules(kernel)?;
     let surroundings = Surroundings {
-        system: &system,
-        routes: by_table(&routes),
-        rules: &rules,
+        inventory: &inventory,
         sysctls: SYSCTLS.iter().filter_map(|name| Some((*name, sysctl::read_named(name)?))).collect(),
         processes: process::in_vrfs(),
         sockets: if with_sockets { Some(Sockets::read()?) } else { None },
@@ -55,9 +50,7 @@ pub fn show(kernel: &Kernel, name: Option<&str>, with_sockets: bool) -> Result<V
 
 /// What the VRFs stand in, read once for all of them.
 pub(crate) struct Surroundings<'a> {
-    pub(crate) system: &'a System,
-    pub(crate) routes: HashMap<u32, Vec<&'a Route>>,
-    pub(crate) rules: &'a [Rule],
+    pub(crate) inventory: &'a Inventory,
     pub(crate) sysctls: Vec<(&'static str, String)>,
     pub(crate) processes: Vec<Process>,
     pub(crate) sockets: Option<Sockets>,
@@ -74,12 +67,4 @@ impl Sockets {
         let all = socket::all().map_err(|source| Error::unreadable("the sockets")(Refusal::from_io(&source)))?;
         Ok(Self { all, owners: process::socket_owners() })
     }
-}
-
-fn by_table(routes: &[Route]) -> HashMap<u32, Vec<&Route>> {
-    let mut tables: HashMap<u32, Vec<&Route>> = HashMap::new();
-    for route in routes {
-        tables.entry(route.table()).or_default().push(route);
-    }
-    tables
 }

@@ -130,9 +130,10 @@ pub struct SocketInfo {
 impl Vrf {
     /// Puts together what belongs to a VRF.
     pub(super) fn new(around: &Surroundings, link: &Link) -> Self {
-        let Surroundings { system, sysctls, .. } = around;
+        let Surroundings { inventory, sysctls, .. } = around;
+        let system = &inventory.system;
         let table = link.table.unwrap_or_default();
-        let routes = around.routes.get(&table).into_iter().flatten();
+        let routes = inventory.table(table);
         let processes: Vec<Process> = around.processes.iter().filter(|p| p.vrf == link.name).cloned().collect();
         Self {
             ifindex: link.ifindex,
@@ -143,8 +144,8 @@ impl Vrf {
             table,
             addr_info: addr_info(system, link),
             ports: system.ports(link).map(|port| Port::new(system, link, port)).collect(),
-            routes: routes.filter(|route| is_shown(route)).map(|route| RouteInfo::new(route)).collect(),
-            rules: around.rules.iter().filter(|rule| concerns(rule, &link.name)).map(RuleInfo::new).collect(),
+            routes: routes.filter(|route| is_shown(route)).map(RouteInfo::new).collect(),
+            rules: inventory.rules.iter().filter(|rule| concerns(rule, &link.name)).map(RuleInfo::new).collect(),
             sysctls: sysctls.iter().cloned().collect(),
             sockets: around.sockets.as_ref().map(|_| sockets(around, link, &processes)),
             processes,
@@ -240,8 +241,8 @@ fn sockets(around: &Surroundings, vrf: &Link, processes: &[Process]) -> Vec<Sock
     for socket in around.sockets.iter().flat_map(|sockets| &sockets.all) {
         let owners = around.sockets.as_ref().and_then(|sockets| sockets.owners.get(&u64::from(socket.inode)));
         for process in processes.iter().filter(|process| owners.is_some_and(|pids| pids.contains(&process.pid))) {
-            let bound = around.system.link_by_index(socket.bound);
-            let own_vrf = bound.and_then(|link| around.system.vrf_of(link));
+            let bound = around.inventory.system.link_by_index(socket.bound);
+            let own_vrf = bound.and_then(|link| around.inventory.system.vrf_of(link));
             found.push(SocketInfo {
                 pid: process.pid,
                 command: process.command.clone(),
