@@ -1,8 +1,11 @@
 //! One cell: what became of one program by one way. The guest writes it as a line of JSON.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
-use crate::judge::{Outcome, Verdict};
+use crate::judge::Verdict;
+use crate::world::peers::Tally;
 
 /// Where a program's packets went. The order is that of quality: a lower one is worse.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -19,6 +22,15 @@ pub enum Colour {
 }
 
 impl Colour {
+    /// The judgement on packets by default, blue and red.
+    fn of([default, blue, red]: [u64; 3]) -> Self {
+        match (default + red, blue) {
+            (0, 0) => Self::Closed,
+            (0, _) => Self::Blue,
+            _ => Self::Leak,
+        }
+    }
+
     /// As it stands in the table.
     pub fn name(self) -> &'static str {
         match self {
@@ -52,19 +64,18 @@ pub struct Cell {
 const SAID: usize = 300;
 
 impl Cell {
-    /// The cell of a judged command.
-    pub fn new(row: &str, column: &str, verdict: &Verdict) -> Self {
-        let [default, _, red] = &verdict.tallies;
+    /// The cell of a judged command; `late` are packets that came after its end.
+    pub fn new(row: &str, column: &str, verdict: &Verdict, late: &[[Tally; 3]]) -> Self {
+        let all = || std::iter::once(&verdict.tallies).chain(late);
+        let packets = [0, 1, 2].map(|domain| all().map(|tallies| tallies[domain].packets()).sum());
+        let escaped: BTreeSet<&String> =
+            all().flat_map(|[default, _, red]| [default, red]).flat_map(|tally| tally.flows.keys()).collect();
         Self {
             row: row.to_owned(),
             column: column.to_owned(),
-            verdict: match verdict.outcome {
-                Outcome::Blue => Colour::Blue,
-                Outcome::Closed => Colour::Closed,
-                Outcome::Leak => Colour::Leak,
-            },
-            packets: verdict.tallies.each_ref().map(|tally| tally.packets()),
-            escaped: default.flows.keys().chain(red.flows.keys()).cloned().collect(),
+            verdict: Colour::of(packets),
+            packets,
+            escaped: escaped.into_iter().cloned().collect(),
             code: verdict.code,
             said: end_of(&format!("{} {}", verdict.text().trim(), verdict.error_text().trim())),
         }
@@ -83,6 +94,14 @@ mod tests {
     #[test]
     fn blue_is_better_than_closed_and_closed_than_a_leak() {
         assert!(Colour::Blue > Colour::Closed && Colour::Closed > Colour::Leak);
+    }
+
+    #[test]
+    fn one_packet_elsewhere_is_a_leak_however_many_were_blue() {
+        assert_eq!(Colour::of([1, 20, 0]), Colour::Leak);
+        assert_eq!(Colour::of([0, 20, 1]), Colour::Leak);
+        assert_eq!(Colour::of([0, 20, 0]), Colour::Blue);
+        assert_eq!(Colour::of([0, 0, 0]), Colour::Closed);
     }
 
     #[test]
