@@ -4,9 +4,5 @@
 
 int main(void)
 {
-    int fd = socket_by_int80(AF_INET, SOCK_STREAM, 0);
-
-    if (fd < 0)
-        errno = -fd;
-    return print_greeting(fd < 0 ? -1 : fd);
+    return print_greeting(socket_by_int80(AF_INET, SOCK_STREAM, 0));
 }

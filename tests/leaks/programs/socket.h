@@ -1,6 +1,8 @@
-/* socket(2) by the system call instruction, past libc: for programs that must not use libc's. */
+/* socket(2) by the system call instruction, past libc's socket(); errno is set as libc would. */
 #ifndef SOCKET_H
 #define SOCKET_H
+
+#include <errno.h>
 
 #ifdef __x86_64__
 /* `number` is 41, or that of the x32 table. The registers of the three unused arguments stay as they are. */
@@ -12,7 +14,10 @@ static inline long socket_by_syscall(long number, long domain, long type, long p
                      : "=a"(result)
                      : "0"(number), "D"(domain), "S"(type), "d"(protocol)
                      : "rcx", "r11", "memory");
-    return result;
+    if (result >= 0)
+        return result;
+    errno = (int)-result;
+    return -1;
 }
 #endif
 
@@ -22,7 +27,10 @@ static inline int socket_by_int80(int domain, int type, int protocol)
     int result;
 
     __asm__ volatile("int $0x80" : "=a"(result) : "0"(359), "b"(domain), "c"(type), "d"(protocol) : "memory");
-    return result;
+    if (result >= 0)
+        return result;
+    errno = -result;
+    return -1;
 }
 
 #endif

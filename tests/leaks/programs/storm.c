@@ -1,4 +1,4 @@
-/* A signal every 200 µs, without SA_RESTART, while raw sockets calls wait for whoever answers them: a call may end
+/* A signal every 200 µs, without SA_RESTART, while raw socket calls wait for whoever answers them: a call may end
    with EINTR, never with a socket outside the VRF. */
 #include "client.h"
 #include "socket.h"
@@ -22,7 +22,7 @@ int main(void)
     for (int round = 0; round < 200; round++) {
         long fd = socket_by_syscall(41, AF_INET, SOCK_DGRAM, 0);
 
-        interrupted += fd == -EINTR;
+        interrupted += fd < 0 && errno == EINTR;
         if (fd >= 0) {
             made += sendto((int)fd, "x", 1, 0, (struct sockaddr *)&to, sizeof to) == 1;
             close((int)fd);

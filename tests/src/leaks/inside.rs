@@ -14,9 +14,12 @@ use super::column::{self, Column};
 use super::row::{self, Row};
 use crate::guest::init::remove_groups;
 use crate::judge::{self, Order};
+use crate::world::peers::Tally;
 use crate::world::{Kind, World};
 use crate::{demo, programs};
 
+/// No packet for this long: what came before has come to rest.
+const REST: Duration = Duration::from_millis(40);
 /// Beyond a cell's own limit: for timeout(1) to kill, and for an emulated machine to do it.
 const GRACE: u64 = 5;
 
@@ -48,6 +51,10 @@ pub fn all(names: &[String]) -> io::Result<()> {
 /// When a command cannot be judged.
 pub fn one(name: &str, only: &[String]) -> io::Result<()> {
     let row = row::named(name).ok_or_else(|| io::Error::other(format!("there is no row '{name}'")))?;
+    // Preparations change a machine for good: files in /etc, passwords.
+    if row.prepare.is_some() && !programs::in_guest() {
+        return Err(io::Error::other(format!("'{name}' is prepared in guests only")));
+    }
     let mut world = if programs::in_guest() { World::of_machine(Kind::Vrfs) } else { World::new(demo::kind()) }?;
     for cell in cells(&mut world, &row, |column| only.is_empty() || only.iter().any(|name| name == column.name)) {
         let mut line = serde_json::to_vec(&cell)?;
@@ -80,11 +87,27 @@ fn cell(world: &mut World, row: &Row, column: Column) -> Cell {
             shell(world, line, as_root);
         }
     }
+    // The last acknowledgements of one cell must not be counted in the next.
+    rest(world);
     let verdict = world.judge(&order(world, row, column));
+    let cell = Cell::new(&row.name, column.name, &verdict, &rest(world));
     if let Some(line) = &row.after {
         shell(world, line, column.is_root);
     }
-    Cell::new(&row.name, column.name, &verdict)
+    cell
+}
+
+/// Waits until no packet comes any more; returns what came meanwhile.
+fn rest(world: &mut World) -> Vec<[Tally; 3]> {
+    let mut late = Vec::new();
+    loop {
+        std::thread::sleep(REST);
+        let tallies = world.take().unwrap_or_else(|error| panic!("packets could not be counted: {error}"));
+        if tallies.iter().all(|tally| tally.flows.is_empty()) {
+            return late;
+        }
+        late.push(tallies);
+    }
 }
 
 fn order(world: &World, row: &Row, column: Column) -> Order {

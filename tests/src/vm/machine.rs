@@ -126,7 +126,11 @@ fn qemu(images: &Images, console: Console) -> Command {
         .arg("-initrd")
         .arg(images.kernel.join("initrd"))
         // random.trust_cpu: 5.10 would otherwise let the first getrandom() wait for entropy.
-        .args(["-append", "console=ttyS0 quiet loglevel=4 panic=-1 oops=panic random.trust_cpu=on net.ifnames=0"]);
+        // syscall.x32: Debian's kernels have that table, but closed.
+        .args([
+            "-append",
+            "console=ttyS0 quiet loglevel=4 panic=-1 oops=panic random.trust_cpu=on net.ifnames=0 syscall.x32=y",
+        ]);
     for disk in [&images.rootfs, &images.kernel.join("modules.ext4"), &images.tested] {
         command.arg("-drive").arg(drive(disk));
     }
