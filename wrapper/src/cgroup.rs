@@ -32,7 +32,6 @@ pub struct Base {
 pub struct Group<'a> {
     base: &'a Base,
     name: OsString,
-    directory: OwnedFd,
     is_new: bool,
 }
 
@@ -47,12 +46,14 @@ pub fn directory_name(device: &Device, netns: u64, is_strict: bool) -> OsString 
 
 /// Finds the cgroup of this process in cgroup2.
 pub fn locate() -> Result<Base, Refusal> {
-    let read = |path: &str| kernel::read(path).map_err(Refusal::kernel(format!("read {path}")));
-    let own = own_path(&read("/proc/self/cgroup")?).ok_or_else(|| Refusal::new("the kernel has no cgroup2"))?;
+    let failed = |path: &str| Refusal::kernel(format!("read {path}"));
+    let (cgroups, mounts) = ("/proc/self/cgroup", "/proc/self/mountinfo");
+    let own = own_path(&kernel::read_plain(cgroups).map_err(failed(cgroups))?)
+        .ok_or_else(|| Refusal::new("the kernel has no cgroup2"))?;
     if own.starts_with("/..") {
         return Err(Refusal::new("this process's cgroup is outside its cgroup namespace"));
     }
-    let (root, inside) = match mounted(&read("/proc/self/mountinfo")?, &own) {
+    let (root, inside) = match mounted(&kernel::read(mounts).map_err(failed(mounts))?, &own) {
         Some((mount_point, inside)) => {
             let root = open(&mount_point, DIRECTORY, Mode::empty());
             (root.map_err(Refusal::kernel(format!("open {}", mount_point.display())))?, inside)
@@ -134,9 +135,7 @@ impl Base {
             Err(Errno::EEXIST) => false,
             Err(errno) => return Err(Refusal::kernel("make a cgroup")(errno)),
         };
-        let directory =
-            openat(&self.root, &path, DIRECTORY, Mode::empty()).map_err(Refusal::kernel("open a cgroup"))?;
-        Ok(Group { base: self, name: name.to_owned(), directory, is_new })
+        Ok(Group { base: self, name: name.to_owned(), is_new })
     }
 
     /// Removes the directory if it is empty; a cgroup with a process in it answers EBUSY.
@@ -160,7 +159,16 @@ impl Group<'_> {
 
     /// Moves this process into it.
     pub fn join(&self) -> nix::Result<()> {
-        move_here(&self.directory, Path::new("cgroup.procs"))
+        move_here(&self.base.root, &self.path().join("cgroup.procs"))
+    }
+
+    /// Opens the directory; while this process is in it, it stays.
+    pub fn open(&self) -> Result<OwnedFd, Refusal> {
+        openat(&self.base.root, &self.path(), DIRECTORY, Mode::empty()).map_err(Refusal::kernel("open a cgroup"))
+    }
+
+    fn path(&self) -> PathBuf {
+        self.base.parent.join(&self.name)
     }
 
     /// Moves this process back to where it was, and removes the directory if it is empty.
@@ -188,12 +196,6 @@ impl Group<'_> {
     }
 }
 
-impl AsRawFd for Group<'_> {
-    fn as_raw_fd(&self) -> RawFd {
-        self.directory.as_raw_fd()
-    }
-}
-
 fn move_here(directory: &OwnedFd, procs: &Path) -> nix::Result<()> {
     let procs = openat(directory, procs, OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?;
     write(&procs, b"0").map(drop)
@@ -202,6 +204,7 @@ fn move_here(directory: &OwnedFd, procs: &Path) -> nix::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hostile;
 
     const HYBRID: &[u8] = b"30 24 0:27 / /sys/fs/cgroup rw shared:9 - tmpfs tmpfs rw,mode=755\n\
         31 30 0:28 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
@@ -239,5 +242,34 @@ mod tests {
         ] {
             assert_eq!(parent_for_ours(Path::new(own)), Path::new(parent), "{own}");
         }
+    }
+
+    /// As the kernel writes a path into mountinfo.
+    fn escape(path: &[u8]) -> Vec<u8> {
+        let octal = |b: &u8| if b" \t\n\\".contains(b) { format!("\\{b:03o}").into_bytes() } else { vec![*b] };
+        path.iter().flat_map(octal).collect()
+    }
+
+    #[test]
+    fn any_path_is_read_back_from_a_line_of_mountinfo() {
+        hostile::check((hostile::path(), hostile::path(), hostile::path()), |(root, point, below)| {
+            let line =
+                [&b"31 30 0:28 "[..], &escape(&root), b" ", &escape(&point), b" rw - cgroup2 none rw\n"].concat();
+            let bytes = [&root[..], &below].concat();
+            let own = Path::new(OsStr::from_bytes(&bytes));
+            let (found, inside) = mounted(&line, own).expect("the mount shows the cgroup");
+            assert_eq!(found.as_os_str().as_bytes(), point);
+            assert_eq!(inside, relative(Path::new(OsStr::from_bytes(&below))));
+        });
+    }
+
+    #[test]
+    fn no_bytes_make_the_readers_panic() {
+        hostile::check((hostile::lines(), hostile::path()), |(bytes, own)| {
+            let own = PathBuf::from(OsString::from_vec(own));
+            let _ = mounted(&bytes, &own);
+            let parent = parent_for_ours(&relative(&own_path(&bytes).unwrap_or(own)));
+            assert!(!parent.iter().any(|part| part.as_bytes().starts_with(PREFIX)), "{}", parent.display());
+        });
     }
 }

@@ -67,15 +67,16 @@ pub fn recognise(start: &[u8], read_at: impl FnOnce(u64, &mut [u8]) -> io::Resul
     }
     let offset = u64::from_le_bytes(std::array::from_fn(|i| header[32 + i]));
     let (size, count) = (usize::from(u16_at(header, 54)), usize::from(u16_at(header, 56)));
-    if size < PROGRAM_HEADER || count > MAX_PROGRAM_HEADERS {
+    // The kernel runs no other size; what it does not run, a file may claim for the sake of our memory.
+    if size != PROGRAM_HEADER || count > MAX_PROGRAM_HEADERS {
         return Kind::Unknown;
     }
-    let mut headers = vec![0; size * count];
+    let mut headers = vec![0; PROGRAM_HEADER * count];
     if read_at(offset, &mut headers).is_err() {
         return Kind::Unknown;
     }
     let is_interpreter = |header: &[u8]| u32::from_le_bytes([header[0], header[1], header[2], header[3]]) == PT_INTERP;
-    if headers.chunks_exact(size.max(1)).any(is_interpreter) { Kind::Dynamic } else { Kind::Static }
+    if headers.chunks_exact(PROGRAM_HEADER).any(is_interpreter) { Kind::Dynamic } else { Kind::Static }
 }
 
 /// `#! interpreter [argument]`, as the kernel reads it.

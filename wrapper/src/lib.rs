@@ -17,6 +17,8 @@ mod exec;
 mod explain;
 mod fallthrough;
 mod filter;
+#[cfg(test)]
+mod hostile;
 mod inherit;
 mod kernel;
 mod mechanism;
@@ -89,7 +91,7 @@ fn prepare(options: &Options, program: &exec::Program) -> Result<Environment, Er
     let Some(device) = Device::resolve(&mut netlink, options)? else {
         return finish(mechanism::leave()?, options, account);
     };
-    fallthrough::check(&mut netlink, &device, options.strict)?;
+    fallthrough::check(netlink, &device, options.strict)?;
     let etc = etc::plan(&device.name, &options.etc)?;
     resolver::check(&etc, options);
     let inherited = if options.keep_fds { Inherited::default() } else { inherit::look(&device)? };
