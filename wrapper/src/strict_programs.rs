@@ -11,7 +11,6 @@ const LOAD_WORD: u8 = 0x61;
 const LOAD_LONG: u8 = 0x79;
 const LOAD_MAP: u8 = 0x18; // a map's descriptor in two slots, with 1 as its source register
 const STORE_WORD: u8 = 0x63;
-const STORE_ZERO: u8 = 0x62;
 const MOVE: u8 = 0xbf;
 const SET: u8 = 0xb7;
 const ADD: u8 = 0x07;
@@ -100,7 +99,8 @@ pub fn setsockopt(name: &[u8], ifindex: u32) -> Vec<Instruction> {
         jump(IF_NOT, 3, ifindex as i32, Deny),
         jump(GOTO, 0, 0, Allow),
         Step::Label(Pass),
-        run(STORE_ZERO, 6, 0, OPT_LENGTH, 0),
+        run(SET, 2, 0, 0, 0),
+        run(STORE_WORD, 6, 2, OPT_LENGTH, 0), // before 6.3 the context takes no number directly
     ]);
     steps.extend(ends());
     resolve(&steps)
