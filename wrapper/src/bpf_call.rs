@@ -115,8 +115,9 @@ pub fn with_memlock<T>(work: impl Fn() -> nix::Result<T>) -> nix::Result<T> {
 
 /// Attaches it for as long as the cgroup lives. ALLOW_MULTI: a program that is already there stays.
 pub fn attach(hook: Hook, program: &OwnedFd, group: &Group) -> Result<(), Refusal> {
+    let directory = group.open()?;
     let mut attributes = AttachAttributes {
-        target_fd: group.as_raw_fd() as u32,
+        target_fd: directory.as_raw_fd() as u32,
         attach_bpf_fd: program.as_raw_fd() as u32,
         attach_type: hook.attach_type,
         attach_flags: BPF_F_ALLOW_MULTI,

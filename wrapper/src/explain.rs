@@ -41,7 +41,7 @@ fn find(options: &Options) -> Result<Findings, Error> {
     let Some(device) = Device::resolve(&mut netlink, options)? else {
         return Ok(Findings { device: None, trials: Vec::new(), gap: None });
     };
-    let gap = fallthrough::find(&mut netlink, &device)?;
+    let gap = fallthrough::find(netlink, &device)?;
     let trials = candidates(options).into_iter().map(|mechanism| (mechanism, trial(mechanism, &device, options)));
     Ok(Findings { trials: trials.collect(), gap, device: Some(device) })
 }

@@ -50,7 +50,7 @@ fn table_name(table: u32) -> String {
 }
 
 /// Warns of a gap, or refuses under `--strict`. Says nothing of devices that are no VRF.
-pub fn check(netlink: &mut Netlink, device: &Device, strict: bool) -> Result<(), Error> {
+pub fn check(netlink: Netlink, device: &Device, strict: bool) -> Result<(), Error> {
     let Some(why) = find(netlink, device)? else { return Ok(()) };
     if strict {
         return Err(Error::Unsealed { vrf: device.name.clone(), why });
@@ -60,7 +60,7 @@ pub fn check(netlink: &mut Netlink, device: &Device, strict: bool) -> Result<(),
 }
 
 /// The sentence about the gaps of this VRF, if there is one.
-pub fn find(netlink: &mut Netlink, device: &Device) -> Result<Option<String>, Error> {
+pub fn find(mut netlink: Netlink, device: &Device) -> Result<Option<String>, Error> {
     let Some(table) = device.table else { return Ok(None) };
     let mut judges = FAMILIES.map(|_| Judge::new(&device.name, table));
     // One dump for all families; each rule goes to its own judge, in the order of preference.
@@ -72,11 +72,11 @@ pub fn find(netlink: &mut Netlink, device: &Device) -> Result<Option<String>, Er
             }
         })
         .map_err(Error::kernel("read the routing rules"))?;
-    let mut gaps = Vec::new();
+    let (mut gaps, mut spare) = (Vec::new(), Some(netlink));
     for ((family, name), judge) in FAMILIES.into_iter().zip(judges) {
         match judge.verdict() {
             // A lookup that finds a default route, even an unreachable one, does not miss.
-            Some(Gap::After { .. }) if has_default(family as u8, table)? => {}
+            Some(Gap::After { .. }) if has_default(&mut spare, family as u8, table)? => {}
             Some(gap) => gaps.push((name, words(&gap, table))),
             None => {}
         }
@@ -88,10 +88,10 @@ pub fn find(netlink: &mut Netlink, device: &Device) -> Result<Option<String>, Er
     })
 }
 
-/// A default route comes first in a dump: a full table is not read to its end.
-fn has_default(family: u8, table: u32) -> Result<bool, Error> {
+/// A default route comes first in a dump: a full table is not read to its end. Each search uses a socket up.
+fn has_default(spare: &mut Option<Netlink>, family: u8, table: u32) -> Result<bool, Error> {
     let is_default = |body: &[u8]| route::parse(body).is_some_and(|route| route.table == table && route.dst_len == 0);
-    match Netlink::open()?.search(&route::dump(family, table), is_default) {
+    match spare.take().map_or_else(Netlink::open, Ok)?.search(&route::dump(family, table), is_default) {
         // A table that nothing was ever put in.
         Err(nix::errno::Errno::ENOENT) => Ok(false),
         outcome => outcome.map_err(Error::kernel("read the VRF's routes")),

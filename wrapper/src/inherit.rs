@@ -4,11 +4,9 @@
 use std::ffi::OsString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
-use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::socket::{SockaddrStorage, getpeername};
-use nix::sys::stat::Mode;
 
 use crate::device::Device;
 use crate::error::Error;
@@ -22,14 +20,14 @@ pub struct Inherited(Vec<RawFd>);
 
 /// Looks at every descriptor that exec will keep. Changes nothing.
 pub fn look(device: &Device) -> Result<Inherited, Error> {
-    let failed = || Error::kernel("read /proc/self/fd");
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let mut folder = Dir::open("/proc/self/fd", flags, Mode::empty()).map_err(failed())?;
-    let own = folder.as_raw_fd();
+    let failed = |error: std::io::Error| {
+        Error::kernel("read /proc/self/fd")(Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))
+    };
     let mut unbound = Vec::new();
-    for entry in folder.iter() {
-        let number = entry.map_err(failed())?.file_name().to_str().ok().and_then(|name| name.parse().ok());
-        if let Some(fd) = number.filter(|&fd| fd != own) {
+    for entry in std::fs::read_dir("/proc/self/fd").map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name();
+        // The folder itself is among them, and no socket.
+        if let Some(fd) = name.to_str().and_then(|name| name.parse().ok()) {
             match judge(fd, device) {
                 Fate::Nothing => {}
                 Fate::Bind => unbound.push(fd),
@@ -58,8 +56,9 @@ enum Fate {
 
 fn judge(fd: RawFd, device: &Device) -> Fate {
     let socket = borrow(fd);
-    let is_kept = fcntl(socket, FcntlArg::F_GETFD).is_ok_and(|flags| flags & FdFlag::FD_CLOEXEC.bits() == 0);
-    if !is_kept || !is_inet(&socket) {
+    // Most descriptors are no sockets: that is asked first.
+    let is_kept = || fcntl(socket, FcntlArg::F_GETFD).is_ok_and(|flags| flags & FdFlag::FD_CLOEXEC.bits() == 0);
+    if !is_inet(&socket) || !is_kept() {
         return Fate::Nothing;
     }
     match proof::device_of(&socket) {

@@ -1,8 +1,9 @@
 //! What vrfrun asks of the running kernel apart from networking: its release, small files, its own descriptors.
 
-use std::os::fd::{AsRawFd, IntoRawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd};
 
 use nix::fcntl::{OFlag, open};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::Mode;
 use nix::sys::utsname::uname;
 
@@ -22,6 +23,9 @@ fn parse_release(release: &str) -> Option<Release> {
 /// Puts /dev/null, close-on-exec, where descriptor 0, 1 or 2 is closed: no descriptor that vrfrun opens may be taken
 /// for stdio, and the program must still find them closed.
 pub fn occupy_closed_stdio() {
+    if is_stdio_open() {
+        return;
+    }
     while let Ok(fd) = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()) {
         if fd.as_raw_fd() > 2 {
             return;
@@ -30,16 +34,37 @@ pub fn occupy_closed_stdio() {
     }
 }
 
+/// All three at once: poll(2) marks a closed one.
+fn is_stdio_open() -> bool {
+    // SAFETY: poll(2) answers for numbers that are no descriptors too, which is what it is asked here.
+    let mut stdio = [0, 1, 2].map(|fd| PollFd::new(unsafe { BorrowedFd::borrow_raw(fd) }, PollFlags::empty()));
+    let answered = poll(&mut stdio, PollTimeout::ZERO).is_ok();
+    let is_closed = |fd: &PollFd| fd.revents().is_none_or(|events| events.contains(PollFlags::POLLNVAL));
+    answered && !stdio.iter().any(is_closed)
+}
+
 /// Reads a whole file with few system calls: those of /proc say nothing of their size, and `std::fs::read` then asks
 /// for a few bytes at a time.
 pub fn read(path: &str) -> nix::Result<Vec<u8>> {
+    read_until(path, |got, _| got == 0)
+}
+
+/// The same with one call less, for a file on a disk or a /proc file of one record: less than was asked for is its end.
+/// A /proc file of many records may pause anywhere.
+pub fn read_plain(path: &str) -> nix::Result<Vec<u8>> {
+    read_until(path, |got, room| got < room)
+}
+
+/// Reads until `is_end` says so of what was read and how much could have been.
+fn read_until(path: &str, is_end: impl Fn(usize, usize) -> bool) -> nix::Result<Vec<u8>> {
     let file = open(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
     let mut bytes = vec![0; 16 * 1024];
     let mut length = 0;
     loop {
+        let room = bytes.len() - length;
         let got = nix::unistd::read(&file, &mut bytes[length..])?;
         length += got;
-        if got == 0 {
+        if is_end(got, room) {
             bytes.truncate(length);
             return Ok(bytes);
         }
@@ -52,6 +77,16 @@ pub fn read(path: &str) -> nix::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_longer_than_the_buffer_is_read_whole() {
+        let folder = std::env::temp_dir().join(format!("vrfrun-read-{}", std::process::id()));
+        let content = b"0123456789abcdef".repeat(4096);
+        std::fs::write(&folder, &content).unwrap();
+        let path = folder.to_str().unwrap();
+        assert!(read(path) == Ok(content.clone()) && read_plain(path) == Ok(content));
+        std::fs::remove_file(&folder).unwrap();
+    }
 
     #[test]
     fn releases_of_distributions_are_read() {

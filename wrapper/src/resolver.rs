@@ -2,19 +2,23 @@
 
 use std::os::unix::net::UnixStream;
 
+use nix::sys::stat::stat;
+
 use crate::error::{text, warn};
 use crate::etc::{FOLDER, Plan};
 use crate::kernel;
 use crate::options::Options;
+
+const NSCD: &str = "/run/nscd/socket";
 
 /// One line, if the system's way to resolve names does not go through the program's own sockets.
 pub fn check(plan: &Plan, options: &Options) {
     if plan.has_resolver() || options.etc.nothing {
         return;
     }
-    let read = |path| kernel::read(path).unwrap_or_default();
-    // A socket that a daemon left behind refuses.
-    let is_nscd_running = UnixStream::connect("/run/nscd/socket").is_ok();
+    let read = |path| kernel::read_plain(path).unwrap_or_default();
+    // A socket that a daemon left behind refuses; most machines have none, and one look says so.
+    let is_nscd_running = stat(NSCD).is_ok() && UnixStream::connect(NSCD).is_ok();
     if let Some(why) = find(&read("/etc/resolv.conf"), &read("/etc/nsswitch.conf"), is_nscd_running) {
         let vrf = text(&options.vrf);
         let hint = format!("put the VRF's own name servers into {FOLDER}/{vrf}/resolv.conf, or give --dns ADDR");

@@ -75,7 +75,8 @@ fn every_call_fails_in_its_turn(who: Who, options: &str) {
         }
     }
     assert_eq!(faults, "", "{options}");
-    assert!(refused > 10, "{options}: the injections had no effect");
+    // Under `auto` most calls may fail: the next mechanism takes over.
+    assert!(refused > 5, "{options}: the injections had no effect ({refused} refusals)");
 }
 
 /// Every call of vrfrun and its children up to the program: (name, the how manieth of this name in its process).
