@@ -25,6 +25,8 @@ mod name;
 mod names;
 mod patch;
 mod start;
+#[cfg(all(test, target_arch = "x86_64"))] // emulated machines would take an hour
+mod stress;
 mod sys;
 
 /// No input leads here; if one did, a process that stops is better than a socket in the wrong VRF.

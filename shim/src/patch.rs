@@ -125,6 +125,21 @@ mod tests {
     }
 
     #[test]
+    fn a_landing_pad_stays_at_the_head() {
+        let code = function_at(0);
+        // SAFETY: the page has room, and nobody runs there.
+        unsafe {
+            let start = code.start as *mut u8;
+            start.copy_from(arch::tests::LANDING_PAD.as_ptr(), 4);
+            start.add(4).copy_from(arch::tests::ANSWER_ONE.as_ptr(), arch::tests::ANSWER_ONE.len());
+            assert_eq!(call(code), 1);
+            assert_eq!(redirect(Code { size: 20, ..code }, answers_two as *const () as usize), Ok(()));
+            assert_eq!(*(code.start as *const [u8; 4]), arch::tests::LANDING_PAD);
+        }
+        assert_eq!(call(code), 2);
+    }
+
+    #[test]
     fn a_function_shorter_than_the_jump_is_left_alone() {
         let code = Code { size: 4, ..function_at(0) };
         // SAFETY: nothing is written.

@@ -56,7 +56,8 @@ fn word() -> u32 {
 
 #[cold]
 fn remember() -> u32 {
-    let word = match environment::read(entries()) {
+    let wanted = if is_privileged() { Wanted::Nothing } else { environment::read(entries()) };
+    let word = match wanted {
         Wanted::Nothing => LIBRARY,
         Wanted::Closed => CLOSED,
         Wanted::Bound { cookie, name } => {
@@ -66,6 +67,13 @@ fn remember() -> u32 {
     };
     START.store(word, Ordering::Release);
     word
+}
+
+/// Whether this is a set-uid program or one with file capabilities: it does not take orders from its caller's
+/// environment, as with every LD_ variable. It was not preloaded either, but may have linked the library.
+fn is_privileged() -> bool {
+    // SAFETY: reads what the kernel gave the process at its start.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
 fn entries() -> impl Iterator<Item = &'static [u8]> {
