@@ -24,29 +24,30 @@ fn world() -> World {
 fn strict_denies_rebinding_and_foreign_devices() {
     let mut world = world();
     // The judge itself: without --strict the datagram leaves by the default domain.
-    let verdict = world.judge(&root(["vrfrun", "-m", "bpf", "blue", "escape", "send", "eth0", "192.0.2.80"]));
-    assert_eq!((verdict.outcome, &verdict.stdout[..]), (Outcome::Leak, &b"send eth0 ok\n"[..]), "{verdict}");
+    let without = root(["vrfrun", "-m", "bpf", "blue", "escape", "send", "eth0", "192.0.2.80"]);
+    goes(&mut world, &without, Outcome::Leak, "send eth0 ok\n");
+    goes(&mut world, &strict(&["escape", "send", "eth0", "192.0.2.80"]), Outcome::Closed, "send eth0 EPERM\n");
 
-    let verdict = world.judge(&strict(&["escape", "send", "eth0", "192.0.2.80"]));
-    verdict.assert_closed();
-    assert_eq!(verdict.stdout, b"send eth0 EPERM\n", "{verdict}");
-
-    let verdict = world.judge(&strict(&["escape", "rebind", "red"]));
     let denied = "name other EPERM\nname nothing EPERM\nname part EPERM\nname longer EPERM\nindex other EPERM\n\
         index nothing EPERM\n";
     let same = "name same ok\nname same-padded ok\nindex same ok\nbound blue\n";
-    assert_eq!(String::from_utf8_lossy(&verdict.stdout), format!("{denied}{same}"), "{verdict}");
+    goes(&mut world, &strict(&["escape", "rebind", "red"]), Outcome::Closed, &format!("{denied}{same}"));
+}
+
+/// Where a command's packets went, and what it printed.
+fn goes(world: &mut World, order: &Order, outcome: Outcome, stdout: &str) {
+    let verdict = world.judge(order);
+    assert_eq!((verdict.outcome, &*String::from_utf8_lossy(&verdict.stdout)), (outcome, stdout), "{verdict}");
 }
 
 fn strict_leaves_the_vrf_itself_alone() {
     let mut world = world();
     world.judge(&strict(&["curl", "-sS", "http://www.vrf.test/"])).assert_blue();
     world.judge(&strict(&["curl", "-sS", "-g", "http://[2001:db8::80]/"])).assert_blue();
-    world.judge(&strict(&["escape", "send", "blue0", "192.0.2.80"])).assert_blue();
-    world.judge(&strict(&["escape", "plain", "192.0.2.80"])).assert_blue();
-
-    let verdict = world.judge(&strict(&["escape", "options"]));
-    assert_eq!(verdict.stdout, b"broadcast ok\nttl ok\nbig ok\nnone EINVAL\n", "{verdict}");
+    goes(&mut world, &strict(&["escape", "send", "blue0", "192.0.2.80"]), Outcome::Blue, "send blue0 ok\n");
+    goes(&mut world, &strict(&["escape", "plain", "192.0.2.80"]), Outcome::Blue, "send plain ok\n");
+    let options = "broadcast ok\nttl ok\nbig ok\nnone EINVAL\n";
+    goes(&mut world, &strict(&["escape", "options"]), Outcome::Closed, options);
 
     // Delivery inside the VRF: its own address.
     for own in ["198.51.100.2", "2001:db8:1::2"] {
