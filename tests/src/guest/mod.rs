@@ -6,6 +6,7 @@
 
 pub mod init;
 
+mod capi;
 mod clients;
 mod curl;
 mod escapes;
@@ -45,6 +46,7 @@ use guest_tests;
 const MODULES: &[&[Test]] = &[
     names::TESTS,
     surroundings::TESTS,
+    capi::TESTS,
     curl::TESTS,
     escapes::TESTS,
     clients::TESTS,
