@@ -35,6 +35,12 @@ test: packages build
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) nextest run --workspace
 
+# The same tests with many more cases: PROPTEST_CASES for wrapper/src/hostile.rs, VRFRUN_FAULTS for wrapper/tests/faults.rs.
+nightly: packages
+	PROPTEST_CASES=1000000 $(CARGO) test --release -p vrfrun --lib hostile
+	PROPTEST_CASES=1000000 $(CARGO) test --release -p vrfrun --lib cgroup
+	VRFRUN_FAULTS=all $(CARGO) nextest run -p vrfrun --test faults
+
 # In a virtual machine whose clock counts instructions; fails where a bar is missed. Writes docs/bench.md.
 bench: packages build
 	@$(CARGO) run -q -p vrftests --bin vrfbench
@@ -58,4 +64,4 @@ deb:
 debs-in-usr:
 	@$(FOLDERS) dist/build-debs $(DEBS)
 
-.PHONY: all build demo test bench packages install uninstall deb debs-in-usr
+.PHONY: all build demo test nightly bench packages install uninstall deb debs-in-usr
