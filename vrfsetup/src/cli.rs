@@ -57,6 +57,31 @@ pub enum Command {
         #[command(flatten)]
         change: Change,
     },
+    /// Make what a file declares: VRFs, ports, addresses, routes, leaks, settings, rules
+    Apply {
+        /// The file (vrf.toml(5))
+        file: PathBuf,
+        /// Only say what would be done; exit status 3 if anything would
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        change: Change,
+    },
+    /// Make prefixes of one routing domain reachable from another
+    Leak {
+        /// A VRF, or 'default'
+        a: String,
+        /// Another
+        b: String,
+        /// A destination; whichever domain has a route to it shares it
+        #[arg(required = true, value_name = "PREFIX", value_parser = crate::words::prefix)]
+        prefixes: Vec<crate::leak::Prefix>,
+        /// Make them unreachable again
+        #[arg(long)]
+        remove: bool,
+        #[command(flatten)]
+        change: Change,
+    },
     /// Keep a change that was made with --confirm
     Confirm,
     #[command(name = "__detach", hide = true)]
@@ -198,7 +223,7 @@ pub struct Change {
 const LONGEST_NAME: usize = 15;
 
 /// A name that an interface can have.
-fn device_name(name: &str) -> Result<String, String> {
+pub fn device_name(name: &str) -> Result<String, String> {
     let is_possible = !name.is_empty()
         && name.len() <= LONGEST_NAME
         && ![".", ".."].contains(&name)
@@ -207,7 +232,7 @@ fn device_name(name: &str) -> Result<String, String> {
 }
 
 /// A name for a new VRF: `default` means no VRF to vrfrun, and the other two are no interfaces to sysctl.
-fn vrf_name(name: &str) -> Result<String, String> {
+pub fn vrf_name(name: &str) -> Result<String, String> {
     if ["default", "all"].contains(&name) {
         return Err("reserved".to_owned());
     }

@@ -101,6 +101,19 @@ pub enum Error {
     },
     /// These steps could not be taken back, each with the kernel's answer.
     Left(Vec<String>),
+    /// A file says something that cannot be.
+    BadFile {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What stands there.
+        text: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// Neither domain has a route to the prefix.
+    NobodysPrefix(String),
     /// A file cannot be read or written.
     File {
         /// Which.
@@ -196,6 +209,8 @@ impl fmt::Display for Error {
                 write!(f, "cannot prepare the rollback, nothing is changed: {}", Refusal::from_io(source))
             }
             Self::Left(steps) => write!(f, "could not be taken back: {}", steps.join(", ")),
+            Self::BadFile { path, line, text, what } => write!(f, "{}:{line}: {what}: {text}", path.display()),
+            Self::NobodysPrefix(prefix) => write!(f, "neither domain has a route of its own to {prefix}"),
             Self::File { path, refusal } => write!(f, "cannot use '{}': {refusal}", path.display()),
             Self::NoNetns { name, source } => {
                 write!(f, "cannot enter network namespace '{name}': {}", Refusal::from_io(source))

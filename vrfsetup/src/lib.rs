@@ -6,8 +6,10 @@
 
 pub mod add;
 pub mod address;
+pub mod apply;
 pub mod attach;
 mod cli;
+pub mod config;
 pub mod del;
 pub mod doctor;
 pub mod error;
@@ -17,6 +19,7 @@ pub mod guardian;
 pub mod inventory;
 pub mod journal;
 pub mod kernel;
+pub mod leak;
 pub mod link;
 pub mod membership;
 pub mod netns;
@@ -37,5 +40,6 @@ pub mod system;
 pub mod table;
 pub mod transaction;
 pub mod vrf;
+pub mod words;
 
 pub use run::main;

@@ -12,6 +12,9 @@ use crate::step::Step;
 pub struct Outcome {
     /// Whether anything was changed.
     pub changed: bool,
+    /// Whether it was only planned.
+    #[serde(rename = "dry_run", skip_serializing_if = "std::ops::Not::not")]
+    pub is_preview: bool,
     /// The steps, in the words of ip(8).
     pub steps: Vec<String>,
     /// What else there is to say.
@@ -22,7 +25,12 @@ impl Outcome {
     /// The outcome of these steps.
     pub fn of(steps: &[Step]) -> Self {
         let steps: Vec<String> = steps.iter().filter(|step| !state::is_memory(step)).map(ToString::to_string).collect();
-        Self { changed: !steps.is_empty(), steps, notes: Vec::new() }
+        Self { changed: !steps.is_empty(), is_preview: false, steps, notes: Vec::new() }
+    }
+
+    /// The same for a plan that is not made.
+    pub fn as_preview(self) -> Self {
+        Self { is_preview: true, ..self }
     }
 
     /// The same with one thing more to say.
@@ -35,6 +43,7 @@ impl Outcome {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.changed, self.steps.is_empty()) {
+            (true, false) if self.is_preview => writeln!(f, "to do:")?,
             (true, false) => writeln!(f, "changed:")?,
             (true, true) => writeln!(f, "changed")?,
             (false, _) => writeln!(f, "unchanged: nothing to do")?,

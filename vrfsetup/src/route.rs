@@ -1,7 +1,6 @@
 //! One route (`ip route`). The kernel's own message is kept whole, so that a route that moves between tables keeps
 //! what this program has never heard of.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -153,10 +152,10 @@ impl Route {
         self.message.header.protocol == RouteProtocol::Ra
     }
 
-    /// Leads it over the device that it names, now that the kernel has made that.
-    pub fn bind(&mut self, made: &HashMap<String, u32>) {
-        let ifindex = self.device.as_ref().and_then(|name| made.get(name));
-        if let (None, Some(&ifindex)) = (self.oif(), ifindex) {
+    /// Leads it over the device that it names, if that is known by now.
+    pub fn lead_over(&mut self, ifindex_of: impl Fn(&str) -> Option<u32>) {
+        let ifindex = self.device.as_deref().and_then(ifindex_of);
+        if let (None, Some(ifindex)) = (self.oif(), ifindex) {
             self.message.attributes.push(RouteAttribute::Oif(ifindex));
         }
     }
@@ -187,24 +186,31 @@ impl Route {
 
     /// The protocol by the name of `ip route`.
     pub fn protocol_name(&self) -> String {
-        match self.message.header.protocol {
-            RouteProtocol::Unspec => "unspec".to_owned(),
-            RouteProtocol::IcmpRedirect => "redirect".to_owned(),
-            RouteProtocol::Kernel => "kernel".to_owned(),
-            RouteProtocol::Boot => "boot".to_owned(),
-            RouteProtocol::Static => "static".to_owned(),
-            RouteProtocol::Ra => "ra".to_owned(),
-            RouteProtocol::Dhcp => "dhcp".to_owned(),
-            RouteProtocol::Zebra => "zebra".to_owned(),
-            RouteProtocol::Bird => "bird".to_owned(),
-            RouteProtocol::Bgp => "bgp".to_owned(),
-            RouteProtocol::Ospf => "ospf".to_owned(),
-            other => u8::from(other).to_string(),
-        }
+        protocol_name(self.message.header.protocol)
     }
 
     fn find<T>(&self, wanted: impl Fn(&RouteAttribute) -> Option<T>) -> Option<T> {
         self.message.attributes.iter().find_map(wanted)
+    }
+}
+
+/// A protocol by the name that iproute2 gives it.
+pub fn protocol_name(protocol: RouteProtocol) -> String {
+    match protocol {
+        RouteProtocol::Unspec => "unspec".to_owned(),
+        RouteProtocol::IcmpRedirect => "redirect".to_owned(),
+        RouteProtocol::Kernel => "kernel".to_owned(),
+        RouteProtocol::Boot => "boot".to_owned(),
+        RouteProtocol::Static => "static".to_owned(),
+        RouteProtocol::Ra => "ra".to_owned(),
+        RouteProtocol::Dhcp => "dhcp".to_owned(),
+        RouteProtocol::Zebra => "zebra".to_owned(),
+        RouteProtocol::Bird => "bird".to_owned(),
+        RouteProtocol::Bgp => "bgp".to_owned(),
+        RouteProtocol::Isis => "isis".to_owned(),
+        RouteProtocol::Ospf => "ospf".to_owned(),
+        RouteProtocol::Rip => "rip".to_owned(),
+        other => u8::from(other).to_string(),
     }
 }
 

@@ -10,6 +10,7 @@ use clap::Parser;
 use serde::Serialize;
 
 use crate::add;
+use crate::apply;
 use crate::attach;
 use crate::cli::{Add, Change, Cli, Command, Rules};
 use crate::del;
@@ -18,6 +19,7 @@ use crate::error::Error;
 use crate::guardian;
 use crate::journal;
 use crate::kernel::{Kernel, Refusal};
+use crate::leak;
 use crate::netns;
 use crate::outcome::Outcome;
 use crate::process::{self, Process};
@@ -73,6 +75,20 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
         Command::Attach { name, ports, change } => changed(cli, attach::attach(&session(change), name, ports)?),
         Command::Detach { ports, change } => changed(cli, attach::detach(&session(change), ports)?),
         Command::Rules { command } => run_rules(cli, &kernel, command, session),
+        Command::Apply { file, dry_run, change } => {
+            let session = session(change);
+            let plan = apply::plan(&session, file)?;
+            if *dry_run {
+                let outcome = plan.preview();
+                let exit = differs(outcome.changed);
+                changed(cli, outcome.as_preview())?;
+                return Ok(exit);
+            }
+            changed(cli, apply::make(&session, plan)?)
+        }
+        Command::Leak { a, b, prefixes, remove, change } => {
+            changed(cli, leak::leak(&session(change), [a, b], prefixes, *remove)?)
+        }
         Command::Confirm => confirm(cli),
         Command::Show { name, sockets } => {
             print_all(cli, &show::show(&kernel, name.as_deref(), *sockets)?);

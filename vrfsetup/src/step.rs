@@ -49,6 +49,13 @@ pub enum Step {
     AddRoute(Route),
     /// `ip route del`.
     DeleteRoute(Route),
+    /// `ip route replace`: another way to the same destination, without a moment between.
+    ReplaceRoute {
+        /// The old route.
+        from: Route,
+        /// The new route.
+        to: Route,
+    },
     /// `sysctl -w`: the file below /proc/sys, what it holds, and what it is to hold.
     SetSysctl {
         /// `net/ipv4/ip_forward`.
@@ -84,7 +91,8 @@ impl Step {
                 bind(vrf);
             }
             Self::AddAddress(address) | Self::DeleteAddress(address) => bind(&mut address.device),
-            Self::AddRoute(route) | Self::DeleteRoute(route) => route.bind(made),
+            Self::AddRoute(route) | Self::DeleteRoute(route) => route.lead_over(|name| made.get(name).copied()),
+            Self::ReplaceRoute { to, .. } => to.lead_over(|name| made.get(name).copied()),
             _ => {}
         }
     }
@@ -104,6 +112,7 @@ impl Step {
             Self::DeleteAddress(address) => Self::AddAddress(address),
             Self::AddRoute(route) => Self::DeleteRoute(route),
             Self::DeleteRoute(route) => Self::AddRoute(route),
+            Self::ReplaceRoute { from, to } => Self::ReplaceRoute { from: to, to: from },
             Self::SetSysctl { key, from, to } => Self::SetSysctl { key, from: to, to: from },
             Self::WriteFile { path, from, to } => Self::WriteFile { path, from: to, to: from },
         }
@@ -126,6 +135,7 @@ impl fmt::Display for Step {
             Self::DeleteAddress(address) => write!(f, "ip addr del {}", address.arguments()),
             Self::AddRoute(route) => write!(f, "ip {}route add {route}", route.family().ip_flag()),
             Self::DeleteRoute(route) => write!(f, "ip {}route del {route}", route.family().ip_flag()),
+            Self::ReplaceRoute { to, .. } => write!(f, "ip {}route replace {to}", to.family().ip_flag()),
             Self::SetSysctl { key, to, .. } => write!(f, "sysctl -w {key}={to}"),
             Self::WriteFile { path, to: Some(text), .. } => {
                 write!(f, "printf '{}' > {}", text.escape_debug(), path.display())

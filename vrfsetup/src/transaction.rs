@@ -5,10 +5,13 @@ use std::io;
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::family::Family;
 use crate::guardian;
 use crate::journal::{self, Journal};
 use crate::kernel::{Kernel, Refusal};
 use crate::outcome::Outcome;
+use crate::rule::Rule;
+use crate::rules::L3MDEV;
 use crate::state::{self, Lock};
 use crate::step::Step;
 
@@ -81,8 +84,23 @@ impl Transaction<'_> {
     /// A new VRF has the index that the kernel gave it; later steps know it by its name only.
     fn learn(&mut self, step: &mut Step) -> Result<(), Refusal> {
         if let Step::AddVrf(device, _) = step {
+            if self.made.is_empty() {
+                self.ensure_l3mdev()?;
+            }
             *device = self.session.kernel.link(&device.name)?.device();
             self.made.insert(device.name.clone(), device.ifindex);
+        }
+        Ok(())
+    }
+
+    /// The kernel makes the l3mdev rule with a namespace's first VRF, and never again if it was deleted since. It is no
+    /// step: as with the kernel's own, taking the VRF back leaves it.
+    fn ensure_l3mdev(&self) -> Result<(), Refusal> {
+        for family in Family::available() {
+            let rule = Rule::l3mdev(family, L3MDEV);
+            if !self.session.kernel.rules(family)?.iter().any(|existing| existing.is_same_as(&rule)) {
+                self.session.kernel.add_rule(&rule)?;
+            }
         }
         Ok(())
     }

@@ -53,6 +53,17 @@ impl<'a> Outlook<'a> {
         self.taken.extend(tables);
     }
 
+    /// The rules of a family that there will be. The kernel makes the l3mdev rule with the first VRF.
+    pub fn rules(&self, family: Family) -> Vec<Rule> {
+        let mut rules: Vec<Rule> = self.rules.iter().filter(|rule| rule.family == family).cloned().collect();
+        let l3mdev = Rule::l3mdev(family, L3MDEV);
+        if !self.owners.is_empty() && !rules.iter().any(|rule| rule.is_same_as(&l3mdev)) {
+            rules.push(l3mdev);
+        }
+        rules.sort_by_key(|rule| rule.priority);
+        rules
+    }
+
     /// The steps that the VRF, which may exist, still lacks, without its ports. The seal comes first: from the moment
     /// when the VRF is up, packets may be sent into it.
     ///

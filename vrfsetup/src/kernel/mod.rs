@@ -14,7 +14,8 @@ use std::io;
 
 use futures_util::StreamExt;
 use rtnetlink::packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_EXCL, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkMessage,
+    NetlinkPayload,
 };
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::sys::AsyncSocket;
@@ -31,6 +32,8 @@ const ATTEMPTS: usize = 20;
 pub enum IfPresent {
     /// The kernel answers EEXIST.
     Refuse,
+    /// It takes the new form.
+    Replace,
     /// A second one is made beside it, as the kernel does for routing rules.
     Duplicate,
 }
@@ -111,9 +114,11 @@ impl Kernel {
         message.header.flags = NLM_F_REQUEST | NLM_F_ACK;
         if creates {
             message.header.flags |= NLM_F_CREATE;
-            if if_present == IfPresent::Refuse {
-                message.header.flags |= NLM_F_EXCL;
-            }
+            message.header.flags |= match if_present {
+                IfPresent::Refuse => NLM_F_EXCL,
+                IfPresent::Replace => NLM_F_REPLACE,
+                IfPresent::Duplicate => 0,
+            };
         }
         self.exchange(message, &|_| None::<()>).map(|_| ())
     }

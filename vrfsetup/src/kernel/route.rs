@@ -66,6 +66,14 @@ impl Kernel {
         self.change(RouteNetlinkMessage::NewRoute(request(route)), IfPresent::Refuse)
     }
 
+    /// `ip route replace …`.
+    ///
+    /// # Errors
+    /// The kernel's own.
+    pub fn replace_route(&self, route: &Route) -> Result<(), Refusal> {
+        self.change(RouteNetlinkMessage::NewRoute(request(route)), IfPresent::Replace)
+    }
+
     /// `ip route del …`.
     ///
     /// # Errors

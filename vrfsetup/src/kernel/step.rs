@@ -35,6 +35,7 @@ impl Kernel {
             Step::DeleteAddress(address) => self.delete_address(address),
             Step::AddRoute(route) => self.add_route_in_time(route),
             Step::DeleteRoute(route) => self.delete_route(route),
+            Step::ReplaceRoute { to, .. } => self.replace_route(to),
             Step::SetSysctl { key, to, .. } => sysctl::write(key, to).map_err(|error| Refusal::from_io(&error)),
             Step::WriteFile { path, to, .. } => {
                 write_file(path, to.as_deref()).map_err(|error| Refusal::from_io(&error))

@@ -1,0 +1,216 @@
+//! `vrfsetup apply`: from the declared state to the kernel's. Adds and changes what is declared, and leaves alone what
+//! is not.
+
+use std::collections::HashSet;
+use std::fs;
+use std::net::IpAddr;
+use std::path::Path;
+
+use crate::attach::{self, Defaults};
+use crate::cli;
+use crate::config::{Config, Source, Vrf};
+use crate::error::Error;
+use crate::family::Family;
+use crate::inventory::Inventory;
+use crate::leak;
+use crate::outcome::Outcome;
+use crate::port::{Domain, Move};
+use crate::route::Route;
+use crate::rules::plan::{self, InTheWay, Situation};
+use crate::settings;
+use crate::step::Step;
+use crate::table;
+use crate::transaction::Session;
+use crate::vrf::{Outlook, Wish};
+use crate::words;
+
+/// All that is to be done.
+pub struct Plan {
+    steps: Vec<Step>,
+    moves: Vec<Move>,
+    then: Vec<Step>,
+    extras: Vec<Step>,
+    notes: Vec<String>,
+}
+
+impl Plan {
+    /// What making it would report.
+    pub fn preview(&self) -> Outcome {
+        let moves = self.moves.iter().flat_map(|moved| &moved.steps);
+        let steps: Vec<Step> = self.steps.iter().chain(moves).chain(&self.then).chain(&self.extras).cloned().collect();
+        let notes = self.moves.iter().flat_map(|moved| &moved.notes).chain(&self.notes);
+        notes.cloned().fold(Outcome::of(&steps), Outcome::note)
+    }
+}
+
+/// Reads the file and plans; changes nothing.
+///
+/// # Errors
+/// The file has a mistake, or it asks for what cannot be.
+pub fn plan(session: &Session, path: &Path) -> Result<Plan, Error> {
+    let text = fs::read_to_string(path).map_err(|error| Error::file(path, &error))?;
+    let source = Source::new(path, &text);
+    let config = source.read()?;
+    let inventory = Inventory::read(session.kernel)?;
+    Planner { session, source, config: &config, inventory: &inventory, outlook: Outlook::new(&inventory) }.plan()
+}
+
+/// Makes a plan.
+///
+/// # Errors
+/// The kernel refused; then nothing is changed.
+pub fn make(session: &Session, plan: Plan) -> Result<Outcome, Error> {
+    let mut transaction = session.begin()?;
+    transaction.make_all(plan.steps)?;
+    attach::make(&mut transaction, plan.moves)?;
+    transaction.make_all(plan.then)?;
+    for step in plan.extras {
+        transaction.try_make(step)?;
+    }
+    plan.notes.into_iter().for_each(|note| transaction.note(note));
+    Ok(transaction.commit())
+}
+
+struct Planner<'a> {
+    session: &'a Session<'a>,
+    source: Source<'a>,
+    config: &'a Config,
+    inventory: &'a Inventory,
+    outlook: Outlook<'a>,
+}
+
+impl Planner<'_> {
+    fn plan(mut self) -> Result<Plan, Error> {
+        let mut plan = Plan { steps: vec![], moves: vec![], then: vec![], extras: vec![], notes: vec![] };
+        let asked = self.config.vrf.values().filter_map(|vrf| vrf.table.as_ref().map(|table| *table.get_ref()));
+        self.outlook.reserve(asked);
+        let mut domains = Vec::new();
+        for (name, vrf) in &self.config.vrf {
+            domains.push((name.as_str(), self.vrf(name, vrf, &mut plan)?));
+        }
+        self.rules(&mut plan)?;
+        self.leaks(&domains, &mut plan)?;
+        let sysctls: Vec<(String, String)> =
+            self.config.sysctl.iter().map(|(name, value)| (name.replace('.', "/"), value.to_string())).collect();
+        let sysctls: Vec<(&str, &str)> = sysctls.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        let (settings, memory) = settings::make(&sysctls)?;
+        plan.then.extend(settings);
+        plan.extras.extend(memory);
+        Ok(plan)
+    }
+
+    fn vrf(&mut self, name: &str, vrf: &Vrf, plan: &mut Plan) -> Result<Domain, Error> {
+        let table = vrf.table.as_ref().map(|table| *table.get_ref());
+        let wish = Wish { name, table, has_loopback: vrf.loopback, unreachable: vrf.unreachable };
+        let (steps, domain) = self.outlook.plan(&wish)?;
+        plan.steps.extend(steps);
+        plan.extras.extend(table::name_step(name, domain.table));
+        let moved = self.ports(name, vrf, &domain, plan)?;
+        self.addresses(name, vrf, &domain, plan)?;
+        self.routes(vrf, &domain, &moved, plan)?;
+        Ok(domain)
+    }
+
+    /// The ports that come in now, each with what it has; all are up in the end.
+    fn ports(&self, name: &str, vrf: &Vrf, domain: &Domain, plan: &mut Plan) -> Result<Vec<Move>, Error> {
+        let system = &self.inventory.system;
+        for port in &vrf.ports {
+            cli::device_name(port.get_ref()).map_err(|why| self.source.mistake_at(port, &why))?;
+            if system.link(port.get_ref()).is_none() {
+                return Err(self.source.mistake_at(port, "no such interface"));
+            }
+        }
+        let names: Vec<String> = vrf.ports.iter().map(|port| port.get_ref().clone()).collect();
+        let new = attach::new_ports(system, &names, name)?;
+        attach::guard(self.session, system, &new)?;
+        let moves = attach::plan(self.session, self.inventory, &new, domain, Defaults::Move)?;
+        plan.moves.extend(moves.iter().cloned());
+        let down = names.iter().filter_map(|name| system.link(name)).filter(|link| !link.is_up());
+        plan.then.extend(down.map(|link| Step::SetUp(link.device())));
+        Ok(moves)
+    }
+
+    fn addresses(&self, name: &str, vrf: &Vrf, domain: &Domain, plan: &mut Plan) -> Result<(), Error> {
+        for mut address in self.source.addresses(name, vrf)? {
+            address.device.ifindex = self.ifindex(&address.device.name, domain);
+            let mut there = self.inventory.system.addresses_of(address.device.ifindex);
+            if !there.any(|own| own.is_same_as(&address)) {
+                plan.then.push(Step::AddAddress(address));
+            }
+        }
+        Ok(())
+    }
+
+    /// A route that is there in the same words is left alone, one of the same destination and metric replaced.
+    fn routes(&self, vrf: &Vrf, domain: &Domain, moves: &[Move], plan: &mut Plan) -> Result<(), Error> {
+        let brought = moves.iter().flat_map(|moved| &moved.steps).filter_map(|step| match step {
+            Step::AddRoute(route) => Some(route),
+            _ => None,
+        });
+        let there: Vec<&Route> = self.inventory.table(domain.table).chain(brought).collect();
+        let words: HashSet<String> = there.iter().filter_map(|route| words::route::write(route)).collect();
+        for mut route in self.source.routes(vrf)? {
+            if words::route::write(&route).is_some_and(|text| words.contains(&text)) {
+                continue;
+            }
+            route.set_table(domain.table);
+            route.lead_over(|name| Some(self.ifindex(name, domain)).filter(|&ifindex| ifindex != 0));
+            let key = |route: &Route| (route.family(), route.destination(), route.metric().unwrap_or(0));
+            plan.then.push(match there.iter().find(|old| key(old) == key(&route)) {
+                Some(old) => Step::ReplaceRoute { from: (*old).clone(), to: route },
+                None => Step::AddRoute(route),
+            });
+        }
+        Ok(())
+    }
+
+    /// 0 for a VRF that is yet to be made.
+    fn ifindex(&self, name: &str, domain: &Domain) -> u32 {
+        let new = domain.device.as_ref().filter(|device| device.name == name).map(|device| device.ifindex);
+        new.or_else(|| self.inventory.system.link(name).map(|link| link.ifindex)).unwrap_or(0)
+    }
+
+    fn rules(&self, plan: &mut Plan) -> Result<(), Error> {
+        if !self.config.rules.fix {
+            return Ok(());
+        }
+        let own: Vec<IpAddr> = self.inventory.system.addresses.iter().map(|address| address.local).collect();
+        let mut deletes = Vec::new();
+        for family in Family::available() {
+            let rules = self.outlook.rules(family);
+            let unreachable = self.config.rules.unreachable;
+            let situation = Situation { family, rules: &rules, own: &own, unreachable };
+            let planned = match plan::fix(&situation) {
+                Err(_) if self.session.takes_risks() => plan::fix_regardless(&situation),
+                Err(InTheWay(rule)) => return Err(Error::ForeignRule(rule)),
+                Ok(planned) => planned,
+            };
+            let (adds, others): (Vec<_>, Vec<_>) =
+                planned.steps.into_iter().partition(|step| matches!(step, Step::AddRule(_)));
+            plan.then.extend(adds);
+            deletes.extend(others);
+        }
+        plan.then.extend(deletes);
+        Ok(())
+    }
+
+    fn leaks(&self, domains: &[(&str, Domain)], plan: &mut Plan) -> Result<(), Error> {
+        for declared in &self.config.leak {
+            let find = |name: &toml::Spanned<String>| {
+                let planned =
+                    domains.iter().find(|(known, _)| known == name.get_ref()).map(|(_, domain)| domain.clone());
+                let missing = |_| self.source.mistake_at(name, "no such VRF");
+                planned.map_or_else(|| leak::domain(&self.inventory.system, name.get_ref()).map_err(missing), Ok)
+            };
+            let (owner, other) = (find(&declared.from)?, find(&declared.to)?);
+            for prefix in &declared.prefixes {
+                let parsed = words::prefix(prefix.get_ref()).map_err(|why| self.source.mistake_at(prefix, &why))?;
+                let route = leak::route(self.inventory, &owner, other.table, parsed)?;
+                if !self.inventory.table(other.table).any(|existing| leak::is_same(existing, &route)) {
+                    plan.then.push(Step::AddRoute(route));
+                }
+            }
+        }
+        Ok(())
+    }
+}
