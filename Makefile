@@ -41,6 +41,12 @@ nightly: packages
 	PROPTEST_CASES=1000000 $(CARGO) test --release -p vrfrun --lib cgroup
 	VRFRUN_FAULTS=all $(CARGO) nextest run -p vrfrun --test faults
 
+# Kinds of programs by every way into the VRF, on every kernel; takes long. LEAKS: only these kernels or rows.
+LEAKS =
+leaks: packages build
+	$(CARGO) build -q -p vrftests
+	$(CARGO) run -q -p vrftests --bin vrfleaks -- --json $(RELEASE)/../leak-matrix.json $(LEAKS)
+
 # In a virtual machine whose clock counts instructions; fails where a bar is missed. Writes docs/bench.md.
 bench: packages build
 	@$(CARGO) run -q -p vrftests --bin vrfbench
@@ -64,4 +70,4 @@ deb:
 debs-in-usr:
 	@$(FOLDERS) dist/build-debs $(DEBS)
 
-.PHONY: all build demo test nightly bench packages install uninstall deb debs-in-usr
+.PHONY: all build demo test leaks nightly bench packages install uninstall deb debs-in-usr

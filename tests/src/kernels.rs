@@ -62,6 +62,12 @@ pub fn named(name: &str) -> Option<Kernel> {
     all().into_iter().find(|kernel| kernel.name == name)
 }
 
+/// The kernel of the list that has this release: by its prefix, else the one that any release fits.
+pub fn of_release(release: &str) -> Option<Kernel> {
+    let begins = |kernel: &Kernel| !kernel.version.is_empty() && release.starts_with(&kernel.version);
+    all().into_iter().find(begins).or_else(|| all().into_iter().find(|kernel| kernel.version.is_empty()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,6 +81,13 @@ mod tests {
                 assert!(kernel.works.contains(&feature), "{}: {feature:?}", kernel.name);
             }
         }
+    }
+
+    #[test]
+    fn a_release_finds_its_kernel_and_a_newer_one_the_newest() {
+        let name = |release| of_release(release).map(|kernel| kernel.name);
+        assert_eq!(name("6.1.0-40-cloud-amd64"), Some("debian_6_1".to_owned()));
+        assert_eq!(name("7.2.4+deb-cloud-amd64"), Some("debian_sid".to_owned()));
     }
 
     #[test]

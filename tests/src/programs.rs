@@ -8,8 +8,8 @@ use std::process::Command;
 use crate::vm::image::top;
 use crate::vm::plan::FOLDER;
 
-/// The products, as `cargo build --release` leaves them, and the foreign preload library of the leak matrix.
-const OURS: [&str; 4] = ["vrfrun", "vrfsetup", "libvrfshim.so", "libvrfforeign.so"];
+/// The products, as `cargo build --release` leaves them.
+const OURS: [&str; 3] = ["vrfrun", "vrfsetup", "libvrfshim.so"];
 
 /// Folders with programs and a Makefile that builds them into OUT.
 const SOURCES: [&str; 2] = ["tests/programs", "tests/leaks/programs"];

@@ -11,6 +11,7 @@ mod clients;
 mod curl;
 mod escapes;
 mod gate;
+mod leaks;
 mod names;
 mod refusals;
 mod rules;
@@ -54,6 +55,7 @@ const MODULES: &[&[Test]] = &[
     refusals::TESTS,
     sealing::TESTS,
     rules::TESTS,
+    leaks::TESTS,
 ];
 
 impl Test {
