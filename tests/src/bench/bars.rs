@@ -81,7 +81,7 @@ const EXEC: &str = "`ip vrf exec`";
 const OWN: &str = "socket + setsockopt in C";
 
 /// All of them, in the order of the table.
-pub const BARS: [Bar; 28] = [
+pub const BARS: [Bar; 29] = [
     bar("added to a start: C exec wrapper", Added("start.c_wrapper", "start.bare"), EXEC, IP_START, None, Instructions),
     bar("… `vrfrun -m bpf`, warm", Added("start.bpf", "start.bare"), EXEC, IP_START, Some(AtMost(0.6)), Instructions),
     bar(
@@ -155,6 +155,14 @@ pub const BARS: [Bar; 28] = [
         "`ip -batch`",
         Of("scale.add_ip_1000"),
         Some(AtMost(1.0)),
+        Instructions,
+    ),
+    bar(
+        "250 VRFs made by `vrfsetup add`, one by one",
+        Of("scale.add_vrfsetup_250"),
+        "`ip -batch`",
+        Of("scale.add_ip_250"),
+        None,
         Instructions,
     ),
     bar(

@@ -6,6 +6,7 @@
 
 pub mod bars;
 pub mod guest;
+pub mod leak_test;
 pub mod plot;
 pub mod report;
 

@@ -1,5 +1,6 @@
 //! `vrfbench`: measures in a virtual machine, holds the numbers against the bars, writes docs/bench.md and its
-//! plot, and fails when a bar is missed. `vrfbench guest` is its other half, in the machine.
+//! plot, and fails when a bar is missed. `vrfbench guest` is its other half, in the machine. `vrfbench leak-test`
+//! plays the leak test of docs/leak-test.svg and prints it, for `tools/record-svg`.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,7 +22,9 @@ fn main() -> ExitCode {
     let outcome = match std::env::args().nth(1).as_deref() {
         None => host(),
         Some("guest") => bench::guest::main().map(|()| true),
-        Some(_) => Err(io::Error::other("usage: vrfbench")),
+        Some("leak-test") => leak_test(),
+        Some("leak-test-guest") => bench::leak_test::main().map(|()| true),
+        Some(_) => Err(io::Error::other("usage: vrfbench [leak-test]")),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
@@ -53,19 +56,10 @@ fn host() -> io::Result<bool> {
     Ok(misses.is_empty())
 }
 
-/// Boots, lets the guest measure, and collects what it says.
+/// Lets the guest measure, and collects what it says.
 fn measure(ours: &[PathBuf]) -> io::Result<(String, Measures)> {
-    let kernel = kernels::named(KERNEL).ok_or_else(|| io::Error::other("no such kernel in tests/kernels.toml"))?;
-    let this = std::env::current_exe()?;
-    let mut tested = vec![this.with_file_name("vrfpeer"), this];
-    tested.extend(build(ours)?);
-    tested.extend(ours.iter().cloned());
-    let plan = Plan::Run(vec!["vrfbench".to_owned(), "guest".to_owned()]);
-    let images = Images::prepare(&kernel, &plan, &tested, None)?;
-    let mut machine =
-        Machine::boot(&images, Console::CountingLog).map_err(|failure| io::Error::other(failure.to_string()))?;
     let (mut release, mut measures, mut complaint) = (String::new(), Measures::new(), String::new());
-    let watched = machine.watch(SILENCE, |event| match event {
+    boot(ours, "guest", Console::CountingLog, |event| match event {
         Event::Ready { release: it } => release.clone_from(it),
         Event::Say { text } => {
             println!("{text}");
@@ -76,10 +70,35 @@ fn measure(ours: &[PathBuf]) -> io::Result<(String, Measures)> {
         }
         Event::Test { output, .. } => complaint = format!("{complaint} ({output})"),
         Event::Done => {}
-    });
-    let console = || String::from_utf8_lossy(&std::fs::read(&images.console).unwrap_or_default()).into_owned();
-    watched.map_err(|failure| io::Error::other(format!("{failure}; its console:\n{}", console())))?;
+    })?;
     if complaint.is_empty() { Ok((release, measures)) } else { Err(io::Error::other(complaint)) }
+}
+
+/// Prints the transcript. Says whether the guest was content.
+fn leak_test() -> io::Result<bool> {
+    let mut is_content = true;
+    boot(&programs::ours().map_err(io::Error::other)?, "leak-test-guest", Console::Log, |event| match event {
+        Event::Say { text } => println!("{text}"),
+        Event::Test { .. } => is_content = false,
+        Event::Ready { .. } | Event::Done => {}
+    })?;
+    Ok(is_content)
+}
+
+/// Boots, has this program do one thing there, and hands on what it says.
+fn boot(ours: &[PathBuf], what: &str, console: Console, see: impl FnMut(&Event)) -> io::Result<()> {
+    let kernel = kernels::named(KERNEL).ok_or_else(|| io::Error::other("no such kernel in tests/kernels.toml"))?;
+    let this = std::env::current_exe()?;
+    let mut tested = vec![this.with_file_name("vrfguest"), this.with_file_name("vrfpeer"), this];
+    tested.extend(build(ours)?);
+    tested.extend(ours.iter().cloned());
+    let plan = Plan::Run(vec!["vrfbench".to_owned(), what.to_owned()]);
+    let images = Images::prepare(&kernel, &plan, &tested, None)?;
+    let watched = Machine::boot(&images, console).and_then(|mut machine| machine.watch(SILENCE, see));
+    watched.map_err(|failure| {
+        let log = std::fs::read(&images.console).unwrap_or_default();
+        io::Error::other(format!("{failure}; its console:\n{}", String::from_utf8_lossy(&log)))
+    })
 }
 
 /// Builds the programs of tests/bench beside the products.
