@@ -25,7 +25,7 @@ pub fn measure() -> io::Result<()> {
 
 fn each(name: &str, before: &[&str], program: &[&str], sockets: u32) -> io::Result<()> {
     let count = sockets.to_string();
-    let words = [before, program, &["1", &count]].concat();
+    let words = [before, program, &["best", &count]].concat();
     let mut child = quiet(&words)?.stdout(Stdio::piped()).spawn()?;
     let mut text = String::new();
     child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?.read_to_string(&mut text)?;
