@@ -17,7 +17,6 @@ guest_tests! {
     inline_asm,
     inline_asm_after_the_hook,
     a_cleared_environment,
-    mptcp,
 }
 
 /// Every cell of the row is at least as good as committed, and the program does send something.
@@ -71,8 +70,4 @@ fn inline_asm_after_the_hook() {
 
 fn a_cleared_environment() {
     holds("env -i");
-}
-
-fn mptcp() {
-    holds("MPTCP");
 }
