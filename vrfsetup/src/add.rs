@@ -24,7 +24,9 @@ pub fn add(session: &Session, wish: &Wish, ports: &[String], sysctls: &[(&str, &
     let mut transaction = session.begin()?;
     transaction.make_all(steps)?;
     transaction.make_all(settings)?;
-    for step in memory.into_iter().chain(table::name_step(wish.name, domain.table)) {
+    let is_new = inventory.system.link(wish.name).is_none();
+    let name = is_new.then(|| table::name_step(wish.name, domain.table)).flatten();
+    for step in memory.into_iter().chain(name) {
         transaction.try_make(step)?;
     }
     attach::make(&mut transaction, moves)?;

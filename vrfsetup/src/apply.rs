@@ -104,7 +104,8 @@ impl Planner<'_> {
         let wish = Wish { name, table, has_loopback: vrf.loopback, unreachable: vrf.unreachable };
         let (steps, domain) = self.outlook.plan(&wish)?;
         plan.steps.extend(steps);
-        plan.extras.extend(table::name_step(name, domain.table));
+        let is_new = self.inventory.system.link(name).is_none();
+        plan.extras.extend(is_new.then(|| table::name_step(name, domain.table)).flatten());
         let moved = self.ports(name, vrf, &domain, plan)?;
         self.addresses(name, vrf, &domain, plan)?;
         self.routes(vrf, &domain, &moved, plan)?;

@@ -12,12 +12,12 @@ use crate::sysctl;
 use crate::system::System;
 use crate::transaction::{Session, Transaction};
 
-/// What becomes of default routes that come into the default domain and find one there.
+/// What becomes of default routes on the way into the default domain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Defaults {
-    /// They come along, if the user takes the risk.
+    /// They come along; where there is one already, if the user takes the risk.
     Move,
-    /// They stay behind.
+    /// They stay behind: who deletes a VRF has not asked for another way out of the machine.
     Leave,
 }
 
@@ -107,7 +107,7 @@ pub fn plan(
             is_in_use && !route.oifs().contains(&link.ifindex)
         };
         let rivals: Vec<&Route> = inventory.table(TABLE_MAIN).filter(is_rival).collect();
-        let rivals = Rivals { routes: &rivals, stay_alone: defaults == Defaults::Leave };
+        let rivals = Rivals { routes: &rivals, are_challenged: defaults == Defaults::Move };
         let port = Port {
             link,
             addresses: inventory.system.addresses_of(link.ifindex).collect(),

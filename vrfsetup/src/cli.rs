@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::export::Format;
 use crate::rules::plan::Unreachable;
 
 /// Set up, inspect, mend and undo VRFs.
@@ -66,6 +67,15 @@ pub enum Command {
         dry_run: bool,
         #[command(flatten)]
         change: Change,
+    },
+    /// Write what is there as files that make it again
+    Export {
+        /// For whom
+        #[arg(long, value_enum, default_value = "toml")]
+        format: Format,
+        /// Write the files into this folder [default: print them, each below its path]
+        #[arg(long, value_name = "FOLDER")]
+        directory: Option<PathBuf>,
     },
     /// Make prefixes of one routing domain reachable from another
     Leak {

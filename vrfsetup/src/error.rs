@@ -144,10 +144,10 @@ impl Error {
         Self::File { path: path.to_owned(), refusal: Refusal::from_io(source) }
     }
 
-    /// 2 for a command line that makes no sense, 1 for the rest.
+    /// 2 for a command line or a file that makes no sense, 1 for the rest.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Usage(_) => ExitCode::from(2),
+            Self::Usage(_) | Self::BadFile { .. } => ExitCode::from(2),
             _ => ExitCode::from(1),
         }
     }

@@ -13,6 +13,7 @@ pub mod config;
 pub mod del;
 pub mod doctor;
 pub mod error;
+pub mod export;
 pub mod family;
 pub mod guard;
 pub mod guardian;

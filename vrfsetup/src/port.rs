@@ -54,13 +54,13 @@ pub struct Port<'a> {
     pub rivals: Rivals<'a>,
 }
 
-/// The default domain's default routes that do not lead over the interface, and what a second one does.
-#[derive(Clone, Copy, Debug, Default)]
+/// The default domain's default routes that do not lead over the interface, and whether another one joins them.
+#[derive(Clone, Copy, Debug)]
 pub struct Rivals<'a> {
     /// The routes.
     pub routes: &'a [&'a Route],
-    /// Leaves the newcomer behind, instead of asking the user.
-    pub stay_alone: bool,
+    /// Whether default routes come along into the default domain; if not, they stay behind.
+    pub are_challenged: bool,
 }
 
 /// A planned move.
@@ -131,7 +131,7 @@ fn is_stray(route: &Route, from: &Domain) -> bool {
 }
 
 fn has_to_stay(port: &Port, route: &Route, to: &Domain) -> bool {
-    to.is_default() && port.rivals.stay_alone && route.is_default() && has_rival(port, route)
+    to.is_default() && !port.rivals.are_challenged && route.is_default()
 }
 
 fn has_rival(port: &Port, route: &Route) -> bool {
@@ -219,7 +219,7 @@ mod tests {
             addresses: addresses.iter().collect(),
             routes: routes.iter().collect(),
             keeps_addresses: Some("0".into()),
-            rivals: Rivals::default(),
+            rivals: Rivals { routes: &[], are_challenged: true },
         };
         plan(&port, from, to).unwrap()
     }
@@ -280,10 +280,10 @@ mod tests {
     fn a_default_route_that_comes_back_competes_or_stays_behind() {
         let (link, own) = (link(), route(TABLE_MAIN, RouteProtocol::Static, None));
         let coming = route(1001, RouteProtocol::Static, Some("10.0.0.254"));
-        for (rivals, stay_alone, asks, comes) in
-            [(&[][..], false, false, true), (&[&own], false, true, true), (&[&own], true, false, false)]
+        for (rivals, are_challenged, asks, comes) in
+            [(&[][..], true, false, true), (&[&own], true, true, true), (&[], false, false, false)]
         {
-            let rivals = Rivals { routes: rivals, stay_alone };
+            let rivals = Rivals { routes: rivals, are_challenged };
             let port = Port { link: &link, addresses: vec![], routes: vec![&coming], keeps_addresses: None, rivals };
             let moved = plan(&port, &blue(), &Domain::default_domain()).unwrap();
             assert_eq!(moved.default_route.is_some(), asks);

@@ -2,7 +2,9 @@
 
 use std::ffi::OsString;
 use std::fmt::Display;
+use std::fs;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -16,7 +18,9 @@ use crate::cli::{Add, Change, Cli, Command, Rules};
 use crate::del;
 use crate::doctor;
 use crate::error::Error;
+use crate::export;
 use crate::guardian;
+use crate::inventory::Inventory;
 use crate::journal;
 use crate::kernel::{Kernel, Refusal};
 use crate::leak;
@@ -86,6 +90,10 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
             }
             changed(cli, apply::make(&session, plan)?)
         }
+        Command::Export { format, directory } => {
+            let files = export::export(&Inventory::read(&kernel)?, *format);
+            write_files(cli, &files, directory.as_deref())
+        }
         Command::Leak { a, b, prefixes, remove, change } => {
             changed(cli, leak::leak(&session(change), [a, b], prefixes, *remove)?)
         }
@@ -130,6 +138,25 @@ fn run_rules<'a>(
         Rules::Fix { unreachable, change } => changed(cli, rules::fix(&session(change), *unreachable)?),
         Rules::Undo { change } => changed(cli, rules::undo(&session(change))?),
     }
+}
+
+/// One file is printed as it is; several are told apart by their paths.
+fn write_files(cli: &Cli, files: &[export::File], directory: Option<&Path>) -> Result<ExitCode, Error> {
+    for file in files {
+        match directory {
+            Some(directory) => {
+                let path = directory.join(file.path.file_name().unwrap_or_default());
+                fs::write(&path, &file.text).map_err(|source| Error::file(&path, &source))?;
+            }
+            None if cli.json => {}
+            None if files.len() > 1 => print(format!("# {}\n{}\n", file.path.display(), file.text)),
+            None => print(&file.text),
+        }
+    }
+    if cli.json {
+        print(json(cli, files));
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn pids(cli: &Cli, kernel: &Kernel, name: &str) -> Result<ExitCode, Error> {
