@@ -13,6 +13,7 @@ mod escapes;
 mod gate;
 mod leaks;
 mod names;
+mod recipes;
 mod refusals;
 mod rules;
 mod sealing;
@@ -52,6 +53,7 @@ const MODULES: &[&[Test]] = &[
     escapes::TESTS,
     clients::TESTS,
     gate::TESTS,
+    recipes::TESTS,
     refusals::TESTS,
     sealing::TESTS,
     rules::TESTS,
