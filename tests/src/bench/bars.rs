@@ -81,7 +81,7 @@ const EXEC: &str = "`ip vrf exec`";
 const OWN: &str = "socket + setsockopt in C";
 
 /// All of them, in the order of the table.
-pub const BARS: [Bar; 29] = [
+pub const BARS: [Bar; 30] = [
     bar("added to a start: C exec wrapper", Added("start.c_wrapper", "start.bare"), EXEC, IP_START, None, Instructions),
     bar("… `vrfrun -m bpf`, warm", Added("start.bpf", "start.bare"), EXEC, IP_START, Some(AtMost(0.6)), Instructions),
     bar(
@@ -109,6 +109,14 @@ pub const BARS: [Bar; 29] = [
     bar("… `-m seccomp`", Of("calls.seccomp"), EXEC, Of("calls.ip_vrf_exec"), None, Plain),
     bar("one socket: `ip vrf exec`", Of("socket.ip_vrf_exec"), "bare", Of("socket.bare"), None, Instructions),
     bar("… `-m bpf`", Of("socket.bpf"), "bare", Of("socket.bare"), Some(AtMost(1.03)), Instructions),
+    bar(
+        "… the shim alone, no filter (`--unguarded`)",
+        Of("socket.unguarded"),
+        OWN,
+        Of("socket.own"),
+        Some(AtMost(1.05)),
+        Instructions,
+    ),
     bar(
         "… `-m preload`, supervisor behind it",
         Of("socket.preload"),

@@ -58,20 +58,17 @@ fn host() -> io::Result<bool> {
 
 /// Lets the guest measure, and collects what it says.
 fn measure(ours: &[PathBuf]) -> io::Result<(String, Measures)> {
-    let (mut release, mut measures, mut complaint) = (String::new(), Measures::new(), String::new());
+    let (mut release, mut measures, mut failure) = (String::new(), Measures::new(), None);
     boot(ours, "guest", Console::CountingLog, |event| match event {
         Event::Ready { release: it } => release.clone_from(it),
         Event::Say { text } => {
             println!("{text}");
-            match bench::heard(text) {
-                Some(measure) => drop(measures.insert(measure.0, measure.1)),
-                None => complaint = text.clone(),
-            }
+            measures.extend(bench::heard(text));
         }
-        Event::Test { output, .. } => complaint = format!("{complaint} ({output})"),
+        Event::Test { output, .. } => failure = Some(format!("the guest failed: {output}")),
         Event::Done => {}
     })?;
-    if complaint.is_empty() { Ok((release, measures)) } else { Err(io::Error::other(complaint)) }
+    failure.map_or(Ok((release, measures)), |failure| Err(io::Error::other(failure)))
 }
 
 /// Prints the transcript. Says whether the guest was content.
