@@ -28,7 +28,7 @@ extern "C" fn construct() {
     let body = libc_object::socket_body();
     let redirected = body.map(|body| {
         // SAFETY: libc's own socket(), before main: nobody is in it.
-        unsafe { patch::redirect(body, exports::socket as *const () as usize) }
+        unsafe { patch::redirect(body, exports::own_socket as *const () as usize) }
     });
     match (start, redirected) {
         // In a static program the linker has put our socket() in the place of libc's.

@@ -7,13 +7,21 @@ use core::ffi::{c_int, c_long, c_void};
 /// socket(2)
 #[unsafe(no_mangle)]
 pub extern "C" fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
+    own_socket(domain, kind, protocol)
+}
+
+/// Where libc's own socket() is redirected to. Not `socket` above: references to an exported symbol go through the
+/// program's symbols, where another library may stand before us — libc itself if we were opened by dlopen(). Not
+/// inlined, or the compiler would find two functions with the same body and make the one a name of the other.
+#[inline(never)]
+pub(crate) extern "C" fn own_socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
     answer(hook::socket(domain, kind, protocol))
 }
 
 /// glibc's other name for it, which old objects were linked with.
 #[unsafe(no_mangle)]
 pub extern "C" fn __socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
-    answer(hook::socket(domain, kind, protocol))
+    own_socket(domain, kind, protocol)
 }
 
 /// setsockopt(2)

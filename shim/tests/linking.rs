@@ -115,6 +115,20 @@ fn errors_are_as_documented_in_glibc_programs() {
     keeps_its_promises(&build("clang++ -x c++ -std=c++11", &source("api.c"), "api-cpp", &[]));
 }
 
+/// Its symbols then stand behind libc's, and only the redirection of libc's own socket() leads to it.
+#[test]
+fn opened_by_dlopen_it_works_and_leaves_sockets_alone_until_asked() {
+    let script = "
+import ctypes, os, socket
+shim = ctypes.CDLL('libvrfshim.so.0', use_errno=True)
+assert shim.vrf_set(b'nowhere') == -1
+print(os.strerror(ctypes.get_errno()))
+print(socket.socket().getsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, 16))";
+    let mut command = namespace::command(namespace::DEVICES, "timeout");
+    command.args(["10", "/usr/bin/python3", "-c", script]).env("LD_LIBRARY_PATH", installation().join("lib"));
+    assert_eq!(namespace::stdout(&mut command), "No such device\nb''\n");
+}
+
 #[test]
 fn errors_are_as_documented_in_musl_programs() {
     keeps_its_promises(&build("musl-gcc -std=c99", &source("api.c"), "api-musl", &[]));

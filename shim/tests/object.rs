@@ -56,6 +56,17 @@ fn its_thread_local_word_is_at_a_fixed_offset() {
     assert!(matches!(tls[..], [one] if one.contains("R_X86_64_TPOFF64")), "{tls:?}");
 }
 
+/// Such a reference would be resolved to another library's symbol, if that one comes first: to libc's `socket`, which
+/// we make jump to ours, if we were opened by dlopen().
+#[test]
+fn it_never_asks_the_loader_for_its_own_symbols() {
+    let relocations = run("readelf", &["--wide", "--relocs"]);
+    for name in include_str!("exports.txt").lines() {
+        let asked = relocations.lines().any(|line| line.split_whitespace().any(|word| word == name));
+        assert!(!asked, "{name}: {relocations}");
+    }
+}
+
 #[test]
 fn it_is_at_most_16_kib() {
     let size = std::fs::metadata(shared_object()).unwrap().len();
