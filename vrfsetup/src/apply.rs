@@ -16,6 +16,7 @@ use crate::leak;
 use crate::outcome::Outcome;
 use crate::port::{Domain, Move};
 use crate::route::Route;
+use crate::rules;
 use crate::rules::plan::{self, InTheWay, Situation};
 use crate::settings;
 use crate::step::Step;
@@ -180,7 +181,8 @@ impl Planner<'_> {
         for family in Family::available() {
             let rules = self.outlook.rules(family);
             let unreachable = self.config.rules.unreachable;
-            let situation = Situation { family, rules: &rules, own: &own, unreachable };
+            let (vrfs, is_legacy) = (self.outlook.vrfs(), !rules::has_l3mdev_rules());
+            let situation = Situation { family, rules: &rules, own: &own, unreachable, vrfs: &vrfs, is_legacy };
             let planned = match plan::fix(&situation) {
                 Err(_) if self.session.takes_risks() => plan::fix_regardless(&situation),
                 Err(InTheWay(rule)) => return Err(Error::ForeignRule(rule)),

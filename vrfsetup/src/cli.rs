@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::export::Format;
+use crate::rules::Policy;
 use crate::rules::plan::Unreachable;
 
 /// Set up, inspect, mend and undo VRFs.
@@ -199,15 +200,13 @@ impl Sysctls {
 pub enum Rules {
     /// What they are and what they should be; exit status 3 if that differs
     Check {
-        /// How packets that a VRF's table has no route for are stopped
-        #[arg(long, value_enum, default_value = "rule", value_name = "HOW")]
-        unreachable: Unreachable,
+        #[command(flatten)]
+        policy: RulesPolicy,
     },
     /// Make them what they should be
     Fix {
-        /// How to stop packets that a VRF's table has no route for
-        #[arg(long, value_enum, default_value = "rule", value_name = "HOW")]
-        unreachable: Unreachable,
+        #[command(flatten)]
+        policy: RulesPolicy,
         #[command(flatten)]
         change: Change,
     },
@@ -216,6 +215,24 @@ pub enum Rules {
         #[command(flatten)]
         change: Change,
     },
+}
+
+/// What the rules should be.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct RulesPolicy {
+    /// How packets that a VRF's table has no route for are stopped: by one rule, by a route in each table, or not
+    #[arg(long, value_enum, default_value = "rule", value_name = "HOW")]
+    pub unreachable: Unreachable,
+    /// Rules for each VRF by its name, as kernels before 4.8 need them
+    #[arg(long)]
+    pub legacy: bool,
+}
+
+impl RulesPolicy {
+    /// The same for the library.
+    pub fn wanted(self) -> Policy {
+        Policy { unreachable: self.unreachable, is_legacy: self.legacy }
+    }
 }
 
 /// What every changing verb takes.

@@ -96,6 +96,14 @@ impl Rule {
         Self { action: Action::Unreachable, ..Self::l3mdev(family, priority) }
     }
 
+    /// The rule for packets that come in by the device, and the one for those that go out by it.
+    pub fn both_ways(self, device: &str) -> [Self; 2] {
+        let name = Some(device.to_owned());
+        let (mut iif, mut oif) = (self.clone(), self);
+        (iif.selectors.iif, oif.selectors.oif) = (name.clone(), name);
+        [iif, oif]
+    }
+
     /// Whether the two do the same, whoever made them.
     pub fn is_same_as(&self, other: &Self) -> bool {
         Self { protocol: None, ..self.clone() } == Self { protocol: None, ..other.clone() }

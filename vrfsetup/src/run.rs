@@ -130,12 +130,12 @@ fn run_rules<'a>(
     session: impl Fn(&Change) -> Session<'a>,
 ) -> Result<ExitCode, Error> {
     match command {
-        Rules::Check { unreachable } => {
-            let findings = rules::check(kernel, *unreachable)?;
+        Rules::Check { policy } => {
+            let findings = rules::check(kernel, policy.wanted())?;
             print_all(cli, &findings);
             Ok(differs(findings.iter().any(|finding| finding.differs)))
         }
-        Rules::Fix { unreachable, change } => changed(cli, rules::fix(&session(change), *unreachable)?),
+        Rules::Fix { policy, change } => changed(cli, rules::fix(&session(change), policy.wanted())?),
         Rules::Undo { change } => changed(cli, rules::undo(&session(change))?),
     }
 }

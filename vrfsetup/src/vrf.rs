@@ -53,6 +53,11 @@ impl<'a> Outlook<'a> {
         self.taken.extend(tables);
     }
 
+    /// The VRFs that there will be, by name and table.
+    pub fn vrfs(&self) -> Vec<(String, u32)> {
+        self.owners.iter().map(|(table, name)| (name.clone(), *table)).collect()
+    }
+
     /// The rules of a family that there will be. The kernel makes the l3mdev rule with the first VRF.
     pub fn rules(&self, family: Family) -> Vec<Rule> {
         let mut rules: Vec<Rule> = self.rules.iter().filter(|rule| rule.family == family).cloned().collect();
@@ -94,7 +99,9 @@ impl<'a> Outlook<'a> {
         if wish.has_loopback {
             steps.extend(self.loopback(&device));
         }
-        self.owners.push((table, wish.name.to_owned()));
+        if existing.is_none() {
+            self.owners.push((table, wish.name.to_owned()));
+        }
         Ok((steps, Domain { device: Some(device), table }))
     }
 

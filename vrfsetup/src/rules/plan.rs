@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::foreign::in_the_way;
 use super::{L3MDEV, LOCAL_EARLY, LOCAL_LATE, UNREACHABLE};
 use crate::family::Family;
-use crate::rule::{PROTOCOL_KERNEL, Rule, TABLE_LOCAL};
+use crate::rule::{Action, PROTOCOL_KERNEL, Rule, TABLE_LOCAL};
 use crate::step::Step;
 
 /// How packets that a VRF's table has no route for are stopped.
@@ -37,6 +37,10 @@ pub struct Situation<'a> {
     pub own: &'a [IpAddr],
     /// How misses in a VRF's table are stopped.
     pub unreachable: Unreachable,
+    /// The VRFs by name and table.
+    pub vrfs: &'a [(String, u32)],
+    /// Two rules for each VRF by its name instead of one l3mdev rule for all: kernels before 4.8.
+    pub is_legacy: bool,
 }
 
 /// Why nothing was planned: a rule that would see local packets before `local` does, wherever that goes. One at 2001
@@ -58,7 +62,7 @@ pub struct Plan {
 /// # Errors
 /// A foreign rule below the l3mdev rules could match locally destined packets.
 pub fn fix(situation: &Situation) -> Result<Plan, InTheWay> {
-    match in_the_way(situation.rules, situation.own).into_iter().find(|rule| rule.priority <= LOCAL_EARLY) {
+    match obstacles(situation).into_iter().find(|rule| rule.priority <= LOCAL_EARLY) {
         Some(rule) => Err(InTheWay(Box::new(rule.clone()))),
         None => Ok(fix_regardless(situation)),
     }
@@ -68,28 +72,59 @@ pub fn fix(situation: &Situation) -> Result<Plan, InTheWay> {
 pub fn fix_regardless(situation: &Situation) -> Plan {
     let Situation { family, rules, unreachable, .. } = *situation;
     let (local, yields_to) = place_of_local(situation);
-    let mut wanted = vec![Rule::l3mdev(family, L3MDEV)];
+    let mut wanted = lookups(situation);
+    let stops = stops(situation);
     if unreachable == Unreachable::Rule {
-        wanted.push(Rule::l3mdev_unreachable(family, UNREACHABLE));
+        wanted.extend(stops.iter().cloned());
     }
     wanted.push(Rule::lookup(family, local, TABLE_LOCAL));
     let mut steps = Vec::new();
     for rule in &wanted {
         steps.extend(ensure(rules, rule));
     }
-    for rule in rules.iter().filter(|rule| is_local(rule) && rule.priority != local) {
-        steps.push(Step::DeleteRule(rule.clone()));
-    }
+    let is_refused = |rule: &Rule| unreachable != Unreachable::Rule && stops.iter().any(|stop| stop.is_same_as(rule));
+    let misplaced = rules.iter().filter(|rule| is_local(rule) && rule.priority != local || is_refused(rule));
+    steps.extend(misplaced.cloned().map(Step::DeleteRule));
     Plan { steps, yields_to }
+}
+
+/// The rules that look a VRF's packets up in its table.
+fn lookups(situation: &Situation) -> Vec<Rule> {
+    let Situation { family, vrfs, is_legacy, .. } = *situation;
+    if !is_legacy {
+        return vec![Rule::l3mdev(family, L3MDEV)];
+    }
+    let both = |(name, table): &(String, u32)| Rule::lookup(family, L3MDEV, *table).both_ways(name);
+    vrfs.iter().flat_map(both).collect()
+}
+
+/// The rules that stop what those lookups miss.
+fn stops(situation: &Situation) -> Vec<Rule> {
+    let Situation { family, vrfs, is_legacy, .. } = *situation;
+    if !is_legacy {
+        return vec![Rule::l3mdev_unreachable(family, UNREACHABLE)];
+    }
+    let stop = Rule { action: Action::Unreachable, ..Rule::lookup(family, UNREACHABLE, 0) };
+    vrfs.iter().flat_map(|(name, _)| stop.clone().both_ways(name)).collect()
+}
+
+/// Foreign rules that could match locally destined packets. One that names a VRF matches packets of that VRF only.
+fn obstacles<'a>(situation: &Situation<'a>) -> Vec<&'a Rule> {
+    let is_vrfs = |name: &String| situation.vrfs.iter().any(|(vrf, _)| vrf == name);
+    let names_vrf = |rule: &&Rule| [&rule.selectors.iif, &rule.selectors.oif].into_iter().flatten().any(is_vrfs);
+    in_the_way(situation.rules, situation.own).into_iter().filter(|rule| !names_vrf(rule)).collect()
 }
 
 /// Plans the way back to the rules that the kernel makes: `local` at 0, no unreachable rule. The l3mdev rule stays
 /// while there are VRFs, which would not work without it, and where the kernel made it, which it does only once.
-pub fn undo(family: Family, rules: &[Rule], keeps_l3mdev: bool) -> Plan {
+pub fn undo(family: Family, rules: &[Rule], keeps_l3mdev: bool, vrfs: &[(String, u32)]) -> Plan {
+    let legacy = Situation { family, rules, own: &[], unreachable: Unreachable::Rule, vrfs, is_legacy: true };
     let mut steps = Vec::from_iter(ensure(rules, &Rule::lookup(family, 0, TABLE_LOCAL)));
     let ours = [Rule::lookup(family, LOCAL_LATE, TABLE_LOCAL), Rule::lookup(family, LOCAL_EARLY, TABLE_LOCAL)]
         .into_iter()
         .chain([Rule::l3mdev_unreachable(family, UNREACHABLE)])
+        .chain(lookups(&legacy))
+        .chain(stops(&legacy))
         .chain((!keeps_l3mdev).then(|| Rule::l3mdev(family, L3MDEV)));
     for our in ours {
         steps.extend(rules.iter().filter(|rule| rule.is_same_as(&our)).cloned().map(Step::DeleteRule));
@@ -120,7 +155,7 @@ fn is_local(rule: &Rule) -> bool {
 /// 32765, unless a foreign rule before it can match local packets. A `local` that is at 2001 already stays there when
 /// the VPN is down: it does no harm, and the VPN comes back.
 fn place_of_local(situation: &Situation) -> (u32, Option<Rule>) {
-    let foreign = in_the_way(situation.rules, situation.own);
+    let foreign = obstacles(situation);
     let between = foreign.into_iter().find(|rule| (LOCAL_EARLY..LOCAL_LATE).contains(&rule.priority));
     match between {
         Some(rule) => (LOCAL_EARLY, Some(rule.clone())),
@@ -167,7 +202,8 @@ mod tests {
     }
 
     fn situation(rules: &[Rule]) -> Situation<'_> {
-        Situation { family: Family::V4, rules, own: &[], unreachable: Unreachable::Rule }
+        let unreachable = Unreachable::Rule;
+        Situation { family: Family::V4, rules, own: &[], unreachable, vrfs: &[], is_legacy: false }
     }
 
     fn fixed(rules: &[Rule]) -> Vec<Rule> {
@@ -210,7 +246,7 @@ mod tests {
         let steps = fix(&situation(&born())).unwrap().steps;
         for done in 0..=steps.len() {
             let halfway = made(&born(), &steps[..done]);
-            let undone = made(&halfway, &undo(Family::V4, &halfway, false).steps);
+            let undone = made(&halfway, &undo(Family::V4, &halfway, false, &[]).steps);
             assert_eq!(undone, born(), "after {done} steps");
         }
     }
@@ -218,13 +254,13 @@ mod tests {
     #[test]
     fn undo_keeps_the_l3mdev_rule_while_there_are_vrfs() {
         let once = fixed(&born());
-        let undone = made(&once, &undo(Family::V4, &once, true).steps);
+        let undone = made(&once, &undo(Family::V4, &once, true, &[]).steps);
         assert_eq!(shown(&undone)[..2], ["0: from all lookup local", "1000: from all l3mdev"]);
     }
 
     #[test]
     fn undo_twice_has_nothing_to_do() {
-        assert_eq!(undo(Family::V4, &born(), false).steps, []);
+        assert_eq!(undo(Family::V4, &born(), false, &[]).steps, []);
     }
 
     #[test]
@@ -284,6 +320,33 @@ mod tests {
         let mut rules = born();
         rules[0].priority = 1001;
         assert_eq!(shown(&fixed(&rules)), FIXED);
+    }
+
+    #[test]
+    fn an_unreachable_rule_that_is_not_wanted_any_more_goes() {
+        let once = fixed(&born());
+        let plan = fix(&Situation { unreachable: Unreachable::None, ..situation(&once) }).unwrap();
+        assert_eq!(shown(&made(&once, &plan.steps)), [FIXED[0], FIXED[2], FIXED[3], FIXED[4]]);
+    }
+
+    #[test]
+    fn legacy_rules_name_each_vrf_both_ways_and_are_no_obstacle_to_themselves() {
+        let (vrfs, born) = ([("blue".to_owned(), 10)], born());
+        let legacy = |rules| Situation { vrfs: &vrfs, is_legacy: true, ..situation(rules) };
+        let plan = fix(&legacy(&born)).unwrap();
+        let once = made(&born, &plan.steps);
+        assert_eq!(
+            shown(&once)[..5],
+            [
+                "1000: from all iif blue lookup 10",
+                "1000: from all oif blue lookup 10",
+                "2000: from all iif blue unreachable",
+                "2000: from all oif blue unreachable",
+                "32765: from all lookup local",
+            ]
+        );
+        assert_eq!(fix(&legacy(&once)).unwrap().steps, []);
+        assert_eq!(made(&once, &undo(Family::V4, &once, true, &vrfs).steps), born);
     }
 
     #[test]

@@ -8,13 +8,14 @@ use serde::Serialize;
 use super::plan::{self, InTheWay, Plan, Situation, Unreachable};
 use crate::error::Error;
 use crate::family::Family;
+use crate::inventory::Inventory;
 use crate::kernel::Kernel;
 use crate::outcome::Outcome;
+use crate::route::Route;
 use crate::rule::Rule;
 use crate::rules::L3MDEV;
 use crate::state::Memory;
 use crate::step::Step;
-use crate::system::System;
 use crate::transaction::Session;
 
 /// What one family's rules are, and what they should be.
@@ -32,48 +33,53 @@ pub struct Finding {
     pub differs: bool,
 }
 
+/// What the rules should be.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// What stops packets that a VRF's table has no route for.
+    pub unreachable: Unreachable,
+    /// Rules for each VRF by name, as kernels before 4.8 need them.
+    pub is_legacy: bool,
+}
+
 /// What the rules are and what they should be; changes nothing.
 ///
 /// # Errors
 /// They cannot be read.
-pub fn check(kernel: &Kernel, unreachable: Unreachable) -> Result<Vec<Finding>, Error> {
-    let own = own_addresses(kernel)?;
+pub fn check(kernel: &Kernel, policy: Policy) -> Result<Vec<Finding>, Error> {
+    let inventory = Inventory::read(kernel)?;
     let finding = |family| {
-        let rules = rules(kernel, family)?;
-        let planned = plan::fix(&Situation { family, rules: &rules, own: &own, unreachable });
-        let (steps, notes) = match &planned {
-            Ok(plan) => (plan.steps.as_slice(), yielding(plan)),
-            Err(InTheWay(rule)) => (&[][..], vec![Error::ForeignRule(rule.clone()).to_string()]),
+        let rules = of_family(&inventory, family);
+        let planned = plan_family(&inventory, &rules, family, policy, false);
+        let (mut steps, notes) = match &planned {
+            Ok(plan) => (plan.steps.clone(), yielding(plan)),
+            Err(error) => (Vec::new(), vec![error.to_string()]),
         };
-        Ok(Finding {
+        steps.extend(seals(&inventory, family, policy));
+        Finding {
             family,
             rules: rules.iter().map(ToString::to_string).collect(),
             differs: planned.is_err() || !steps.is_empty(),
             steps: steps.iter().map(ToString::to_string).collect(),
             notes,
-        })
+        }
     };
-    Family::available().into_iter().map(finding).collect()
+    Ok(Family::available().into_iter().map(finding).collect())
 }
 
 /// Makes the rules what they should be, both families or none.
 ///
 /// # Errors
 /// A foreign rule stands in the way, or the kernel refused; then nothing is changed.
-pub fn fix(session: &Session, unreachable: Unreachable) -> Result<Outcome, Error> {
-    let kernel = session.kernel;
-    let own = own_addresses(kernel)?;
-    let mut plans = Vec::new();
+pub fn fix(session: &Session, policy: Policy) -> Result<Outcome, Error> {
+    let inventory = Inventory::read(session.kernel)?;
+    let (mut plans, mut first) = (Vec::new(), Vec::new());
     for family in Family::available() {
-        let rules = rules(kernel, family)?;
-        let situation = Situation { family, rules: &rules, own: &own, unreachable };
-        plans.push(match plan::fix(&situation) {
-            Err(_) if session.takes_risks() => plan::fix_regardless(&situation),
-            Err(InTheWay(rule)) => return Err(Error::ForeignRule(rule)),
-            Ok(plan) => plan,
-        });
+        let rules = of_family(&inventory, family);
+        plans.push(plan_family(&inventory, &rules, family, policy, session.takes_risks())?);
+        first.extend(seals(&inventory, family, policy));
     }
-    carry_out(session, plans)
+    carry_out(session, first, plans)
 }
 
 /// Gives the rules back to the kernel: `local` at 0, no unreachable rule.
@@ -81,28 +87,70 @@ pub fn fix(session: &Session, unreachable: Unreachable) -> Result<Outcome, Error
 /// # Errors
 /// The kernel refused; then nothing is changed.
 pub fn undo(session: &Session) -> Result<Outcome, Error> {
-    let kernel = session.kernel;
-    let memory = Memory::read();
-    let has_vrfs = System::read(kernel)?.vrfs().next().is_some();
-    let mut plans = Vec::new();
-    for family in Family::available() {
-        let keeps_l3mdev = has_vrfs || !memory.l3mdev.contains(&family);
-        plans.push(plan::undo(family, &rules(kernel, family)?, keeps_l3mdev));
-    }
-    carry_out(session, plans)
+    let inventory = Inventory::read(session.kernel)?;
+    let (memory, vrfs) = (Memory::read(), vrfs(&inventory));
+    let plan = |family| {
+        let keeps_l3mdev = !vrfs.is_empty() || !memory.l3mdev.contains(&family);
+        plan::undo(family, &of_family(&inventory, family), keeps_l3mdev, &vrfs)
+    };
+    carry_out(session, Vec::new(), Family::available().into_iter().map(plan).collect())
 }
 
-fn carry_out(session: &Session, plans: Vec<Plan>) -> Result<Outcome, Error> {
+fn plan_family(
+    inventory: &Inventory,
+    rules: &[Rule],
+    family: Family,
+    policy: Policy,
+    is_forced: bool,
+) -> Result<Plan, Error> {
+    let own: Vec<IpAddr> = inventory.system.addresses.iter().map(|address| address.local).collect();
+    let vrfs = vrfs(inventory);
+    let Policy { unreachable, is_legacy } = policy;
+    let is_legacy = is_legacy || !has_l3mdev_rules();
+    let situation = Situation { family, rules, own: &own, unreachable, vrfs: &vrfs, is_legacy };
+    match plan::fix(&situation) {
+        Err(_) if is_forced => Ok(plan::fix_regardless(&situation)),
+        Err(InTheWay(rule)) => Err(Error::ForeignRule(rule)),
+        Ok(plan) => Ok(plan),
+    }
+}
+
+/// The unreachable routes that VRFs lack, where those are to stop what a table misses.
+fn seals(inventory: &Inventory, family: Family, policy: Policy) -> Vec<Step> {
+    if policy.unreachable != Unreachable::Route {
+        return Vec::new();
+    }
+    let is_sealed = |table| inventory.table(table).any(|route| route.is_seal() && route.family() == family);
+    let open = vrfs(inventory).into_iter().filter(|(_, table)| !is_sealed(*table));
+    open.map(|(_, table)| Step::AddRoute(Route::seal(family, table))).collect()
+}
+
+fn of_family(inventory: &Inventory, family: Family) -> Vec<Rule> {
+    inventory.rules.iter().filter(|rule| rule.family == family).cloned().collect()
+}
+
+/// All VRFs by name and table.
+pub fn vrfs(inventory: &Inventory) -> Vec<(String, u32)> {
+    inventory.system.vrfs().filter_map(|vrf| Some((vrf.name.clone(), vrf.table?))).collect()
+}
+
+/// l3mdev rules came with 4.8.
+pub fn has_l3mdev_rules() -> bool {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = release.split(['.', '-']).map_while(|part| part.trim().parse::<u32>().ok());
+    !matches!((numbers.next(), numbers.next()), (Some(major), Some(minor)) if (major, minor) < (4, 8))
+}
+
+/// All that is added comes before all that is deleted.
+fn carry_out(session: &Session, first: Vec<Step>, plans: Vec<Plan>) -> Result<Outcome, Error> {
     let mut transaction = session.begin()?;
     let notes: Vec<String> = plans.iter().flat_map(yielding).collect();
     let (adds, deletes): (Vec<Step>, Vec<Step>) =
         plans.into_iter().flat_map(|plan| plan.steps).partition(|step| matches!(step, Step::AddRule(_)));
-    let memory = remember(&adds, &deletes);
-    transaction.make_all(adds)?;
-    transaction.make_all(deletes)?;
-    if let Some(step) = memory {
+    if let Some(step) = remember(&adds, &deletes) {
         transaction.try_make(step)?;
     }
+    transaction.make_all(first.into_iter().chain(adds).chain(deletes))?;
     notes.into_iter().for_each(|note| transaction.note(note));
     Ok(transaction.commit())
 }
@@ -128,14 +176,6 @@ fn yielding(plan: &Plan) -> Vec<String> {
         format!("the {family} local rule belongs at 2001: rule '{rule}' could catch local packets before 32765")
     };
     plan.yields_to.iter().map(note).collect()
-}
-
-fn rules(kernel: &Kernel, family: Family) -> Result<Vec<Rule>, Error> {
-    kernel.rules(family).map_err(Error::unreadable(format!("the {family} rules")))
-}
-
-fn own_addresses(kernel: &Kernel) -> Result<Vec<IpAddr>, Error> {
-    Ok(System::read(kernel)?.addresses.iter().map(|address| address.local).collect())
 }
 
 impl fmt::Display for Finding {
