@@ -1,25 +1,25 @@
-//! Hundreds and thousands of VRFs, each with a port and a route: made and shown by vrfsetup and by `ip`.
+//! Hundreds of VRFs and a thousand, each with a port and a route: made and shown by vrfsetup and by `ip`.
 
 use std::fmt::Write;
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use nix::sched::{CloneFlags, unshare};
 
 use super::guest::{quiet, time};
 use super::tell;
 
-/// How many VRFs. The bars are for 1,000, the others show whether it is linear.
-pub const SIZES: [u32; 3] = [250, 1_000, 4_000];
+/// How many VRFs. The bars are for 1,000, the other shows whether it is linear. (What the kernel itself takes to make
+/// them is not: 4,000 by `ip -batch` are beyond what an emulated machine does in minutes.)
+pub const SIZES: [u32; 2] = [250, 1_000];
 const FIRST_TABLE: u32 = 10_000;
 
 /// Measures it.
 pub fn measure() -> io::Result<()> {
     // Taking a namespace down costs instructions in the background: none goes before all is measured.
     let mut kept = Vec::new();
-    let has_apply = quiet(&["vrfsetup", "apply", "--help"])?.stderr(Stdio::null()).status()?.success();
     let folder = tempfile::tempdir()?;
     for size in SIZES {
         kept.push(namespace_with_ports(folder.path(), size)?);
@@ -32,14 +32,7 @@ pub fn measure() -> io::Result<()> {
         tell(&format!("scale.show_vrfsetup_{size}"), time(&mut quiet(&["vrfsetup", "show", "-j"])?)?);
 
         kept.push(namespace_with_ports(folder.path(), size)?);
-        if has_apply {
-            tell(&format!("scale.apply_vrfsetup_{size}"), apply(folder.path(), size)?);
-        }
-        // A process for each VRF is no way to make thousands, but what one of them costs is worth knowing.
-        if size == SIZES[0] {
-            kept.push(namespace_with_ports(folder.path(), size)?);
-            tell(&format!("scale.add_vrfsetup_{size}"), add_each(size)?);
-        }
+        tell(&format!("scale.apply_vrfsetup_{size}"), apply(folder.path(), size)?);
     }
     Ok(())
 }
@@ -95,14 +88,4 @@ fn apply(folder: &Path, size: u32) -> io::Result<f64> {
     let path = folder.join("vrf.toml");
     std::fs::write(&path, declared(size))?;
     time(&mut quiet(&["vrfsetup", "apply", &path.to_string_lossy()])?)
-}
-
-/// One process for each VRF.
-fn add_each(size: u32) -> io::Result<f64> {
-    let mut taken = 0.0;
-    for number in 0..size {
-        let (name, port, table) = (format!("v{number}"), format!("p{number}"), (FIRST_TABLE + number).to_string());
-        taken += time(&mut quiet(&["vrfsetup", "add", &name, "--table", &table, "--port", &port])?)?;
-    }
-    Ok(taken)
 }
