@@ -45,11 +45,13 @@ fn pages(start: usize, len: usize) -> (usize, usize) {
 
 unsafe fn remap(at: usize, jump: &[u8]) -> Result<(), Errno> {
     let (first, len) = pages(at, jump.len());
-    // SAFETY: whole pages of mapped code.
-    let old = unsafe { slice::from_raw_parts(first as *const u8, len) };
+    let behind = at + jump.len();
+    // SAFETY: what stands before and behind the jump in whole pages of mapped code.
+    let [before, rest] = unsafe {
+        [(first, at - first), (behind, first + len - behind)].map(|(start, len)| slice::from_raw_parts(start as _, len))
+    };
     let file = sys::memfd(c"vrfshim")?;
-    let replaced = sys::pwrite_all(file, old, 0)
-        .and_then(|()| sys::pwrite_all(file, jump, at - first))
+    let replaced = sys::write_pieces(file, [before, jump, rest])
         // SAFETY: the same bytes but for the jump, with the same rights, in the same place.
         .and_then(|()| unsafe { sys::map_code_over(first, len, file) });
     sys::close(file);

@@ -126,13 +126,14 @@ pub(crate) fn memfd(name: &CStr) -> Result<c_int, Errno> {
     }
 }
 
-/// Writes all bytes at an offset of a file.
-pub(crate) fn pwrite_all(fd: c_int, bytes: &[u8], offset: usize) -> Result<(), Errno> {
-    // On 32-bit machines the offset is two words; ours is below 4 GiB, and the high one is zero.
-    let args = [fd as usize, bytes.as_ptr() as usize, bytes.len(), offset, 0, 0];
-    // SAFETY: the kernel only reads the slice.
-    let written = result(unsafe { arch::syscall(libc::SYS_pwrite64 as usize, args) })?;
-    if written as usize == bytes.len() { Ok(()) } else { Err(Errno(libc::EIO)) }
+/// Writes three pieces to a file, one behind the other, in one call.
+pub(crate) fn write_pieces(fd: c_int, pieces: [&[u8]; 3]) -> Result<(), Errno> {
+    let vectors = pieces.map(|piece| libc::iovec { iov_base: piece.as_ptr().cast_mut().cast(), iov_len: piece.len() });
+    let args = [fd as usize, vectors.as_ptr() as usize, vectors.len(), 0, 0, 0];
+    // SAFETY: the kernel only reads the vectors and the slices.
+    let written = result(unsafe { arch::syscall(libc::SYS_writev as usize, args) })?;
+    let all = pieces.iter().fold(0, |sum, piece| sum + piece.len());
+    if written as usize == all { Ok(()) } else { Err(Errno(libc::EIO)) }
 }
 
 /// Maps a file over executable pages, in one step.
