@@ -93,10 +93,31 @@ pub enum Command {
         #[command(flatten)]
         change: Change,
     },
+    /// Put systemd's services or sockets into a VRF, by drop-ins
+    Unit {
+        /// The VRF
+        #[arg(value_parser = device_name)]
+        name: String,
+        /// The services
+        #[arg(required = true, value_name = "SERVICE")]
+        services: Vec<String>,
+        /// Only show the files; exit status 3 if any would be written
+        #[arg(long)]
+        dry_run: bool,
+        /// Take them out again
+        #[arg(long, conflicts_with = "dry_run")]
+        remove: bool,
+        #[command(flatten)]
+        change: Change,
+    },
     /// Keep a change that was made with --confirm
     Confirm,
     #[command(name = "__detach", hide = true)]
     DetachGuardian { journal: PathBuf, seconds: u64 },
+    #[command(name = "__prove-bound", hide = true)]
+    ProveBound { name: String },
+    #[command(name = "__pin", hide = true)]
+    Pin { name: String },
     #[command(name = "__roll-back", hide = true)]
     RollBack { journal: PathBuf, seconds: u64 },
     /// Check, mend or undo the routing rules that VRFs need

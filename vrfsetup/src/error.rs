@@ -101,6 +101,10 @@ pub enum Error {
     },
     /// These steps could not be taken back, each with the kernel's answer.
     Left(Vec<String>),
+    /// This systemd can bind no services.
+    OldSystemd(u32),
+    /// A socket made here is not bound to the VRF.
+    Unbound(String),
     /// A file says something that cannot be.
     BadFile {
         /// The file.
@@ -209,6 +213,8 @@ impl fmt::Display for Error {
                 write!(f, "cannot prepare the rollback, nothing is changed: {}", Refusal::from_io(source))
             }
             Self::Left(steps) => write!(f, "could not be taken back: {}", steps.join(", ")),
+            Self::OldSystemd(version) => write!(f, "systemd {version} cannot bind services (v249 can)"),
+            Self::Unbound(vrf) => write!(f, "sockets made here are not bound to VRF '{vrf}'"),
             Self::BadFile { path, line, text, what } => write!(f, "{}:{line}: {what}: {text}", path.display()),
             Self::NobodysPrefix(prefix) => write!(f, "neither domain has a route of its own to {prefix}"),
             Self::File { path, refusal } => write!(f, "cannot use '{}': {refusal}", path.display()),

@@ -2,7 +2,7 @@
 //!
 //! Plans are pure and consist of [`step::Step`]s; [`transaction::Transaction`] makes them and takes them back;
 //! [`kernel::Kernel`] is the one door to routing netlink. The library never prints; `run` does.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod add;
 pub mod address;
@@ -40,6 +40,7 @@ pub mod sysctl;
 pub mod system;
 pub mod table;
 pub mod transaction;
+pub mod unit;
 pub mod vrf;
 pub mod words;
 

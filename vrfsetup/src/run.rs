@@ -31,6 +31,7 @@ use crate::rules;
 use crate::show;
 use crate::system::System;
 use crate::transaction::Session;
+use crate::unit;
 use crate::vrf::Wish;
 
 /// `check`, `doctor` and `--dry-run` found differences.
@@ -112,6 +113,20 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
         }
         Command::Pids { name } => pids(cli, &kernel, name),
         Command::Identify { pid } => identify(cli, pid.unwrap_or_else(std::process::id)),
+        Command::Unit { name, services, dry_run, remove, change } => {
+            let session = session(change);
+            if *remove {
+                return changed(cli, unit::remove(&session, services)?);
+            }
+            let files = unit::plan(&session, name, services)?;
+            if *dry_run {
+                files.iter().for_each(|file| print(format!("# {}\n{}\n", file.path.display(), file.text)));
+                return Ok(differs(!files.is_empty()));
+            }
+            changed(cli, unit::make(&session, files)?)
+        }
+        Command::ProveBound { name } => unit::prove_bound(name).map(|()| ExitCode::SUCCESS),
+        Command::Pin { name } => unit::pin(&kernel, name).map(|()| ExitCode::SUCCESS),
         Command::DetachGuardian { journal, seconds } => {
             guardian::detach(journal, *seconds).map_err(|source| Error::NoWayBack { source })?;
             Ok(ExitCode::SUCCESS)

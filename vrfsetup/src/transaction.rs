@@ -11,7 +11,7 @@ use crate::journal::{self, Journal};
 use crate::kernel::{Kernel, Refusal};
 use crate::outcome::Outcome;
 use crate::rule::Rule;
-use crate::rules::L3MDEV;
+use crate::rules::{self, L3MDEV};
 use crate::state::{self, Lock};
 use crate::step::Step;
 
@@ -96,6 +96,9 @@ impl Transaction<'_> {
     /// The kernel makes the l3mdev rule with a namespace's first VRF, and never again if it was deleted since. It is no
     /// step: as with the kernel's own, taking the VRF back leaves it.
     fn ensure_l3mdev(&self) -> Result<(), Refusal> {
+        if !rules::has_l3mdev_rules() {
+            return Ok(());
+        }
         for family in Family::available() {
             let rule = Rule::l3mdev(family, L3MDEV);
             if !self.session.kernel.rules(family)?.iter().any(|existing| existing.is_same_as(&rule)) {

@@ -11,7 +11,7 @@ use crate::port::Domain;
 use crate::route::Route;
 use crate::rule::Rule;
 use crate::rules::plan::Unreachable;
-use crate::rules::{L3MDEV, UNREACHABLE};
+use crate::rules::{self, L3MDEV, UNREACHABLE};
 use crate::step::{Device, Step};
 use crate::table;
 
@@ -85,7 +85,7 @@ impl<'a> Outlook<'a> {
         steps.extend(existing.is_none().then(|| Step::AddVrf(device.clone(), table)));
         for family in Family::available() {
             // The kernel makes it with the first VRF of a namespace only, even if it was deleted since.
-            let has_vrf = existing.is_some() || !self.owners.is_empty();
+            let has_vrf = (existing.is_some() || !self.owners.is_empty()) && rules::has_l3mdev_rules();
             steps.extend(self.rule(Rule::l3mdev(family, L3MDEV)).filter(|_| has_vrf));
             match wish.unreachable {
                 Unreachable::Rule => steps.extend(self.rule(Rule::l3mdev_unreachable(family, UNREACHABLE))),

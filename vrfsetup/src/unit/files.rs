@@ -1,0 +1,165 @@
+//! What a service's drop-in says. Pure.
+//!
+//! systemd only warns when it cannot bind a service and starts it all the same, so the drop-in asserts that the VRF is
+//! there and, last before the service itself, proves that a socket made in the service's cgroup is bound.
+
+use std::path::PathBuf;
+
+use crate::error::Error;
+use crate::process::PINNED;
+
+/// First release with BindNetworkInterface=.
+const BINDS: u32 = 260;
+/// First release with BPFProgram=.
+const HAS_PROGRAMS: u32 = 249;
+/// The first line of everything that is made here.
+pub const MARK: &str = "# made by vrfsetup unit";
+const FOLDER: &str = "/etc/systemd/system";
+
+/// A unit file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// Where it belongs.
+    pub path: PathBuf,
+    /// What stands in it.
+    pub text: String,
+}
+
+/// The files that put a service or a socket into a VRF. `program` is this program's own path.
+///
+/// # Errors
+/// This systemd cannot bind services, or the unit is of another kind.
+pub fn files(systemd: u32, vrf: &str, unit: &str, program: &str) -> Result<Vec<File>, Error> {
+    let unit = full_name(unit)?;
+    let place = format!("[Unit]\nAssertPathExists=/sys/class/net/{vrf}\nAfter=vrfsetup.service\n");
+    if unit.ends_with(".socket") {
+        return Ok(vec![drop_in(&unit, format!("{MARK} {vrf}\n{place}\n[Socket]\nBindToDevice={vrf}\n"))]);
+    }
+    let proof = format!("ExecStartPre=+{program} {} {vrf}\n", super::PROVE);
+    if systemd >= BINDS {
+        let text = format!("{MARK} {vrf}\n{place}\n[Service]\nBindNetworkInterface={vrf}\n{proof}");
+        return Ok(vec![drop_in(&unit, text)]);
+    }
+    if systemd < HAS_PROGRAMS {
+        return Err(Error::OldSystemd(systemd));
+    }
+    let loader = format!("vrfsetup-bind@{vrf}.service");
+    let place = format!("{place}Requires={loader}\nAfter={loader}\n");
+    let text = format!("{MARK} {vrf}\n{place}\n[Service]\nBPFProgram=sock_create:{PINNED}{vrf}\n{proof}");
+    Ok(vec![loader_file(program), drop_in(&unit, text)])
+}
+
+/// The template that pins a VRF's program, which holds the VRF's index: with the device it goes.
+fn loader_file(program: &str) -> File {
+    let text = format!(
+        "{MARK}\n\
+         [Unit]\n\
+         Description=Program that binds services to VRF %i\n\
+         Documentation=man:vrfsetup(8)\n\
+         AssertPathExists=/sys/class/net/%i\n\
+         After=vrfsetup.service\n\
+         \n\
+         [Service]\n\
+         Type=oneshot\n\
+         RemainAfterExit=yes\n\
+         ExecStart={program} {} %i\n\
+         ExecStop=/bin/rm -f {PINNED}%i\n",
+        super::PIN
+    );
+    File { path: loader_path(), text }
+}
+
+/// Where the template is.
+pub fn loader_path() -> PathBuf {
+    PathBuf::from(FOLDER).join("vrfsetup-bind@.service")
+}
+
+fn drop_in(unit: &str, text: String) -> File {
+    File { path: drop_in_path(unit), text }
+}
+
+/// Where a unit's drop-in is. One for all VRFs: a service is in one at most.
+pub fn drop_in_path(unit: &str) -> PathBuf {
+    PathBuf::from(FOLDER).join(format!("{unit}.d")).join("50-vrf.conf")
+}
+
+/// `sshd` is `sshd.service`, as for systemctl.
+///
+/// # Errors
+/// It is neither a service nor a socket.
+pub fn full_name(unit: &str) -> Result<String, Error> {
+    let is_possible = !unit.is_empty() && !unit.contains('/') && !unit.starts_with('.');
+    match unit.rsplit_once('.').map(|(_, kind)| kind) {
+        Some("service" | "socket") if is_possible => Ok(unit.to_owned()),
+        Some("target" | "slice" | "scope" | "mount" | "timer" | "path" | "device" | "swap" | "automount") => {
+            Err(Error::Usage(format!("'{unit}' is neither a service nor a socket")))
+        }
+        _ if is_possible => Ok(format!("{unit}.service")),
+        _ => Err(Error::Usage(format!("'{unit}' is not a unit"))),
+    }
+}
+
+/// The number in `systemd 252 (252.39-1~deb12u1)`.
+pub fn version(systemctl: &str) -> Option<u32> {
+    let word = systemctl.lines().next()?.strip_prefix("systemd ")?.split_whitespace().next()?;
+    word.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(systemd: u32, unit: &str) -> Vec<String> {
+        files(systemd, "blue", unit, "/usr/sbin/vrfsetup").unwrap().into_iter().map(|file| file.text).collect()
+    }
+
+    #[test]
+    fn from_v260_systemd_binds_by_name() {
+        let texts = texts(260, "sshd");
+        assert_eq!(texts.len(), 1);
+        assert!(texts[0].contains("\nBindNetworkInterface=blue\n"));
+    }
+
+    #[test]
+    fn from_v249_a_pinned_program_binds_and_its_loader_is_required() {
+        let texts = texts(252, "sshd.service");
+        assert_eq!(texts.len(), 2);
+        assert!(texts[1].contains("BPFProgram=sock_create:/sys/fs/bpf/vrfsetup/blue\n"));
+        assert!(texts[1].contains("Requires=vrfsetup-bind@blue.service\n"));
+    }
+
+    #[test]
+    fn no_service_starts_without_the_vrf_and_the_proof() {
+        for systemd in [249, 252, 260, 262] {
+            let text = texts(systemd, "sshd").pop().unwrap();
+            assert!(text.contains("AssertPathExists=/sys/class/net/blue\n"));
+            assert!(text.contains("ExecStartPre=+/usr/sbin/vrfsetup __prove-bound blue\n"));
+            assert!(!text.contains("ExecStart="));
+        }
+    }
+
+    #[test]
+    fn before_v249_nothing_is_pretended() {
+        assert!(matches!(files(248, "blue", "sshd", "/x"), Err(Error::OldSystemd(248))));
+    }
+
+    #[test]
+    fn a_socket_is_bound_by_every_systemd() {
+        assert!(texts(240, "ssh.socket")[0].contains("[Socket]\nBindToDevice=blue\n"));
+    }
+
+    #[test]
+    fn instances_of_templates_have_drop_ins_of_their_own() {
+        assert_eq!(full_name("sshd@blue").unwrap(), "sshd@blue.service");
+        let path = drop_in_path("sshd@blue.service");
+        assert_eq!(path, PathBuf::from("/etc/systemd/system/sshd@blue.service.d/50-vrf.conf"));
+        assert!(full_name("x.timer").is_err() && full_name("../x").is_err() && full_name("").is_err());
+    }
+
+    #[test]
+    fn the_version_is_the_first_number() {
+        assert_eq!(version("systemd 252 (252.39-1~deb12u1)\n+PAM"), Some(252));
+        assert_eq!(version("systemd 260~rc2 (260~rc2-1)"), Some(260));
+        assert_eq!(version("nonsense"), None);
+    }
+}

@@ -1,0 +1,126 @@
+//! `vrfsetup unit`: puts systemd's services and sockets into a VRF by drop-ins, without touching what they start.
+
+pub mod files;
+mod pin;
+mod proof;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::error::Error;
+use crate::kernel::Refusal;
+use crate::outcome::Outcome;
+use crate::step::Step;
+use crate::system::System;
+use crate::transaction::Session;
+
+pub use files::File;
+pub use pin::pin;
+pub use proof::prove_bound;
+
+/// The hidden verb that a service's drop-in runs last before the service.
+pub const PROVE: &str = "__prove-bound";
+/// The hidden verb of the loader unit.
+pub const PIN: &str = "__pin";
+
+/// The files that would put these units into the VRF.
+///
+/// # Errors
+/// There is no such VRF, or this systemd cannot do it.
+pub fn plan(session: &Session, vrf: &str, units: &[String]) -> Result<Vec<File>, Error> {
+    System::read(session.kernel)?.existing_vrf(vrf)?;
+    let systemd = systemd()?;
+    let program = std::env::current_exe().map_err(|error| Error::file(Path::new("/proc/self/exe"), &error))?;
+    let mut all: Vec<File> = Vec::new();
+    for unit in units {
+        for file in files::files(systemd, vrf, unit, &program.to_string_lossy())? {
+            if !all.contains(&file) {
+                all.push(file);
+            }
+        }
+    }
+    all.retain(|file| read(&file.path).as_ref() != Some(&file.text));
+    Ok(all)
+}
+
+/// Writes the files and tells systemd.
+///
+/// # Errors
+/// One cannot be written; then none is.
+pub fn make(session: &Session, files: Vec<File>) -> Result<Outcome, Error> {
+    let step = |File { path, text }| Step::WriteFile { from: read(&path), path, to: Some(text) };
+    carry_out(session, files.into_iter().map(step).collect(), "takes effect when the units are restarted")
+}
+
+/// Takes the units' drop-ins away, and the loader when nothing needs it any more.
+///
+/// # Errors
+/// One cannot be removed; then none is.
+pub fn remove(session: &Session, units: &[String]) -> Result<Outcome, Error> {
+    let mut steps = Vec::new();
+    for unit in units {
+        let path = files::drop_in_path(&files::full_name(unit)?);
+        steps.extend(removal(&path));
+    }
+    let paths: Vec<_> = steps.iter().filter_map(written).collect();
+    if !drop_ins().iter().any(|path| !paths.contains(&path.as_path())) {
+        let loader = removal(&files::loader_path());
+        steps.extend(loader);
+    }
+    let outcome = carry_out(session, steps, "takes effect when the units are restarted");
+    for unit in units {
+        let folder = files::drop_in_path(&files::full_name(unit)?);
+        // Stays if somebody else has a drop-in there.
+        let _ = folder.parent().map(fs::remove_dir);
+    }
+    outcome
+}
+
+fn written(step: &Step) -> Option<&Path> {
+    match step {
+        Step::WriteFile { path, .. } => Some(path),
+        _ => None,
+    }
+}
+
+fn removal(path: &Path) -> Option<Step> {
+    let from = read(path).filter(|text| text.starts_with(files::MARK))?;
+    Some(Step::WriteFile { path: path.to_owned(), from: Some(from), to: None })
+}
+
+/// All drop-ins of our making.
+fn drop_ins() -> Vec<std::path::PathBuf> {
+    let units = fs::read_dir("/etc/systemd/system").into_iter().flatten().flatten();
+    let paths = units.map(|unit| unit.path().join("50-vrf.conf"));
+    paths.filter(|path| read(path).is_some_and(|text| text.starts_with(files::MARK))).collect()
+}
+
+fn read(path: &Path) -> Option<String> {
+    fs::read_to_string(path).ok()
+}
+
+fn carry_out(session: &Session, steps: Vec<Step>, note: &str) -> Result<Outcome, Error> {
+    let mut transaction = session.begin()?;
+    let is_idle = steps.is_empty();
+    transaction.make_all(steps)?;
+    if !is_idle {
+        reload();
+        transaction.note(note);
+    }
+    Ok(transaction.commit())
+}
+
+/// Without a running systemd it reads the files when it comes up.
+fn reload() {
+    if Path::new("/run/systemd/system").exists() {
+        let _ = Command::new("systemctl").arg("daemon-reload").stdin(Stdio::null()).status();
+    }
+}
+
+fn systemd() -> Result<u32, Error> {
+    let output = Command::new("systemctl").arg("--version").stdin(Stdio::null()).output();
+    let output = output.map_err(|error| Error::unreadable("systemd's version")(Refusal::from_io(&error)))?;
+    let version = files::version(&String::from_utf8_lossy(&output.stdout));
+    version.ok_or_else(|| Error::unreadable("systemd's version")(Refusal::from_errno(libc::EPROTO)))
+}
