@@ -1,7 +1,7 @@
 //! Runs when the object is loaded: redirects libc's own `socket`, and where vrfrun started the program proves that it
 //! worked — or ends the program before its `main`.
 
-use crate::libc_object::{self, Code};
+use crate::libc_object::{self, Code, LibcSocket};
 use crate::name::Name;
 use crate::patch;
 use crate::start::{self, Start};
@@ -24,26 +24,35 @@ pub(crate) fn covers_libc() -> bool {
 }
 
 extern "C" fn construct() {
-    let start = start::start();
-    let body = libc_object::socket_body();
-    let redirected = body.map(|body| {
-        // SAFETY: libc's own socket(), before main: nobody is in it.
-        unsafe { patch::redirect(body, exports::own_socket as *const () as usize) }
-    });
-    match (start, redirected) {
-        // In a static program the linker has put our socket() in the place of libc's.
-        (Start::Library, outcome) => COVERS_LIBC.store(!matches!(outcome, Some(Err(_))), Ordering::Relaxed),
-        (Start::Closed | Start::Bound(_), None) => refuse(b"libc's socket function was not found"),
-        (Start::Closed | Start::Bound(_), Some(Err(_))) => refuse(b"libc's socket function cannot be redirected"),
-        (Start::Closed, Some(Ok(()))) => COVERS_LIBC.store(true, Ordering::Relaxed),
-        (Start::Bound(name), Some(Ok(()))) => prove(body, name),
+    let outcome = cover_libc();
+    COVERS_LIBC.store(outcome.is_ok(), Ordering::Relaxed);
+    match (start::start(), outcome) {
+        // vrf_set() will refuse; sockets of the program's own are bound all the same.
+        (Start::Library, _) | (Start::Closed, Ok(_)) => {}
+        (Start::Bound(name), Ok(LibcSocket::At(body))) => prove(body, name),
+        (Start::Bound(_), Ok(_)) => {}
+        (Start::Closed | Start::Bound(_), Err(why)) => refuse(why),
+    }
+}
+
+/// Leads libc's own calls of socket() to us.
+fn cover_libc() -> Result<LibcSocket, &'static str> {
+    let libc_socket = libc_object::libc_socket();
+    match libc_socket {
+        LibcSocket::Replaced => Ok(libc_socket),
+        LibcSocket::Missing => Err("libc's socket function was not found"),
+        LibcSocket::At(body) => {
+            // SAFETY: libc's own socket(), before main: nobody is in it.
+            unsafe { patch::redirect(body, exports::own_socket as *const () as usize) }
+                .map(|()| libc_socket)
+                .map_err(|_| "libc's socket function cannot be redirected")
+        }
     }
 }
 
 /// Lets libc make a socket and looks where it is. That the kernel refuses it (the device is gone, a filter denies it)
 /// is no leak: the program starts, and its sockets fail one by one.
-fn prove(body: Option<Code>, name: Name) {
-    let Some(body) = body else { return };
+fn prove(body: Code, name: Name) {
     // SAFETY: libc's socket(), with its own signature.
     let libc_socket = unsafe { transmute::<usize, extern "C" fn(c_int, c_int, c_int) -> c_int>(body.start) };
     // SAFETY: the calling thread's errno.
@@ -55,18 +64,17 @@ fn prove(body: Option<Code>, name: Name) {
         let device = sys::bound_device(fd);
         sys::close(fd);
         if device != Ok(Some(name)) {
-            refuse(b"a socket that libc made is not in the VRF");
+            refuse("a socket that libc made is not in the VRF");
         }
     }
-    COVERS_LIBC.store(true, Ordering::Relaxed);
 }
 
-fn refuse(why: &[u8]) -> ! {
-    // One write, so that the line of several processes do not mix.
+fn refuse(why: &str) -> ! {
+    // One write, so that the lines of several processes do not mix.
     let mut line = [0; 96];
-    let parts = [&b"vrfrun: cannot bind this program's sockets: "[..], why, b"\n"];
-    let bytes = parts.into_iter().flatten();
-    let len = line.iter_mut().zip(bytes).map(|(to, from)| *to = *from).count();
+    let parts = ["vrfrun: cannot bind this program's sockets: ", why, "\n"];
+    let bytes = parts.iter().flat_map(|part| part.bytes());
+    let len = line.iter_mut().zip(bytes).map(|(to, from)| *to = from).count();
     sys::write(libc::STDERR_FILENO, line.get(..len).unwrap_or_default());
     sys::exit(125)
 }

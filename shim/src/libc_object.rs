@@ -28,28 +28,49 @@ pub(crate) struct Code {
     pub(crate) size: usize,
 }
 
-/// libc's own `socket`. None in a static program, where the linker has put ours in its place.
-pub(crate) fn socket_body() -> Option<Code> {
-    let mut found = None;
-    // SAFETY: `visit` takes exactly what it is given here, and is done with it when the walk ends.
-    unsafe { libc::dl_iterate_phdr(Some(visit), (&raw mut found).cast()) };
-    found
+/// Where libc's own `socket` is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LibcSocket {
+    /// In the shared object of libc.
+    At(Code),
+    /// Nowhere: the program is static, and its linker has put our `socket` in the place of libc's.
+    Replaced,
+    /// Not where it should be.
+    Missing,
 }
 
-unsafe extern "C" fn visit(info: *mut dl_phdr_info, _size: usize, found: *mut c_void) -> c_int {
+/// Looks for libc's own `socket`.
+pub(crate) fn libc_socket() -> LibcSocket {
+    let mut walk = Walk { body: None, is_dynamic: false };
+    // SAFETY: `visit` takes exactly what it is given here, and is done with it when the walk ends.
+    unsafe { libc::dl_iterate_phdr(Some(visit), (&raw mut walk).cast()) };
+    match walk {
+        Walk { body: Some(code), .. } => LibcSocket::At(code),
+        Walk { is_dynamic: true, .. } => LibcSocket::Missing,
+        Walk { .. } => LibcSocket::Replaced,
+    }
+}
+
+struct Walk {
+    body: Option<Code>,
+    /// An object names a loader (PT_INTERP): the program does, unless it is static.
+    is_dynamic: bool,
+}
+
+unsafe extern "C" fn visit(info: *mut dl_phdr_info, _size: usize, walk: *mut c_void) -> c_int {
+    // SAFETY: the pointer that libc_socket() handed in; nobody else uses it meanwhile.
+    let walk = unsafe { &mut *walk.cast::<Walk>() };
     // SAFETY: the loader describes a loaded object, which stays while the walk lasts.
-    let body = unsafe { Object::new(&*info) }.tables().and_then(|(base, tables)| {
+    let object = unsafe { Object::new(&*info) };
+    walk.is_dynamic |= object.headers.iter().any(|header| header.p_type == libc::PT_INTERP);
+    walk.body = object.tables().and_then(|(base, tables)| {
         // Other preloaded libraries define `socket` too (torsocks, proxychains): theirs is not ours to touch, and what
         // it calls in the end is libc's. Only libc has both.
         tables.function(b"__libc_start_main")?;
         let body = tables.function(b"socket")?;
         Some(Code { start: base.wrapping_add(body.offset), size: body.size })
     });
-    if body.is_some() {
-        // SAFETY: the pointer that socket_body() handed in.
-        unsafe { *found.cast::<Option<Code>>() = body };
-    }
-    c_int::from(body.is_some()) // anything but 0 ends the walk
+    c_int::from(walk.body.is_some()) // anything but 0 ends the walk
 }
 
 struct Object<'a> {
@@ -115,7 +136,7 @@ mod tests {
             (handle, libc::dlsym(handle, c"socket".as_ptr()) as usize)
         };
         assert!(!handle.is_null());
-        let body = socket_body().unwrap();
+        let LibcSocket::At(body) = libc_socket() else { panic!("not found") };
         assert_eq!(body.start, wanted);
         assert_ne!(body.start, crate::exports::socket as *const () as usize);
         assert!((8..256).contains(&body.size), "{body:?}");

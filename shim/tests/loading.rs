@@ -88,6 +88,19 @@ fn another_preloaded_library_keeps_its_place_before_or_behind_ours() {
     assert_eq!(preloading(&format!("{}:{foreign}", ours.display()), &program), "socket blue\n");
 }
 
+/// vrfrun's children inherit the order, also those that link the library statically and cannot be preloaded.
+#[test]
+fn a_static_program_that_links_the_library_obeys_the_order() {
+    let archive = product::folder().join("libvrfshim.a");
+    for compiler in ["cc -static", "musl-gcc -static"] {
+        let options = ["-pthread", "-u", "vrf_set", archive.to_str().unwrap()];
+        let program = compile(compiler, &source("probe.c"), &format!("probe {compiler}").replace(' ', "-"), &options);
+        let mut command = namespace::command(DEVICES, "env");
+        command.args([ORDER, "LD_PRELOAD=/libvrfshim.so"]).arg(program).args(["socket", "__socket", "thread"]);
+        assert_eq!(namespace::stdout(&mut command), "socket blue\n__socket blue\nthread blue\n", "{compiler}");
+    }
+}
+
 /// Two links, `blue` and the default route `home`; the name server is behind both, and the kernel's own counters tell
 /// by which one the questions went.
 #[test]
