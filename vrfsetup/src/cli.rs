@@ -110,6 +110,12 @@ pub enum Command {
         #[command(flatten)]
         change: Change,
     },
+    /// Show what VRFs need, in a network namespace of its own of which nothing stays
+    Demo {
+        /// Wait for Enter between the steps
+        #[arg(long)]
+        pause: bool,
+    },
     /// Keep a change that was made with --confirm
     Confirm,
     #[command(name = "__detach", hide = true)]
@@ -118,6 +124,8 @@ pub enum Command {
     ProveBound { name: String },
     #[command(name = "__pin", hide = true)]
     Pin { name: String },
+    #[command(name = "__demo-peer", hide = true)]
+    DemoPeer { name: String },
     #[command(name = "__roll-back", hide = true)]
     RollBack { journal: PathBuf, seconds: u64 },
     /// Check, mend or undo the routing rules that VRFs need

@@ -11,6 +11,7 @@ pub mod attach;
 mod cli;
 pub mod config;
 pub mod del;
+pub mod demo;
 pub mod doctor;
 pub mod error;
 pub mod export;

@@ -16,6 +16,7 @@ use crate::apply;
 use crate::attach;
 use crate::cli::{Add, Change, Cli, Command, Rules};
 use crate::del;
+use crate::demo;
 use crate::doctor;
 use crate::error::Error;
 use crate::export;
@@ -124,6 +125,14 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
                 return Ok(differs(!files.is_empty()));
             }
             changed(cli, unit::make(&session, files)?)
+        }
+        Command::Demo { pause } => {
+            demo::can_be_told(&kernel)?;
+            demo::tell(*pause)
+        }
+        Command::DemoPeer { name } => {
+            demo::serve(name).map_err(|error| Error::unreadable("the demonstration")(Refusal::from_io(&error)))?;
+            Ok(ExitCode::SUCCESS)
         }
         Command::ProveBound { name } => unit::prove_bound(name).map(|()| ExitCode::SUCCESS),
         Command::Pin { name } => unit::pin(&kernel, name).map(|()| ExitCode::SUCCESS),
