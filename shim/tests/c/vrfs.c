@@ -190,7 +190,7 @@ static void *changes_and_uses(void *argument)
     static const char *const vrfs[] = {"blue", "red"};
     unsigned number = (unsigned)(uintptr_t)argument, round;
 
-    for (round = 0; round < 250; round++) {
+    for (round = 0; round < 80; round++) {
         const char *vrf = vrfs[(number + round) % 2];
         HOLDS(vrf_set_thread(vrf) == 0 && is_in(inet(), vrf) && is_in(inet(), vrf));
     }
