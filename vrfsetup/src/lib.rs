@@ -45,4 +45,4 @@ pub mod unit;
 pub mod vrf;
 pub mod words;
 
-pub use run::main;
+pub use run::{definition, main};

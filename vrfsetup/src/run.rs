@@ -38,6 +38,11 @@ use crate::vrf::Wish;
 /// `check`, `doctor` and `--dry-run` found differences.
 const DIFFERS: u8 = 3;
 
+/// The command line, for the tests that compare the manual with it.
+pub fn definition() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
 /// The program.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(arguments) {
