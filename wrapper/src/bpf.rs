@@ -77,10 +77,13 @@ fn explain_failure(refusal: Refusal, release: kernel::Release) -> Refusal {
 }
 
 const BPF_FUNC_GET_NETNS_COOKIE: i32 = 122;
-const BOUND_DEV_IF: i16 = 0; // offset in struct bpf_sock
+// Offsets in struct bpf_sock.
+const BOUND_DEV_IF: i16 = 0;
+const PROTOCOL: i16 = 12;
+const IPPROTO_MPTCP: i32 = 262;
 
 /// The program: a socket of our network namespace is bound to the device, one of any other is left alone (an ifindex
-/// means another device there). Without a cookie (before 5.14) ours must be the initial network namespace.
+/// means another device there). MPTCP is refused: the socket would be bound, but not the inner one that sends. Without a cookie (before 5.14) ours must be the initial network namespace.
 pub fn instructions(ifindex: u32, cookie: Option<u64>) -> Vec<Instruction> {
     let ours = match cookie {
         Some(cookie) => vec![
@@ -98,7 +101,11 @@ pub fn instructions(ifindex: u32, cookie: Option<u64>) -> Vec<Instruction> {
     program.extend([
         op(0xbf, 1, 6, 0, 0), // r1 = the socket
         op(0x85, 0, 0, 0, BPF_FUNC_GET_NETNS_COOKIE),
-        op(0x5d, 0, 7, 2, 0),              // if r0 != r7, over the next two
+        op(0x5d, 0, 7, 6, 0),              // if r0 != r7, over the next six
+        op(0x61, 1, 6, PROTOCOL, 0),       // w1 = socket.protocol
+        op(0x55, 1, 0, 2, IPPROTO_MPTCP),  // if w1 == MPTCP:
+        op(0xb7, 0, 0, 0, 0),              //     r0 = 0: the call fails with EPERM
+        op(0x95, 0, 0, 0, 0),              //     return
         op(0xb4, 2, 0, 0, ifindex as i32), // w2 = ifindex
         op(0x63, 6, 2, BOUND_DEV_IF, 0),   // socket.bound_dev_if = w2
         op(0xb7, 0, 0, 0, 1),              // r0 = 1: go on

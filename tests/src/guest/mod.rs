@@ -8,6 +8,7 @@ pub mod init;
 
 mod capi;
 mod clients;
+mod containers;
 mod curl;
 mod escapes;
 mod gate;
@@ -52,6 +53,7 @@ const MODULES: &[&[Test]] = &[
     curl::TESTS,
     escapes::TESTS,
     clients::TESTS,
+    containers::TESTS,
     gate::TESTS,
     recipes::TESTS,
     refusals::TESTS,
