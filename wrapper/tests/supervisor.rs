@@ -49,7 +49,7 @@ fn it_leaves_with_its_last_client() {
 
 #[test]
 fn when_it_is_killed_sockets_fail() {
-    let script = "vrfrun -m seccomp --interface blue sh -c \"sleep 1; probe socket inet6 unix\" &
+    let script = "vrfrun -m seccomp --interface blue sh -c \"sleep 4; probe socket inet6 unix\" &
         sleep 0.5; kill -9 $(supervisor); wait $!";
     for who in EVERYBODY {
         with_supervisor(who, script).prints("socket ENOSYS\ninet6 ENOSYS\nunix -\n");
