@@ -150,7 +150,7 @@ impl Planner<'_> {
             _ => None,
         });
         let there: Vec<&Route> = self.inventory.table(domain.table).chain(brought).collect();
-        let words: HashSet<String> = there.iter().filter_map(|route| words::route::write(route)).collect();
+        let words: HashSet<String> = there.iter().flat_map(|route| descriptions(route)).collect();
         for mut route in self.source.routes(vrf)? {
             if words::route::write(&route).is_some_and(|text| words.contains(&text)) {
                 continue;
@@ -216,4 +216,10 @@ impl Planner<'_> {
         }
         Ok(())
     }
+}
+
+/// The words of a route, and, since a gateway tells the interface, those without it.
+fn descriptions(route: &Route) -> Vec<String> {
+    let vague = route.gateway().map(|_| Route { device: None, ..route.clone() });
+    std::iter::once(route).chain(&vague).filter_map(words::route::write).collect()
 }

@@ -9,6 +9,8 @@ use crate::step::Step;
 
 /// The first number that is tried: above those that people give by hand.
 pub const FIRST: u32 = 1001;
+/// The first line of the files that name a table.
+const MARK: &str = "# made by vrfsetup\n";
 const RESERVED: [u32; 4] = [0, 253, 254, 255];
 
 /// The lowest free number from [`FIRST`] on.
@@ -23,7 +25,7 @@ pub fn is_usable(table: u32) -> bool {
 
 /// The numbers that have names: rt_tables and rt_tables.d, in /etc and, from iproute2 6.7 on, in /usr.
 pub fn named() -> BTreeSet<u32> {
-    files().iter().filter_map(|path| fs::read(path).ok()).flat_map(|bytes| numbers(&bytes)).collect()
+    texts(None).iter().flat_map(|text| numbers(text.as_bytes())).collect()
 }
 
 fn files() -> Vec<PathBuf> {
@@ -36,35 +38,45 @@ fn files() -> Vec<PathBuf> {
     files
 }
 
-/// The step that makes `ip route show table NAME` work. None where the number or the name has a meaning already, and in
+/// The step that makes `ip route show table NAME` work. None where the number or the name has another meaning, and in
 /// other network namespaces than the first: the file is one for the whole machine.
 pub fn name_step(name: &str, table: u32) -> Option<Step> {
     let path = name_file(name);
-    let is_free = !path.exists() && !named().contains(&table) && !names().iter().any(|other| other == name);
-    (is_free && state::is_first_netns()).then(|| Step::WriteFile {
+    let from = fs::read_to_string(&path).ok();
+    let to = format!("{MARK}{table}\t{name}\n");
+    let is_ours = from.as_ref().is_none_or(|text| text.starts_with(MARK));
+    let others: Vec<String> = texts(Some(&path));
+    let means_another = others
+        .iter()
+        .any(|text| numbers(text.as_bytes()).contains(&table) || second_words(text).iter().any(|other| other == name));
+    (is_ours && !means_another && from.as_ref() != Some(&to) && state::is_first_netns()).then_some(Step::WriteFile {
         path,
-        from: None,
-        to: Some(format!("# made by vrfsetup\n{table}\t{name}\n")),
+        from,
+        to: Some(to),
     })
+}
+
+/// The table that the VRF had when it was last made here, if its name is still about: it gets it again.
+pub fn remembered(name: &str) -> Option<u32> {
+    let text = fs::read_to_string(name_file(name)).ok().filter(|text| text.starts_with(MARK))?;
+    numbers(text.as_bytes()).first().copied().filter(|table| is_usable(*table))
 }
 
 /// The step that takes the name away again, if it is of our making.
 pub fn unname_step(name: &str) -> Option<Step> {
     let path = name_file(name);
     let from = fs::read_to_string(&path).ok()?;
-    (from.starts_with("# made by vrfsetup\n") && state::is_first_netns()).then_some(Step::WriteFile {
-        path,
-        from: Some(from),
-        to: None,
-    })
+    (from.starts_with(MARK) && state::is_first_netns()).then_some(Step::WriteFile { path, from: Some(from), to: None })
 }
 
 fn name_file(name: &str) -> PathBuf {
     Path::new("/etc/iproute2/rt_tables.d").join(format!("vrf-{name}.conf"))
 }
 
-fn names() -> Vec<String> {
-    files().iter().filter_map(|path| fs::read_to_string(path).ok()).flat_map(|text| second_words(&text)).collect()
+/// What stands in the files, except this one.
+fn texts(except: Option<&Path>) -> Vec<String> {
+    let others = files().into_iter().filter(|path| Some(path.as_path()) != except);
+    others.filter_map(|path| fs::read_to_string(path).ok()).collect()
 }
 
 fn second_words(text: &str) -> Vec<String> {

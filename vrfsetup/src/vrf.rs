@@ -118,7 +118,8 @@ impl<'a> Outlook<'a> {
 
     /// The table that was asked for, if it is no other VRF's, or one that nothing refers to.
     fn free_table(&mut self, wish: &Wish) -> Result<u32, Error> {
-        let table = wish.table.unwrap_or_else(|| table::first_free(&self.taken));
+        let remembered = || table::remembered(wish.name).filter(|table| !self.inventory.is_in_use(*table));
+        let table = wish.table.or_else(remembered).unwrap_or_else(|| table::first_free(&self.taken));
         if let Some((_, owner)) = self.owners.iter().find(|(taken, _)| *taken == table) {
             return Err(Error::TableTaken { table, owner: format!("VRF '{owner}'") });
         }

@@ -18,6 +18,10 @@ mod recipes;
 mod refusals;
 mod rules;
 mod sealing;
+mod setup;
+mod setup_declared;
+mod setup_knowing;
+mod setup_ports;
 mod surroundings;
 mod ways;
 
@@ -59,6 +63,9 @@ const MODULES: &[&[Test]] = &[
     refusals::TESTS,
     sealing::TESTS,
     rules::TESTS,
+    setup_ports::TESTS,
+    setup_knowing::TESTS,
+    setup_declared::TESTS,
     leaks::TESTS,
 ];
 
