@@ -4,7 +4,7 @@
 mod namespace;
 mod product;
 
-use product::{compile_as, source};
+use product::{compile, compile_as, source};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -113,6 +113,14 @@ fn keeps_its_promises(program: &Path) {
 fn errors_are_as_documented_in_glibc_programs() {
     keeps_its_promises(&build("gcc -std=c99", &source("api.c"), "api", &[]));
     keeps_its_promises(&build("clang++ -x c++ -std=c++11", &source("api.c"), "api-cpp", &[]));
+}
+
+#[test]
+fn vrf_set_is_refused_where_libcs_own_sockets_would_escape() {
+    let program = build("gcc -std=c99", &source("api.c"), "api-half", &[]);
+    let mut command = namespace::command(namespace::DEVICES, compile("cc", &source("confine.c"), "confine-half", &[]));
+    let said = namespace::stdout(command.arg("both").arg(program).arg("half"));
+    assert!(said.ends_with(" checks passed\n"), "{said}");
 }
 
 /// Its symbols then stand behind libc's, and only the redirection of libc's own socket() leads to it.

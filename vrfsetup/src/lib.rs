@@ -37,6 +37,7 @@ pub mod show;
 pub mod socket;
 pub mod state;
 pub mod step;
+mod strict;
 pub mod sysctl;
 pub mod system;
 pub mod table;

@@ -89,9 +89,10 @@ fn by_cgroup(cgroup: &[u8], units: &BTreeMap<Vec<u8>, Vec<u8>>) -> Option<Member
     })
 }
 
-/// NAME in `vrfrun-NAME-IFINDEX-NETNS`; it may have hyphens of its own.
+/// NAME in `vrfrun-NAME-IFINDEX-NETNS`, with `-strict` behind it or without; it may have hyphens of its own.
 fn vrfruns_name(part: &[u8]) -> Option<&[u8]> {
-    let mut fields = part.strip_prefix(b"vrfrun-")?.rsplitn(3, |&b| b == b'-');
+    let part = part.strip_prefix(b"vrfrun-")?;
+    let mut fields = part.strip_suffix(b"-strict").unwrap_or(part).rsplitn(3, |&b| b == b'-');
     let (netns, ifindex) = (fields.next()?, fields.next()?);
     let are_numbers = [netns, ifindex].iter().all(|field| !field.is_empty() && field.iter().all(u8::is_ascii_digit));
     fields.next().filter(|name| are_numbers && !name.is_empty())
@@ -119,6 +120,8 @@ mod tests {
     #[test]
     fn a_cgroup_of_vrfrun_names_its_vrf_hyphens_and_all() {
         assert_eq!(found(&in_cgroup("/a/vrfrun-blue-1-2-7-4026531840")), Some(("blue-1-2".into(), By::Bpf)));
+        let strict = in_cgroup("/a/vrfrun-blue-strict-7-4026531840-strict");
+        assert_eq!(found(&strict), Some(("blue-strict".into(), By::Bpf)));
         assert_eq!(found(&in_cgroup("/a/vrfrun-blue")), None);
     }
 

@@ -29,12 +29,14 @@ pub fn lock() -> io::Result<Lock> {
     Flock::lock(folder, FlockArg::LockExclusive).map(Lock).map_err(|(_, errno)| errno.into())
 }
 
-/// The file of this kind for this thread's network namespace.
+/// The file of this kind for this thread's network namespace. The inode's number is given to another namespace once this
+/// one is gone, its cookie (5.14) never: what was known of the one must not be undone in the other.
 ///
 /// # Errors
 /// /proc is not mounted.
 pub fn path(kind: &str) -> io::Result<PathBuf> {
-    Ok(Path::new(FOLDER).join(format!("netns-{}.{kind}", netns()?)))
+    let cookie = vrfbpf::netns_cookie().unwrap_or(0);
+    Ok(Path::new(FOLDER).join(format!("netns-{}-{cookie}.{kind}", netns()?)))
 }
 
 /// The inode of this thread's network namespace: the number in `net:[4026531840]`.

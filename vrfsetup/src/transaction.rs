@@ -14,6 +14,7 @@ use crate::rule::Rule;
 use crate::rules::{self, L3MDEV};
 use crate::state::{self, Lock};
 use crate::step::Step;
+use crate::strict;
 
 /// How a command changes things.
 pub struct Session<'a> {
@@ -156,6 +157,7 @@ impl Transaction<'_> {
             }
             _ => {}
         }
+        self.notes.extend(strict::refresh(self.session.kernel, &strict::touched(&self.done)));
         self.notes.into_iter().fold(Outcome::of(&self.done), Outcome::note)
     }
 
@@ -196,6 +198,7 @@ pub fn take_back(kernel: &Kernel, steps: Vec<Step>) -> Result<(), Error> {
 
 fn roll_back(kernel: &Kernel, mut steps: Vec<Step>) -> Vec<String> {
     let mut left = Vec::new();
+    let vrfs = strict::touched(&steps);
     while let Some(step) = steps.pop() {
         let inverse = step.inverse();
         if is_there(kernel, &inverse) {
@@ -206,6 +209,7 @@ fn roll_back(kernel: &Kernel, mut steps: Vec<Step>) -> Vec<String> {
             _ => {}
         }
     }
+    left.extend(strict::refresh(kernel, &vrfs));
     left
 }
 

@@ -39,6 +39,26 @@ fn an_l3mdev_rule_that_was_there_before_stays_after_undo() {
     assert_eq!(namespace.rules(), before);
 }
 
+/// The kernel gives the number of a namespace that is gone to a later one.
+#[test]
+fn what_was_known_of_another_namespace_is_not_undone() {
+    let mut numbers = Vec::new();
+    for _ in 0..200 {
+        let namespace = Namespace::new();
+        namespace.ip("rule add pref 1000 l3mdev protocol kernel");
+        let before = namespace.rules();
+        assert_says(&namespace.vrfsetup("rules undo"), 0, "nothing to do");
+        assert_eq!(namespace.rules(), before);
+        if numbers.contains(&namespace.inode()) {
+            return;
+        }
+        namespace.ip("rule del pref 1000");
+        assert_says(&namespace.vrfsetup("rules fix"), 0, "changed");
+        numbers.push(namespace.inode());
+    }
+    panic!("no number came twice: {numbers:?}");
+}
+
 #[test]
 fn rules_of_another_protocol_are_replaced_by_the_kernels() {
     let namespace = Namespace::new();

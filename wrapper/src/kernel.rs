@@ -1,9 +1,10 @@
 //! What vrfrun asks of the running kernel apart from networking: its release, small files, its own descriptors.
 
-use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
 
 use nix::fcntl::{OFlag, open};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::stat::Mode;
 use nix::sys::utsname::uname;
 
@@ -26,12 +27,19 @@ pub fn occupy_closed_stdio() {
     if is_stdio_open() {
         return;
     }
-    while let Ok(fd) = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()) {
+    while let Ok(fd) = open_null() {
         if fd.as_raw_fd() > 2 {
             return;
         }
         let _ = fd.into_raw_fd();
     }
+}
+
+/// /dev/null, close-on-exec. A bare root file system may have none: what nobody writes to, an unnamed file (3.17) can
+/// stand for.
+pub fn open_null() -> nix::Result<OwnedFd> {
+    open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())
+        .or_else(|_| memfd_create(c"null", MFdFlags::MFD_CLOEXEC))
 }
 
 /// All three at once: poll(2) marks a closed one.

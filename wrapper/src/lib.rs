@@ -3,8 +3,6 @@
 //! Not a public API: the contract is the command line, see `vrfrun(1)`.
 
 mod bpf;
-mod bpf_call;
-mod bpf_map;
 mod capability;
 mod cgroup;
 mod cli;

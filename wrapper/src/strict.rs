@@ -7,8 +7,9 @@
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use nix::errno::Errno;
+use vrfbpf::Hook;
 
-use crate::bpf_call::{Hook, attach, load};
+use crate::bpf::{attach, load};
 use crate::cgroup::Group;
 use crate::device::Device;
 use crate::refusal::Refusal;

@@ -3,7 +3,7 @@
 //! Both look at sockets that are bound to our device only: those of another network namespace, in which a child may be,
 //! have its own devices. An unbound socket of ours is not made in this cgroup.
 
-use crate::bpf_call::{Instruction, op};
+use vrfbpf::{Instruction, op};
 
 // Instruction codes: class, size or operation, and source.
 const LOAD_BYTE: u8 = 0x71;

@@ -9,19 +9,18 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::cmsg_space;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::sys::socket::{
     AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, getsockopt, recvmsg, sendmsg,
     socketpair, sockopt::PeerCredentials,
 };
-use nix::sys::stat::Mode;
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::{ForkResult, chdir, dup2_stderr, dup2_stdin, dup2_stdout, fork, getpid, setsid};
 
 use crate::capability;
 use crate::device::Device;
 use crate::filter::{self, Policy};
+use crate::kernel;
 use crate::notify;
 use crate::refusal::Refusal;
 use crate::seccomp;
@@ -48,7 +47,7 @@ impl From<Refusal> for Failure {
 
 /// Installs the filter on this process with a supervisor behind it, which becomes `account` if there is one.
 pub fn engage(device: &Device, policy: &Policy, account: Option<&Account>) -> Result<(), Failure> {
-    if crate::kernel::release() < (5, 9) {
+    if kernel::release() < (5, 9) {
         return Err(Failure::NoListener("a supervisor needs Linux 5.9".into()));
     }
     let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
@@ -163,7 +162,7 @@ fn serve(device: &Device, theirs: OwnedFd, account: Option<&Account>) -> nix::Re
 
 /// Lets go of all that was inherited: a pipe held open here would keep `| head` from ending.
 fn keep_only(theirs: &OwnedFd, listener: &OwnedFd) -> nix::Result<()> {
-    let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?;
+    let null = kernel::open_null()?;
     dup2_stdin(&null)?;
     dup2_stdout(&null)?;
     dup2_stderr(&null)?;

@@ -48,6 +48,13 @@ fn it_leaves_with_its_last_client() {
 }
 
 #[test]
+fn a_root_file_system_with_nothing_in_it_will_do() {
+    let script = "mount -t tmpfs none /srv; mkdir /srv/proc; mount --rbind /proc /srv/proc
+        cp /mnt/vrfrun /mnt/probe-static /srv; exec chroot /srv /vrfrun -m seccomp --interface blue /probe-static socket";
+    play(Who::Root, script).prints("socket blue\n");
+}
+
+#[test]
 fn when_it_is_killed_sockets_fail() {
     let script = "vrfrun -m seccomp --interface blue sh -c \"sleep 4; probe socket inet6 unix\" &
         sleep 0.5; kill -9 $(supervisor); wait $!";

@@ -4,10 +4,16 @@
 #define _GNU_SOURCE
 #endif
 #include "check.h"
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <net/if.h>
 #include <netdb.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -231,14 +237,62 @@ static void deletion(void)
     HOLDS(vrf_set("red") == 0 && is_in(inet(), "red"));
 }
 
+/* SO_BINDTODEVICE fails as it does before Linux 5.7 without CAP_NET_RAW. Leaves its filter behind: the last section. */
+static void old_kernel(void)
+{
+    static struct sock_filter steps[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_setsockopt, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SO_BINDTODEVICE, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof steps / sizeof *steps, steps};
+    int before = dup(0), fd = inet();
+
+    HOLDS(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+    HOLDS(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+    FAILS(EPERM, vrf_set("blue"));
+    FAILS(EPERM, vrf_set_thread("blue"));
+    FAILS(EPERM, vrf_socket("blue", AF_INET, SOCK_STREAM, 0));
+    FAILS(EPERM, vrf_bind_socket(fd, "blue"));
+    HOLDS(is_in(fd, "") && close(before) == 0 && dup(0) == before); /* nothing was left open */
+    HOLDS(gets_in(""));
+}
+
+/* One VRF that is renamed again and again is as many as there are names. As root. */
+static void many_vrfs(void)
+{
+    struct ifreq request;
+    int i, control = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+    HOLDS(vrf_set("blue") == 0 && system("ip link add many0 type vrf table 30") == 0);
+    memset(&request, 0, sizeof request);
+    for (i = 0;; i++) {
+        snprintf(request.ifr_name, sizeof request.ifr_name, "many%d", i);
+        if (vrf_set(request.ifr_name) != 0)
+            break;
+        HOLDS(i < 2000 && is_in(inet(), request.ifr_name));
+        snprintf(request.ifr_newname, sizeof request.ifr_newname, "many%d", i + 1);
+        HOLDS(ioctl(control, SIOCSIFNAME, &request) == 0);
+    }
+    HOLDS(errno == ENOMEM && i == 1024 - 1); /* blue was the first */
+    FAILS(ENODEV, inet());                    /* the last choice holds, and its name is gone */
+    HOLDS(vrf_set("blue") == 0 && gets_in("blue") && vrf_set(NULL) == 0);
+    HOLDS(system("ip link del $(ip -o link show type vrf | grep -o 'many[0-9]*')") == 0 && close(control) == 0);
+}
+
 int main(int count, char **words)
 {
     static const struct {
         const char *name;
         void (*run)(void);
     } sections[] = {
-        {"singles", singles}, {"process", process}, {"threads", threads},           {"forks", forks},
-        {"signals", signals}, {"stress", stress},   {"under_vrfrun", under_vrfrun}, {"deletion", deletion},
+        {"singles", singles},     {"process", process},     {"threads", threads},
+        {"forks", forks},         {"signals", signals},     {"stress", stress},
+        {"deletion", deletion},   {"many_vrfs", many_vrfs}, {"under_vrfrun", under_vrfrun},
+        {"old_kernel", old_kernel},
     };
     size_t i;
     int word;

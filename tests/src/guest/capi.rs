@@ -18,6 +18,7 @@ guest_tests! {
     promises_are_kept_in_programs_of_musl,
     promises_are_kept_in_static_programs,
     a_deleted_vrf_closes_the_process,
+    a_process_can_name_1024_vrfs_and_hears_of_it,
     under_vrfrun_null_leads_back_to_its_vrf,
     a_set_uid_program_takes_no_order_from_its_callers_environment,
     python_moves_by_ctypes,
@@ -88,7 +89,7 @@ fn a_server_listens_in_each_vrf() {
 
 /// shim/tests/c/vrfs.c, as both users; it checks itself and makes no packets.
 fn keeps_its_promises(program: &str) {
-    let line = [program, "singles", "process", "threads", "forks", "signals", "stress"];
+    let line = [program, "singles", "process", "threads", "forks", "signals", "stress", "old_kernel"];
     let mut world = World::of_machine(Kind::Vrfs).expect("a world");
     for order in [root(line), user(line)] {
         let verdict = world.judge(&order);
@@ -115,6 +116,12 @@ fn a_deleted_vrf_closes_the_process() {
         let verdict = world.judge(&root([program, "deletion"]));
         assert_eq!((verdict.code, verdict.packets(Domain::Default)), (0, 0), "{verdict}");
     }
+}
+
+fn a_process_can_name_1024_vrfs_and_hears_of_it() {
+    let mut world = World::of_machine(Kind::Vrfs).expect("a world");
+    let verdict = world.judge(&root(["vrfs", "many_vrfs"]));
+    assert!(verdict.code == 0 && verdict.text().ends_with(" checks passed\n"), "{verdict}");
 }
 
 /// The gate knows the library's calls by their cookie, whatever VRF they are for.

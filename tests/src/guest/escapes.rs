@@ -9,6 +9,7 @@ guest_tests! {
     strict_denies_rebinding_and_foreign_devices,
     strict_leaves_the_vrf_itself_alone,
     strict_follows_the_ports_of_the_vrf,
+    vrfsetup_tells_running_strict_programs_of_new_and_gone_ports,
     strict_refuses_a_table_that_is_not_sealed,
     a_ring_is_denied_its_sockets_and_nothing_else needs [UringFilter],
 }
@@ -57,7 +58,8 @@ fn strict_leaves_the_vrf_itself_alone() {
         let ping = ["ping", "-c1", "-W5", own];
         let plain = world.judge(&root([&["vrfrun", "-m", "bpf", "blue"][..], &ping].concat()));
         let verdict = world.judge(&strict(&ping));
-        assert_eq!((verdict.code, verdict.outcome), (plain.code, plain.outcome), "{plain}\n{verdict}");
+        assert_eq!((plain.code, verdict.code), (0, 0), "{plain}\n{verdict}");
+        assert_eq!(verdict.outcome, plain.outcome, "{plain}\n{verdict}");
     }
 }
 
@@ -73,6 +75,21 @@ fn strict_follows_the_ports_of_the_vrf() {
     let folder = world.folder().to_owned();
     let verdict = world.judge(&root(["sh", "-c", &format!("cd {}; {script}", folder.display())]));
     assert_eq!(verdict.stdout, b"send plain ok\nsend plain ok\nsend late EPERM\n", "{verdict}");
+}
+
+fn vrfsetup_tells_running_strict_programs_of_new_and_gone_ports() {
+    let mut world = world();
+    // The same program before and after: no other run of vrfrun could bring its list up to date.
+    let script = "send() { escape send late 203.0.113.9; touch $1; until [ -e $2 ]; do sleep 0.1; done; }
+        ip link add late type dummy; ip link set late up; ip addr add 203.0.113.1/24 dev late
+        export -f send
+        vrfrun --strict blue bash -c 'send 1 attached; send 2 detached; send 3 3' &
+        wait_for() { until [ -e $1 ]; do sleep 0.1; done; }
+        wait_for 1; vrfsetup attach blue late >&2; touch attached
+        wait_for 2; vrfsetup detach late >&2; touch detached; wait $!";
+    let folder = world.folder().to_owned();
+    let verdict = world.judge(&root(["bash", "-c", &format!("cd {}; {script}", folder.display())]));
+    assert_eq!(verdict.stdout, b"send late EPERM\nsend late ok\nsend late EPERM\n", "{verdict}");
 }
 
 fn strict_refuses_a_table_that_is_not_sealed() {

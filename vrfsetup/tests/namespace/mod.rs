@@ -1,4 +1,5 @@
 //! A network namespace of the test's own, gone with the value, and vrfsetup in it. Needs root.
+#![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::process::{Child, Command, Output, Stdio};
 
@@ -20,6 +21,11 @@ impl Namespace {
 
     pub fn path(&self) -> String {
         format!("/proc/{}/ns/net", self.0.id())
+    }
+
+    /// The number in `net:[4026532008]`.
+    pub fn inode(&self) -> u64 {
+        std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(self.path()).expect("a namespace"))
     }
 
     /// A command in it.

@@ -1,21 +1,22 @@
-//! bpf(2): loads a program and attaches it to a cgroup. What the program does is written elsewhere.
+//! bpf(2): loads a program, attaches it to a cgroup or pins it. What the program does is written elsewhere.
 
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::ffi::CStr;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
-
-use crate::cgroup::Group;
-use crate::refusal::Refusal;
 
 /// One instruction: `struct bpf_insn`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Instruction {
+    /// The operation.
     pub code: u8,
     /// The source register in the high half, the destination in the low one.
     pub registers: u8,
+    /// Where to: a distance in instructions, or an offset in memory.
     pub offset: i16,
+    /// A number.
     pub immediate: i32,
 }
 
@@ -41,6 +42,7 @@ impl Hook {
 }
 
 const BPF_PROG_LOAD: libc::c_long = 5;
+const BPF_OBJ_PIN: libc::c_long = 6;
 const BPF_PROG_ATTACH: libc::c_long = 8;
 const BPF_F_ALLOW_MULTI: u32 = 2;
 
@@ -71,13 +73,20 @@ struct AttachAttributes {
     attach_flags: u32,
 }
 
+/// The part of `union bpf_attr` for BPF_OBJ_PIN.
+#[repr(C)]
+struct PinAttributes {
+    pathname: u64,
+    bpf_fd: u32,
+    file_flags: u32,
+}
+
 /// Loads a program. Before 5.11 its page counts against RLIMIT_MEMLOCK, which is raised for the moment if need be.
-pub fn load(hook: Hook, instructions: &[Instruction]) -> Result<OwnedFd, Refusal> {
-    with_memlock(|| load_once(hook, instructions)).map_err(|errno| match errno {
-        Errno::EPERM => Refusal::new("loading a BPF program needs CAP_BPF and CAP_NET_ADMIN"),
-        Errno::ENOSYS => Refusal::new("the kernel has no bpf(2)"),
-        errno => Refusal::kernel("load the BPF program")(errno),
-    })
+///
+/// # Errors
+/// EPERM without CAP_BPF and CAP_NET_ADMIN, ENOSYS without bpf(2); else as bpf(2).
+pub fn load(hook: Hook, instructions: &[Instruction]) -> nix::Result<OwnedFd> {
+    with_memlock(|| load_once(hook, instructions))
 }
 
 fn load_once(hook: Hook, instructions: &[Instruction]) -> nix::Result<OwnedFd> {
@@ -95,12 +104,12 @@ fn load_once(hook: Hook, instructions: &[Instruction]) -> nix::Result<OwnedFd> {
 }
 
 /// A name as the kernel keeps it: 15 bytes and a NUL.
-pub fn name(text: &[u8]) -> [u8; 16] {
+pub(crate) fn name(text: &[u8]) -> [u8; 16] {
     std::array::from_fn(|at| text.get(at).copied().filter(|_| at < 15).unwrap_or(0))
 }
 
 /// Does what EPERM may keep from being done for want of lockable memory.
-pub fn with_memlock<T>(work: impl Fn() -> nix::Result<T>) -> nix::Result<T> {
+pub(crate) fn with_memlock<T>(work: impl Fn() -> nix::Result<T>) -> nix::Result<T> {
     match work() {
         Err(Errno::EPERM) => {
             let (soft, hard) = getrlimit(Resource::RLIMIT_MEMLOCK)?;
@@ -114,36 +123,46 @@ pub fn with_memlock<T>(work: impl Fn() -> nix::Result<T>) -> nix::Result<T> {
 }
 
 /// Attaches it for as long as the cgroup lives. ALLOW_MULTI: a program that is already there stays.
-pub fn attach(hook: Hook, program: &OwnedFd, group: &Group) -> Result<(), Refusal> {
-    let directory = group.open()?;
+///
+/// # Errors
+/// EPERM where a program of an ancestor allows no other below it; else as bpf(2).
+pub fn attach(hook: Hook, program: impl AsFd, cgroup: impl AsFd) -> nix::Result<()> {
     let mut attributes = AttachAttributes {
-        target_fd: directory.as_raw_fd() as u32,
-        attach_bpf_fd: program.as_raw_fd() as u32,
+        target_fd: cgroup.as_fd().as_raw_fd() as u32,
+        attach_bpf_fd: program.as_fd().as_raw_fd() as u32,
         attach_type: hook.attach_type,
         attach_flags: BPF_F_ALLOW_MULTI,
     };
     // SAFETY: plain numbers in a structure of the kernel's layout.
-    let result = unsafe { bpf(BPF_PROG_ATTACH, &mut attributes) };
-    result.map(drop).map_err(|errno| match errno {
-        Errno::EPERM => Refusal::new("an ancestor cgroup has a BPF program that allows no other below it"),
-        errno => Refusal::kernel("attach the BPF program")(errno),
-    })
+    unsafe { bpf(BPF_PROG_ATTACH, &mut attributes) }.map(drop)
+}
+
+/// Gives a program a name in bpffs, which keeps it.
+///
+/// # Errors
+/// EEXIST where there is something, EPERM where this is no bpffs; else as bpf(2).
+pub fn pin(program: impl AsFd, path: &CStr) -> nix::Result<()> {
+    let bpf_fd = program.as_fd().as_raw_fd() as u32;
+    let mut attributes = PinAttributes { pathname: path.as_ptr().addr() as u64, bpf_fd, file_flags: 0 };
+    // SAFETY: the attributes name a live C string, which the kernel only reads.
+    unsafe { bpf(BPF_OBJ_PIN, &mut attributes) }.map(drop)
 }
 
 /// A command that makes a descriptor.
 ///
 /// # Safety
 /// As for [`bpf`].
-pub unsafe fn bpf_fd<T>(command: libc::c_long, attributes: &mut T) -> nix::Result<OwnedFd> {
+pub(crate) unsafe fn bpf_fd<T>(command: libc::c_long, attributes: &mut T) -> nix::Result<OwnedFd> {
     // SAFETY: the caller answers for the addresses; the descriptor is the kernel's new one (close-on-exec) and ours.
     unsafe { bpf(command, attributes).map(|fd| OwnedFd::from_raw_fd(fd as i32)) }
 }
 
 /// # Safety
 /// Every address in the attributes must be live for the call, and writable where the command writes.
-pub unsafe fn bpf<T>(command: libc::c_long, attributes: &mut T) -> nix::Result<libc::c_long> {
+pub(crate) unsafe fn bpf<T>(command: libc::c_long, attributes: &mut T) -> nix::Result<libc::c_long> {
     let size = size_of::<T>();
-    // SAFETY: the kernel reads, and for some commands writes, `size` bytes of a live structure; the caller answers for the addresses in it.
+    // SAFETY: the kernel reads, and for some commands writes, `size` bytes of a live structure; the caller answers for
+    // the addresses in it.
     Errno::result(unsafe { libc::syscall(libc::SYS_bpf, command, &raw mut *attributes, size) })
 }
 
@@ -154,6 +173,7 @@ mod tests {
     #[test]
     fn the_kernels_structures_have_the_kernels_sizes() {
         assert_eq!((size_of::<Instruction>(), size_of::<LoadAttributes>(), size_of::<AttachAttributes>()), (8, 72, 16));
+        assert_eq!(size_of::<PinAttributes>(), 16);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
 
-use crate::bpf_call::{bpf, bpf_fd, name, with_memlock};
+use crate::call::{bpf, bpf_fd, name, with_memlock};
 
 /// A hash map whose keys are 32 bits, and its values two times 32.
 #[derive(Debug)]
