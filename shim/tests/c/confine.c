@@ -3,6 +3,7 @@
  *   write    no page may become writable and executable
  *   both     memfd and write
  *   mdwe     PR_SET_MDWE (6.3): no page may become executable that was not so from birth
+ *   old      setsockopt(SO_BINDTODEVICE) fails with EPERM, as before Linux 5.7 without CAP_NET_RAW
  *   lie      setsockopt() does nothing and says that it succeeded
  *   gate     inet sockets without the cookie 0x0123456789abcdef fail with ENETUNREACH, as under vrfrun */
 #include <errno.h>
@@ -28,6 +29,8 @@
 static struct sock_filter memfd[] = {NUMBER, SKIP_UNLESS(SYS_memfd_create, 1), FAIL(ENOSYS), ALLOW};
 static struct sock_filter write_execute[] = {
     NUMBER, SKIP_UNLESS(SYS_mprotect, 3), WORD(2, 0), SKIP_UNLESS_BIT(PROT_EXEC, 1), FAIL(EACCES), ALLOW};
+static struct sock_filter old[] = {
+    NUMBER, SKIP_UNLESS(SYS_setsockopt, 3), WORD(2, 0), SKIP_UNLESS(SO_BINDTODEVICE, 1), FAIL(EPERM), ALLOW};
 static struct sock_filter lie[] = {NUMBER, SKIP_UNLESS(SYS_setsockopt, 1), FAIL(0), ALLOW};
 static struct sock_filter gate[] = {NUMBER,     SKIP_UNLESS(SYS_socket, 8),
                                     WORD(0, 0), SKIP_IF(AF_INET, 1),
@@ -51,6 +54,8 @@ int main(int count, char **words)
         failed |= INSTALL(memfd);
     if (!strcmp(word, "write") || !strcmp(word, "both"))
         failed |= INSTALL(write_execute);
+    if (!strcmp(word, "old"))
+        failed |= INSTALL(old);
     if (!strcmp(word, "lie"))
         failed |= INSTALL(lie);
     if (!strcmp(word, "gate"))

@@ -19,6 +19,7 @@ guest_tests! {
     promises_are_kept_in_static_programs,
     a_deleted_vrf_closes_the_process,
     a_process_can_name_1024_vrfs_and_hears_of_it,
+    before_linux_5_7_a_user_is_told_eperm,
     under_vrfrun_null_leads_back_to_its_vrf,
     a_set_uid_program_takes_no_order_from_its_callers_environment,
     python_moves_by_ctypes,
@@ -89,7 +90,7 @@ fn a_server_listens_in_each_vrf() {
 
 /// shim/tests/c/vrfs.c, as both users; it checks itself and makes no packets.
 fn keeps_its_promises(program: &str) {
-    let line = [program, "singles", "process", "threads", "forks", "signals", "stress", "old_kernel"];
+    let line = [program, "singles", "process", "threads", "forks", "signals", "stress"];
     let mut world = World::of_machine(Kind::Vrfs).expect("a world");
     for order in [root(line), user(line)] {
         let verdict = world.judge(&order);
@@ -122,6 +123,14 @@ fn a_process_can_name_1024_vrfs_and_hears_of_it() {
     let mut world = World::of_machine(Kind::Vrfs).expect("a world");
     let verdict = world.judge(&root(["vrfs", "many_vrfs"]));
     assert!(verdict.code == 0 && verdict.text().ends_with(" checks passed\n"), "{verdict}");
+}
+
+fn before_linux_5_7_a_user_is_told_eperm() {
+    let mut world = World::of_machine(Kind::Vrfs).expect("a world");
+    for program in ["vrfs", "vrfs_musl", "vrfs_archive"] {
+        let verdict = world.judge(&user(["confine", "old", program, "old_kernel"]));
+        assert!(verdict.code == 0 && verdict.text().ends_with(" checks passed\n"), "{verdict}");
+    }
 }
 
 /// The gate knows the library's calls by their cookie, whatever VRF they are for.
