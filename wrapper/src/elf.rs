@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 pub enum Kind {
     /// It names a dynamic linker of this machine's own word size.
     Dynamic,
+    /// The same, but AddressSanitizer's runtime comes first in it, and will not start behind a preloaded object.
+    Sanitized,
     /// It starts without a dynamic linker: no preload reaches it.
     Static,
     /// It is of another architecture than the shim.
@@ -23,8 +25,15 @@ pub enum Kind {
 
 const HEADER: usize = 64;
 const PROGRAM_HEADER: usize = 56;
+const PT_LOAD: u32 = 1;
+const PT_DYNAMIC: u32 = 2;
 const PT_INTERP: u32 = 3;
+const DT_NULL: u64 = 0;
+const DT_NEEDED: u64 = 1;
+const DT_STRTAB: u64 = 5;
 const MAX_PROGRAM_HEADERS: usize = 4096;
+/// Ten times what programs have.
+const MAX_DYNAMIC: usize = 64 * 1024;
 /// As deep as the kernel follows scripts.
 const MAX_SCRIPTS: usize = 5;
 
@@ -53,8 +62,8 @@ fn inspect(path: &Path) -> io::Result<Kind> {
     Ok(recognise(&start, |at, buffer| file.read_exact_at(buffer, at)))
 }
 
-/// Decides by the file's first bytes; `read_at` fetches the program headers.
-pub fn recognise(start: &[u8], read_at: impl FnOnce(u64, &mut [u8]) -> io::Result<()>) -> Kind {
+/// Decides by the file's first bytes; `read_at` fetches the program headers, and what they lead to.
+pub fn recognise(start: &[u8], read_at: impl Fn(u64, &mut [u8]) -> io::Result<()>) -> Kind {
     if let Some(line) = start.strip_prefix(b"#!") {
         return script(line);
     }
@@ -65,7 +74,7 @@ pub fn recognise(start: &[u8], read_at: impl FnOnce(u64, &mut [u8]) -> io::Resul
     if &header[4..6] != CLASS_64_LITTLE || u16_at(header, 18) != MACHINE {
         return Kind::Foreign;
     }
-    let offset = u64::from_le_bytes(std::array::from_fn(|i| header[32 + i]));
+    let offset = u64_at(header, 32);
     let (size, count) = (usize::from(u16_at(header, 54)), usize::from(u16_at(header, 56)));
     // The kernel runs no other size; what it does not run, a file may claim for the sake of our memory.
     if size != PROGRAM_HEADER || count > MAX_PROGRAM_HEADERS {
@@ -75,8 +84,34 @@ pub fn recognise(start: &[u8], read_at: impl FnOnce(u64, &mut [u8]) -> io::Resul
     if read_at(offset, &mut headers).is_err() {
         return Kind::Unknown;
     }
-    let is_interpreter = |header: &[u8]| u32::from_le_bytes([header[0], header[1], header[2], header[3]]) == PT_INTERP;
-    if headers.chunks_exact(PROGRAM_HEADER).any(is_interpreter) { Kind::Dynamic } else { Kind::Static }
+    let is_interpreter = |header: &[u8]| u32_at(header, 0) == PT_INTERP;
+    if !headers.chunks_exact(PROGRAM_HEADER).any(is_interpreter) {
+        return Kind::Static;
+    }
+    match first_library(&headers, read_at) {
+        Some(name) if name.starts_with(b"libasan.so") || &name == b"libclang_rt.asan" => Kind::Sanitized,
+        _ => Kind::Dynamic,
+    }
+}
+
+/// The first letters of the first library that the program asks for.
+fn first_library(headers: &[u8], read_at: impl Fn(u64, &mut [u8]) -> io::Result<()>) -> Option<[u8; 16]> {
+    let segments = || headers.chunks_exact(PROGRAM_HEADER);
+    let dynamic = segments().find(|header| u32_at(header, 0) == PT_DYNAMIC)?;
+    let size = usize::try_from(u64_at(dynamic, 32)).unwrap_or(MAX_DYNAMIC);
+    let mut entries = vec![0; size.min(MAX_DYNAMIC)];
+    read_at(u64_at(dynamic, 8), &mut entries).ok()?;
+    let entries = entries.chunks_exact(16).map(|entry| (u64_at(entry, 0), u64_at(entry, 8)));
+    let value = |tag| entries.clone().take_while(|entry| entry.0 != DT_NULL).find(|entry| entry.0 == tag);
+    let address = value(DT_STRTAB)?.1.checked_add(value(DT_NEEDED)?.1)?;
+    let holds = |header: &&[u8]| {
+        let distance = address.checked_sub(u64_at(header, 16));
+        u32_at(header, 0) == PT_LOAD && distance.is_some_and(|distance| distance < u64_at(header, 32))
+    };
+    let segment = segments().find(holds)?;
+    let mut name = [0; 16];
+    read_at(u64_at(segment, 8).checked_add(address - u64_at(segment, 16))?, &mut name).ok()?;
+    Some(name)
 }
 
 /// `#! interpreter [argument]`, as the kernel reads it.
@@ -91,6 +126,14 @@ fn script(line: &[u8]) -> Kind {
 
 fn u16_at(bytes: &[u8], at: usize) -> u16 {
     u16::from_le_bytes([bytes[at], bytes[at + 1]])
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(std::array::from_fn(|i| bytes[at + i]))
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(std::array::from_fn(|i| bytes[at + i]))
 }
 
 #[cfg(test)]

@@ -140,8 +140,10 @@ fn preload(
     environment: &mut Environment,
 ) -> Result<Guard, Refusal> {
     let object = shim::find()?;
+    let kind = kind();
+    startable(&kind)?;
     proof::is_bindable(device, None)?;
-    let guard = guard(device, options, kind, account)?;
+    let guard = guard(device, options, &kind, account)?;
     environment.set(shim::PRELOAD, shim::preload_list(std::env::var_os(shim::PRELOAD), &object));
     environment.set(shim::VARIABLE, shim::configuration(guard.1, device));
     Ok(guard.0)
@@ -151,11 +153,11 @@ fn preload(
 fn guard(
     device: &Device,
     options: &Options,
-    kind: &dyn Fn() -> Kind,
+    kind: &Kind,
     account: Option<&Account>,
 ) -> Result<(Guard, Option<u64>), Refusal> {
     if options.unguarded {
-        enterable(&kind())?;
+        enterable(kind)?;
         note(&"warning: --unguarded: static and set-uid programs, io_uring and cleared environments are not bound");
         return Ok((Guard::None, None));
     }
@@ -169,7 +171,7 @@ fn guard(
             Err(Failure::Refused(refusal)) => return Err(refusal),
         }
     };
-    enterable(&kind())?;
+    enterable(kind)?;
     let policy = Policy { unbound: Unbound::Denied, cookie: Some(cookie), io_uring: uring::deny_sockets() };
     seccomp::install(&filter::assemble(&policy)).map_err(Refusal::kernel("install the seccomp filter"))?;
     proof::is_gated(device, cookie)?;
@@ -190,9 +192,22 @@ fn enterable(kind: &Kind) -> Result<(), Refusal> {
     let what = match kind {
         Kind::Static => "statically linked",
         Kind::Foreign => "of another architecture",
-        Kind::Dynamic | Kind::Script(_) | Kind::Unknown => return Ok(()),
+        Kind::Dynamic | Kind::Sanitized | Kind::Script(_) | Kind::Unknown => return Ok(()),
     };
     Err(Refusal::new(format!("the program is {what}: the shim cannot enter it, and there is no supervisor"))
+        .hint("vrfrun -m seccomp …, or -m bpf as root"))
+}
+
+/// AddressSanitizer's runtime ends a program that starts with any object before it, unless it was told not to look.
+fn startable(kind: &Kind) -> Result<(), Refusal> {
+    let is_lenient = || {
+        let options = std::env::var_os("ASAN_OPTIONS").unwrap_or_default();
+        options.to_string_lossy().contains("verify_asan_link_order=0")
+    };
+    if *kind != Kind::Sanitized || is_lenient() {
+        return Ok(());
+    }
+    Err(Refusal::new("the program is built with AddressSanitizer, which starts behind no preloaded object")
         .hint("vrfrun -m seccomp …, or -m bpf as root"))
 }
 

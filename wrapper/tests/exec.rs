@@ -147,3 +147,14 @@ fn a_script_without_a_first_line_is_run_by_the_shell_as_execvp_does() {
         play_after(setting, who, &format!("vrfrun {options} --interface blue /srv/plain")).prints("socket blue\n");
     }
 }
+
+#[test]
+fn a_program_with_address_sanitizer_is_served_without_the_shim() {
+    user("vrfrun -v --interface blue probe-asan socket 2>&1")
+        .prints("vrfrun: mechanism=seccomp device=blue guard=supervisor\nsocket blue\n");
+    user("vrfrun -m preload --interface blue probe-asan socket").fails(125, "built with AddressSanitizer");
+    // The judge itself: it would not start. And who tells it to start all the same is taken at his word.
+    let lenient = "ASAN_OPTIONS=verify_asan_link_order=0 vrfrun -m preload --interface blue probe-asan socket";
+    user(lenient).prints("socket blue\n");
+    user("vrfrun -m preload --interface blue sh -c 'probe-asan socket'").fails(1, "ASan runtime does not come first");
+}

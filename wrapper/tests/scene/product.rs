@@ -6,10 +6,11 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// (name in the scene, source, compiler and its options).
-const PROBES: [(&str, &str, &str); 5] = [
+const PROBES: [(&str, &str, &str); 6] = [
     ("probe", "probe.c", "gcc -pthread"),
     ("probe-static", "probe.c", "gcc -pthread -static"),
     ("probe-i386", "probe.c", "gcc -m32 -isystem /usr/include/x86_64-linux-gnu -pthread -static"),
+    ("probe-asan", "probe.c", "gcc -pthread -fsanitize=address"),
     ("ancestor", "ancestor.c", "gcc"),
     ("escape", "escape.c", "gcc"),
 ];
