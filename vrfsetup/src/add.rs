@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::inventory::Inventory;
 use crate::outcome::Outcome;
 use crate::settings;
-use crate::table;
+use crate::table::Names;
 use crate::transaction::Session;
 use crate::vrf::{Outlook, Wish};
 
@@ -25,7 +25,7 @@ pub fn add(session: &Session, wish: &Wish, ports: &[String], sysctls: &[(&str, &
     transaction.make_all(steps)?;
     transaction.make_all(settings)?;
     let is_new = inventory.system.link(wish.name).is_none();
-    let name = is_new.then(|| table::name_step(wish.name, domain.table)).flatten();
+    let name = is_new.then(|| Names::read().step(wish.name, domain.table)).flatten();
     for step in memory.into_iter().chain(name) {
         transaction.try_make(step)?;
     }

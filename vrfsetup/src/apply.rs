@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::family::Family;
 use crate::inventory::Inventory;
 use crate::leak;
+use crate::link::Link;
 use crate::outcome::Outcome;
 use crate::port::{Domain, Move};
 use crate::route::Route;
@@ -20,27 +21,55 @@ use crate::rules;
 use crate::rules::plan::{self, InTheWay, Situation};
 use crate::settings;
 use crate::step::Step;
-use crate::table;
+use crate::table::Names;
 use crate::transaction::Session;
 use crate::vrf::{Outlook, Wish};
 use crate::words;
 
 /// All that is to be done.
 pub struct Plan {
-    steps: Vec<Step>,
-    moves: Vec<Move>,
+    vrfs: Vec<Part>,
     then: Vec<Step>,
     extras: Vec<Step>,
     notes: Vec<String>,
 }
 
+/// What is to be done for one VRF, before the others: itself, its ports, then what is on them.
+#[derive(Default)]
+struct Part {
+    steps: Vec<Step>,
+    moves: Vec<Move>,
+    then: Vec<Step>,
+}
+
+impl Part {
+    fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.steps.iter().chain(self.moves.iter().flat_map(|moved| &moved.steps)).chain(&self.then)
+    }
+
+    /// The kernel keeps things in the order of their interfaces, and finds quickest what comes first.
+    fn place(&self) -> Option<u32> {
+        let ports = self.steps().filter_map(|step| match step {
+            Step::Enslave(port, _) => Some(port.ifindex),
+            _ => None,
+        });
+        ports.min()
+    }
+}
+
 impl Plan {
     /// What making it would report.
     pub fn preview(&self) -> Outcome {
-        let moves = self.moves.iter().flat_map(|moved| &moved.steps);
-        let steps: Vec<Step> = self.steps.iter().chain(moves).chain(&self.then).chain(&self.extras).cloned().collect();
-        let notes = self.moves.iter().flat_map(|moved| &moved.notes).chain(&self.notes);
-        notes.cloned().fold(Outcome::of(&steps), Outcome::note)
+        let notes = self.moves().flat_map(|moved| &moved.notes).chain(&self.notes);
+        notes.cloned().fold(Outcome::of(&self.steps().cloned().collect::<Vec<_>>()), Outcome::note)
+    }
+
+    fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.vrfs.iter().flat_map(Part::steps).chain(&self.then).chain(&self.extras)
+    }
+
+    fn moves(&self) -> impl Iterator<Item = &Move> {
+        self.vrfs.iter().flat_map(|part| &part.moves)
     }
 }
 
@@ -53,7 +82,8 @@ pub fn plan(session: &Session, path: &Path) -> Result<Plan, Error> {
     let source = Source::new(path, &text);
     let config = source.read()?;
     let inventory = Inventory::read(session.kernel)?;
-    Planner { session, source, config: &config, inventory: &inventory, outlook: Outlook::new(&inventory) }.plan()
+    let (inventory, outlook) = (&inventory, Outlook::new(&inventory));
+    Planner { session, source, config: &config, inventory, outlook, names: Names::read(), moved: vec![] }.plan()
 }
 
 /// Makes a plan.
@@ -62,8 +92,13 @@ pub fn plan(session: &Session, path: &Path) -> Result<Plan, Error> {
 /// The kernel refused; then nothing is changed.
 pub fn make(session: &Session, plan: Plan) -> Result<Outcome, Error> {
     let mut transaction = session.begin()?;
-    transaction.make_all(plan.steps)?;
-    attach::make(&mut transaction, plan.moves)?;
+    transaction.expect(plan.steps().count());
+    // A port that goes in makes the kernel walk through every table that there is: each goes in as soon as it can.
+    for part in plan.vrfs {
+        transaction.make_all(part.steps)?;
+        attach::make(&mut transaction, part.moves)?;
+        transaction.make_all(part.then)?;
+    }
     transaction.make_all(plan.then)?;
     for step in plan.extras {
         transaction.try_make(step)?;
@@ -78,17 +113,21 @@ struct Planner<'a> {
     config: &'a Config,
     inventory: &'a Inventory,
     outlook: Outlook<'a>,
+    names: Names,
+    moved: Vec<&'a Link>,
 }
 
 impl Planner<'_> {
     fn plan(mut self) -> Result<Plan, Error> {
-        let mut plan = Plan { steps: vec![], moves: vec![], then: vec![], extras: vec![], notes: vec![] };
+        let mut plan = Plan { vrfs: vec![], then: vec![], extras: vec![], notes: vec![] };
         let asked = self.config.vrf.values().filter_map(|vrf| vrf.table.as_ref().map(|table| *table.get_ref()));
         self.outlook.reserve(asked);
         let mut domains = Vec::new();
         for (name, vrf) in &self.config.vrf {
             domains.push((name.as_str(), self.vrf(name, vrf, &mut plan)?));
         }
+        attach::guard(self.session, &self.inventory.system, &self.moved)?;
+        plan.vrfs.sort_by_key(Part::place);
         self.rules(&mut plan)?;
         self.leaks(&domains, &mut plan)?;
         let sysctls: Vec<(String, String)> =
@@ -104,17 +143,18 @@ impl Planner<'_> {
         let table = vrf.table.as_ref().map(|table| *table.get_ref());
         let wish = Wish { name, table, has_loopback: vrf.loopback, unreachable: vrf.unreachable };
         let (steps, domain) = self.outlook.plan(&wish)?;
-        plan.steps.extend(steps);
         let is_new = self.inventory.system.link(name).is_none();
-        plan.extras.extend(is_new.then(|| table::name_step(name, domain.table)).flatten());
-        let moved = self.ports(name, vrf, &domain, plan)?;
-        self.addresses(name, vrf, &domain, plan)?;
-        self.routes(vrf, &domain, &moved, plan)?;
+        plan.extras.extend(is_new.then(|| self.names.step(name, domain.table)).flatten());
+        let mut part = Part { steps, ..Part::default() };
+        self.ports(name, vrf, &domain, &mut part)?;
+        self.addresses(name, vrf, &domain, &mut part)?;
+        self.routes(vrf, &domain, &part.moves, plan)?;
+        plan.vrfs.push(part);
         Ok(domain)
     }
 
     /// The ports that come in now, each with what it has; all are up in the end.
-    fn ports(&self, name: &str, vrf: &Vrf, domain: &Domain, plan: &mut Plan) -> Result<Vec<Move>, Error> {
+    fn ports(&mut self, name: &str, vrf: &Vrf, domain: &Domain, part: &mut Part) -> Result<(), Error> {
         let system = &self.inventory.system;
         for port in &vrf.ports {
             cli::device_name(port.get_ref()).map_err(|why| self.source.mistake_at(port, &why))?;
@@ -124,20 +164,19 @@ impl Planner<'_> {
         }
         let names: Vec<String> = vrf.ports.iter().map(|port| port.get_ref().clone()).collect();
         let new = attach::new_ports(system, &names, name)?;
-        attach::guard(self.session, system, &new)?;
-        let moves = attach::plan(self.session, self.inventory, &new, domain, Defaults::Move)?;
-        plan.moves.extend(moves.iter().cloned());
+        part.moves = attach::plan(self.session, self.inventory, &new, domain, Defaults::Move)?;
+        self.moved.extend(new);
         let down = names.iter().filter_map(|name| system.link(name)).filter(|link| !link.is_up());
-        plan.then.extend(down.map(|link| Step::SetUp(link.device())));
-        Ok(moves)
+        part.then.extend(down.map(|link| Step::SetUp(link.device())));
+        Ok(())
     }
 
-    fn addresses(&self, name: &str, vrf: &Vrf, domain: &Domain, plan: &mut Plan) -> Result<(), Error> {
+    fn addresses(&self, name: &str, vrf: &Vrf, domain: &Domain, part: &mut Part) -> Result<(), Error> {
         for mut address in self.source.addresses(name, vrf)? {
             address.device.ifindex = self.ifindex(&address.device.name, domain);
             let mut there = self.inventory.system.addresses_of(address.device.ifindex);
             if !there.any(|own| own.is_same_as(&address)) {
-                plan.then.push(Step::AddAddress(address));
+                part.then.push(Step::AddAddress(address));
             }
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! `vrfsetup attach` and `detach`: interfaces go into a VRF and out of it with their addresses and routes.
 
+use crate::address::Address;
 use crate::error::Error;
 use crate::guard;
 use crate::inventory::Inventory;
@@ -7,7 +8,6 @@ use crate::link::Link;
 use crate::outcome::Outcome;
 use crate::port::{self, Domain, Move, Port, Rivals};
 use crate::route::Route;
-use crate::rule::TABLE_MAIN;
 use crate::sysctl;
 use crate::system::System;
 use crate::transaction::{Session, Transaction};
@@ -102,17 +102,18 @@ pub fn plan(
     let mut moves = Vec::new();
     for &link in ports {
         let from = inventory.system.vrf_of(link).map_or_else(Domain::default_domain, Domain::of);
-        let is_rival = |route: &&Route| {
-            let is_in_use = route.is_default() && !route.is_seal();
-            is_in_use && !route.oifs().contains(&link.ifindex)
-        };
-        let rivals: Vec<&Route> = inventory.table(TABLE_MAIN).filter(is_rival).collect();
+        let rivals: Vec<&Route> = inventory.defaults().filter(|route| !route.oifs().contains(&link.ifindex)).collect();
         let rivals = Rivals { routes: &rivals, are_challenged: defaults == Defaults::Move };
+        let addresses: Vec<&Address> = inventory.system.addresses_of(link.ifindex).collect();
         let port = Port {
             link,
-            addresses: inventory.system.addresses_of(link.ifindex).collect(),
+            keeps_addresses: addresses
+                .iter()
+                .any(|own| port::may_be_kept(own))
+                .then(|| keeps_addresses(&link.name))
+                .flatten(),
+            addresses,
             routes: inventory.over(link.ifindex).collect(),
-            keeps_addresses: keeps_addresses(&link.name),
             rivals,
         };
         let moved = port::plan(&port, &from, to)?;

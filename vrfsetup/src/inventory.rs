@@ -5,9 +5,9 @@ use std::collections::{BTreeSet, HashMap};
 use crate::error::Error;
 use crate::kernel::Kernel;
 use crate::route::Route;
-use crate::rule::Rule;
+use crate::rule::{Rule, TABLE_MAIN};
 use crate::system::{self, System};
-use crate::table;
+use crate::table::Names;
 
 /// What is there.
 pub struct Inventory {
@@ -19,6 +19,7 @@ pub struct Inventory {
     pub rules: Vec<Rule>,
     by_table: HashMap<u32, Vec<usize>>,
     by_device: HashMap<u32, Vec<usize>>,
+    defaults: Vec<usize>,
 }
 
 impl Inventory {
@@ -41,7 +42,9 @@ impl Inventory {
                 by_device.entry(oif).or_default().push(at);
             }
         }
-        Self { system, routes, rules, by_table, by_device }
+        let is_default = |route: &Route| route.table() == TABLE_MAIN && route.is_default() && !route.is_seal();
+        let defaults = routes.iter().enumerate().filter(|(_, route)| is_default(route)).map(|(at, _)| at).collect();
+        Self { system, routes, rules, by_table, by_device, defaults }
     }
 
     /// The routes of a table.
@@ -52,6 +55,11 @@ impl Inventory {
     /// The routes, of any table, that lead over an interface.
     pub fn over(&self, ifindex: u32) -> impl Iterator<Item = &Route> {
         self.by_device.get(&ifindex).into_iter().flatten().map(|&at| &self.routes[at])
+    }
+
+    /// The default routes of the default domain.
+    pub fn defaults(&self) -> impl Iterator<Item = &Route> {
+        self.defaults.iter().map(|&at| &self.routes[at])
     }
 
     /// Whether a VRF, a rule or a route refers to the table; a name alone does not count.
@@ -65,7 +73,7 @@ impl Inventory {
         let mut taken: BTreeSet<u32> = self.system.vrfs().filter_map(|vrf| vrf.table).collect();
         taken.extend(self.rules.iter().map(|rule| rule.table));
         taken.extend(self.by_table.keys());
-        taken.extend(table::named());
+        taken.extend(Names::read().numbers());
         taken
     }
 }

@@ -1,7 +1,8 @@
 //! Sets up, inspects, mends and undoes Linux VRFs.
 //!
 //! Plans are pure and consist of [`step::Step`]s; [`transaction::Transaction`] makes them and takes them back;
-//! [`kernel::Kernel`] is the one door to routing netlink. The library never prints; `run` does.
+//! [`kernel::Kernel`] is the one door to routing netlink. `run` alone prints, but for a line on the terminal
+//! while a long plan is carried out.
 #![deny(unsafe_code)]
 
 pub mod add;
@@ -28,6 +29,7 @@ pub mod netns;
 pub mod outcome;
 pub mod port;
 pub mod process;
+mod progress;
 pub mod route;
 pub mod rule;
 pub mod rules;

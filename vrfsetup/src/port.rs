@@ -48,7 +48,7 @@ pub struct Port<'a> {
     pub addresses: Vec<&'a Address>,
     /// The routes of all tables that lead over it.
     pub routes: Vec<&'a Route>,
-    /// The value of its `keep_addr_on_down`; None before 4.6.
+    /// The value of its `keep_addr_on_down`; None before 4.6, or where it does not matter.
     pub keeps_addresses: Option<String>,
     /// What becomes of a default route that would compete with the default domain's own.
     pub rivals: Rivals<'a>,
@@ -149,14 +149,17 @@ fn in_table(route: &Route, table: u32) -> Route {
 fn is_lost(port: &Port, address: &Address) -> bool {
     let is_temporary = address.flags & libc::IFA_F_TEMPORARY != 0 && address.lifetimes.0 != FOREVER;
     let is_kept = address.lifetimes.0 == FOREVER && port.keeps_addresses.is_some();
-    address.family() == Family::V6 && address.scope != SCOPE_LINK && port.link.is_up() && !is_temporary && !is_kept
+    may_be_kept(address) && port.link.is_up() && !is_temporary && !is_kept
+}
+
+/// Whether `keep_addr_on_down` matters to the address: link-local ones are made anew in any case.
+pub fn may_be_kept(address: &Address) -> bool {
+    address.family() == Family::V6 && address.scope != SCOPE_LINK
 }
 
 /// The steps that make the kernel keep IPv6 addresses, and that take this back.
 fn keeping(port: &Port) -> (Option<Step>, Option<Step>) {
-    // Link-local addresses are made anew in any case.
-    let is_kept = |address: &&Address| address.family() == Family::V6 && address.scope != SCOPE_LINK;
-    let has_v6 = port.addresses.iter().copied().any(|address| is_kept(&address));
+    let has_v6 = port.addresses.iter().any(|address| may_be_kept(address));
     match &port.keeps_addresses {
         Some(value) if has_v6 && value != "1" => {
             let key = keep_key(&port.link.name);

@@ -152,6 +152,12 @@ impl Route {
         self.message.header.protocol == RouteProtocol::Ra
     }
 
+    /// Whether the kernel may refuse it (EINVAL) for a while: an IPv6 route with a source address, while that is being
+    /// probed, as it is after its interface has been down.
+    pub fn may_wait_for_its_source(&self) -> bool {
+        self.family() == Family::V6 && self.source().is_some()
+    }
+
     /// Leads it over the device that it names, if that is known by now.
     pub fn lead_over(&mut self, ifindex_of: impl Fn(&str) -> Option<u32>) {
         let ifindex = self.device.as_deref().and_then(ifindex_of);

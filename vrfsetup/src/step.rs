@@ -97,6 +97,22 @@ impl Step {
         }
     }
 
+    /// Whether it may be sent together with these, and so be made although one of them is refused: until the rollback,
+    /// one address or route too many does no harm. A device that has yet to be made has no index to give it.
+    pub fn may_follow(&self, earlier: &[Self]) -> bool {
+        let names_device = match self {
+            Self::AddAddress(_) => true,
+            Self::AddRoute(route) if !route.may_wait_for_its_source() => route.device.is_some(),
+            _ => return false,
+        };
+        earlier.iter().all(|step| match step {
+            Self::AddVrf(..) => !names_device,
+            Self::AddRoute(route) => !route.may_wait_for_its_source(),
+            Self::SetSysctl { .. } | Self::WriteFile { .. } => false,
+            _ => true,
+        })
+    }
+
     /// The step that takes this one back.
     pub fn inverse(self) -> Self {
         match self {

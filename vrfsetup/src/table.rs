@@ -1,6 +1,6 @@
 //! Routing table numbers: which are taken, and the first that is free.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -23,9 +23,46 @@ pub fn is_usable(table: u32) -> bool {
     !RESERVED.contains(&table)
 }
 
-/// The numbers that have names: rt_tables and rt_tables.d, in /etc and, from iproute2 6.7 on, in /usr.
-pub fn named() -> BTreeSet<u32> {
-    texts(None).iter().flat_map(|text| numbers(text.as_bytes())).collect()
+/// What has a name, read once: rt_tables and rt_tables.d, in /etc and, from iproute2 6.7 on, in /usr.
+pub struct Names {
+    numbers: HashMap<u32, Vec<PathBuf>>,
+    names: HashMap<String, Vec<PathBuf>>,
+}
+
+impl Names {
+    /// Reads the files that are there.
+    pub fn read() -> Self {
+        let mut all = Self { numbers: HashMap::new(), names: HashMap::new() };
+        for path in files() {
+            let Ok(text) = fs::read(&path) else { continue };
+            for (number, name) in entries(&text) {
+                all.numbers.entry(number).or_default().push(path.clone());
+                all.names.entry(name).or_default().push(path.clone());
+            }
+        }
+        all
+    }
+
+    /// The numbers that have a name.
+    pub fn numbers(&self) -> impl Iterator<Item = u32> {
+        self.numbers.keys().copied()
+    }
+
+    /// The step that makes `ip route show table NAME` work. None where the number or the name has another meaning, and
+    /// in other network namespaces than the first: the file is one for the whole machine.
+    pub fn step(&self, name: &str, table: u32) -> Option<Step> {
+        if !state::is_first_netns() {
+            return None;
+        }
+        let path = name_file(name);
+        let from = fs::read_to_string(&path).ok();
+        let to = format!("{MARK}{table}\t{name}\n");
+        let is_ours = from.as_ref().is_none_or(|text| text.starts_with(MARK));
+        let is_elsewhere = |files: Option<&Vec<PathBuf>>| files.into_iter().flatten().any(|file| *file != path);
+        let means_another = is_elsewhere(self.numbers.get(&table)) || is_elsewhere(self.names.get(name));
+        let differs = from.as_ref() != Some(&to);
+        (is_ours && !means_another && differs).then_some(Step::WriteFile { path, from, to: Some(to) })
+    }
 }
 
 fn files() -> Vec<PathBuf> {
@@ -38,28 +75,10 @@ fn files() -> Vec<PathBuf> {
     files
 }
 
-/// The step that makes `ip route show table NAME` work. None where the number or the name has another meaning, and in
-/// other network namespaces than the first: the file is one for the whole machine.
-pub fn name_step(name: &str, table: u32) -> Option<Step> {
-    let path = name_file(name);
-    let from = fs::read_to_string(&path).ok();
-    let to = format!("{MARK}{table}\t{name}\n");
-    let is_ours = from.as_ref().is_none_or(|text| text.starts_with(MARK));
-    let others: Vec<String> = texts(Some(&path));
-    let means_another = others
-        .iter()
-        .any(|text| numbers(text.as_bytes()).contains(&table) || second_words(text).iter().any(|other| other == name));
-    (is_ours && !means_another && from.as_ref() != Some(&to) && state::is_first_netns()).then_some(Step::WriteFile {
-        path,
-        from,
-        to: Some(to),
-    })
-}
-
 /// The table that the VRF had when it was last made here, if its name is still about: it gets it again.
 pub fn remembered(name: &str) -> Option<u32> {
     let text = fs::read_to_string(name_file(name)).ok().filter(|text| text.starts_with(MARK))?;
-    numbers(text.as_bytes()).first().copied().filter(|table| is_usable(*table))
+    entries(text.as_bytes()).first().map(|(table, _)| *table).filter(|table| is_usable(*table))
 }
 
 /// The step that takes the name away again, if it is of our making.
@@ -73,28 +92,19 @@ fn name_file(name: &str) -> PathBuf {
     Path::new("/etc/iproute2/rt_tables.d").join(format!("vrf-{name}.conf"))
 }
 
-/// What stands in the files, except this one.
-fn texts(except: Option<&Path>) -> Vec<String> {
-    let others = files().into_iter().filter(|path| Some(path.as_path()) != except);
-    others.filter_map(|path| fs::read_to_string(path).ok()).collect()
-}
-
-fn second_words(text: &str) -> Vec<String> {
-    let entries = text.lines().filter(|line| !line.trim_start().starts_with('#'));
-    entries.filter_map(|line| line.split_whitespace().nth(1)).map(str::to_owned).collect()
-}
-
 /// Lines of "number name", the number in decimal or after 0x in hexadecimal; `#` begins a comment.
-fn numbers(file: &[u8]) -> Vec<u32> {
+fn entries(file: &[u8]) -> Vec<(u32, String)> {
     let text = String::from_utf8_lossy(file);
-    let number = |line: &str| {
-        let word = line.split_whitespace().next()?;
-        match word.strip_prefix("0x") {
-            Some(digits) => u32::from_str_radix(digits, 16).ok(),
-            None => word.parse().ok(),
-        }
+    let entry = |line: &str| {
+        let mut words = line.split_whitespace();
+        let number = words.next()?;
+        let number = match number.strip_prefix("0x") {
+            Some(digits) => u32::from_str_radix(digits, 16).ok()?,
+            None => number.parse().ok()?,
+        };
+        Some((number, words.next().unwrap_or_default().to_owned()))
     };
-    text.lines().filter_map(number).collect()
+    text.lines().filter_map(entry).collect()
 }
 
 #[cfg(test)]
@@ -108,7 +118,8 @@ mod tests {
 
     #[test]
     fn numbers_are_read_in_both_bases_and_comments_skipped() {
-        assert_eq!(numbers(b"# reserved\n255\tlocal\n0x3e9 blue\n\n#1 inr.ruhep\nnot a line\n"), [255, 1001]);
+        let entries = entries(b"# reserved\n255\tlocal\n0x3e9 blue\n\n#1 inr.ruhep\nnot a line\n7\n");
+        assert_eq!(entries, [(255, "local".into()), (1001, "blue".into()), (7, String::new())]);
     }
 
     #[test]

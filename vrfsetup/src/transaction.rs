@@ -10,11 +10,16 @@ use crate::guardian;
 use crate::journal::{self, Journal};
 use crate::kernel::{Kernel, Refusal};
 use crate::outcome::Outcome;
+use crate::progress::Progress;
 use crate::rule::Rule;
 use crate::rules::{self, L3MDEV};
 use crate::state::{self, Lock};
 use crate::step::Step;
 use crate::strict;
+
+/// The most steps that are sent at a time: their refusals, each with a copy of its request, must find room in the
+/// socket's buffer.
+const TOGETHER: usize = 32;
 
 /// How a command changes things.
 pub struct Session<'a> {
@@ -50,6 +55,7 @@ impl Session<'_> {
             made: HashMap::new(),
             notes: Vec::new(),
             journal: None,
+            progress: None,
             _lock: lock,
         })
     }
@@ -62,36 +68,87 @@ pub struct Transaction<'a> {
     made: HashMap<String, u32>,
     notes: Vec<String>,
     journal: Option<Journal>,
+    progress: Option<Progress>,
     _lock: Option<Lock>,
 }
 
 impl Transaction<'_> {
+    /// Shows on a terminal how far it is, if this many steps take long.
+    pub fn expect(&mut self, steps: usize) {
+        self.progress = Progress::of(steps);
+    }
+
     /// Makes one step.
     ///
     /// # Errors
     /// The kernel refused; everything that was done is taken back by then.
-    pub fn make(&mut self, mut step: Step) -> Result<(), Error> {
-        step.bind(&self.made);
-        self.record(&step)?;
-        match self.session.kernel.make(&step).and_then(|()| self.learn(&mut step)) {
-            Ok(()) => {
-                self.done.push(step);
-                Ok(())
-            }
-            Err(refusal) => Err(self.give_up(&step, refusal)),
-        }
+    pub fn make(&mut self, step: Step) -> Result<(), Error> {
+        self.make_all([step])
     }
 
-    /// A new VRF has the index that the kernel gave it; later steps know it by its name only.
-    fn learn(&mut self, step: &mut Step) -> Result<(), Refusal> {
-        if let Step::AddVrf(device, _) = step {
-            if self.made.is_empty() {
-                self.ensure_l3mdev()?;
+    /// Makes several steps, as many at a time as may be.
+    ///
+    /// # Errors
+    /// As [`Self::make`].
+    pub fn make_all(&mut self, steps: impl IntoIterator<Item = Step>) -> Result<(), Error> {
+        let mut together: Vec<Step> = Vec::new();
+        for step in steps {
+            if together.len() == TOGETHER || !step.may_follow(&together) {
+                self.make_together(std::mem::take(&mut together))?;
             }
-            *device = self.session.kernel.link(&device.name)?.device();
-            self.made.insert(device.name.clone(), device.ifindex);
+            together.push(step);
+        }
+        self.make_together(together)
+    }
+
+    fn make_together(&mut self, mut steps: Vec<Step>) -> Result<(), Error> {
+        for step in &mut steps {
+            step.bind(&self.made);
+            self.record(step)?;
+        }
+        let answered = match steps.as_mut_slice() {
+            [] => return Ok(()),
+            // A new VRF has an index to learn.
+            [step] if !matches!(step, Step::AddVrf(..)) => Ok(vec![self.session.kernel.make(step).err()]),
+            several => self.session.kernel.make_together(several),
+        };
+        let refusals = match answered {
+            Ok(refusals) => refusals,
+            Err(lost) => return Err(self.give_up_unheard(steps, lost)),
+        };
+        let (first, mut refused) = (self.done.len(), None);
+        for (step, refusal) in steps.into_iter().zip(refusals) {
+            match refusal {
+                None => self.done.push(step),
+                Some(refusal) => refused = refused.or(Some((step, refusal))),
+            }
+        }
+        self.progress.iter_mut().for_each(|progress| progress.show(self.done.len()));
+        let Some((step, refusal)) = refused else { return self.learn(first) };
+        Err(self.give_up(&step, refusal))
+    }
+
+    /// New VRFs have the indices that the kernel gave them; later steps know them by their names only.
+    fn learn(&mut self, first: usize) -> Result<(), Error> {
+        let had_none = self.made.is_empty();
+        self.made.extend(self.done[first..].iter().filter_map(|step| match step {
+            Step::AddVrf(device, _) => Some((device.name.clone(), device.ifindex)),
+            _ => None,
+        }));
+        if had_none && !self.made.is_empty() {
+            let step = self.done[first].clone();
+            self.ensure_l3mdev().map_err(|refusal| self.give_up(&step, refusal))?;
         }
         Ok(())
+    }
+
+    /// Nobody knows which of the steps were made: taking back what was not does no harm, except to a VRF of that name
+    /// that is somebody else's.
+    fn give_up_unheard(&mut self, steps: Vec<Step>, lost: Refusal) -> Error {
+        let step = steps[0].clone();
+        self.done
+            .extend(steps.into_iter().filter(|step| !matches!(step, Step::AddVrf(device, _) if device.ifindex == 0)));
+        self.give_up(&step, lost)
     }
 
     /// The kernel makes the l3mdev rule with a namespace's first VRF, and never again if it was deleted since. It is no
@@ -103,18 +160,10 @@ impl Transaction<'_> {
         for family in Family::available() {
             let rule = Rule::l3mdev(family, L3MDEV);
             if !self.session.kernel.rules(family)?.iter().any(|existing| existing.is_same_as(&rule)) {
-                self.session.kernel.add_rule(&rule)?;
+                self.session.kernel.make(&Step::AddRule(rule))?;
             }
         }
         Ok(())
-    }
-
-    /// Makes several steps.
-    ///
-    /// # Errors
-    /// As [`Self::make`].
-    pub fn make_all(&mut self, steps: impl IntoIterator<Item = Step>) -> Result<(), Error> {
-        steps.into_iter().try_for_each(|step| self.make(step))
     }
 
     /// Makes a step that is good to have; where it is refused, a note says so.
@@ -137,6 +186,7 @@ impl Transaction<'_> {
 
     /// Takes everything back, because of an error outside the steps.
     pub fn abandon(&mut self, error: Error) -> Error {
+        self.progress = None;
         let left = roll_back(self.session.kernel, std::mem::take(&mut self.done));
         if left.is_empty() {
             self.journal.take().into_iter().for_each(Journal::discard);

@@ -34,6 +34,8 @@ pub struct Outlook<'a> {
     taken: BTreeSet<u32>,
     owners: Vec<(u32, String)>,
     rules: Vec<Rule>,
+    families: Vec<Family>,
+    has_l3mdev_rules: bool,
 }
 
 impl<'a> Outlook<'a> {
@@ -45,6 +47,8 @@ impl<'a> Outlook<'a> {
             taken: inventory.taken_tables(),
             owners: inventory.system.vrfs().filter_map(owner).collect(),
             rules: inventory.rules.clone(),
+            families: Family::available(),
+            has_l3mdev_rules: rules::has_l3mdev_rules(),
         }
     }
 
@@ -83,9 +87,9 @@ impl<'a> Outlook<'a> {
         let device = existing.map_or(Device { ifindex: 0, name: wish.name.to_owned() }, Link::device);
         let mut steps = Vec::new();
         steps.extend(existing.is_none().then(|| Step::AddVrf(device.clone(), table)));
-        for family in Family::available() {
+        for family in self.families.clone() {
             // The kernel makes it with the first VRF of a namespace only, even if it was deleted since.
-            let has_vrf = (existing.is_some() || !self.owners.is_empty()) && rules::has_l3mdev_rules();
+            let has_vrf = (existing.is_some() || !self.owners.is_empty()) && self.has_l3mdev_rules;
             steps.extend(self.rule(Rule::l3mdev(family, L3MDEV)).filter(|_| has_vrf));
             match wish.unreachable {
                 Unreachable::Rule => steps.extend(self.rule(Rule::l3mdev_unreachable(family, UNREACHABLE))),
@@ -141,7 +145,7 @@ impl<'a> Outlook<'a> {
     }
 
     fn loopback(&self, device: &Device) -> Vec<Step> {
-        let wanted = Family::available().into_iter().map(|family| Address::loopback(device, family));
+        let wanted = self.families.iter().map(|&family| Address::loopback(device, family));
         let system = &self.inventory.system;
         let is_there = |address: &Address| system.addresses_of(device.ifindex).any(|own| own.is_same_as(address));
         wanted.filter(|address| !is_there(address)).map(Step::AddAddress).collect()

@@ -7,7 +7,7 @@ use rtnetlink::packet_route::address::{
     AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage, AddressScope, CacheInfo,
 };
 
-use super::{IfPresent, Kernel, Refusal};
+use super::{Change, IfPresent, Kernel, Refusal};
 use crate::address::{Address, FOREVER};
 use crate::step::Device;
 
@@ -30,22 +30,16 @@ impl Kernel {
             _ => None,
         })
     }
+}
 
-    /// `ip addr add …`.
-    ///
-    /// # Errors
-    /// The kernel's own.
-    pub fn add_address(&self, address: &Address) -> Result<(), Refusal> {
-        self.change(RouteNetlinkMessage::NewAddress(to_message(address)), IfPresent::Refuse)
-    }
+/// `ip addr add …`.
+pub(super) fn add(address: &Address) -> Change {
+    Change(RouteNetlinkMessage::NewAddress(to_message(address)), IfPresent::Refuse)
+}
 
-    /// `ip addr del …`.
-    ///
-    /// # Errors
-    /// The kernel's own.
-    pub fn delete_address(&self, address: &Address) -> Result<(), Refusal> {
-        self.change(RouteNetlinkMessage::DelAddress(to_message(address)), IfPresent::Refuse)
-    }
+/// `ip addr del …`.
+pub(super) fn delete(address: &Address) -> Change {
+    Change(RouteNetlinkMessage::DelAddress(to_message(address)), IfPresent::Refuse)
 }
 
 fn to_message(address: &Address) -> AddressMessage {

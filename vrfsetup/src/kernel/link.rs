@@ -6,7 +6,7 @@ use rtnetlink::packet_route::link::{
 };
 use rtnetlink::{LinkUnspec, LinkVrf};
 
-use super::{IfPresent, Kernel, Refusal};
+use super::{Change, IfPresent, Kernel, Refusal};
 use crate::link::Link;
 use crate::step::Device;
 
@@ -19,10 +19,7 @@ impl Kernel {
         let mut request = LinkMessage::default();
         // The statistics are most of the answer.
         request.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
-        self.dump(RouteNetlinkMessage::GetLink(request), |answer| match answer {
-            RouteNetlinkMessage::NewLink(message) => Some(from_message(&message)),
-            _ => None,
-        })
+        self.dump(RouteNetlinkMessage::GetLink(request), answer)
     }
 
     /// The interface of this name: `ip -d link show NAME`.
@@ -30,61 +27,60 @@ impl Kernel {
     /// # Errors
     /// The kernel's own: ENODEV if there is none.
     pub fn link(&self, name: &str) -> Result<Link, Refusal> {
-        let mut request = LinkMessage::default();
-        request.attributes.push(LinkAttribute::IfName(name.to_owned()));
-        let found = self.ask(RouteNetlinkMessage::GetLink(request), |answer| match answer {
-            RouteNetlinkMessage::NewLink(message) => Some(from_message(&message)),
-            _ => None,
-        })?;
+        let found = self.ask(question(name), answer)?;
         found.into_iter().next().ok_or(Refusal::from_errno(libc::ENODEV))
     }
+}
 
-    /// `ip link add NAME [index IFINDEX] type vrf table TABLE`. The index is given when a VRF comes back in a
-    /// rollback, so that what refers to it by number stays true.
-    ///
-    /// # Errors
-    /// The kernel's own: EOPNOTSUPP where it has no VRFs, EEXIST if the name is taken.
-    pub fn add_vrf(&self, device: &Device, table: u32) -> Result<(), Refusal> {
-        let mut message = LinkVrf::new(&device.name, table).build();
-        message.header.index = device.ifindex;
-        self.change(RouteNetlinkMessage::NewLink(message), IfPresent::Refuse)
-    }
+/// The question for the interface of this name: `ip -d link show NAME`.
+pub(super) fn question(name: &str) -> RouteNetlinkMessage {
+    let mut request = LinkMessage::default();
+    request.attributes.push(LinkAttribute::IfName(name.to_owned()));
+    request.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
+    RouteNetlinkMessage::GetLink(request)
+}
 
-    /// `ip link del NAME`, by the index where it is known.
-    ///
-    /// # Errors
-    /// The kernel's own.
-    pub fn delete_link(&self, device: &Device) -> Result<(), Refusal> {
-        let mut message = LinkMessage::default();
-        message.header.index = device.ifindex;
-        if device.ifindex == 0 {
-            message.attributes.push(LinkAttribute::IfName(device.name.clone()));
-        }
-        self.change(RouteNetlinkMessage::DelLink(message), IfPresent::Refuse)
+/// The interface that an answer tells about.
+pub(super) fn answer(message: RouteNetlinkMessage) -> Option<Link> {
+    match message {
+        RouteNetlinkMessage::NewLink(message) => Some(from_message(&message)),
+        _ => None,
     }
+}
 
-    /// `ip link set NAME up` or `down`.
-    ///
-    /// # Errors
-    /// The kernel's own.
-    pub fn set_up(&self, device: &Device, is_up: bool) -> Result<(), Refusal> {
-        let mut message = LinkMessage::default();
-        message.header.index = device.ifindex;
-        message.header.change_mask = LinkFlags::Up;
-        if is_up {
-            message.header.flags = LinkFlags::Up;
-        }
-        self.change(RouteNetlinkMessage::SetLink(message), IfPresent::Refuse)
-    }
+/// `ip link add NAME [index IFINDEX] type vrf table TABLE`. The index is given when a VRF comes back in a rollback, so
+/// that what refers to it by number stays true. EOPNOTSUPP where the kernel has no VRFs, EEXIST if the name is taken.
+pub(super) fn add_vrf(device: &Device, table: u32) -> Change {
+    let mut message = LinkVrf::new(&device.name, table).build();
+    message.header.index = device.ifindex;
+    Change(RouteNetlinkMessage::NewLink(message), IfPresent::Refuse)
+}
 
-    /// `ip link set NAME master MASTER`, or `nomaster` for None.
-    ///
-    /// # Errors
-    /// The kernel's own.
-    pub fn set_master(&self, device: &Device, master: Option<&Device>) -> Result<(), Refusal> {
-        let builder = LinkUnspec::new_with_index(device.ifindex).controller(master.map_or(0, |m| m.ifindex));
-        self.change(RouteNetlinkMessage::SetLink(builder.build()), IfPresent::Refuse)
+/// `ip link del NAME`, by the index where it is known.
+pub(super) fn delete(device: &Device) -> Change {
+    let mut message = LinkMessage::default();
+    message.header.index = device.ifindex;
+    if device.ifindex == 0 {
+        message.attributes.push(LinkAttribute::IfName(device.name.clone()));
     }
+    Change(RouteNetlinkMessage::DelLink(message), IfPresent::Refuse)
+}
+
+/// `ip link set NAME up` or `down`.
+pub(super) fn set_up(device: &Device, is_up: bool) -> Change {
+    let mut message = LinkMessage::default();
+    message.header.index = device.ifindex;
+    message.header.change_mask = LinkFlags::Up;
+    if is_up {
+        message.header.flags = LinkFlags::Up;
+    }
+    Change(RouteNetlinkMessage::SetLink(message), IfPresent::Refuse)
+}
+
+/// `ip link set NAME master MASTER`, or `nomaster` for None.
+pub(super) fn set_master(device: &Device, master: Option<&Device>) -> Change {
+    let builder = LinkUnspec::new_with_index(device.ifindex).controller(master.map_or(0, |m| m.ifindex));
+    Change(RouteNetlinkMessage::SetLink(builder.build()), IfPresent::Refuse)
 }
 
 fn from_message(message: &LinkMessage) -> Link {

@@ -1,26 +1,26 @@
-//! The one door to the kernel's routing netlink: dumps come in as plain values, changes go out one at a time.
+//! The one door to the kernel's routing netlink: dumps come in as plain values, changes go out one at a time, or
+//! several together where a refusal of one does no harm to the others.
 //!
-//! Everything is synchronous for its callers: the executor that `rtnetlink` needs runs only while a request is out,
-//! on the calling thread. The network namespace is the one that the thread is in when the door is opened.
+//! The network namespace is the one that the thread is in when the door is opened.
 
 pub mod address;
+mod door;
 pub mod link;
 mod refusal;
 pub mod route;
 pub mod rule;
 mod step;
 
+use std::cell::RefCell;
 use std::io;
 
-use futures_util::StreamExt;
 use rtnetlink::packet_core::{
     NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkMessage,
     NetlinkPayload,
 };
 use rtnetlink::packet_route::RouteNetlinkMessage;
-use rtnetlink::sys::AsyncSocket;
-use tokio::runtime::Runtime;
 
+use door::{Door, Message};
 pub use refusal::{Refusal, errno_text};
 
 /// How often a list is asked for again that changed while the kernel was making it (NLM_F_DUMP_INTR, 3.11): entries
@@ -38,10 +38,13 @@ pub enum IfPresent {
     Duplicate,
 }
 
+/// One change as it is asked for.
+#[derive(Clone, Debug)]
+pub struct Change(RouteNetlinkMessage, IfPresent);
+
 /// An open routing netlink socket.
 pub struct Kernel {
-    runtime: Runtime,
-    handle: rtnetlink::Handle,
+    door: RefCell<Door>,
 }
 
 impl Kernel {
@@ -50,18 +53,7 @@ impl Kernel {
     /// # Errors
     /// Those of socket(2) and bind(2).
     pub fn open() -> io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-        let handle = {
-            let _context = runtime.enter();
-            let (mut connection, handle, _) = rtnetlink::new_connection()?;
-            let socket = connection.socket_mut().socket_mut();
-            // Without these two (4.12, 4.20) errors come without text and dumps without filters; neither is needed.
-            let _ = socket.set_ext_ack(true);
-            let _ = socket.set_netlink_get_strict_chk(true);
-            runtime.spawn(connection);
-            handle
-        };
-        Ok(Self { runtime, handle })
+        Ok(Self { door: RefCell::new(Door::open()?) })
     }
 
     /// Asks for everything that `request` describes, and keeps what `wanted` recognises.
@@ -73,8 +65,7 @@ impl Kernel {
         request: RouteNetlinkMessage,
         wanted: impl Fn(RouteNetlinkMessage) -> Option<T>,
     ) -> Result<Vec<T>, Refusal> {
-        let mut message = NetlinkMessage::from(request);
-        message.header.flags = NLM_F_REQUEST | NLM_F_DUMP;
+        let message = message(request, NLM_F_REQUEST | NLM_F_DUMP);
         for _ in 0..ATTEMPTS {
             match self.exchange(message.clone(), &wanted) {
                 Err(refusal) if refusal.errno == libc::EINTR => {}
@@ -93,16 +84,45 @@ impl Kernel {
         request: RouteNetlinkMessage,
         wanted: impl Fn(RouteNetlinkMessage) -> Option<T>,
     ) -> Result<Vec<T>, Refusal> {
-        let mut message = NetlinkMessage::from(request);
-        message.header.flags = NLM_F_REQUEST | NLM_F_ACK;
-        self.exchange(message, &wanted)
+        self.exchange(message(request, NLM_F_REQUEST | NLM_F_ACK), &wanted)
     }
 
     /// Makes one change and waits for the acknowledgement.
     ///
     /// # Errors
     /// The kernel's own.
-    pub fn change(&self, request: RouteNetlinkMessage, if_present: IfPresent) -> Result<(), Refusal> {
+    pub fn change(&self, change: Change) -> Result<(), Refusal> {
+        let mut request = change.into_message();
+        request.header.flags |= NLM_F_ACK;
+        self.exchange(request, &|_| None::<()>).map(drop)
+    }
+
+    fn exchange<T>(
+        &self,
+        request: Message,
+        wanted: &impl Fn(RouteNetlinkMessage) -> Option<T>,
+    ) -> Result<Vec<T>, Refusal> {
+        let (mut found, mut refusal, mut is_torn) = (Vec::new(), None, false);
+        let heard = self.door.borrow_mut().exchange(&mut [request], |_, answer| {
+            is_torn |= answer.header.flags & NLM_F_DUMP_INTR != 0;
+            match answer.payload {
+                NetlinkPayload::InnerMessage(inner) => found.extend(wanted(inner)),
+                end => refusal = refused(&end),
+            }
+        });
+        heard.map_err(|error| Refusal::from_io(&error))?;
+        match refusal {
+            Some(refusal) => Err(refusal),
+            None if is_torn => Err(Refusal::from_errno(libc::EINTR)),
+            None => Ok(found),
+        }
+    }
+}
+
+impl Change {
+    /// Without a wish for an acknowledgement.
+    fn into_message(self) -> Message {
+        let Self(request, if_present) = self;
         let creates = matches!(
             request,
             RouteNetlinkMessage::NewRule(_)
@@ -110,38 +130,27 @@ impl Kernel {
                 | RouteNetlinkMessage::NewAddress(_)
                 | RouteNetlinkMessage::NewRoute(_)
         );
-        let mut message = NetlinkMessage::from(request);
-        message.header.flags = NLM_F_REQUEST | NLM_F_ACK;
-        if creates {
-            message.header.flags |= NLM_F_CREATE;
-            message.header.flags |= match if_present {
-                IfPresent::Refuse => NLM_F_EXCL,
-                IfPresent::Replace => NLM_F_REPLACE,
-                IfPresent::Duplicate => 0,
-            };
-        }
-        self.exchange(message, &|_| None::<()>).map(|_| ())
+        let flags = match if_present {
+            _ if !creates => 0,
+            IfPresent::Refuse => NLM_F_CREATE | NLM_F_EXCL,
+            IfPresent::Replace => NLM_F_CREATE | NLM_F_REPLACE,
+            IfPresent::Duplicate => NLM_F_CREATE,
+        };
+        message(request, NLM_F_REQUEST | flags)
     }
+}
 
-    fn exchange<T>(
-        &self,
-        message: NetlinkMessage<RouteNetlinkMessage>,
-        wanted: &impl Fn(RouteNetlinkMessage) -> Option<T>,
-    ) -> Result<Vec<T>, Refusal> {
-        let mut handle = self.handle.clone();
-        self.runtime.block_on(async {
-            let mut answers = handle.request(message).map_err(|_| Refusal::from_errno(libc::EPIPE))?;
-            let mut found = Vec::new();
-            let mut is_torn = false;
-            while let Some(answer) = answers.next().await {
-                is_torn |= answer.header.flags & NLM_F_DUMP_INTR != 0;
-                match answer.payload {
-                    NetlinkPayload::InnerMessage(inner) => found.extend(wanted(inner)),
-                    NetlinkPayload::Error(error) if error.code.is_some() => return Err(Refusal::from_message(&error)),
-                    _ => {}
-                }
-            }
-            if is_torn { Err(Refusal::from_errno(libc::EINTR)) } else { Ok(found) }
-        })
+fn message(request: RouteNetlinkMessage, flags: u16) -> Message {
+    let mut message = NetlinkMessage::from(request);
+    message.header.flags = flags;
+    message
+}
+
+/// The refusal that an answer is; a list that failed half-way says so at its end.
+fn refused(answer: &NetlinkPayload<RouteNetlinkMessage>) -> Option<Refusal> {
+    match answer {
+        NetlinkPayload::Error(error) if error.code.is_some() => Some(Refusal::from_message(error)),
+        NetlinkPayload::Done(done) if done.code < 0 => Some(Refusal::from_errno(done.code.wrapping_neg())),
+        _ => None,
     }
 }

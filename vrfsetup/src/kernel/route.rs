@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::route::{RouteAttribute, RouteFlags, RouteMessage, RouteNextHopFlags};
 
-use super::{IfPresent, Kernel, Refusal};
+use super::{Change, IfPresent, Kernel, Refusal};
 use crate::family::Family;
 use crate::route::Route;
 
@@ -57,30 +57,21 @@ impl Kernel {
         })?;
         found.into_iter().next().ok_or(Refusal::from_errno(libc::ENETUNREACH))
     }
+}
 
-    /// `ip route add …`.
-    ///
-    /// # Errors
-    /// The kernel's own.
-    pub fn add_route(&self, route: &Route) -> Result<(), Refusal> {
-        self.change(RouteNetlinkMessage::NewRoute(request(route)), IfPresent::Refuse)
-    }
+/// `ip route add …`.
+pub(super) fn add(route: &Route) -> Change {
+    Change(RouteNetlinkMessage::NewRoute(request(route)), IfPresent::Refuse)
+}
 
-    /// `ip route replace …`.
-    ///
-    /// # Errors
-    /// The kernel's own.
-    pub fn replace_route(&self, route: &Route) -> Result<(), Refusal> {
-        self.change(RouteNetlinkMessage::NewRoute(request(route)), IfPresent::Replace)
-    }
+/// `ip route replace …`.
+pub(super) fn replace(route: &Route) -> Change {
+    Change(RouteNetlinkMessage::NewRoute(request(route)), IfPresent::Replace)
+}
 
-    /// `ip route del …`.
-    ///
-    /// # Errors
-    /// The kernel's own: ESRCH if there is none.
-    pub fn delete_route(&self, route: &Route) -> Result<(), Refusal> {
-        self.change(RouteNetlinkMessage::DelRoute(request(route)), IfPresent::Refuse)
-    }
+/// `ip route del …`. ESRCH if there is none.
+pub(super) fn delete(route: &Route) -> Change {
+    Change(RouteNetlinkMessage::DelRoute(request(route)), IfPresent::Refuse)
 }
 
 /// A route as the kernel reports it carries state (linkdown, age) that it does not take back.

@@ -5,7 +5,7 @@ use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::route::RouteProtocol;
 use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RuleFlags, RuleMessage};
 
-use super::{IfPresent, Kernel, Refusal};
+use super::{Change, IfPresent, Kernel, Refusal};
 use crate::family::Family;
 use crate::rule::{Action, Rule, Selectors};
 
@@ -22,22 +22,17 @@ impl Kernel {
             _ => None,
         })
     }
+}
 
-    /// `ip rule add …`. A twin that only has another protocol does not hinder it: the kernel keeps both.
-    ///
-    /// # Errors
-    /// The kernel's own.
-    pub fn add_rule(&self, rule: &Rule) -> Result<(), Refusal> {
-        self.change(RouteNetlinkMessage::NewRule(to_message(rule)), IfPresent::Duplicate)
-    }
+/// `ip rule add …`. A twin that only has another protocol does not hinder it: the kernel keeps both.
+pub(super) fn add(rule: &Rule) -> Change {
+    Change(RouteNetlinkMessage::NewRule(to_message(rule)), IfPresent::Duplicate)
+}
 
-    /// `ip rule del …`. The kernel takes the first rule that matches, which of two twins is the older one.
-    ///
-    /// # Errors
-    /// The kernel's own: ENOENT if there is none.
-    pub fn delete_rule(&self, rule: &Rule) -> Result<(), Refusal> {
-        self.change(RouteNetlinkMessage::DelRule(to_message(rule)), IfPresent::Refuse)
-    }
+/// `ip rule del …`. The kernel takes the first rule that matches, which of two twins is the older one; ENOENT if there
+/// is none.
+pub(super) fn delete(rule: &Rule) -> Change {
+    Change(RouteNetlinkMessage::DelRule(to_message(rule)), IfPresent::Refuse)
 }
 
 fn to_message(rule: &Rule) -> RuleMessage {

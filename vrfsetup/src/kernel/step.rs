@@ -1,4 +1,4 @@
-//! One step, made.
+//! Steps, made: one, or several that are sent together.
 
 use std::fs;
 use std::io;
@@ -6,8 +6,11 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::{Kernel, Refusal};
-use crate::family::Family;
+use rtnetlink::packet_core::{NLM_F_ACK, NLM_F_REQUEST, NetlinkPayload};
+use rtnetlink::packet_route::RouteNetlinkMessage;
+
+use super::door::Message;
+use super::{Change, Kernel, Refusal, address, link, message, refused, route, rule};
 use crate::route::Route;
 use crate::step::Step;
 use crate::sysctl;
@@ -23,24 +26,34 @@ impl Kernel {
     /// The kernel's own.
     pub fn make(&self, step: &Step) -> Result<(), Refusal> {
         match step {
-            Step::AddRule(rule) => self.add_rule(rule),
-            Step::DeleteRule(rule) => self.delete_rule(rule),
-            Step::AddVrf(device, table) => self.add_vrf(device, *table),
-            Step::DeleteVrf(device, _) => self.delete_link(device),
-            Step::SetUp(device) => self.set_up(device, true),
-            Step::SetDown(device) => self.set_up(device, false),
-            Step::Enslave(port, vrf) => self.set_master(port, Some(vrf)),
-            Step::Release(port, _) => self.set_master(port, None),
-            Step::AddAddress(address) => self.add_address(address),
-            Step::DeleteAddress(address) => self.delete_address(address),
             Step::AddRoute(route) => self.add_route_in_time(route),
-            Step::DeleteRoute(route) => self.delete_route(route),
-            Step::ReplaceRoute { to, .. } => self.replace_route(to),
             Step::SetSysctl { key, to, .. } => sysctl::write(key, to).map_err(|error| Refusal::from_io(&error)),
             Step::WriteFile { path, to, .. } => {
                 write_file(path, to.as_deref()).map_err(|error| Refusal::from_io(&error))
             }
+            _ => change(step).map_or(Ok(()), |change| self.change(change)),
         }
+    }
+
+    /// Sends steps to the kernel together: each is tried, whatever became of those before, and its refusal stands in
+    /// its place. A new VRF learns its index. A step that is no request to the kernel is passed over.
+    ///
+    /// # Errors
+    /// The answers could not be read: each step may be made or not.
+    pub fn make_together(&self, steps: &mut [Step]) -> Result<Vec<Option<Refusal>>, Refusal> {
+        let mut refusals: Vec<Option<Refusal>> = steps.iter().map(|_| None).collect();
+        let (owners, mut requests) = requests(steps);
+        let Some(last) = requests.last_mut() else { return Ok(refusals) };
+        last.header.flags |= NLM_F_ACK;
+        let heard = self.door.borrow_mut().exchange(&mut requests, |place, answer| {
+            let owner = owners[place];
+            match answer.payload {
+                NetlinkPayload::InnerMessage(inner) => learn(&mut steps[owner], inner),
+                end => refusals[owner] = refusals[owner].take().or(refused(&end)),
+            }
+        });
+        heard.map_err(|error| Refusal::from_io(&error))?;
+        Ok(refusals)
     }
 
     /// An IPv6 route with a source address is refused (EINVAL) while that address is still being probed, as it is after
@@ -48,8 +61,10 @@ impl Kernel {
     fn add_route_in_time(&self, route: &Route) -> Result<(), Refusal> {
         let mut waited = Duration::ZERO;
         loop {
-            match self.add_route(route) {
-                Err(refusal) if refusal.errno == libc::EINVAL && may_be_probed(route) && waited < DETECTION => {
+            match self.change(route::add(route)) {
+                Err(refusal)
+                    if refusal.errno == libc::EINVAL && route.may_wait_for_its_source() && waited < DETECTION =>
+                {
                     sleep(PAUSE);
                     waited += PAUSE;
                 }
@@ -59,8 +74,42 @@ impl Kernel {
     }
 }
 
-fn may_be_probed(route: &Route) -> bool {
-    route.family() == Family::V6 && route.source().is_some()
+/// What is asked of the kernel for each step, and by which step. The kernel tells the index of a new VRF only if asked.
+fn requests(steps: &[Step]) -> (Vec<usize>, Vec<Message>) {
+    let mut all = Vec::new();
+    for (at, step) in steps.iter().enumerate() {
+        all.extend(change(step).map(|change| (at, change.into_message())));
+        if let Step::AddVrf(device, _) = step {
+            all.push((at, message(link::question(&device.name), NLM_F_REQUEST)));
+        }
+    }
+    all.into_iter().unzip()
+}
+
+fn learn(step: &mut Step, answer: RouteNetlinkMessage) {
+    if let (Step::AddVrf(device, _), Some(link)) = (step, link::answer(answer)) {
+        *device = link.device();
+    }
+}
+
+/// The step as a request; None if it is none.
+fn change(step: &Step) -> Option<Change> {
+    Some(match step {
+        Step::AddRule(rule) => rule::add(rule),
+        Step::DeleteRule(rule) => rule::delete(rule),
+        Step::AddVrf(device, table) => link::add_vrf(device, *table),
+        Step::DeleteVrf(device, _) => link::delete(device),
+        Step::SetUp(device) => link::set_up(device, true),
+        Step::SetDown(device) => link::set_up(device, false),
+        Step::Enslave(port, vrf) => link::set_master(port, Some(vrf)),
+        Step::Release(port, _) => link::set_master(port, None),
+        Step::AddAddress(address) => address::add(address),
+        Step::DeleteAddress(address) => address::delete(address),
+        Step::AddRoute(route) => route::add(route),
+        Step::DeleteRoute(route) => route::delete(route),
+        Step::ReplaceRoute { to, .. } => route::replace(to),
+        Step::SetSysctl { .. } | Step::WriteFile { .. } => return None,
+    })
 }
 
 /// Readers see the old content or the new one.
