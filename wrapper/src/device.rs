@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use nix::errno::Errno;
 use vrfnl::link::{self, Link};
@@ -29,6 +30,7 @@ impl Device {
         }
         let name = &options.vrf;
         let link = find(netlink, name).map_err(|errno| match errno {
+            Errno::ENODEV if !options.any_interface && has_no_vrfs() => Error::NoVrfs(name.clone()),
             Errno::ENODEV => Error::NoSuchDevice { name: name.clone(), is_vrf: !options.any_interface },
             errno => Error::Kernel { tried: format!("look up '{}'", crate::error::text(name)), errno },
         })?;
@@ -46,6 +48,11 @@ impl Device {
     pub fn name_bytes(&self) -> &[u8] {
         self.name.as_bytes()
     }
+}
+
+/// The kernel's code for VRFs stands here when it is loaded, and when it is built in (it has a version).
+fn has_no_vrfs() -> bool {
+    Path::new("/sys/module").exists() && !Path::new("/sys/module/vrf").exists()
 }
 
 /// Looks a link up by name (`ip link show NAME`). ENODEV also for what no link can be called.

@@ -24,6 +24,8 @@ pub enum Error {
     Usage(String),
     /// There is no interface of this name here.
     NoSuchDevice { name: OsString, is_vrf: bool },
+    /// There is no VRF here at all: the kernel's module for them is not even loaded.
+    NoVrfs(OsString),
     /// The interface is there, but it is no VRF.
     NotVrf(OsString),
     /// A kernel interface failed: what was tried, and what the kernel said.
@@ -66,6 +68,7 @@ impl Error {
         match self {
             Error::Usage(_) => Some("vrfrun --help".into()),
             Error::NoSuchDevice { is_vrf: true, .. } => Some("vrfsetup show".into()),
+            Error::NoVrfs(_) => Some("vrfsetup doctor".into()),
             Error::NotVrf(name) => Some(format!("vrfrun --interface {} …", text(name))),
             Error::NoMechanism { refusals, .. } => match &refusals[..] {
                 [(Mechanism::Bpf, Refusal { hint: None, .. })] => Some("vrfrun -m preload needs no privilege".into()),
@@ -95,6 +98,10 @@ impl Display for Error {
             Error::NoSuchDevice { name, is_vrf } => {
                 let what = if *is_vrf { "VRF" } else { "interface" };
                 write!(f, "cannot bind to {what} '{}': {}", text(name), Errno::ENODEV.desc())
+            }
+            Error::NoVrfs(name) => {
+                let why = "no VRF was made since this machine started (the kernel's vrf module is not loaded)";
+                write!(f, "cannot bind to VRF '{}': {why}: {}", text(name), Errno::ENODEV.desc())
             }
             Error::NotVrf(name) => write!(f, "cannot bind to VRF '{}': the interface is not a VRF", text(name)),
             Error::ForeignDescriptor { fd, what, device } => {
