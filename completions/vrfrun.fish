@@ -1,6 +1,10 @@
 # fish completion for vrfrun(1): options, the VRFs of this machine, then commands.
 
 function __vrfrun_vrfs
+    if contains -- --interface (commandline -opc)
+        string replace /sys/class/net/ '' /sys/class/net/*
+        return
+    end
     ip -o link show type vrf 2>/dev/null | string replace -rf '^\d+: ([^:@]+).*' '$1'
     echo default
 end
