@@ -44,7 +44,7 @@ pub enum Limit {
 pub enum Unit {
     /// Thousands of instructions, from virtual nanoseconds.
     Instructions,
-    /// Sockets in a virtual second, from nanoseconds for one.
+    /// How many in a virtual second, from nanoseconds for one.
     Rate,
     /// As it is: calls, bytes, KiB.
     Plain,
@@ -81,7 +81,7 @@ const EXEC: &str = "`ip vrf exec`";
 const OWN: &str = "socket + setsockopt in C";
 
 /// All of them, in the order of the table.
-pub const BARS: [Bar; 29] = [
+pub const BARS: [Bar; 38] = [
     bar("added to a start: C exec wrapper", Added("start.c_wrapper", "start.bare"), EXEC, IP_START, None, Instructions),
     bar("… `vrfrun -m bpf`, warm", Added("start.bpf", "start.bare"), EXEC, IP_START, Some(AtMost(0.6)), Instructions),
     bar(
@@ -126,6 +126,14 @@ pub const BARS: [Bar; 29] = [
         Instructions,
     ),
     bar("… `-m preload --no-supervisor`", Of("socket.gate"), OWN, Of("socket.own"), Some(AtMost(1.05)), Instructions),
+    bar(
+        "… in C, behind a filter that allows everything",
+        Of("socket.filtered"),
+        OWN,
+        Of("socket.own"),
+        None,
+        Instructions,
+    ),
     bar("… `vrf_set()`", Of("socket.vrf_set"), OWN, Of("socket.own"), Some(AtMost(1.05)), Instructions),
     bar(
         "supervisor: sockets/s, 1 client",
@@ -140,6 +148,10 @@ pub const BARS: [Bar; 29] = [
     bar("… KiB private, 1 client", Of("supervisor.kib_1"), "the bar", Fixed(1024.0), Some(AtMost(1.0)), Plain),
     bar("… KiB private, 16 clients", Of("supervisor.kib_16"), "the bar", Fixed(1024.0), Some(AtMost(1.0)), Plain),
     bar("… KiB private, 256 clients", Of("supervisor.kib_256"), "the bar", Fixed(1024.0), Some(AtMost(1.0)), Plain),
+    bar("iperf3, Mbit/s: `ip vrf exec`", Of("throughput.ip_vrf_exec"), "outside", Of("throughput.outside"), None, Rate),
+    bar("… `-m bpf`", Of("throughput.bpf"), "`ip vrf exec`", Of("throughput.ip_vrf_exec"), None, Rate),
+    bar("… `-m preload`", Of("throughput.preload"), "`ip vrf exec`", Of("throughput.ip_vrf_exec"), None, Rate),
+    bar("… `-m seccomp`", Of("throughput.seccomp"), "`ip vrf exec`", Of("throughput.ip_vrf_exec"), None, Rate),
     bar("the shim, bytes", Of("size.shim"), "the bar", Fixed(16_384.0), Some(AtMost(1.0)), Plain),
     bar(
         "`true` with the shim",
@@ -158,11 +170,35 @@ pub const BARS: [Bar; 29] = [
         Instructions,
     ),
     bar(
-        "1,000 VRFs made by `vrfsetup apply`",
+        "1,000 VRFs made by `vrfsetup apply`, ports up",
+        Of("scale.work_vrfsetup"),
+        "`ip -batch`",
+        Of("scale.work_ip"),
+        Some(AtMost(1.0)),
+        Instructions,
+    ),
+    bar(
+        "… ports down before, as at boot",
         Of("scale.apply_vrfsetup_1000"),
         "`ip -batch`",
         Of("scale.add_ip_1000"),
         Some(AtMost(1.0)),
+        Instructions,
+    ),
+    bar(
+        "4,000 applied again, when all is there: linear is 4",
+        Of("scale.again_vrfsetup_4000"),
+        "1,000",
+        Of("scale.again_vrfsetup_1000"),
+        Some(AtMost(4.6)),
+        Instructions,
+    ),
+    bar(
+        "4,000 made (the kernel itself is not linear)",
+        Of("scale.apply_vrfsetup_4000"),
+        "1,000",
+        Of("scale.apply_vrfsetup_1000"),
+        None,
         Instructions,
     ),
     bar(
@@ -174,10 +210,18 @@ pub const BARS: [Bar; 29] = [
         Instructions,
     ),
     bar(
-        "1,000 shown beside 250: linear is 4",
+        "… 4,000",
+        Of("scale.show_vrfsetup_4000"),
+        "`ip -j`, three times",
+        Of("scale.show_ip_4000"),
+        Some(AtMost(1.0)),
+        Instructions,
+    ),
+    bar(
+        "… 4,000 beside 1,000: linear is 4",
+        Of("scale.show_vrfsetup_4000"),
+        "1,000",
         Of("scale.show_vrfsetup_1000"),
-        "250",
-        Of("scale.show_vrfsetup_250"),
         Some(AtMost(4.6)),
         Instructions,
     ),

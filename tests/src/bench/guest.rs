@@ -4,7 +4,7 @@ use std::io;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use super::{scale, sockets, startup, supervisor, tell};
+use super::{scale, sockets, startup, supervisor, tell, throughput};
 use crate::world::{Kind, World};
 
 /// The ways into the VRF: name, and what stands before the program.
@@ -18,18 +18,39 @@ pub const WAYS: [(&str, &[&str]); 7] = [
     ("seccomp", &["vrfrun", "-m", "seccomp", "blue"]),
 ];
 
-/// Measures everything and says it on stdout.
+/// Measures a group of things and says them on stdout.
+type Measure = fn() -> io::Result<()>;
+
+/// What can be measured, each group for itself. The tables would change the routes that vrfrun reads: they come last,
+/// in namespaces of their own.
+const GROUPS: [(&str, Measure); 5] = [
+    ("start", startup::measure),
+    ("sockets", sockets::measure),
+    ("supervisor", supervisor::measure),
+    ("throughput", throughput::measure),
+    ("scale", scale::measure),
+];
+
+/// Whether there is a group of this name.
+pub fn is_group(name: &str) -> bool {
+    GROUPS.iter().any(|(group, _)| *group == name)
+}
+
+/// Measures these groups, or all, and says it on stdout.
 ///
 /// # Errors
 /// When something cannot be run; a bench with a hole proves nothing.
-pub fn main() -> io::Result<()> {
-    // The tables would change the routes that vrfrun reads: they come last, in namespaces of their own.
-    let world = World::of_machine(Kind::Vrfs)?;
-    startup::measure()?;
-    sockets::measure()?;
-    supervisor::measure()?;
-    drop(world);
-    scale::measure()
+pub fn main(wanted: &[String]) -> io::Result<()> {
+    let mut world = Some(World::of_machine(Kind::Vrfs)?);
+    for (name, measure) in GROUPS {
+        if name == "scale" {
+            drop(world.take());
+        }
+        if wanted.is_empty() || wanted.iter().any(|group| group == name) {
+            measure()?;
+        }
+    }
+    Ok(())
 }
 
 /// A command whose output nobody wants.

@@ -14,6 +14,7 @@ mod scale;
 mod sockets;
 mod startup;
 mod supervisor;
+mod throughput;
 
 use std::collections::BTreeMap;
 

@@ -6,9 +6,10 @@ use super::Measures;
 use super::scale::SIZES;
 
 /// Name of the measures without the number of VRFs, words, colour.
-const SERIES: [(&str, &str, &str); 4] = [
+const SERIES: [(&str, &str, &str); 5] = [
     ("scale.apply_vrfsetup_", "vrfsetup apply", "#1f5fbf"),
     ("scale.add_ip_", "ip -batch", "#999999"),
+    ("scale.again_vrfsetup_", "vrfsetup apply again", "#8a4fbf"),
     ("scale.show_vrfsetup_", "vrfsetup show -j", "#2a8f4f"),
     ("scale.show_ip_", "ip -j, three times", "#c9a227"),
 ];

@@ -5,6 +5,18 @@ use std::fmt::Write;
 use super::bars::{BARS, Bar, Limit, Mark, Unit};
 use super::{Measures, NANOSECONDS_PER_INSTRUCTION};
 
+/// What the table cannot say.
+const REMARKS: &str = "\n\
+**One socket behind a filter.** The kernel takes the long way through its entry code for every system call of a process \
+that has a seccomp filter, and asks the filter about `socket`; `setsockopt`, which the filter always allows, it remembers \
+(5.11). *In C, behind a filter that allows everything* is the floor: the C program's own two calls behind the shortest \
+filter that there is, one instruction. It alone costs more than the bar of 1.05 leaves; what `preload` takes beyond it \
+is the shim's way to the call (the row *the shim alone*) and the nine instructions that look at the cookie. No order of \
+comparisons makes that up, and without the filter a raw system call would leak.\n\
+\n\
+**Not in the table.** `systemd-run --scope -p BindNetworkInterface=`: the setting came with systemd 260, the machine of \
+the bench is Debian 12 (252) and has no systemd for its first process.\n";
+
 /// The page.
 pub fn page(release: &str, measures: &Measures) -> String {
     let mut page = format!(
@@ -20,6 +32,7 @@ pub fn page(release: &str, measures: &Measures) -> String {
     for bar in &BARS {
         page.push_str(&row(bar, measures));
     }
+    page.push_str(REMARKS);
     page.push_str("\n![VRFs made and shown, by their number](bench-scale.svg)\n");
     page
 }

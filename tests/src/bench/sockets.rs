@@ -22,6 +22,7 @@ pub fn measure() -> io::Result<()> {
     // The shim without the filter: what preload costs beyond it is the kernel's way through seccomp, twice.
     each("unguarded", &["vrfrun", "-m", "preload", "--unguarded", "blue"], &["bench_socket", "bare"], SOCKETS)?;
     each("own", &[], &["bench_socket", "own=blue"], SOCKETS)?;
+    each("filtered", &[], &["bench_socket", "filtered=blue"], SOCKETS)?;
     each("vrf_set", &[], &["bench_socket_vrf_set", "set=blue"], SOCKETS)
 }
 

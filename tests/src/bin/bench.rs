@@ -1,6 +1,7 @@
 //! `vrfbench`: measures in a virtual machine, holds the numbers against the bars, writes docs/bench.md and its
 //! plot, and fails when a bar is missed. `vrfbench guest` is its other half, in the machine. `vrfbench leak-test`
-//! plays the leak test of docs/leak-test.svg and prints it, for `tools/record-svg`.
+//! plays the leak test of docs/leak-test.svg and prints it, for `tools/record-svg`. `vrfbench GROUP…` measures no
+//! more than that (start, sockets, supervisor, throughput, scale), and writes nothing.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,15 +17,21 @@ use vrftests::{kernels, programs};
 
 const KERNEL: &str = "debian_6_12";
 /// 4,000 VRFs take their time, and nothing is said meanwhile.
-const SILENCE: Duration = Duration::from_secs(600);
+const SILENCE: Duration = Duration::from_secs(1500);
 
 fn main() -> ExitCode {
-    let outcome = match std::env::args().nth(1).as_deref() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let outcome = match arguments.first().map(String::as_str) {
         None => host(),
-        Some("guest") => bench::guest::main().map(|()| true),
+        Some("guest") => bench::guest::main(&arguments[1..]).map(|()| true),
         Some("leak-test") => leak_test(),
         Some("leak-test-guest") => bench::leak_test::main().map(|()| true),
-        Some(_) => Err(io::Error::other("usage: vrfbench [leak-test]")),
+        Some(_) if arguments.iter().all(|group| bench::guest::is_group(group)) => {
+            programs::ours().map_err(io::Error::other).and_then(|ours| measure(&ours, &arguments)).map(|_| true)
+        }
+        Some(_) => {
+            Err(io::Error::other("usage: vrfbench [leak-test | start | sockets | supervisor | throughput | scale]"))
+        }
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
@@ -41,7 +48,7 @@ fn host() -> io::Result<bool> {
     let ours = programs::ours().map_err(io::Error::other)?;
     let shim = ours.iter().find(|path| path.ends_with("libvrfshim.so")).ok_or(io::ErrorKind::NotFound)?;
     let mut measures = Measures::from([("size.shim".to_owned(), std::fs::metadata(shim)?.len() as f64)]);
-    let (release, heard) = measure(&ours)?;
+    let (release, heard) = measure(&ours, &[])?;
     measures.extend(heard);
     let page = report::page(&release, &measures);
     let docs = top().join("docs");
@@ -57,9 +64,9 @@ fn host() -> io::Result<bool> {
 }
 
 /// Lets the guest measure, and collects what it says.
-fn measure(ours: &[PathBuf]) -> io::Result<(String, Measures)> {
+fn measure(ours: &[PathBuf], groups: &[String]) -> io::Result<(String, Measures)> {
     let (mut release, mut measures, mut failure) = (String::new(), Measures::new(), None);
-    boot(ours, "guest", Console::CountingLog, |event| match event {
+    boot(ours, &[&["guest".to_owned()], groups].concat(), Console::CountingLog, |event| match event {
         Event::Ready { release: it } => release.clone_from(it),
         Event::Say { text } => {
             println!("{text}");
@@ -74,22 +81,24 @@ fn measure(ours: &[PathBuf]) -> io::Result<(String, Measures)> {
 /// Prints the transcript. Says whether the guest was content.
 fn leak_test() -> io::Result<bool> {
     let mut is_content = true;
-    boot(&programs::ours().map_err(io::Error::other)?, "leak-test-guest", Console::Log, |event| match event {
-        Event::Say { text } => println!("{text}"),
-        Event::Test { .. } => is_content = false,
-        Event::Ready { .. } | Event::Done => {}
+    boot(&programs::ours().map_err(io::Error::other)?, &["leak-test-guest".to_owned()], Console::Log, |event| {
+        match event {
+            Event::Say { text } => println!("{text}"),
+            Event::Test { .. } => is_content = false,
+            Event::Ready { .. } | Event::Done => {}
+        }
     })?;
     Ok(is_content)
 }
 
 /// Boots, has this program do one thing there, and hands on what it says.
-fn boot(ours: &[PathBuf], what: &str, console: Console, see: impl FnMut(&Event)) -> io::Result<()> {
+fn boot(ours: &[PathBuf], what: &[String], console: Console, see: impl FnMut(&Event)) -> io::Result<()> {
     let kernel = kernels::named(KERNEL).ok_or_else(|| io::Error::other("no such kernel in tests/kernels.toml"))?;
     let this = std::env::current_exe()?;
     let mut tested = vec![this.with_file_name("vrfguest"), this.with_file_name("vrfpeer"), this];
     tested.extend(build(ours)?);
     tested.extend(ours.iter().cloned());
-    let plan = Plan::Run(vec!["vrfbench".to_owned(), what.to_owned()]);
+    let plan = Plan::Run([&["vrfbench".to_owned()], what].concat());
     let images = Images::prepare(&kernel, &plan, &tested, None)?;
     let watched = Machine::boot(&images, console).and_then(|mut machine| machine.watch(SILENCE, see));
     watched.map_err(|failure| {

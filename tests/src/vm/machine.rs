@@ -117,10 +117,12 @@ impl Drop for Machine {
 
 fn qemu(images: &Images, console: Console) -> Command {
     let mut command = Command::new("qemu-system-x86_64");
+    // The benches make thousands of interfaces.
+    let memory = if console == Console::CountingLog { "3072" } else { "1024" };
     command
         .args(["-machine", "pc", "-accel", "tcg,thread=single", "-cpu", "qemu64,+rdrand", "-smp", "1"])
         // Any reset, so a panic's too (panic=-1), ends QEMU.
-        .args(["-m", "1024", "-no-reboot", "-nodefaults", "-no-user-config", "-display", "none"])
+        .args(["-m", memory, "-no-reboot", "-nodefaults", "-no-user-config", "-display", "none"])
         .arg("-kernel")
         .arg(images.kernel.join("vmlinuz"))
         .arg("-initrd")
