@@ -23,6 +23,8 @@ pub enum Feature {
     MptcpBind,
     /// Unprivileged io_uring filters (7.0).
     UringFilter,
+    /// No feature, but a place: what asks nothing of the kernel is tested on one of them only.
+    Once,
 }
 
 /// One kernel of the list.

@@ -42,7 +42,7 @@ const CAPABILITIES: [&str; 11] = [
 const USER: u32 = 1000;
 
 /// An image's root file system, unmounted in the end.
-struct Image {
+pub struct Image {
     root: PathBuf,
     is_mounted: bool,
 }
@@ -57,7 +57,7 @@ impl Image {
     }
 
     /// busybox, musl's dynamic linker, one program, and the two files.
-    fn musl(world: &World) -> Self {
+    pub fn musl(world: &World) -> Self {
         let root = world.folder().join("musl");
         for folder in ["bin", "lib", "etc", "mnt", "proc", "dev", "sys", "tmp"] {
             fs::create_dir_all(root.join(folder)).expect("a folder");
@@ -71,6 +71,13 @@ impl Image {
         }
         Self { root, is_mounted: false }
     }
+
+    /// COPY: products into a folder of the image.
+    pub fn copy_in(&self, world: &World, files: &[&str], folder: &str) {
+        let folder = self.root.join(folder.trim_start_matches('/'));
+        fs::create_dir_all(&folder).expect("a folder");
+        files.iter().for_each(|file| copy(&world.bin().join(file), &folder.join(file)));
+    }
 }
 
 impl Drop for Image {
@@ -83,13 +90,17 @@ impl Drop for Image {
 
 /// Who runs inside.
 #[derive(Clone, Copy, Debug)]
-enum Inside {
+pub enum Inside {
+    /// Root with what podman leaves it.
     Root,
+    /// A plain user.
     User,
+    /// Root of a user namespace of its own.
     RootOfUserNamespace,
 }
 
-fn judge(world: &mut World, image: &Image, inside: Inside, words: &[&str]) -> Verdict {
+/// Runs a program in a container of the image, and judges it.
+pub fn judge(world: &mut World, image: &Image, inside: Inside, words: &[&str]) -> Verdict {
     let bundle = world.folder().join("bundle");
     fs::create_dir_all(&bundle).expect("a folder");
     let config = config(world, image, inside, words);

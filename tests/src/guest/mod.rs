@@ -8,13 +8,16 @@ pub mod init;
 
 mod capi;
 mod clients;
+mod completions;
 mod containers;
 mod curl;
 mod escapes;
+mod explain;
 mod gate;
 mod leaks;
 mod names;
 mod recipes;
+mod recipes_services;
 mod refusals;
 mod rules;
 mod sealing;
@@ -60,6 +63,9 @@ const MODULES: &[&[Test]] = &[
     containers::TESTS,
     gate::TESTS,
     recipes::TESTS,
+    recipes_services::TESTS,
+    completions::TESTS,
+    explain::TESTS,
     refusals::TESTS,
     sealing::TESTS,
     rules::TESTS,
@@ -104,6 +110,26 @@ fn all() -> impl Iterator<Item = &'static Test> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vm::image::top;
+
+    /// docs/recipes.md names below each recipe the tests that run it.
+    #[test]
+    fn every_recipe_names_tests_that_there_are() {
+        let page = include_str!("../../../docs/recipes.md");
+        let recipes: Vec<&str> = page.split("\n## ").skip(1).collect();
+        assert!(recipes.len() > 6, "{}", recipes.len());
+        for recipe in recipes {
+            let (title, _) = recipe.split_once('\n').expect("a title");
+            let tested = recipe.lines().find_map(|line| line.strip_prefix("Tested: ")).expect(title);
+            for name in tested.split(", ").map(|name| name.trim_matches('`')) {
+                if name.ends_with(".rs") {
+                    assert!(top().join(name).exists(), "{title}: there is no {name}");
+                    continue;
+                }
+                assert!(all().any(|test| test.name() == name), "{title}: there is no test {name}");
+            }
+        }
+    }
 
     #[test]
     fn no_two_guest_tests_share_a_name() {

@@ -116,4 +116,10 @@ fn a_plain_user_enters_customers_with_the_same_addresses() {
     let red = world.judge(&user(["vrfrun", "red"].iter().chain(&by_address)));
     assert_eq!((red.code, red.answers.as_slice()), (0, [Domain::Red].as_slice()), "{red}");
     assert_eq!(red.packets(Domain::Default) + red.packets(Domain::Blue), 0, "{red}");
+    // Nobody speaks SSH there; who was asked is what counts.
+    let ssh = world.judge(&user(["vrfrun", "red", "ssh", "192.0.2.80"]));
+    assert!(ssh.packets(Domain::Red) > 0, "{ssh}");
+    assert_eq!(ssh.packets(Domain::Default) + ssh.packets(Domain::Blue), 0, "{ssh}");
+    let shell = world.judge(&user(["vrfrun", "blue", "bash", "-c", "echo in $VRFRUN_VRF"]));
+    assert_eq!(shell.text(), "in blue\n", "{shell}");
 }

@@ -11,6 +11,7 @@ guest_tests! {
     a_setup_made_by_hand_is_exported_torn_down_and_applied_again,
     a_plan_is_shown_before_it_is_made_and_changes_nothing_twice,
     a_mistake_in_the_file_is_named_and_nothing_is_changed,
+    hundreds_of_vrfs_are_made_with_a_bar_and_taken_back_if_the_last_is_refused,
     networkd_and_ifupdown_files_name_everything,
     rules_fix_killed_before_any_message_loses_no_packet,
 }
@@ -101,6 +102,37 @@ fn a_mistake_in_the_file_is_named_and_nothing_is_changed() {
         assert!(verdict.error_text().contains(&format!("{path}:{line}: ")), "{verdict}");
         assert_same(&before, &state(&world));
     }
+}
+
+/// Enough for steps that are sent together, and for a bar on a terminal.
+const MANY: usize = 300;
+
+fn hundreds_of_vrfs_are_made_with_a_bar_and_taken_back_if_the_last_is_refused() {
+    let mut world = World::new(Kind::Bare).expect("a world");
+    let before = state(&world);
+    let good: String = (0..MANY).map(|number| format!("[vrf.v{number}]\n")).collect();
+    // No interface leads to the gateway: the kernel refuses the very last step.
+    let path = write(&world, &format!("{good}routes = [\"default via 203.0.113.1\"]\n"));
+    let refused = vrfsetup(&mut world, 1, &format!("apply {path} --force"));
+    assert!(refused.error_text().starts_with("vrfsetup: refused 'ip route add default via 203.0.113.1"), "{refused}");
+    assert!(!refused.error_text().contains(" steps"), "a bar without a terminal: {refused}");
+    // The rules that came with the first VRF stay, as after `ip link del`.
+    let vrfs = |world: &World| world.ip_json("link show type vrf").as_array().map_or(0, Vec::len);
+    assert_eq!(vrfs(&world), 0);
+    let links = |state: &str| state.lines().take_while(|line| !line.contains("rule show")).count();
+    assert_eq!(links(&before), links(&state(&world)));
+
+    let path = write(&world, &good);
+    let typed = root(["script", "-qec", &format!("vrfsetup apply {path} --force"), "/dev/null"]);
+    let shown = world.judge(&typed.within(Duration::from_secs(60)));
+    assert!(shown.code == 0 && shown.text().contains(" steps"), "{shown}");
+    assert_eq!(vrfs(&world), MANY);
+    for family in ["-4", "-6"] {
+        let seals = world.ip_json(&format!("{family} route show table all type unreachable"));
+        let seals = seals.as_array().into_iter().flatten().filter(|route| route["metric"] == 4_278_198_272_u32);
+        assert_eq!(seals.count(), MANY, "{family}");
+    }
+    nothing_to_do(&mut world, &format!("apply {path}"));
 }
 
 fn networkd_and_ifupdown_files_name_everything() {

@@ -1,10 +1,11 @@
 //! What stands at the far end of each routing domain: a process in a network namespace of its own
-//! that answers HTTP, DNS and echo with its domain's name and counts every packet that reaches it.
+//! that answers HTTP, DNS and echo with its domain's name, tells the time, and counts every packet that reaches it.
 //!
 //! It is driven by lines on stdin (`go`, `take`) and ends with its parent: when stdin closes.
 
 pub mod capture;
 pub mod dns;
+mod ntp;
 pub mod serve;
 pub mod wire;
 

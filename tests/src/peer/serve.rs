@@ -1,12 +1,12 @@
-//! HTTP, DNS and echo, each on every service address, each answering with the domain's name.
+//! HTTP, DNS, echo and the time, each on every service address, each answering with the domain's name.
 //! Bound address by address: an answer over UDP must come from the address that was asked.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::dns;
+use super::{dns, ntp};
 use crate::world::plan::{DNS4, DNS6, ECHO_PORT, WEB4, WEB6};
 
 /// What was asked and answered, in order.
@@ -14,6 +14,7 @@ pub type Served = Arc<Mutex<Vec<String>>>;
 
 const HTTP_PORT: u16 = 80;
 const DNS_PORT: u16 = 53;
+const NTP_PORT: u16 = 123;
 
 /// Takes the list, leaving an empty one.
 pub fn take(served: &Served) -> Vec<String> {
@@ -28,7 +29,7 @@ pub fn start(domain: &str, served: &Served) -> io::Result<()> {
         for (port, answer) in services {
             tcp(SocketAddr::new(address, port), answer, domain, served)?;
         }
-        for port in [DNS_PORT, ECHO_PORT] {
+        for port in [DNS_PORT, ECHO_PORT, NTP_PORT] {
             udp(SocketAddr::new(address, port), domain, served)?;
         }
     }
@@ -67,6 +68,10 @@ fn udp(address: SocketAddr, domain: &str, served: &Served) -> io::Result<()> {
                     Some(reply) => (format!("dns {}", reply.name), reply.message),
                     None => continue,
                 },
+                NTP_PORT => match ntp::answer(&message[..length], now()) {
+                    Some(reply) => ("ntp".to_owned(), reply),
+                    None => continue,
+                },
                 _ => ("echo".to_owned(), format!("{domain}\n").into_bytes()),
             };
             note(&served, line);
@@ -75,6 +80,10 @@ fn udp(address: SocketAddr, domain: &str, served: &Served) -> io::Result<()> {
         }
     });
     Ok(())
+}
+
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 fn http(mut stream: TcpStream, domain: &str) -> io::Result<String> {

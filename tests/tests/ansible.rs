@@ -1,0 +1,58 @@
+//! The recipe of docs/recipes.md: Ansible drives `vrfsetup apply`, which changes what differs, and then nothing. In a
+//! network namespace of its own on this kernel; what is declared is the rules, which need no VRF.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use vrftests::programs;
+use vrftests::vm::image::top;
+
+/// The tasks as they stand in the recipe, but with a folder that is not this machine's /etc.
+fn playbook(folder: &Path) -> String {
+    let page = std::fs::read_to_string(top().join("docs/recipes.md")).expect("the recipes");
+    let (_, rest) = page.split_once("```yaml\n").expect("the tasks");
+    let (tasks, _) = rest.split_once("```").expect("their end");
+    let tasks = tasks.replace("/etc/vrf/", &format!("{}/", folder.join("applied").display()));
+    let tasks: String = tasks.lines().map(|line| format!("    {line}\n")).collect();
+    format!("- hosts: localhost\n  gather_facts: false\n  tasks:\n{tasks}")
+}
+
+/// Plays twice, and shows the rules after each.
+const SCRIPT: &str = "ip link set lo up
+for time in first second; do
+    python3 -m ansible playbook -i localhost, -c local -e 'ansible_python_interpreter={{ansible_playbook_python}}' \"$1\"
+    ip -j rule | sed 's/^/rules: /'
+done
+vrfsetup confirm || echo nothing to confirm";
+
+fn play(folder: &Path) -> Output {
+    let ansible = Command::new(top().join("tools/fetch-ansible")).output().expect("tools/fetch-ansible");
+    assert!(ansible.status.success(), "{}", String::from_utf8_lossy(&ansible.stderr));
+    let ours = programs::ours().unwrap_or_else(|missing| panic!("{missing}"));
+    let products = std::path::absolute(ours[0].parent().expect("a folder")).expect("a path");
+    let path = format!("{}:{}", products.display(), std::env::var("PATH").unwrap_or_default());
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--net", "sh", "-c", SCRIPT, "sh"]).arg(folder.join("play.yml"));
+    unshare.env("PATH", path).env("LC_ALL", "C.UTF-8").env("HOME", folder);
+    unshare.env("PYTHONPATH", String::from_utf8_lossy(&ansible.stdout).trim()).env("ANSIBLE_NOCOLOR", "1");
+    unshare.output().expect("unshare")
+}
+
+#[test]
+fn ansible_changes_what_differs_and_then_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(folder.path().join("applied")).expect("a folder");
+    std::fs::write(folder.path().join("play.yml"), playbook(folder.path())).expect("a playbook");
+    std::fs::write(folder.path().join("vrf.toml"), "[rules]\nfix = true\nunreachable = \"rule\"\n").expect("a file");
+    let output = play(folder.path());
+    let (text, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let recaps: Vec<&str> = text.lines().filter(|line| line.starts_with("localhost ")).collect();
+    assert_eq!(recaps.len(), 2, "{text}{errors}");
+    assert!(recaps[0].contains("ok=3    changed=2") && recaps[0].contains("failed=0"), "{text}{errors}");
+    assert!(recaps[1].contains("changed=0") && recaps[1].contains("failed=0"), "{text}{errors}");
+    // By ip's own word: `local` stands behind l3mdev, after both.
+    let rules: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("rules: ")).collect();
+    assert!(rules[0].contains("\"priority\":32765") && rules[0].contains("2000"), "{text}");
+    assert_eq!(rules[0], rules[1], "{text}");
+    assert!(text.ends_with("nothing to confirm\n"), "{text}{errors}");
+}
