@@ -253,5 +253,6 @@ fn json<T: Serialize + ?Sized>(cli: &Cli, value: &T) -> String {
 
 /// A closed pipe is the reader's business and never ours.
 fn print(result: impl Display) {
-    let _ = write!(io::stdout().lock(), "{result}");
+    // Standard output writes each line by itself, and there may be thousands.
+    let _ = io::stdout().lock().write_all(result.to_string().as_bytes());
 }

@@ -27,12 +27,14 @@ pub fn is_usable(table: u32) -> bool {
 pub struct Names {
     numbers: HashMap<u32, Vec<PathBuf>>,
     names: HashMap<String, Vec<PathBuf>>,
+    are_ours_to_give: bool,
 }
 
 impl Names {
     /// Reads the files that are there.
     pub fn read() -> Self {
-        let mut all = Self { numbers: HashMap::new(), names: HashMap::new() };
+        let are_ours_to_give = state::is_first_netns();
+        let mut all = Self { numbers: HashMap::new(), names: HashMap::new(), are_ours_to_give };
         for path in files() {
             let Ok(text) = fs::read(&path) else { continue };
             for (number, name) in entries(&text) {
@@ -51,7 +53,7 @@ impl Names {
     /// The step that makes `ip route show table NAME` work. None where the number or the name has another meaning, and
     /// in other network namespaces than the first: the file is one for the whole machine.
     pub fn step(&self, name: &str, table: u32) -> Option<Step> {
-        if !state::is_first_netns() {
+        if !self.are_ours_to_give {
             return None;
         }
         let path = name_file(name);

@@ -11,6 +11,8 @@ use rtnetlink::sys::{Socket, SocketAddr};
 /// No message is longer; and the kernel fills half of it at a time when it lists something.
 const BUFFER: usize = 1 << 16;
 const HEADER: usize = 16;
+const NLMSG_ERROR: u16 = 2;
+const NLMSG_DONE: u16 = 3;
 
 /// One message.
 pub type Message = NetlinkMessage<RouteNetlinkMessage>;
@@ -37,28 +39,25 @@ impl Door {
         Ok(Self { socket, next: 1, buffer: Vec::with_capacity(BUFFER) })
     }
 
-    /// Sends the requests, and hands on each answer with the place of its request. The last request must be one that is
+    /// Sends the requests, and hands on each answer, unread, with the place of its request. The last request must be one that is
     /// always answered: with an acknowledgement, or with a list. The others need not be: what the kernel refuses it
     /// says in any case, and when the last one is answered they are done.
     ///
     /// # Errors
     /// Those of send(2) and recv(2): then nobody knows what was done.
-    pub fn exchange(&mut self, requests: &mut [Message], mut hear: impl FnMut(usize, Message)) -> io::Result<()> {
+    pub fn exchange(&mut self, requests: &mut [Message], mut hear: impl FnMut(usize, Heard)) -> io::Result<()> {
         let first = self.next;
         self.next = first.wrapping_add(requests.len() as u32);
         self.socket.send(&datagram(requests, first), 0)?;
         loop {
             self.receive()?;
-            for bytes in Messages(&self.buffer) {
-                // What the packet crate cannot read is passed over, as what this program has no use for.
-                let Ok(message) = NetlinkMessage::deserialize(bytes) else { continue };
-                let place = message.header.sequence_number.wrapping_sub(first) as usize;
-                let is_end = matches!(message.payload, NetlinkPayload::Done(_) | NetlinkPayload::Error(_));
+            for heard in Messages(&self.buffer) {
+                let place = heard.number.wrapping_sub(first) as usize;
                 // Anything else answers an exchange that was broken off.
                 if place < requests.len() {
-                    hear(place, message);
+                    hear(place, heard);
                 }
-                if is_end && place + 1 == requests.len() {
+                if place + 1 == requests.len() && heard.is_end() {
                     return Ok(());
                 }
             }
@@ -91,17 +90,48 @@ fn datagram(requests: &mut [Message], first: u32) -> Vec<u8> {
     bytes
 }
 
-/// The messages of a datagram, header and all; ends where one says that it is longer than what there is.
+/// A message as it came.
+#[derive(Clone, Copy, Debug)]
+pub struct Heard<'a> {
+    /// RTM_*, or one of netlink's own.
+    pub kind: u16,
+    /// NLM_F_*.
+    pub flags: u16,
+    number: u32,
+    /// All of it.
+    bytes: &'a [u8],
+}
+
+impl<'a> Heard<'a> {
+    /// Whether it ends a list or answers a request that has no other answer.
+    pub fn is_end(&self) -> bool {
+        [NLMSG_DONE, NLMSG_ERROR].contains(&self.kind)
+    }
+
+    /// What stands behind the header.
+    pub fn body(&self) -> &'a [u8] {
+        self.bytes.get(HEADER..).unwrap_or_default()
+    }
+
+    /// Reads it; None for what the packet crate cannot read, which is as good as what this program has no use for.
+    pub fn payload(&self) -> Option<NetlinkPayload<RouteNetlinkMessage>> {
+        Message::deserialize(self.bytes).ok().map(|message| message.payload)
+    }
+}
+
+/// The messages of a datagram; ends where one says that it is longer than what there is.
 struct Messages<'a>(&'a [u8]);
 
 impl<'a> Iterator for Messages<'a> {
-    type Item = &'a [u8];
+    type Item = Heard<'a>;
 
-    fn next(&mut self) -> Option<&'a [u8]> {
-        let length = u32::from_ne_bytes(self.0.get(..4)?.try_into().ok()?) as usize;
-        let message = self.0.get(..length).filter(|message| message.len() >= HEADER)?;
+    fn next(&mut self) -> Option<Heard<'a>> {
+        let half = |bytes: &[u8], at| Some(u16::from_ne_bytes(bytes.get(at..at + 2)?.try_into().ok()?));
+        let word = |bytes: &[u8], at| Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
+        let length = word(self.0, 0)? as usize;
+        let bytes = self.0.get(..length).filter(|message| message.len() >= HEADER)?;
         self.0 = self.0.get(align(length)..).unwrap_or_default();
-        Some(message)
+        Some(Heard { kind: half(bytes, 4)?, flags: half(bytes, 6)?, number: word(bytes, 8)?, bytes })
     }
 }
 
@@ -120,8 +150,9 @@ mod tests {
         link.attributes.push(LinkAttribute::IfName("blue".into()));
         let request = NetlinkMessage::from(RouteNetlinkMessage::GetLink(link));
         let bytes = datagram(&mut [request.clone(), request], 7);
-        let numbers = Messages(&bytes).map(|message| Message::deserialize(message).unwrap().header.sequence_number);
-        assert_eq!(numbers.collect::<Vec<_>>(), [7, 8]);
+        let numbers = Messages(&bytes).map(|message| (message.kind, message.number));
+        assert_eq!(numbers.collect::<Vec<_>>(), [(18, 7), (18, 8)]);
+        assert!(Messages(&bytes).all(|message| matches!(message.payload(), Some(NetlinkPayload::InnerMessage(_)))));
     }
 
     #[test]

@@ -1,14 +1,18 @@
 //! Interfaces to and from the kernel (RTM_NEWLINK, RTM_SETLINK, RTM_DELLINK, RTM_GETLINK).
 
+use rtnetlink::packet_core::{NLM_F_ACK, NLM_F_REQUEST};
 use rtnetlink::packet_route::RouteNetlinkMessage;
-use rtnetlink::packet_route::link::{
-    InfoData, InfoKind, InfoVrf, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage,
-};
+use rtnetlink::packet_route::link::{LinkAttribute, LinkExtentMask, LinkFlags, LinkMessage};
 use rtnetlink::{LinkUnspec, LinkVrf};
+use vrfnl::Attributes;
 
-use super::{Change, IfPresent, Kernel, Refusal};
+use super::door::Heard;
+use super::{Change, IfPresent, Kernel, Refusal, message};
 use crate::link::Link;
 use crate::step::Device;
+
+const IFINFOMSG: usize = 16;
+const IFLA_VRF_TABLE: u16 = 1;
 
 impl Kernel {
     /// All interfaces: `ip -d link show`.
@@ -19,7 +23,7 @@ impl Kernel {
         let mut request = LinkMessage::default();
         // The statistics are most of the answer.
         request.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
-        self.dump(RouteNetlinkMessage::GetLink(request), answer)
+        self.dump_unread(RouteNetlinkMessage::GetLink(request), answer)
     }
 
     /// The interface of this name: `ip -d link show NAME`.
@@ -27,7 +31,7 @@ impl Kernel {
     /// # Errors
     /// The kernel's own: ENODEV if there is none.
     pub fn link(&self, name: &str) -> Result<Link, Refusal> {
-        let found = self.ask(question(name), answer)?;
+        let found = self.exchange(message(question(name), NLM_F_REQUEST | NLM_F_ACK), &answer)?;
         found.into_iter().next().ok_or(Refusal::from_errno(libc::ENODEV))
     }
 }
@@ -40,12 +44,50 @@ pub(super) fn question(name: &str) -> RouteNetlinkMessage {
     RouteNetlinkMessage::GetLink(request)
 }
 
-/// The interface that an answer tells about.
-pub(super) fn answer(message: RouteNetlinkMessage) -> Option<Link> {
-    match message {
-        RouteNetlinkMessage::NewLink(message) => Some(from_message(&message)),
-        _ => None,
+/// The interface that an answer tells about. Of its dozens of attributes few are wanted, and there may be thousands of
+/// interfaces: they are picked out here, not all read.
+pub(super) fn answer(heard: &Heard) -> Option<Link> {
+    let body = heard.body();
+    if heard.kind != libc::RTM_NEWLINK {
+        return None;
     }
+    let mut link = Link {
+        ifindex: number(body.get(4..)?)?,
+        name: String::new(),
+        flags: number(body.get(8..)?)?,
+        mtu: 0,
+        operstate: 0,
+        master: None,
+        kind: None,
+        table: None,
+    };
+    for (kind, value) in Attributes(body.get(IFINFOMSG..)?) {
+        match kind {
+            libc::IFLA_IFNAME => link.name = text(value),
+            libc::IFLA_MTU => link.mtu = number(value)?,
+            libc::IFLA_OPERSTATE => link.operstate = *value.first()?,
+            libc::IFLA_MASTER => link.master = number(value).filter(|master| *master != 0),
+            libc::IFLA_LINKINFO => read_info(&mut link, Attributes(value)),
+            _ => {}
+        }
+    }
+    Some(link)
+}
+
+fn read_info(link: &mut Link, info: Attributes) {
+    link.kind = info.find(libc::IFLA_INFO_KIND).map(text);
+    if link.kind.as_deref() == Some("vrf") {
+        link.table = info.find(libc::IFLA_INFO_DATA).and_then(|data| Attributes(data).find_u32(IFLA_VRF_TABLE));
+    }
+}
+
+/// A C string, as the kernel sends it.
+fn text(value: &[u8]) -> String {
+    String::from_utf8_lossy(value.split(|&byte| byte == 0).next().unwrap_or_default()).into_owned()
+}
+
+fn number(bytes: &[u8]) -> Option<u32> {
+    Some(u32::from_ne_bytes(bytes.get(..4)?.try_into().ok()?))
 }
 
 /// `ip link add NAME [index IFINDEX] type vrf table TABLE`. The index is given when a VRF comes back in a rollback, so
@@ -81,44 +123,4 @@ pub(super) fn set_up(device: &Device, is_up: bool) -> Change {
 pub(super) fn set_master(device: &Device, master: Option<&Device>) -> Change {
     let builder = LinkUnspec::new_with_index(device.ifindex).controller(master.map_or(0, |m| m.ifindex));
     Change(RouteNetlinkMessage::SetLink(builder.build()), IfPresent::Refuse)
-}
-
-fn from_message(message: &LinkMessage) -> Link {
-    let mut link = Link {
-        ifindex: message.header.index,
-        name: String::new(),
-        flags: message.header.flags.bits(),
-        mtu: 0,
-        operstate: 0,
-        master: None,
-        kind: None,
-        table: None,
-    };
-    for attribute in &message.attributes {
-        match attribute {
-            LinkAttribute::IfName(name) => link.name.clone_from(name),
-            LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
-            LinkAttribute::OperState(state) => link.operstate = (*state).into(),
-            LinkAttribute::Controller(master) if *master != 0 => link.master = Some(*master),
-            LinkAttribute::LinkInfo(infos) => read_infos(&mut link, infos),
-            _ => {}
-        }
-    }
-    link
-}
-
-fn read_infos(link: &mut Link, infos: &[LinkInfo]) {
-    for info in infos {
-        match info {
-            LinkInfo::Kind(kind) => link.kind = Some(kind.to_string()),
-            LinkInfo::Data(InfoData::Vrf(vrf)) => {
-                link.table = vrf.iter().find_map(|info| match info {
-                    InfoVrf::TableId(table) => Some(*table),
-                    _ => None,
-                });
-            }
-            _ => {}
-        }
-    }
-    debug_assert!(link.table.is_none() || link.kind == Some(InfoKind::Vrf.to_string()));
 }

@@ -20,7 +20,7 @@ use rtnetlink::packet_core::{
 };
 use rtnetlink::packet_route::RouteNetlinkMessage;
 
-use door::{Door, Message};
+use door::{Door, Heard, Message};
 pub use refusal::{Refusal, errno_text};
 
 /// How often a list is asked for again that changed while the kernel was making it (NLM_F_DUMP_INTR, 3.11): entries
@@ -65,6 +65,15 @@ impl Kernel {
         request: RouteNetlinkMessage,
         wanted: impl Fn(RouteNetlinkMessage) -> Option<T>,
     ) -> Result<Vec<T>, Refusal> {
+        self.dump_unread(request, |heard| read(heard).and_then(&wanted))
+    }
+
+    /// The same for who reads the messages himself.
+    fn dump_unread<T>(
+        &self,
+        request: RouteNetlinkMessage,
+        wanted: impl Fn(&Heard) -> Option<T>,
+    ) -> Result<Vec<T>, Refusal> {
         let message = message(request, NLM_F_REQUEST | NLM_F_DUMP);
         for _ in 0..ATTEMPTS {
             match self.exchange(message.clone(), &wanted) {
@@ -84,7 +93,7 @@ impl Kernel {
         request: RouteNetlinkMessage,
         wanted: impl Fn(RouteNetlinkMessage) -> Option<T>,
     ) -> Result<Vec<T>, Refusal> {
-        self.exchange(message(request, NLM_F_REQUEST | NLM_F_ACK), &wanted)
+        self.exchange(message(request, NLM_F_REQUEST | NLM_F_ACK), &|heard| read(heard).and_then(&wanted))
     }
 
     /// Makes one change and waits for the acknowledgement.
@@ -97,17 +106,13 @@ impl Kernel {
         self.exchange(request, &|_| None::<()>).map(drop)
     }
 
-    fn exchange<T>(
-        &self,
-        request: Message,
-        wanted: &impl Fn(RouteNetlinkMessage) -> Option<T>,
-    ) -> Result<Vec<T>, Refusal> {
+    fn exchange<T>(&self, request: Message, wanted: &impl Fn(&Heard) -> Option<T>) -> Result<Vec<T>, Refusal> {
         let (mut found, mut refusal, mut is_torn) = (Vec::new(), None, false);
         let heard = self.door.borrow_mut().exchange(&mut [request], |_, answer| {
-            is_torn |= answer.header.flags & NLM_F_DUMP_INTR != 0;
-            match answer.payload {
-                NetlinkPayload::InnerMessage(inner) => found.extend(wanted(inner)),
-                end => refusal = refused(&end),
+            is_torn |= answer.flags & NLM_F_DUMP_INTR != 0;
+            match answer.is_end() {
+                true => refusal = refused(&answer),
+                false => found.extend(wanted(&answer)),
             }
         });
         heard.map_err(|error| Refusal::from_io(&error))?;
@@ -146,11 +151,18 @@ fn message(request: RouteNetlinkMessage, flags: u16) -> Message {
     message
 }
 
+fn read(heard: &Heard) -> Option<RouteNetlinkMessage> {
+    match heard.payload() {
+        Some(NetlinkPayload::InnerMessage(inner)) => Some(inner),
+        _ => None,
+    }
+}
+
 /// The refusal that an answer is; a list that failed half-way says so at its end.
-fn refused(answer: &NetlinkPayload<RouteNetlinkMessage>) -> Option<Refusal> {
-    match answer {
-        NetlinkPayload::Error(error) if error.code.is_some() => Some(Refusal::from_message(error)),
-        NetlinkPayload::Done(done) if done.code < 0 => Some(Refusal::from_errno(done.code.wrapping_neg())),
+fn refused(heard: &Heard) -> Option<Refusal> {
+    match heard.payload() {
+        Some(NetlinkPayload::Error(error)) if error.code.is_some() => Some(Refusal::from_message(&error)),
+        Some(NetlinkPayload::Done(done)) if done.code < 0 => Some(Refusal::from_errno(done.code.wrapping_neg())),
         _ => None,
     }
 }

@@ -6,10 +6,9 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
-use rtnetlink::packet_core::{NLM_F_ACK, NLM_F_REQUEST, NetlinkPayload};
-use rtnetlink::packet_route::RouteNetlinkMessage;
+use rtnetlink::packet_core::{NLM_F_ACK, NLM_F_REQUEST};
 
-use super::door::Message;
+use super::door::{Heard, Message};
 use super::{Change, Kernel, Refusal, address, link, message, refused, route, rule};
 use crate::route::Route;
 use crate::step::Step;
@@ -47,9 +46,9 @@ impl Kernel {
         last.header.flags |= NLM_F_ACK;
         let heard = self.door.borrow_mut().exchange(&mut requests, |place, answer| {
             let owner = owners[place];
-            match answer.payload {
-                NetlinkPayload::InnerMessage(inner) => learn(&mut steps[owner], inner),
-                end => refusals[owner] = refusals[owner].take().or(refused(&end)),
+            match answer.is_end() {
+                true => refusals[owner] = refusals[owner].take().or(refused(&answer)),
+                false => learn(&mut steps[owner], &answer),
             }
         });
         heard.map_err(|error| Refusal::from_io(&error))?;
@@ -86,7 +85,7 @@ fn requests(steps: &[Step]) -> (Vec<usize>, Vec<Message>) {
     all.into_iter().unzip()
 }
 
-fn learn(step: &mut Step, answer: RouteNetlinkMessage) {
+fn learn(step: &mut Step, answer: &Heard) {
     if let (Step::AddVrf(device, _), Some(link)) = (step, link::answer(answer)) {
         *device = link.device();
     }
