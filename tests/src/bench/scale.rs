@@ -3,8 +3,6 @@
 use std::fmt::Write;
 use std::fs::File;
 use std::io;
-use std::path::Path;
-use std::process::Command;
 
 use nix::sched::{CloneFlags, unshare};
 
@@ -27,27 +25,15 @@ enum Ports {
     Up,
 }
 
-/// Measures it.
-pub fn measure() -> io::Result<()> {
-    // Taking a namespace down costs instructions in the background: none goes before all is measured.
-    let mut kept = Vec::new();
-    let folder = tempfile::tempdir()?;
-    let mut made = |size, ports| -> io::Result<()> {
-        kept.push(namespace_with_ports(folder.path(), size, ports)?);
-        Ok(())
-    };
-    made(AT_WORK, Ports::Up)?;
-    tell("scale.work_ip", time(&mut ip_batch(folder.path(), &vrfs_for_ip(AT_WORK))?)?);
-    made(AT_WORK, Ports::Up)?;
-    tell("scale.work_vrfsetup", apply(folder.path(), AT_WORK)?);
+/// Measures vrfsetup, and what `ip` needs to show the same.
+pub fn ours() -> io::Result<()> {
+    let mut stage = Stage::new()?;
+    stage.namespace_with_ports(AT_WORK, Ports::Up)?;
+    tell("scale.work_vrfsetup", stage.apply(AT_WORK)?);
     for size in SIZES {
-        if size < TOO_MANY {
-            made(size, Ports::Down)?;
-            tell(&format!("scale.add_ip_{size}"), time(&mut ip_batch(folder.path(), &vrfs_for_ip(size))?)?);
-        }
-        made(size, Ports::Down)?;
-        tell(&format!("scale.apply_vrfsetup_{size}"), apply(folder.path(), size)?);
-        tell(&format!("scale.again_vrfsetup_{size}"), apply(folder.path(), size)?);
+        stage.namespace_with_ports(size, Ports::Down)?;
+        tell(&format!("scale.apply_vrfsetup_{size}"), stage.apply(size)?);
+        tell(&format!("scale.again_vrfsetup_{size}"), stage.apply(size)?);
         let mut shown = 0.0;
         for what in [&["-d", "link", "show", "type", "vrf"][..], &["addr"], &["route", "show", "table", "all"]] {
             shown += time(&mut quiet(&[&["ip", "-j"], what].concat())?)?;
@@ -58,22 +44,55 @@ pub fn measure() -> io::Result<()> {
     Ok(())
 }
 
-/// A network namespace of this thread with the interfaces that become ports, and a handle that keeps it.
-fn namespace_with_ports(folder: &Path, size: u32, ports: Ports) -> io::Result<File> {
-    unshare(CloneFlags::CLONE_NEWNET)?;
-    let mut script = String::from("link set lo up\n");
-    let up = if ports == Ports::Up { "up" } else { "" };
-    for number in 0..size {
-        let _ = writeln!(script, "link add p{number} type dummy\nlink set p{number} addrgenmode none {up}");
+/// Measures `ip -batch`, in a machine of its own: the kernel keeps some lists of routes for all its namespaces, in which
+/// it would find what the other left.
+pub fn theirs() -> io::Result<()> {
+    let mut stage = Stage::new()?;
+    stage.namespace_with_ports(AT_WORK, Ports::Up)?;
+    tell("scale.work_ip", stage.ip_batch(&vrfs_for_ip(AT_WORK))?);
+    for size in SIZES.into_iter().filter(|&size| size < TOO_MANY) {
+        stage.namespace_with_ports(size, Ports::Down)?;
+        tell(&format!("scale.add_ip_{size}"), stage.ip_batch(&vrfs_for_ip(size))?);
     }
-    time(&mut ip_batch(folder, &script)?)?;
-    File::open("/proc/thread-self/ns/net")
+    Ok(())
 }
 
-fn ip_batch(folder: &Path, script: &str) -> io::Result<Command> {
-    let path = folder.join("batch");
-    std::fs::write(&path, script)?;
-    quiet(&["ip", "-batch", &path.to_string_lossy()])
+/// Where it is measured. Taking a namespace down costs instructions in the background: none goes before all is
+/// measured.
+struct Stage {
+    folder: tempfile::TempDir,
+    kept: Vec<File>,
+}
+
+impl Stage {
+    fn new() -> io::Result<Self> {
+        Ok(Self { folder: tempfile::tempdir()?, kept: Vec::new() })
+    }
+
+    /// A network namespace of this thread with the interfaces that become ports.
+    fn namespace_with_ports(&mut self, size: u32, ports: Ports) -> io::Result<()> {
+        unshare(CloneFlags::CLONE_NEWNET)?;
+        let mut script = String::from("link set lo up\n");
+        let up = if ports == Ports::Up { "up" } else { "" };
+        for number in 0..size {
+            let _ = writeln!(script, "link add p{number} type dummy\nlink set p{number} addrgenmode none {up}");
+        }
+        self.ip_batch(&script)?;
+        self.kept.push(File::open("/proc/thread-self/ns/net")?);
+        Ok(())
+    }
+
+    fn ip_batch(&self, script: &str) -> io::Result<f64> {
+        let path = self.folder.path().join("batch");
+        std::fs::write(&path, script)?;
+        time(&mut quiet(&["ip", "-batch", &path.to_string_lossy()])?)
+    }
+
+    fn apply(&self, size: u32) -> io::Result<f64> {
+        let path = self.folder.path().join("vrf.toml");
+        std::fs::write(&path, declared(size))?;
+        time(&mut quiet(&["vrfsetup", "apply", &path.to_string_lossy()])?)
+    }
 }
 
 /// What `vrfsetup apply` makes of [`declared`], step by step.
@@ -104,10 +123,4 @@ fn declared(size: u32) -> String {
         );
     }
     text
-}
-
-fn apply(folder: &Path, size: u32) -> io::Result<f64> {
-    let path = folder.join("vrf.toml");
-    std::fs::write(&path, declared(size))?;
-    time(&mut quiet(&["vrfsetup", "apply", &path.to_string_lossy()])?)
 }

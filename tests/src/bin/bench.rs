@@ -1,13 +1,14 @@
 //! `vrfbench`: measures in a virtual machine, holds the numbers against the bars, writes docs/bench.md and its
 //! plot, and fails when a bar is missed. `vrfbench guest` is its other half, in the machine. `vrfbench leak-test`
 //! plays the leak test of docs/leak-test.svg and prints it, for `tools/record-svg`. `vrfbench GROUP…` measures no
-//! more than that (start, sockets, supervisor, throughput, scale), and writes nothing.
+//! more than that (start, sockets, supervisor, throughput, scale, scale_ip), and writes nothing.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
+use vrftests::bench::guest::GROUPS;
 use vrftests::bench::{self, Measures, plot, report};
 use vrftests::vm::image::{Images, top};
 use vrftests::vm::machine::{Console, Machine};
@@ -21,17 +22,17 @@ const SILENCE: Duration = Duration::from_secs(1500);
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let outcome = match arguments.first().map(String::as_str) {
-        None => host(),
-        Some("guest") => bench::guest::main(&arguments[1..]).map(|()| true),
-        Some("leak-test") => leak_test(),
-        Some("leak-test-guest") => bench::leak_test::main().map(|()| true),
-        Some(_) if arguments.iter().all(|group| bench::guest::is_group(group)) => {
-            programs::ours().map_err(io::Error::other).and_then(|ours| measure(&ours, &arguments)).map(|_| true)
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let is_group = |word: &&str| GROUPS.iter().any(|(name, _)| name == word);
+    let outcome = match words.as_slice() {
+        [] => host(),
+        ["guest", group] => bench::guest::main(group).map(|()| true),
+        ["leak-test"] => leak_test(),
+        ["leak-test-guest"] => bench::leak_test::main().map(|()| true),
+        groups if groups.iter().all(is_group) => {
+            programs::ours().map_err(io::Error::other).and_then(|ours| measure(&ours, groups)).map(|_| true)
         }
-        Some(_) => {
-            Err(io::Error::other("usage: vrfbench [leak-test | start | sockets | supervisor | throughput | scale]"))
-        }
+        _ => Err(io::Error::other("usage: vrfbench [leak-test | GROUP...]")),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
@@ -48,7 +49,7 @@ fn host() -> io::Result<bool> {
     let ours = programs::ours().map_err(io::Error::other)?;
     let shim = ours.iter().find(|path| path.ends_with("libvrfshim.so")).ok_or(io::ErrorKind::NotFound)?;
     let mut measures = Measures::from([("size.shim".to_owned(), std::fs::metadata(shim)?.len() as f64)]);
-    let (release, heard) = measure(&ours, &[])?;
+    let (release, heard) = measure(&ours, &GROUPS.map(|(name, _)| name))?;
     measures.extend(heard);
     let page = report::page(&release, &measures);
     let docs = top().join("docs");
@@ -63,42 +64,42 @@ fn host() -> io::Result<bool> {
     Ok(misses.is_empty())
 }
 
-/// Lets the guest measure, and collects what it says.
-fn measure(ours: &[PathBuf], groups: &[String]) -> io::Result<(String, Measures)> {
+/// Lets guests measure, and collects what they say.
+fn measure(ours: &[PathBuf], groups: &[&str]) -> io::Result<(String, Measures)> {
     let (mut release, mut measures, mut failure) = (String::new(), Measures::new(), None);
-    boot(ours, &[&["guest".to_owned()], groups].concat(), Console::CountingLog, |event| match event {
-        Event::Ready { release: it } => release.clone_from(it),
-        Event::Say { text } => {
-            println!("{text}");
-            measures.extend(bench::heard(text));
-        }
-        Event::Test { output, .. } => failure = Some(format!("the guest failed: {output}")),
-        Event::Done => {}
-    })?;
+    for group in groups {
+        boot(ours, &["guest", group], Console::CountingLog, |event| match event {
+            Event::Ready { release: it } => release.clone_from(it),
+            Event::Say { text } => {
+                println!("{text}");
+                measures.extend(bench::heard(text));
+            }
+            Event::Test { output, .. } => failure = Some(format!("{group}: the guest failed: {output}")),
+            Event::Done => {}
+        })?;
+    }
     failure.map_or(Ok((release, measures)), |failure| Err(io::Error::other(failure)))
 }
 
 /// Prints the transcript. Says whether the guest was content.
 fn leak_test() -> io::Result<bool> {
     let mut is_content = true;
-    boot(&programs::ours().map_err(io::Error::other)?, &["leak-test-guest".to_owned()], Console::Log, |event| {
-        match event {
-            Event::Say { text } => println!("{text}"),
-            Event::Test { .. } => is_content = false,
-            Event::Ready { .. } | Event::Done => {}
-        }
+    boot(&programs::ours().map_err(io::Error::other)?, &["leak-test-guest"], Console::Log, |event| match event {
+        Event::Say { text } => println!("{text}"),
+        Event::Test { .. } => is_content = false,
+        Event::Ready { .. } | Event::Done => {}
     })?;
     Ok(is_content)
 }
 
 /// Boots, has this program do one thing there, and hands on what it says.
-fn boot(ours: &[PathBuf], what: &[String], console: Console, see: impl FnMut(&Event)) -> io::Result<()> {
+fn boot(ours: &[PathBuf], what: &[&str], console: Console, see: impl FnMut(&Event)) -> io::Result<()> {
     let kernel = kernels::named(KERNEL).ok_or_else(|| io::Error::other("no such kernel in tests/kernels.toml"))?;
     let this = std::env::current_exe()?;
     let mut tested = vec![this.with_file_name("vrfguest"), this.with_file_name("vrfpeer"), this];
     tested.extend(build(ours)?);
     tested.extend(ours.iter().cloned());
-    let plan = Plan::Run([&["vrfbench".to_owned()], what].concat());
+    let plan = Plan::Run(["vrfbench"].iter().chain(what).map(|word| (*word).to_owned()).collect());
     let images = Images::prepare(&kernel, &plan, &tested, None)?;
     let watched = Machine::boot(&images, console).and_then(|mut machine| machine.watch(SILENCE, see));
     watched.map_err(|failure| {
