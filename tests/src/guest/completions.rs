@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use super::guest_tests;
 use crate::judge::root;
@@ -44,13 +45,17 @@ fn offers(shell: &[&str], script: &str) {
     FILES.iter().for_each(|(name, text)| write(&folder.join(name), text));
     let asker = folder.join("offer");
     write(&asker, script);
+    let paths = [&asker, &folder].map(|path| path.to_str().expect("a plain path"));
+    let words = shell.iter().copied().chain(paths).chain(LINES.map(|(line, _)| line));
+    let verdict = world.judge(&root(words).within(Duration::from_secs(75)));
+    let text = format!("{}\n=", verdict.text());
     for (line, wanted) in LINES {
-        let paths = [&asker, &folder].map(|path| path.to_str().expect("a plain path"));
-        let verdict = world.judge(&root(shell.iter().chain(&paths).chain(&[line])));
-        let text = verdict.text();
-        let missing: Vec<_> = wanted.iter().filter(|word| !text.lines().any(|offer| offer.trim() == **word)).collect();
+        let (_, rest) = text.split_once(&format!("= {line}\n")).unwrap_or_else(|| panic!("{line}\n{verdict}"));
+        let (offers, _) = rest.split_once("\n=").unwrap_or_default();
+        let missing: Vec<_> =
+            wanted.iter().filter(|word| !offers.lines().any(|offer| offer.trim() == **word)).collect();
         assert!(missing.is_empty(), "{shell:?} does not offer {missing:?} behind '{line}'\n{verdict}");
-        assert!(!text.lines().any(|offer| offer.starts_with("__")), "{shell:?} '{line}'\n{verdict}");
+        assert!(!offers.lines().any(|offer| offer.starts_with("__")), "{shell:?} '{line}'\n{verdict}");
     }
 }
 

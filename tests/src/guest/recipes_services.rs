@@ -1,6 +1,5 @@
 //! The recipes of docs/recipes.md that need a program or two of their own: chrony, a container's image.
 
-use std::fs;
 use std::time::{Duration, Instant};
 
 use super::containers::{Image, Inside, judge};
