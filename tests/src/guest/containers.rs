@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::guest_tests;
-use crate::judge::{Verdict, root};
+use crate::judge::{Verdict, root, user};
 use crate::world::{Kind, World};
 
 guest_tests! {
@@ -20,6 +20,7 @@ guest_tests! {
     a_musl_image_as_root,
     a_musl_image_as_a_user,
     a_rootless_container_in_a_user_namespace,
+    a_container_that_a_plain_user_starts,
     bpf_says_why_it_cannot_be_had_in_a_container,
 }
 
@@ -97,6 +98,24 @@ pub enum Inside {
     User,
     /// Root of a user namespace of its own.
     RootOfUserNamespace,
+    /// The same, with a runtime that runs without root: a plain user's own ids are all there are.
+    RootOfUsers,
+    UserOfUsers,
+}
+
+impl Inside {
+    fn uid(self) -> u32 {
+        if matches!(self, Self::User | Self::UserOfUsers) { USER } else { 0 }
+    }
+
+    /// The user namespace's ids: inside, outside, how many.
+    fn ids(self) -> Option<[u32; 3]> {
+        match self {
+            Self::Root | Self::User => None,
+            Self::RootOfUserNamespace => Some([0, 100_000, 65536]),
+            Self::RootOfUsers | Self::UserOfUsers => Some([self.uid(), USER, 1]),
+        }
+    }
 }
 
 /// Runs a program in a container of the image, and judges it.
@@ -107,7 +126,10 @@ pub fn judge(world: &mut World, image: &Image, inside: Inside, words: &[&str]) -
     fs::write(bundle.join("config.json"), config.to_string()).expect("a configuration");
     // A runtime knows a container by its name, and one that failed stays known.
     let name = format!("vrfrun-test-{}", config_number());
-    let order = root(["crun", "--cgroup-manager=disabled", "run", "-b", path(&bundle), &name]);
+    let as_user = matches!(inside, Inside::RootOfUsers | Inside::UserOfUsers);
+    let state = if as_user { "/tmp/crun-user" } else { "/run/crun" };
+    let words = ["crun", "--root", state, "--cgroup-manager=disabled", "run", "-b", path(&bundle), &name];
+    let order = if as_user { user(words) } else { root(words) };
     world.judge(&order.within(Duration::from_secs(60)))
 }
 
@@ -117,15 +139,15 @@ fn config_number() -> u32 {
 }
 
 fn config(world: &World, image: &Image, inside: Inside, words: &[&str]) -> Value {
-    let uid = if matches!(inside, Inside::User) { USER } else { 0 };
+    let uid = inside.uid();
     let capabilities = if uid == 0 { &CAPABILITIES[..] } else { &[] };
     let bind =
         |from: &Path, to: &str| json!({"destination": to, "type": "bind", "source": from, "options": ["rbind", "ro"]});
     let mut namespaces: Vec<_> = ["pid", "ipc", "uts", "mount"].map(|kind| json!({"type": kind})).into();
     let mut linux = json!({"seccomp": seccomp(capabilities)});
-    if matches!(inside, Inside::RootOfUserNamespace) {
+    if let Some([own, outer, count]) = inside.ids() {
         namespaces.push(json!({"type": "user"}));
-        let mapping = json!([{"containerID": 0, "hostID": 100_000, "size": 65536}]);
+        let mapping = json!([{"containerID": own, "hostID": outer, "size": count}]);
         linux["uidMappings"] = mapping.clone();
         linux["gidMappings"] = mapping;
     }
@@ -240,6 +262,19 @@ fn a_rootless_container_in_a_user_namespace() {
     let image = Image::musl(&world);
     let words = ["/bin/vrfrun", "blue", "/bin/resolve_musl"];
     judge(&mut world, &image, Inside::RootOfUserNamespace, &words).assert_blue();
+}
+
+fn a_container_that_a_plain_user_starts() {
+    let mut world = world();
+    // Debian's 5.10 lets nobody but root make user namespaces; later kernels need not know the switch.
+    let _ = fs::write("/proc/sys/kernel/unprivileged_userns_clone", "1");
+    let image = Image::musl(&world);
+    for inside in [Inside::RootOfUsers, Inside::UserOfUsers] {
+        let words = ["/bin/vrfrun", "-v", "blue", "/bin/resolve_musl"];
+        let verdict = judge(&mut world, &image, inside, &words);
+        verdict.assert_blue();
+        assert!(verdict.error_text().contains("mechanism=preload"), "{inside:?}\n{verdict}");
+    }
 }
 
 fn bpf_says_why_it_cannot_be_had_in_a_container() {

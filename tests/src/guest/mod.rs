@@ -16,6 +16,7 @@ mod explain;
 mod gate;
 mod leaks;
 mod names;
+mod net_cls;
 mod recipes;
 mod recipes_services;
 mod refusals;
@@ -73,6 +74,8 @@ const MODULES: &[&[Test]] = &[
     setup_knowing::TESTS,
     setup_declared::TESTS,
     leaks::TESTS,
+    // The last: what it may do to an old kernel is undone by a boot only.
+    net_cls::TESTS,
 ];
 
 impl Test {
