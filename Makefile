@@ -41,11 +41,13 @@ nightly: packages
 	PROPTEST_CASES=1000000 $(CARGO) test --release -p vrfrun --lib cgroup
 	VRFRUN_FAULTS=all $(CARGO) nextest run -p vrfrun --test faults
 
-# Kinds of programs by every way into the VRF, on every kernel; takes long. LEAKS: only these kernels or rows.
+# Kinds of programs by every way into the VRF, on every kernel, two machines at a time; writes docs/leak-matrix.md.
+# LEAKS: only these kernels or rows.
 LEAKS =
 leaks: packages build
 	$(CARGO) build -q -p vrftests
-	$(CARGO) run -q -p vrftests --bin vrfleaks -- --json $(RELEASE)/../leak-matrix.json $(LEAKS)
+	$(CARGO) run -q -p vrftests --bin vrfleaks -- --json $(RELEASE)/../leak-matrix.json \
+	    $(if $(LEAKS),,--document docs/leak-matrix.md) $(LEAKS)
 
 # In a virtual machine whose clock counts instructions; fails where a bar is missed. Writes docs/bench.md.
 bench: packages build

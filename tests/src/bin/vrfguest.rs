@@ -14,9 +14,10 @@ fn main() -> ExitCode {
         ["init"] => guest::init::main(),
         ["demo"] => return demo::main(),
         ["world", ..] if words.len() > 1 => return in_world(&words[1..]),
-        ["leaks", ..] => return said(leaks::inside::all(&words[1..])),
-        ["leak", row, ..] if leaks::host::are_columns(&words[2..]) => {
-            return said(leaks::inside::one(row, &words[2..]));
+        ["leaks", ..] => return said(leaks::session::all(&words[1..])),
+        ["leaks-until-one-breaks", begun, ..] => return said(leaks::session::until_one_breaks(begun, &words[2..])),
+        ["leak", row, ..] if leaks::session::are_columns(&words[2..]) => {
+            return said(leaks::session::one(row, &words[2..]));
         }
         ["run", name] if guest::run(name) => {}
         _ => {

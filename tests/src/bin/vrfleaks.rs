@@ -1,4 +1,5 @@
-//! The leak matrix: `vrfleaks [--json FILE] [KERNEL | ROW]…`. Everything, where nothing is named.
+//! The leak matrix: `vrfleaks [--jobs N] [--json FILE] [--document FILE] [KERNEL | ROW]…`. Everything, where
+//! nothing is named; `--written` runs nothing and writes the document from the JSON that is there.
 //! Exit code 0 when no cell is a fault, 1 when one is, 2 when it could not be run.
 
 use std::path::Path;
@@ -28,9 +29,18 @@ fn run() -> Result<bool, String> {
     while let Some(word) = words.next() {
         match word.as_str() {
             "--json" => request.json = Some(words.next().ok_or("--json needs a FILE")?.into()),
+            "--document" => request.document = Some(words.next().ok_or("--document needs a FILE")?.into()),
+            "--written" => request.is_written = true,
+            "--jobs" => {
+                let number = words.next().and_then(|word| word.parse().ok());
+                request.jobs = Some(number.ok_or("--jobs needs a number")?);
+            }
             name if kernels::named(name).is_some() => request.kernels.push(word),
             _ => request.rows.push(word),
         }
+    }
+    if request.is_written {
+        return host::write(&request, Vec::new()).map(|()| true);
     }
     host::main(&request, &runner()?)
 }

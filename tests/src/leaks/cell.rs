@@ -58,6 +58,9 @@ pub struct Cell {
     pub code: i32,
     /// The end of what it said; for reading, not for judging.
     pub said: String,
+    /// How long it took, with its preparation and the wait for late packets.
+    #[serde(default)]
+    pub milliseconds: u64,
 }
 
 /// More than this of what a program said is not kept.
@@ -66,10 +69,12 @@ const SAID: usize = 300;
 impl Cell {
     /// The cell of a judged command; `late` are packets that came after its end.
     pub fn new(row: &str, column: &str, verdict: &Verdict, late: &[[Tally; 3]]) -> Self {
-        let all = || std::iter::once(&verdict.tallies).chain(late);
-        let packets = [0, 1, 2].map(|domain| all().map(|tallies| tallies[domain].packets()).sum());
+        // What earlier programs' connections still send is theirs.
+        let own = |tallies: &[Tally; 3]| tallies.clone().map(Tally::own);
+        let all: Vec<[Tally; 3]> = std::iter::once(&verdict.tallies).chain(late).map(own).collect();
+        let packets = [0, 1, 2].map(|domain| all.iter().map(|tallies| tallies[domain].packets()).sum());
         let escaped: BTreeSet<&String> =
-            all().flat_map(|[default, _, red]| [default, red]).flat_map(|tally| tally.flows.keys()).collect();
+            all.iter().flat_map(|[default, _, red]| [default, red]).flat_map(|tally| tally.flows.keys()).collect();
         Self {
             row: row.to_owned(),
             column: column.to_owned(),
@@ -78,6 +83,7 @@ impl Cell {
             escaped: escaped.into_iter().cloned().collect(),
             code: verdict.code,
             said: end_of(&format!("{} {}", verdict.text().trim(), verdict.error_text().trim())),
+            milliseconds: 0,
         }
     }
 }

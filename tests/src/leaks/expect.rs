@@ -23,6 +23,10 @@ struct Entry {
     #[serde(default)]
     kernels: Vec<String>,
     why: String,
+    /// Closed is what the program's wish deserves under any mechanism: to leave the VRF, or what no bound
+    /// socket may.
+    #[serde(default)]
+    refusal: bool,
 }
 
 #[derive(Deserialize)]
@@ -51,6 +55,8 @@ pub enum Expected {
     Blue,
     /// Nothing leaves, for this reason.
     Closed(String),
+    /// Nothing may leave, for this reason: the program asks for what has to be refused.
+    Refused(String),
     /// It leaks, as documented.
     Leak(String),
     /// Nothing leaves, as the program sends nothing by itself, for this reason.
@@ -74,6 +80,8 @@ pub enum Finding {
     Undocumented,
     /// Closed, where it was blue.
     Worse,
+    /// It did not say what it had to.
+    Mute,
     /// The program sent nothing even without a mechanism, so its row proves nothing.
     ProvesNothing,
     /// It had to run and did not.
@@ -113,9 +121,7 @@ impl Expectations {
 
     /// What is expected of a cell.
     pub fn of(&self, row: &Row, column: Column, kernel: &str) -> Expected {
-        let why = |entries: &[Entry]| {
-            entries.iter().find(|entry| entry.names(&row.name, column, kernel)).map(|entry| entry.why.clone())
-        };
+        let named = |entries: &[Entry]| entries.iter().find(|entry| entry.names(&row.name, column, kernel)).cloned();
         if let Some(why) = row.absent.get(kernel) {
             return Expected::Absent(why.clone());
         }
@@ -131,10 +137,14 @@ impl Expectations {
         if column.purpose == Purpose::Reference {
             return Expected::Sends;
         }
-        why(&self.leaks)
-            .map(Expected::Leak)
-            .or_else(|| why(&self.closed).map(Expected::Closed))
-            .unwrap_or(Expected::Blue)
+        if let Some(entry) = named(&self.leaks) {
+            return Expected::Leak(entry.why);
+        }
+        match named(&self.closed) {
+            Some(entry) if entry.refusal => Expected::Refused(entry.why),
+            Some(entry) => Expected::Closed(entry.why),
+            None => Expected::Blue,
+        }
     }
 }
 
@@ -149,36 +159,17 @@ pub fn measure(expected: &Expected, cell: Option<&Cell>) -> Finding {
         (Expected::Leak(_), Colour::Leak) => Finding::Fine,
         (_, Colour::Leak) => Finding::Undocumented,
         (Expected::Blue, Colour::Closed) => Finding::Worse,
-        (Expected::Closed(_) | Expected::Quiet(_), Colour::Blue) | (Expected::Leak(_), _) => Finding::Better,
+        (Expected::Closed(_) | Expected::Refused(_) | Expected::Quiet(_), Colour::Blue) | (Expected::Leak(_), _) => {
+            Finding::Better
+        }
         _ => Finding::Fine,
     }
 }
 
-/// The part of the judged cells that are blue, of those in which the program asks for something at all and
-/// that no document excuses; bpf's and the supervisor's columns only.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Share {
-    /// In the VRF.
-    pub blue: u32,
-    /// Closed.
-    pub closed: u32,
-}
-
-impl Share {
-    /// Counts a cell, if it is one that counts.
-    pub fn count(&mut self, column: Column, expected: &Expected, cell: Option<&Cell>) {
-        let counts = matches!(expected, Expected::Blue | Expected::Closed(_)) && column.purpose == Purpose::Full;
-        match cell.map(|cell| cell.verdict).filter(|_| counts) {
-            Some(Colour::Blue) => self.blue += 1,
-            Some(_) => self.closed += 1,
-            None => {}
-        }
-    }
-
-    /// In whole tenths of a percent, rounded down.
-    pub fn per_mille(self) -> u32 {
-        (self.blue * 1000).checked_div(self.blue + self.closed).unwrap_or(0)
-    }
+/// Whether a cell of ours holds the words that its row must say.
+pub fn says_its_words(row: &Row, column: Column, cell: &Cell) -> bool {
+    let words = row.says.get(column.user()).filter(|_| column.is_judged());
+    words.is_none_or(|words| cell.said.contains(words))
 }
 
 /// Names in the committed files that mean nothing: a misspelt row would excuse nothing, silently.
@@ -212,6 +203,7 @@ mod tests {
             escaped: Vec::new(),
             code: 0,
             said: String::new(),
+            milliseconds: 0,
         }
     }
 

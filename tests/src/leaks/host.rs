@@ -1,14 +1,15 @@
-//! Boots one kernel after the other, runs the rows there, prints the tables and writes the JSON.
+//! Boots the kernels, runs the rows there, prints the tables, writes the JSON and the document.
 
 use std::path::PathBuf;
-use std::time::Duration;
-
-use serde::Serialize;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use super::cell::Cell;
-use super::column;
-use super::expect::{Expectations, Expected, Finding, unknown_names};
+use super::document;
+use super::expect::{Expectations, unknown_names};
+use super::record::{Record, merge};
 use super::row::{self, Row};
+use super::share::ENOUGH;
 use super::table::Matrix;
 use crate::kernels::{self, Kernel};
 use crate::vm::plan::{FOLDER, Plan};
@@ -22,32 +23,26 @@ pub struct Request {
     pub kernels: Vec<String>,
     /// Names of rows; all, where there are none.
     pub rows: Vec<String>,
-    /// Where the JSON goes.
+    /// How many machines at a time; as many as there are processors, where it is not said.
+    pub jobs: Option<usize>,
+    /// Where the JSON goes. A part of the matrix is put into what is there already.
     pub json: Option<PathBuf>,
+    /// The document whose measured part is written anew, from all that the JSON holds.
+    pub document: Option<PathBuf>,
+    /// The JSON is there already; nothing is run.
+    pub is_written: bool,
 }
 
-/// A kernel's part of the JSON document.
-#[derive(Debug, Serialize)]
-struct Record {
-    kernel: String,
-    release: String,
-    cells: Vec<CellRecord>,
+impl Request {
+    fn is_whole(&self) -> bool {
+        self.kernels.is_empty() && self.rows.is_empty() && !self.is_written
+    }
 }
 
-#[derive(Debug, Serialize)]
-struct CellRecord {
-    #[serde(flatten)]
-    cell: Cell,
-    /// `blue`, `closed`, `leak`: what is committed. None where the column is not judged.
-    expected: Option<&'static str>,
-    why: Option<String>,
-    is_fault: bool,
-}
-
-/// Runs it all and prints; whether no cell is a fault.
+/// Runs it all and prints; whether no cell is a fault and enough of a whole kernel's are blue.
 ///
 /// # Errors
-/// When a name means nothing, a machine could not be booted or the JSON not be written.
+/// When a name means nothing or a file could not be written.
 pub fn main(request: &Request, runner: &Runner) -> Result<bool, String> {
     let kernels = chosen(kernels::all(), &request.kernels, |kernel| &kernel.name)?;
     let rows = chosen(row::all(), &request.rows, |row| &row.name)?;
@@ -58,19 +53,20 @@ pub fn main(request: &Request, runner: &Runner) -> Result<bool, String> {
         return Err(format!("the committed files speak of {strange:?}, which do not exist"));
     }
     let (mut records, mut sums, mut is_good) = (Vec::new(), String::new(), true);
-    for kernel in &kernels {
-        let (release, cells) = measure(kernel, &rows, runner)?;
-        let (kernel, release) = (kernel.name.as_str(), release.as_str());
-        let matrix = Matrix { kernel, release, rows: &rows, cells: &cells, expectations: &expectations };
+    for (kernel, measured) in kernels.iter().zip(side_by_side(request, &kernels, &rows, runner)) {
+        let (kernel, release) = (kernel.name.as_str(), measured.release.as_str());
+        let matrix = Matrix { kernel, release, rows: &rows, cells: &measured.cells, expectations: &expectations };
         println!("{}", matrix.print());
         sums.push_str(&matrix.sum());
         is_good &= !matrix.has_faults();
-        records.push(record(&matrix));
+        if request.rows.is_empty() && !matrix.share().is_enough() {
+            sums.push_str(&format!("{kernel}: FAULT: less than {} % is blue\n", ENOUGH / 10));
+            is_good = false;
+        }
+        println!("{kernel}: {} s", measured.took.as_secs());
+        records.push(Record::of(&matrix));
     }
-    if let Some(path) = &request.json {
-        let text = serde_json::to_vec_pretty(&records).map_err(|error| error.to_string())?;
-        std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))?;
-    }
+    write(request, records)?;
     print!("{sums}");
     Ok(is_good)
 }
@@ -82,47 +78,82 @@ fn chosen<T>(all: Vec<T>, names: &[String], name: impl Fn(&T) -> &String) -> Res
     Ok(all.into_iter().filter(|one| names.is_empty() || names.contains(name(one))).collect())
 }
 
-/// Boots the kernel and collects its cells.
-fn measure(kernel: &Kernel, rows: &[Row], runner: &Runner) -> Result<(String, Vec<Cell>), String> {
+/// What one machine gave.
+#[derive(Debug, Default)]
+struct Measured {
+    release: String,
+    cells: Vec<Cell>,
+    took: Duration,
+}
+
+/// Measures the kernels, in their order, a few at a time.
+fn side_by_side(request: &Request, kernels: &[Kernel], rows: &[Row], runner: &Runner) -> Vec<Measured> {
+    let jobs = request.jobs.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
+    let results: Vec<Mutex<Measured>> = kernels.iter().map(|_| Mutex::default()).collect();
+    let waiting = Mutex::new(kernels.iter().zip(&results));
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.clamp(1, kernels.len()) {
+            scope.spawn(|| {
+                loop {
+                    // The lock must not be held while the machine runs.
+                    let next = waiting.lock().map(|mut waiting| waiting.next());
+                    let Ok(Some((kernel, result))) = next else { return };
+                    if let Ok(mut result) = result.lock() {
+                        *result = measure(kernel, rows, runner);
+                    }
+                }
+            });
+        }
+    });
+    results.into_iter().map(|result| result.into_inner().unwrap_or_default()).collect()
+}
+
+/// Boots the kernel and collects its cells. What was measured before a machine died is shown; the rest counts as
+/// missing.
+fn measure(kernel: &Kernel, rows: &[Row], runner: &Runner) -> Measured {
     let present = rows.iter().filter(|row| !row.absent.contains_key(&kernel.name));
     let mut words = vec![format!("{FOLDER}/vrfguest"), "leaks".to_owned()];
     words.extend(present.map(|row| row.name.clone()));
-    let (mut release, mut cells) = (String::new(), Vec::<Cell>::new());
+    let (start, mut measured) = (Instant::now(), Measured::default());
     // The slowest row's preparation and its first cell, in an emulated machine.
     let silence = Duration::from_secs(180);
     let ended = drive(kernel, runner, &Plan::Run(words), silence, |event| match event {
-        Event::Ready { release: said } => release.clone_from(said),
+        Event::Ready { release } => measured.release.clone_from(release),
         Event::Say { text } => match serde_json::from_str::<Cell>(text) {
             Ok(cell) => {
-                eprintln!("{} {} {}: {}", kernel.name, cell.row, cell.column, cell.verdict.name());
-                cells.push(cell);
+                let Cell { row, column, verdict, milliseconds, .. } = &cell;
+                eprintln!("{} {row} {column}: {} ({milliseconds} ms)", kernel.name, verdict.name());
+                measured.cells.push(cell);
             }
             Err(_) => eprintln!("{text}"),
         },
         _ => {}
     });
-    // What was measured before a machine died is shown; the rest counts as missing.
     if let Err(error) = ended {
         eprintln!("{error}");
     }
-    Ok((release, cells))
+    measured.took = start.elapsed();
+    measured
 }
 
-fn record(matrix: &Matrix) -> Record {
-    let cells = matrix.measured().filter_map(|(_, column, expected, cell, finding)| {
-        let (expected, why) = match expected {
-            _ if !column.is_judged() => (None, None),
-            Expected::Blue => (Some("blue"), None),
-            Expected::Closed(why) | Expected::Quiet(why) => (Some("closed"), Some(why)),
-            Expected::Leak(why) => (Some("leak"), Some(why)),
-            Expected::Absent(_) | Expected::Sends | Expected::Anything => (None, None),
-        };
-        Some(CellRecord { cell: cell?.clone(), expected, why, is_fault: Finding::is_fault(&finding) })
-    });
-    Record { kernel: matrix.kernel.to_owned(), release: matrix.release.to_owned(), cells: cells.collect() }
-}
-
-/// Whether each word is a column's name; for the one who runs a single row by hand.
-pub fn are_columns(words: &[String]) -> bool {
-    words.iter().all(|word| column::named(word).is_some())
+/// Writes the JSON and the document, where they are asked for.
+///
+/// # Errors
+/// When one cannot be read or written.
+pub fn write(request: &Request, records: Vec<Record>) -> Result<(), String> {
+    let Some(path) = &request.json else { return Ok(()) };
+    let complain = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let old = match std::fs::read(path) {
+        Ok(text) if !request.is_whole() => serde_json::from_slice(&text).map_err(|error| complain(&error))?,
+        _ => Vec::new(),
+    };
+    let records = merge(old, records);
+    let text = serde_json::to_vec_pretty(&records).map_err(|error| complain(&error))?;
+    std::fs::write(path, text).map_err(|error| complain(&error))?;
+    if let Some(document) = &request.document {
+        let text = std::fs::read_to_string(document).map_err(|error| format!("{}: {error}", document.display()))?;
+        let text = document::rewrite(&text, &document::measured(&records, &row::all(), &Expectations::read()))?;
+        std::fs::write(document, text).map_err(|error| format!("{}: {error}", document.display()))?;
+    }
+    Ok(())
 }

@@ -5,8 +5,12 @@
 
 pub mod cell;
 pub mod column;
+pub mod document;
 pub mod expect;
 pub mod host;
 pub mod inside;
+pub mod record;
 pub mod row;
+pub mod session;
+pub mod share;
 pub mod table;

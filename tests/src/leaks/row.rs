@@ -32,6 +32,9 @@ pub struct Row {
     /// Users for whom the program sends nothing at all, even outside every VRF, and why.
     #[serde(default)]
     pub quiet: BTreeMap<String, String>,
+    /// Words that must stand in what it says, for these users, by the columns that are ours.
+    #[serde(default)]
+    pub says: BTreeMap<String, String>,
     /// Kernels that cannot run it, and why.
     #[serde(default)]
     pub absent: BTreeMap<String, String>,
@@ -94,7 +97,8 @@ mod tests {
     #[test]
     fn rows_speak_of_users_columns_and_kernels_that_exist() {
         for row in all() {
-            assert!(row.quiet.keys().all(|user| ["root", "user"].contains(&user.as_str())), "{}", row.name);
+            let users = row.quiet.keys().chain(row.says.keys());
+            assert!(users.into_iter().all(|user| ["root", "user"].contains(&user.as_str())), "{}", row.name);
             assert!(row.only.iter().all(|name| column::named(name).is_some()), "{}", row.name);
             assert!(row.absent.keys().all(|name| kernels::named(name).is_some()), "{}", row.name);
         }

@@ -5,8 +5,9 @@ use std::fmt::Write;
 
 use super::cell::{Cell, Colour};
 use super::column::{self, Column};
-use super::expect::{Expectations, Expected, Finding, Share, measure};
+use super::expect::{Expectations, Expected, Finding, measure, says_its_words};
 use super::row::Row;
+use super::share::Share;
 
 /// All cells of one kernel.
 #[derive(Debug)]
@@ -34,7 +35,8 @@ impl Matrix<'_> {
             column::ALL.into_iter().map(move |column| {
                 let expected = self.expectations.of(row, column, self.kernel);
                 let cell = self.cell(row, column);
-                let finding = measure(&expected, cell);
+                let is_mute = cell.is_some_and(|cell| !says_its_words(row, column, cell));
+                let finding = if is_mute { Finding::Mute } else { measure(&expected, cell) };
                 (row, column, expected, cell, finding)
             })
         })
@@ -56,7 +58,7 @@ impl Matrix<'_> {
 
     /// The whole text: table, reasons, faults and notes, sum.
     pub fn print(&self) -> String {
-        format!("{}\n{}{}{}\n", self.grid(), self.reasons(), self.findings(), self.sum())
+        format!("{}\n{}{}{}\n", self.grid(), self.reasons_text(), self.findings(), self.sum())
     }
 
     fn grid(&self) -> String {
@@ -76,12 +78,14 @@ impl Matrix<'_> {
         text
     }
 
-    fn word(&self, row: &Row, column: Column) -> String {
+    /// A cell as the table shows it.
+    pub fn word(&self, row: &Row, column: Column) -> String {
         let expected = self.expectations.of(row, column, self.kernel);
         match (self.cell(row, column), &expected) {
-            (None, Expected::Absent(_)) => "-".to_owned(),
+            (_, Expected::Absent(_)) => "-".to_owned(),
             (None, _) => "?".to_owned(),
             (Some(cell), Expected::Leak(_)) if cell.verdict == Colour::Leak => "leak*".to_owned(),
+            (Some(cell), Expected::Refused(_)) if cell.verdict == Colour::Closed => "refused".to_owned(),
             // Without a mechanism, leaving by the default domain is no leak.
             (Some(cell), Expected::Sends) if cell.verdict == Colour::Leak => "sends".to_owned(),
             (Some(cell), Expected::Sends | Expected::Quiet(_)) if !column.is_judged() => {
@@ -91,15 +95,16 @@ impl Matrix<'_> {
         }
     }
 
-    /// Why a cell is not blue, with the cells that it explains.
-    fn reasons(&self) -> String {
-        let mut reasons: BTreeMap<(&str, String), Vec<String>> = BTreeMap::new();
+    /// Why a cell is not blue, with the rows that it explains.
+    pub fn reasons(&self) -> BTreeMap<(&'static str, String), Vec<String>> {
+        let mut reasons: BTreeMap<_, Vec<String>> = BTreeMap::new();
         for (row, column, expected, cell, _) in self.measured() {
             let colour = cell.map(|cell| cell.verdict);
             let (word, why) = match (expected, colour) {
                 (Expected::Closed(why) | Expected::Quiet(why), Some(Colour::Closed)) if column.is_judged() => {
                     ("closed", why)
                 }
+                (Expected::Refused(why), Some(Colour::Closed)) => ("refused", why),
                 (Expected::Leak(why), Some(Colour::Leak)) => ("leak*", why),
                 (Expected::Absent(why), None) if row.absent.contains_key(self.kernel) => ("-", why),
                 _ => continue,
@@ -109,8 +114,12 @@ impl Matrix<'_> {
                 names.push(row.name.clone());
             }
         }
-        reasons.iter().fold(String::new(), |mut text, ((word, why), names)| {
-            let _ = writeln!(text, "{word:>6}  {}: {why}", names.join(", "));
+        reasons
+    }
+
+    fn reasons_text(&self) -> String {
+        self.reasons().iter().fold(String::new(), |mut text, ((word, why), names)| {
+            let _ = writeln!(text, "{word:>7}  {}: {why}", names.join(", "));
             text
         })
     }
@@ -124,6 +133,7 @@ impl Matrix<'_> {
                 Finding::Undocumented => "FAULT: a leak that is not documented",
                 Finding::Worse => "FAULT: worse than the committed expectation",
                 Finding::ProvesNothing => "FAULT: sends nothing even without a mechanism, so the row proves nothing",
+                Finding::Mute => "FAULT: did not say what it must",
                 Finding::Missing => "FAULT: did not run",
             };
             let _ = writeln!(text, "{} {} {}: {what}", self.kernel, row.name, column.name);
@@ -138,9 +148,10 @@ impl Matrix<'_> {
     /// One line: how many of each, and the share of blue.
     pub fn sum(&self) -> String {
         let judged = |colour: Colour| {
-            let is_one =
-                |cell: &&Cell| cell.verdict == colour && column::named(&cell.column).is_some_and(Column::is_judged);
-            self.cells.iter().filter(is_one).count()
+            let ours = self
+                .measured()
+                .filter(|(_, column, expected, ..)| column.is_judged() && !matches!(expected, Expected::Absent(_)));
+            ours.filter(|(_, _, _, cell, _)| cell.is_some_and(|cell| cell.verdict == colour)).count()
         };
         let undocumented = self.measured().filter(|(.., finding)| *finding == Finding::Undocumented).count();
         let share = self.share();

@@ -70,6 +70,11 @@ impl World {
         self.kind
     }
 
+    /// The peers' processes.
+    pub fn peers(&self) -> [u32; 3] {
+        [self.peers[0].pid(), self.peers[1].pid(), self.peers[2].pid()]
+    }
+
     /// The folder with the products and the test programs, readable by every user.
     pub fn bin(&self) -> &Path {
         &self.bin
