@@ -1,7 +1,8 @@
 //! `vrfbench`: measures in a virtual machine, holds the numbers against the bars, writes docs/bench.md and its
 //! plot, and fails when a bar is missed. `vrfbench guest` is its other half, in the machine. `vrfbench leak-test`
 //! plays the leak test of docs/leak-test.svg and prints it, for `tools/record-svg`. `vrfbench GROUP…` measures no
-//! more than that (start, sockets, supervisor, throughput, scale, scale_ip), and writes nothing.
+//! more than that (start, sockets, supervisor, throughput, scale, scale_ip); `vrfbench write LOG`
+//! writes the page from what several such runs said.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -27,12 +28,13 @@ fn main() -> ExitCode {
     let outcome = match words.as_slice() {
         [] => host(),
         ["guest", group] => bench::guest::main(group).map(|()| true),
+        ["write", log] => write_log(Path::new(log)),
         ["leak-test"] => leak_test(),
         ["leak-test-guest"] => bench::leak_test::main().map(|()| true),
         groups if groups.iter().all(is_group) => {
             programs::ours().map_err(io::Error::other).and_then(|ours| measure(&ours, groups)).map(|_| true)
         }
-        _ => Err(io::Error::other("usage: vrfbench [leak-test | GROUP...]")),
+        _ => Err(io::Error::other("usage: vrfbench [leak-test | GROUP... | write LOG]")),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
@@ -47,11 +49,22 @@ fn main() -> ExitCode {
 /// Says whether every bar was met.
 fn host() -> io::Result<bool> {
     let ours = programs::ours().map_err(io::Error::other)?;
+    let (release, measures) = measure(&ours, &GROUPS.map(|(name, _)| name))?;
+    write(&release, measures)
+}
+
+/// Writes the page from what groups said that were measured one after the other.
+fn write_log(log: &Path) -> io::Result<bool> {
+    let text = std::fs::read_to_string(log)?;
+    let release = text.lines().find_map(|line| line.strip_prefix("release ")).unwrap_or("unknown");
+    write(release, text.lines().filter_map(bench::heard).collect())
+}
+
+fn write(release: &str, mut measures: Measures) -> io::Result<bool> {
+    let ours = programs::ours().map_err(io::Error::other)?;
     let shim = ours.iter().find(|path| path.ends_with("libvrfshim.so")).ok_or(io::ErrorKind::NotFound)?;
-    let mut measures = Measures::from([("size.shim".to_owned(), std::fs::metadata(shim)?.len() as f64)]);
-    let (release, heard) = measure(&ours, &GROUPS.map(|(name, _)| name))?;
-    measures.extend(heard);
-    let page = report::page(&release, &measures);
+    measures.insert("size.shim".to_owned(), std::fs::metadata(shim)?.len() as f64);
+    let page = report::page(release, &measures);
     let docs = top().join("docs");
     std::fs::create_dir_all(&docs)?;
     std::fs::write(docs.join("bench.md"), &page)?;
@@ -69,7 +82,10 @@ fn measure(ours: &[PathBuf], groups: &[&str]) -> io::Result<(String, Measures)> 
     let (mut release, mut measures, mut failure) = (String::new(), Measures::new(), None);
     for group in groups {
         boot(ours, &["guest", group], Console::CountingLog, |event| match event {
-            Event::Ready { release: it } => release.clone_from(it),
+            Event::Ready { release: it } => {
+                println!("release {it}");
+                release.clone_from(it);
+            }
             Event::Say { text } => {
                 println!("{text}");
                 measures.extend(bench::heard(text));

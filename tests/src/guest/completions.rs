@@ -15,13 +15,11 @@ guest_tests! {
 }
 
 /// What is typed, and what must be among the offers.
-const LINES: [(&str, &[&str]); 9] = [
+const LINES: [(&str, &[&str]); 7] = [
     ("vrfrun ", &["blue", "red", "default"]),
     ("vrfrun --interface blu", &["blue", "blue0"]),
     ("vrfrun -n netns-of", &["netns-of-the-test"]),
-    ("vrfrun -m pre", &["preload"]),
     ("vrfrun blue chmo", &["chmod"]),
-    ("vrfsetup ru", &["rules"]),
     ("vrfsetup rules f", &["fix"]),
     ("vrfsetup del r", &["red"]),
     ("vrfsetup attach blue red", &["red0"]),
