@@ -13,11 +13,10 @@ use std::process::{Command, Stdio};
 use serde::Serialize;
 
 use crate::membership::{self, By, Evidence, Membership};
+use crate::unit::files;
 
 /// How many ancestors are asked at most: a fork while /proc is read could make a circle.
 const ANCESTORS: usize = 64;
-/// Where `vrfsetup unit` pins its programs, one for each VRF.
-pub const PINNED: &str = "/sys/fs/bpf/vrfsetup/";
 
 /// A process in a VRF.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -156,17 +155,12 @@ fn bound_units(shown: &[u8]) -> BTreeMap<Vec<u8>, Vec<u8>> {
         } else if let Some(value) = line.strip_prefix(b"BindNetworkInterface=").filter(|value| !value.is_empty()) {
             device = Some(value.to_vec());
         } else if let Some(value) = line.strip_prefix(b"BPFProgram=") {
-            device = device.or_else(|| pinned(value).map(<[u8]>::to_vec));
+            device = device.or_else(|| files::vrf_of_program(value));
         } else if line.is_empty() {
             units.extend(device.take().map(|device| (std::mem::take(&mut id), device)));
         }
     }
     units
-}
-
-/// NAME in `sock_create:/sys/fs/bpf/vrfsetup/NAME`.
-fn pinned(program: &[u8]) -> Option<&[u8]> {
-    program.strip_prefix(b"sock_create:")?.strip_prefix(PINNED.as_bytes())
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -200,10 +194,10 @@ mod tests {
     #[test]
     fn units_are_bound_by_either_property() {
         let shown = b"Id=a.service\nBindNetworkInterface=blue\n\nId=b.service\nBindNetworkInterface=\n\n\
-            Id=c.service\nBPFProgram=sock_create:/sys/fs/bpf/vrfsetup/red\n";
+            Id=c.service\nBPFProgram=sock_create:/sys/fs/bpf/vrfsetup/red:1\n";
         let units = bound_units(shown);
         assert_eq!(units.get(&b"a.service"[..]).map(Vec::as_slice), Some(&b"blue"[..]));
-        assert_eq!(units.get(&b"c.service"[..]).map(Vec::as_slice), Some(&b"red"[..]));
+        assert_eq!(units.get(&b"c.service"[..]).map(Vec::as_slice), Some(&b"red.1"[..]));
         assert_eq!(units.len(), 2);
     }
 

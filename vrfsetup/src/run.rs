@@ -122,7 +122,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
         Command::Unit { name, services, dry_run, remove, change } => {
             let session = session(change);
             if *remove {
-                return changed(cli, unit::remove(&session, services)?);
+                return changed(cli, unit::remove(&session, name, services)?);
             }
             let files = unit::plan(&session, name, services)?;
             if *dry_run {
@@ -139,7 +139,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
             demo::serve(name).map_err(|error| Error::unreadable("the demonstration")(Refusal::from_io(&error)))?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::ProveBound { name } => unit::prove_bound(name).map(|()| ExitCode::SUCCESS),
+        Command::ProveBound { name } => Ok(prove_bound(name)),
         Command::Pin { name } => unit::pin(&kernel, name).map(|()| ExitCode::SUCCESS),
         Command::DetachGuardian { journal, seconds } => {
             guardian::detach(journal, *seconds).map_err(|source| Error::NoWayBack { source })?;
@@ -150,6 +150,13 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// systemd skips a service without a word where its condition ends with 1 to 254.
+fn prove_bound(name: &str) -> ExitCode {
+    let Err(error) = unit::prove_bound(name) else { return ExitCode::SUCCESS };
+    let _ = writeln!(io::stderr().lock(), "vrfsetup: {error}");
+    ExitCode::from(255)
 }
 
 fn run_rules<'a>(

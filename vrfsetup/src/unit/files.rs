@@ -1,12 +1,16 @@
 //! What a service's drop-in says. Pure.
 //!
 //! systemd only warns when it cannot bind a service and starts it all the same, so the drop-in asserts that the VRF is
-//! there and, last before the service itself, proves that a socket made in the service's cgroup is bound.
+//! there and, before anything else of the service is run, proves that a socket made in the service's cgroup is bound.
 
 use std::path::PathBuf;
 
 use crate::error::Error;
-use crate::process::PINNED;
+
+/// Where the programs are pinned, one for each VRF.
+pub const PINNED: &str = "/sys/fs/bpf/vrfsetup/";
+/// Who makes VRFs at boot.
+const MAKERS: &str = "vrfsetup.service systemd-networkd.service networking.service NetworkManager.service";
 
 /// First release with BindNetworkInterface=.
 const BINDS: u32 = 260;
@@ -14,7 +18,10 @@ const BINDS: u32 = 260;
 const HAS_PROGRAMS: u32 = 249;
 /// The first line of everything that is made here.
 pub const MARK: &str = "# made by vrfsetup unit";
-const FOLDER: &str = "/etc/systemd/system";
+/// Where units and their drop-ins are.
+pub const FOLDER: &str = "/etc/systemd/system";
+/// The name of each drop-in.
+pub const DROP_IN: &str = "50-vrf.conf";
 
 /// A unit file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,11 +38,14 @@ pub struct File {
 /// This systemd cannot bind services, or the unit is of another kind.
 pub fn files(systemd: u32, vrf: &str, unit: &str, program: &str) -> Result<Vec<File>, Error> {
     let unit = full_name(unit)?;
-    let place = format!("[Unit]\nAssertPathExists=/sys/class/net/{vrf}\nAfter=vrfsetup.service\n");
+    if !can_be_named(vrf) {
+        return Err(Error::Usage(format!("systemd has no way to name '{vrf}'")));
+    }
+    let place = format!("[Unit]\nAssertPathExists=/sys/class/net/{vrf}\nAfter={MAKERS}\n");
     if unit.ends_with(".socket") {
         return Ok(vec![drop_in(&unit, format!("{MARK} {vrf}\n{place}\n[Socket]\nBindToDevice={vrf}\n"))]);
     }
-    let proof = format!("ExecStartPre=+{program} {} {vrf}\n", super::PROVE);
+    let proof = format!("ExecCondition=+{program} {} {vrf}\n", super::PROVE);
     if systemd >= BINDS {
         let text = format!("{MARK} {vrf}\n{place}\n[Service]\nBindNetworkInterface={vrf}\n{proof}");
         return Ok(vec![drop_in(&unit, text)]);
@@ -45,11 +55,45 @@ pub fn files(systemd: u32, vrf: &str, unit: &str, program: &str) -> Result<Vec<F
     }
     let loader = format!("vrfsetup-bind@{vrf}.service");
     let place = format!("{place}Requires={loader}\nAfter={loader}\n");
-    let text = format!("{MARK} {vrf}\n{place}\n[Service]\nBPFProgram=sock_create:{PINNED}{vrf}\n{proof}");
+    let text = format!("{MARK} {vrf}\n{place}\n[Service]\nBPFProgram={}\n{proof}", program_of(vrf));
     Ok(vec![loader_file(program), drop_in(&unit, text)])
 }
 
-/// The template that pins a VRF's program, which holds the VRF's index: with the device it goes.
+/// What BPFProgram= says. bpffs has no names with a dot, interfaces none with a colon.
+fn program_of(vrf: &str) -> String {
+    format!("{PROGRAM}{PINNED}{}", pin_name(vrf))
+}
+
+const PROGRAM: &str = "sock_create:";
+
+/// The name of a VRF's program in bpffs.
+pub fn pin_name(vrf: &str) -> String {
+    vrf.replace('.', ":")
+}
+
+/// The VRF of a program's name in bpffs.
+pub fn vrf_of_pin(name: &str) -> String {
+    name.replace(':', ".")
+}
+
+/// The VRF of a BPFProgram= of ours.
+pub fn vrf_of_program(property: &[u8]) -> Option<Vec<u8>> {
+    let name = property.strip_prefix(PROGRAM.as_bytes())?.strip_prefix(PINNED.as_bytes())?;
+    Some(vrf_of_pin(&String::from_utf8_lossy(name)).into_bytes())
+}
+
+/// The VRF of a drop-in of ours, by its first line.
+pub fn vrf_of_drop_in(text: &str) -> Option<&str> {
+    text.lines().next()?.strip_prefix(MARK)?.strip_prefix(' ')
+}
+
+/// Whether the name can stand in a unit file, in a unit's own name and in that of an interface there.
+fn can_be_named(vrf: &str) -> bool {
+    vrf.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+}
+
+/// The template that pins a program for the VRF. It does not remain, and so does that at each start of a service that
+/// requires it (see `pin`).
 fn loader_file(program: &str) -> File {
     let text = format!(
         "{MARK}\n\
@@ -57,13 +101,11 @@ fn loader_file(program: &str) -> File {
          Description=Program that binds services to VRF %i\n\
          Documentation=man:vrfsetup(8)\n\
          AssertPathExists=/sys/class/net/%i\n\
-         After=vrfsetup.service\n\
+         After={MAKERS}\n\
          \n\
          [Service]\n\
          Type=oneshot\n\
-         RemainAfterExit=yes\n\
-         ExecStart={program} {} %i\n\
-         ExecStop=/bin/rm -f {PINNED}%i\n",
+         ExecStart={program} {} %i\n",
         super::PIN
     );
     File { path: loader_path(), text }
@@ -80,7 +122,7 @@ fn drop_in(unit: &str, text: String) -> File {
 
 /// Where a unit's drop-in is. One for all VRFs: a service is in one at most.
 pub fn drop_in_path(unit: &str) -> PathBuf {
-    PathBuf::from(FOLDER).join(format!("{unit}.d")).join("50-vrf.conf")
+    PathBuf::from(FOLDER).join(format!("{unit}.d")).join(DROP_IN)
 }
 
 /// `sshd` is `sshd.service`, as for systemctl.
@@ -133,7 +175,7 @@ mod tests {
         for systemd in [249, 252, 260, 262] {
             let text = texts(systemd, "sshd").pop().unwrap();
             assert!(text.contains("AssertPathExists=/sys/class/net/blue\n"));
-            assert!(text.contains("ExecStartPre=+/usr/sbin/vrfsetup __prove-bound blue\n"));
+            assert!(text.contains("ExecCondition=+/usr/sbin/vrfsetup __prove-bound blue\n"));
             assert!(!text.contains("ExecStart="));
         }
     }
@@ -154,6 +196,22 @@ mod tests {
         let path = drop_in_path("sshd@blue.service");
         assert_eq!(path, PathBuf::from("/etc/systemd/system/sshd@blue.service.d/50-vrf.conf"));
         assert!(full_name("x.timer").is_err() && full_name("../x").is_err() && full_name("").is_err());
+    }
+
+    #[test]
+    fn a_vrf_with_a_dot_is_known_by_its_program_again() {
+        let text = files(252, "eth0.10", "sshd", "/usr/sbin/vrfsetup").unwrap().pop().unwrap().text;
+        let program = text.lines().find_map(|line| line.strip_prefix("BPFProgram=")).unwrap();
+        assert!(!program.contains('.'), "{program}");
+        assert_eq!(vrf_of_program(program.as_bytes()), Some(b"eth0.10".to_vec()));
+        assert_eq!(vrf_of_drop_in(&text), Some("eth0.10"));
+    }
+
+    #[test]
+    fn a_name_that_units_cannot_hold_is_refused() {
+        for vrf in ["a%i", "a b", "a@b", "bl\u{fc}"] {
+            assert!(matches!(files(252, vrf, "sshd", "/x"), Err(Error::Usage(_))), "{vrf}");
+        }
     }
 
     #[test]

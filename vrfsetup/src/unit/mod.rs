@@ -5,12 +5,13 @@ mod pin;
 mod proof;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::error::Error;
 use crate::kernel::Refusal;
 use crate::outcome::Outcome;
+use crate::state;
 use crate::step::Step;
 use crate::system::System;
 use crate::transaction::Session;
@@ -30,6 +31,9 @@ pub const PIN: &str = "__pin";
 /// There is no such VRF, or this systemd cannot do it.
 pub fn plan(session: &Session, vrf: &str, units: &[String]) -> Result<Vec<File>, Error> {
     System::read(session.kernel)?.existing_vrf(vrf)?;
+    if !state::is_first_netns() {
+        return Err(Error::Usage("systemd's services are not in this network namespace".to_owned()));
+    }
     let systemd = systemd()?;
     let program = std::env::current_exe().map_err(|error| Error::file(Path::new("/proc/self/exe"), &error))?;
     let mut all: Vec<File> = Vec::new();
@@ -53,18 +57,19 @@ pub fn make(session: &Session, files: Vec<File>) -> Result<Outcome, Error> {
     carry_out(session, files.into_iter().map(step).collect(), "takes effect when the units are restarted")
 }
 
-/// Takes the units' drop-ins away, and the loader when nothing needs it any more.
+/// Takes the units' drop-ins for this VRF away, and the loader when nothing needs it any more.
 ///
 /// # Errors
 /// One cannot be removed; then none is.
-pub fn remove(session: &Session, units: &[String]) -> Result<Outcome, Error> {
+pub fn remove(session: &Session, vrf: &str, units: &[String]) -> Result<Outcome, Error> {
     let mut steps = Vec::new();
     for unit in units {
         let path = files::drop_in_path(&files::full_name(unit)?);
-        steps.extend(removal(&path));
+        let is_for_it = read(&path).is_some_and(|text| files::vrf_of_drop_in(&text) == Some(vrf));
+        steps.extend(removal(&path).filter(|_| is_for_it));
     }
     let paths: Vec<_> = steps.iter().filter_map(written).collect();
-    if !drop_ins().iter().any(|path| !paths.contains(&path.as_path())) {
+    if drop_ins().all(|(path, _)| paths.contains(&path.as_path())) {
         let loader = removal(&files::loader_path());
         steps.extend(loader);
     }
@@ -89,11 +94,14 @@ fn removal(path: &Path) -> Option<Step> {
     Some(Step::WriteFile { path: path.to_owned(), from: Some(from), to: None })
 }
 
-/// All drop-ins of our making.
-fn drop_ins() -> Vec<std::path::PathBuf> {
-    let units = fs::read_dir("/etc/systemd/system").into_iter().flatten().flatten();
-    let paths = units.map(|unit| unit.path().join("50-vrf.conf"));
-    paths.filter(|path| read(path).is_some_and(|text| text.starts_with(files::MARK))).collect()
+/// All drop-ins of our making, with their VRFs.
+fn drop_ins() -> impl Iterator<Item = (PathBuf, String)> {
+    let units = fs::read_dir(files::FOLDER).into_iter().flatten().flatten();
+    units.filter_map(|unit| {
+        let path = unit.path().join(files::DROP_IN);
+        let vrf = files::vrf_of_drop_in(&read(&path)?)?.to_owned();
+        Some((path, vrf))
+    })
 }
 
 fn read(path: &Path) -> Option<String> {
@@ -108,6 +116,8 @@ fn carry_out(session: &Session, steps: Vec<Step>, note: &str) -> Result<Outcome,
         reload();
         transaction.note(note);
     }
+    let vrfs: Vec<String> = drop_ins().map(|(_, vrf)| vrf).collect();
+    pin::forget_all_but(&vrfs);
     Ok(transaction.commit())
 }
 
