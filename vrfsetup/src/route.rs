@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use rtnetlink::packet_core::{Emitable, Parseable};
 use rtnetlink::packet_route::route::{
-    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteNextHop, RouteProtocol, RouteScope, RouteType,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -124,16 +124,19 @@ impl Route {
         oifs
     }
 
-    /// The gateways of its several next hops.
-    pub fn gateways(&self) -> Vec<IpAddr> {
+    /// Its several next hops; empty where it has one at most.
+    pub fn next_hops(&self) -> Vec<NextHop> {
         let gateway = |attribute: &RouteAttribute| match attribute {
             RouteAttribute::Gateway(address) => ip(address),
             _ => None,
         };
+        let next_hop = |hop: &RouteNextHop| NextHop {
+            gateway: hop.attributes.iter().find_map(gateway),
+            ifindex: hop.interface_index,
+            weight: u16::from(hop.hops) + 1,
+        };
         let hops = self.find(|attribute| match attribute {
-            RouteAttribute::MultiPath(hops) => {
-                Some(hops.iter().filter_map(|hop| hop.attributes.iter().find_map(gateway)).collect())
-            }
+            RouteAttribute::MultiPath(hops) => Some(hops.iter().map(next_hop).collect()),
             _ => None,
         });
         hops.unwrap_or_default()
@@ -197,6 +200,28 @@ impl Route {
 
     fn find<T>(&self, wanted: impl Fn(&RouteAttribute) -> Option<T>) -> Option<T> {
         self.message.attributes.iter().find_map(wanted)
+    }
+}
+
+/// One of several next hops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NextHop {
+    /// The gateway.
+    pub gateway: Option<IpAddr>,
+    /// The index of the interface.
+    pub ifindex: u32,
+    /// How much of the packets it takes, from 1.
+    pub weight: u16,
+}
+
+/// As an argument of `ip route`, which finds the interface by the gateway.
+impl fmt::Display for NextHop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("nexthop")?;
+        if let Some(gateway) = self.gateway {
+            write!(f, " via {gateway}")?;
+        }
+        if self.weight > 1 { write!(f, " weight {}", self.weight) } else { Ok(()) }
     }
 }
 
@@ -265,7 +290,7 @@ impl fmt::Display for Route {
         if let Some(metric) = self.metric() {
             write!(f, " metric {metric}")?;
         }
-        self.gateways().iter().try_for_each(|gateway| write!(f, " nexthop via {gateway}"))
+        self.next_hops().iter().try_for_each(|hop| write!(f, " {hop}"))
     }
 }
 

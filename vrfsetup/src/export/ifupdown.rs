@@ -2,18 +2,18 @@
 
 use std::fmt::Write;
 
-use super::{Exported, File, route_words};
+use super::{Exported, File, leads_over, route_words};
 use crate::route::{Route, SEAL_METRIC};
 use crate::words;
 
 /// One file for each VRF.
 pub fn files(vrfs: &[Exported]) -> Vec<File> {
     let file =
-        |vrf: &Exported| File { path: format!("/etc/network/interfaces.d/{}", vrf.name).into(), text: text(vrf) };
+        |vrf: &Exported| File { path: format!("/etc/network/interfaces.d/{}", vrf.name).into(), text: text(vrf, vrfs) };
     vrfs.iter().map(file).collect()
 }
 
-fn text(vrf: &Exported) -> String {
+fn text(vrf: &Exported, vrfs: &[Exported]) -> String {
     let Exported { name, table, .. } = vrf;
     let mut text = format!("auto {name}\niface {name} inet manual\n");
     line(&mut text, "pre-up", &format!("ip link add {name} type vrf table {table}"));
@@ -31,36 +31,51 @@ fn text(vrf: &Exported) -> String {
         line(&mut text, "up", &format!("ip addr add 127.0.0.1/8 dev {name}"));
         line(&mut text, "up", &format!("ip addr add ::1/128 dev {name}"));
     }
-    let is_on_port = |route: &Route| vrf.ports.iter().any(|port| route.oifs().contains(&port.ifindex));
-    belongings(&mut text, vrf, name, |route| !is_on_port(route));
+    addresses(&mut text, vrf, name);
+    let nowhere = vrf.routes.iter().filter(|route| !route.is_unicast());
+    nowhere.for_each(|route| add(&mut text, route));
+    routes_over(&mut text, vrfs, name, None);
     line(&mut text, "post-down", &format!("ip link del {name}"));
     for flag in ["", "-6 "] {
         line(&mut text, "post-down", &format!("ip {flag}route flush table {table} || true"));
     }
     for port in &vrf.ports {
-        let port = &port.name;
+        let (port, ifindex) = (&port.name, port.ifindex);
         let _ = write!(text, "\nauto {port}\niface {port} inet manual\n");
         line(&mut text, "pre-up", &format!("ip link set {port} master {name}"));
         line(&mut text, "up", &format!("ip link set {port} up"));
-        belongings(&mut text, vrf, port, |route| route.device.as_ref() == Some(port));
+        addresses(&mut text, vrf, port);
+        routes_over(&mut text, vrfs, port, Some(ifindex));
         line(&mut text, "down", &format!("ip link set {port} nomaster"));
     }
     text
 }
 
-fn belongings(text: &mut String, vrf: &Exported, device: &str, has: impl Fn(&Route) -> bool) {
+fn addresses(text: &mut String, vrf: &Exported, device: &str) {
     for address in vrf.addresses.iter().filter(|address| address.device.name == device) {
         line(text, "up", &format!("ip addr add {}", words::address::write(address)));
     }
-    for route in vrf.routes.iter().copied().filter(|route| has(route)) {
-        match route_words(route) {
-            Ok(words) => {
-                let words = words.strip_prefix("-6 ").unwrap_or(&words);
-                let flag = route.family().ip_flag();
-                line(text, "up", &format!("ip {flag}route add {words} table {}", vrf.table));
-            }
-            Err(why) => _ = writeln!(text, "    # {why}"),
+}
+
+/// A route is made with the interface that it leads over, or the first of them, whatever table it is in: the other
+/// VRF's device may not be there when this one's is made.
+fn routes_over(text: &mut String, vrfs: &[Exported], device: &str, ifindex: Option<u32>) {
+    let all = vrfs.iter().flat_map(|vrf| &vrf.routes).filter(|route| route.is_unicast());
+    all.filter(|route| leads_over(route, device, ifindex)).for_each(|route| add(text, route));
+}
+
+fn add(text: &mut String, route: &Route) {
+    match route_words(route) {
+        Ok(words) => {
+            // The table stands before the next hops.
+            let words = words.strip_prefix("-6 ").unwrap_or(&words);
+            let (words, hops) = words
+                .split_once(" nexthop")
+                .map_or((words, String::new()), |(words, hops)| (words, format!(" nexthop{hops}")));
+            let (flag, table) = (route.family().ip_flag(), route.table());
+            line(text, "up", &format!("ip {flag}route add {words} table {table}{hops}"));
         }
+        Err(why) => _ = writeln!(text, "    # {why}"),
     }
 }
 

@@ -109,6 +109,14 @@ fn has_unreachable_rule(rules: &[Rule]) -> bool {
     rules.iter().any(|rule| rule.is_l3mdev && rule.action == Action::Unreachable)
 }
 
+/// Whether the route leads over this device, or begins its several ways with it.
+fn leads_over(route: &Route, device: &str, ifindex: Option<u32>) -> bool {
+    match route.next_hops().first() {
+        Some(hop) => Some(hop.ifindex) == ifindex,
+        None => route.device.as_deref() == Some(device),
+    }
+}
+
 /// The words of a route, or why there are none.
 fn route_words(route: &Route) -> Result<String, String> {
     words::route::write(route).ok_or_else(|| format!("not declared, it has no words here: {route}"))

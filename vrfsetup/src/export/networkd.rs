@@ -9,11 +9,13 @@ use std::path::Path;
 
 use rtnetlink::packet_route::route::{RouteAttribute, RouteFlags, RouteMetric};
 
-use super::{Exported, File, has_unreachable_rule};
+use super::{Exported, File, has_unreachable_rule, leads_over};
 use crate::address::Address;
 use crate::family::Family;
+use crate::link::Link;
 use crate::route::Route;
 use crate::rule::Rule;
+use crate::sysctl;
 
 const FOLDER: &str = "/etc/systemd/network";
 
@@ -24,7 +26,7 @@ pub fn files(vrfs: &[Exported], rules: &[Rule]) -> Vec<File> {
         files.push(file(&format!("10-{}.netdev", vrf.name), netdev(vrf)));
         files.push(file(&format!("10-{}.network", vrf.name), device(vrf, vrfs, rules)));
         for port in &vrf.ports {
-            files.push(file(&format!("20-{}.network", port.name), network(vrf, vrfs, &port.name)));
+            files.push(file(&format!("20-{}.network", port.name), network(vrf, vrfs, port)));
         }
     }
     files
@@ -42,7 +44,7 @@ fn device(vrf: &Exported, vrfs: &[Exported], rules: &[Rule]) -> String {
     let mut text = format!("[Match]\nName={}\n\n[Network]\nLinkLocalAddressing=no\n", vrf.name);
     text += "KeepConfiguration=yes\nConfigureWithoutCarrier=yes\n";
     if vrf.has_loopback {
-        text += "Address=127.0.0.1/8\nAddress=::1/128\n";
+        text += "\n[Address]\nAddress=127.0.0.1/8\nBroadcast=no\n\n[Address]\nAddress=::1/128\n";
     }
     addresses(&mut text, vrf, vrf.name);
     if vrf.is_sealed {
@@ -59,19 +61,37 @@ fn device(vrf: &Exported, vrfs: &[Exported], rules: &[Rule]) -> String {
     }
     let nowhere = vrf.routes.iter().filter(|route| !route.is_unicast());
     nowhere.for_each(|route| text += &section(route));
-    text + &routes_over(vrfs, vrf.name)
+    text + &routes_over(vrfs, vrf.name, None)
 }
 
-fn network(vrf: &Exported, vrfs: &[Exported], port: &str) -> String {
-    let mut text = format!("[Match]\nName={port}\n\n[Network]\nVRF={}\n", vrf.name);
-    addresses(&mut text, vrf, port);
-    text + &routes_over(vrfs, port)
+fn network(vrf: &Exported, vrfs: &[Exported], port: &Link) -> String {
+    let name = &port.name;
+    let mut text = format!("[Match]\nName={name}\n\n[Network]\nVRF={}\n{}", vrf.name, autoconfiguration(name));
+    addresses(&mut text, vrf, name);
+    text + &routes_over(vrfs, name, Some(port.ifindex))
 }
 
-/// networkd keeps a route with the interface that it leads over, whatever table it is in.
-fn routes_over(vrfs: &[Exported], device: &str) -> String {
+/// What the kernel does by itself on this port networkd does in its place, or neither of them.
+fn autoconfiguration(port: &str) -> String {
+    const NO_LINK_LOCAL: &str = "1";
+    let setting = |name: &str| sysctl::read(&format!("net/ipv6/conf/{port}/{name}"));
+    let has_link_local = setting("addr_gen_mode").as_deref() != Some(NO_LINK_LOCAL);
+    // A router takes no advertisements, but where the setting says 2.
+    let is_router = setting("forwarding").as_deref() == Some("1");
+    let accepts = match setting("accept_ra").as_deref() {
+        _ if !has_link_local => false,
+        Some("0") | None => false,
+        Some("2") => true,
+        _ => !is_router,
+    };
+    let link_local = if has_link_local { "ipv6" } else { "no" };
+    format!("LinkLocalAddressing={link_local}\nIPv6AcceptRA={}\n", if accepts { "yes" } else { "no" })
+}
+
+/// networkd keeps a route with the interface that it leads over, or the first of them, whatever table it is in.
+fn routes_over(vrfs: &[Exported], device: &str, ifindex: Option<u32>) -> String {
     let all = vrfs.iter().flat_map(|vrf| &vrf.routes).filter(|route| route.is_unicast());
-    all.filter(|route| route.device.as_deref() == Some(device)).map(|route| section(route)).collect()
+    all.filter(|route| leads_over(route, device, ifindex)).map(|route| section(route)).collect()
 }
 
 fn addresses(text: &mut String, vrf: &Exported, device: &str) {
@@ -119,8 +139,9 @@ fn section(route: &Route) -> String {
     if let Some(gateway) = route.gateway() {
         let _ = writeln!(text, "Gateway={gateway}");
     }
-    for gateway in route.gateways() {
-        let _ = writeln!(text, "MultiPathRoute={gateway}");
+    for hop in route.next_hops() {
+        let gateway = hop.gateway.map_or_else(String::new, |gateway| gateway.to_string());
+        let _ = writeln!(text, "MultiPathRoute={gateway} {}", hop.weight);
     }
     if let Some(metric) = route.metric() {
         let _ = writeln!(text, "Metric={metric}");

@@ -85,6 +85,7 @@ pub struct RouteInfo {
 #[derive(Debug, Serialize)]
 pub struct NextHop {
     pub(super) gateway: String,
+    pub(super) weight: u16,
 }
 
 /// One rule that the VRF's packets meet, as in `ip -j rule`.
@@ -181,7 +182,8 @@ impl Port {
 
 impl RouteInfo {
     fn new(route: &Route) -> Self {
-        let next_hop = |gateway: &std::net::IpAddr| NextHop { gateway: gateway.to_string() };
+        let next_hop =
+            |hop: &crate::route::NextHop| Some(NextHop { gateway: hop.gateway?.to_string(), weight: hop.weight });
         Self {
             kind: (!route.is_unicast()).then(|| route.type_name()),
             dst: destination_text(route),
@@ -190,7 +192,7 @@ impl RouteInfo {
             protocol: route.protocol_name(),
             prefsrc: route.source().map(|source| source.to_string()),
             metric: route.metric(),
-            nexthops: route.gateways().iter().map(next_hop).collect(),
+            nexthops: route.next_hops().iter().filter_map(next_hop).collect(),
             family: route.family(),
         }
     }

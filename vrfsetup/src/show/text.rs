@@ -61,7 +61,7 @@ impl fmt::Display for RouteInfo {
         if let Some(metric) = self.metric {
             write!(f, " metric {metric}")?;
         }
-        self.nexthops.iter().try_for_each(|hop| write!(f, " nexthop via {}", hop.gateway))
+        self.nexthops.iter().try_for_each(|hop| write!(f, " nexthop via {} weight {}", hop.gateway, hop.weight))
     }
 }
 

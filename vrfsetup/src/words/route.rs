@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use rtnetlink::packet_route::route::{
-    RouteAttribute, RouteFlags, RouteMessage, RouteMetric, RouteProtocol, RouteScope, RouteType,
+    RouteAttribute, RouteFlags, RouteMessage, RouteMetric, RouteNextHop, RouteProtocol, RouteScope, RouteType,
 };
 
 use super::{Words, prefix, scope};
@@ -25,7 +25,7 @@ const IP6_RT_PRIO_USER: u32 = 1024;
 /// an IPv6 address, or before it `-6`.
 ///
 /// # Errors
-/// What is wrong with it, in words; several next hops are not understood.
+/// What is wrong with it, in words.
 pub fn parse(text: &str, table: u32) -> Result<Route, String> {
     let mut words = Words::of(text);
     let mut first = words.next().ok_or("a destination is missing")?;
@@ -43,8 +43,23 @@ pub fn parse(text: &str, table: u32) -> Result<Route, String> {
     let mut family = destination.map(|(address, _)| Family::from(address));
     let (mut device, mut given_scope, mut metric, mut metrics) = (None, None, None, Vec::new());
     let attributes = &mut message.attributes;
+    let mut hops: Vec<RouteNextHop> = Vec::new();
     while let Some(word) = words.next() {
         match word {
+            "nexthop" => hops.push(RouteNextHop::default()),
+            "via" if !hops.is_empty() => {
+                let address: IpAddr = words.parsed(word)?;
+                if *family.get_or_insert(address.into()) != Family::from(address) {
+                    return Err(format!("'{address}' is of another family than the destination"));
+                }
+                let hop = hops.last_mut().ok_or("'nexthop' is missing")?;
+                hop.attributes.push(RouteAttribute::Gateway(address.into()));
+            }
+            "weight" => {
+                let weight: u8 = words.parsed(word)?;
+                let hop = hops.last_mut().ok_or("'nexthop' is missing")?;
+                hop.hops = weight.checked_sub(1).ok_or("'0' is no weight")?;
+            }
             "via" | "src" => {
                 let address: IpAddr = words.parsed(word)?;
                 if *family.get_or_insert(address.into()) != Family::from(address) {
@@ -71,9 +86,17 @@ pub fn parse(text: &str, table: u32) -> Result<Route, String> {
     }
     message.attributes.extend(metric.or(usual_metric(family)).map(RouteAttribute::Priority));
     message.attributes.extend((!metrics.is_empty()).then_some(RouteAttribute::Metrics(metrics)));
+    if hops.iter().any(|hop| hop.attributes.is_empty()) {
+        return Err("'nexthop' needs 'via'".to_owned());
+    }
+    let has_hops = !hops.is_empty();
+    message.attributes.extend(has_hops.then_some(RouteAttribute::MultiPath(hops)));
     message.header.scope = given_scope.map_or_else(|| usual_scope(&message), RouteScope::from);
     let mut route = Route { message, device };
-    if route.is_unicast() && route.device.is_none() && route.gateway().is_none() {
+    if has_hops && (route.device.is_some() || route.gateway().is_some()) {
+        return Err("'nexthop' comes last, in the place of 'via' and 'dev'".to_owned());
+    }
+    if route.is_unicast() && route.device.is_none() && route.gateway().is_none() && !has_hops {
         return Err("'via' or 'dev' is missing".to_owned());
     }
     route.set_table(table);
@@ -86,7 +109,9 @@ fn usual_metric(family: Family) -> Option<u32> {
 
 /// What iproute2 gives a route without `scope`.
 fn usual_scope(message: &RouteMessage) -> RouteScope {
-    let has_gateway = message.attributes.iter().any(|attribute| matches!(attribute, RouteAttribute::Gateway(_)));
+    let has_gateway =
+        |attribute: &RouteAttribute| matches!(attribute, RouteAttribute::Gateway(_) | RouteAttribute::MultiPath(_));
+    let has_gateway = message.attributes.iter().any(has_gateway);
     match message.header.kind {
         RouteType::Local => RouteScope::Host,
         RouteType::Unicast if !has_gateway && message.header.address_family == Family::V4.into() => RouteScope::Link,
@@ -99,7 +124,7 @@ fn protocol(word: &str) -> Result<RouteProtocol, String> {
     named.or_else(|| word.parse::<u8>().ok().map(RouteProtocol::from)).ok_or_else(|| format!("'{word}' is no protocol"))
 }
 
-/// Writes what [`parse`] reads back; None for a route that has no such words (several next hops, encapsulation).
+/// Writes what [`parse`] reads back; None for a route that has no such words (encapsulation, say).
 pub fn write(route: &Route) -> Option<String> {
     let header = &route.message.header;
     let mut text = String::new();
@@ -134,7 +159,16 @@ pub fn write(route: &Route) -> Option<String> {
     if header.flags.contains(RouteFlags::Onlink) {
         text += " onlink";
     }
+    for hop in route.next_hops() {
+        // The interface is found by the gateway, which a link-local one cannot tell.
+        hop.gateway.filter(|gateway| !is_link_local(*gateway))?;
+        text += &format!(" {hop}");
+    }
     Some(text)
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
 }
 
 /// The words of the attributes that few routes have; None where there are none.
@@ -148,8 +182,7 @@ fn more(attribute: &RouteAttribute) -> Option<String> {
                 _ => None,
             })
             .collect(),
-        RouteAttribute::MultiPath(_)
-        | RouteAttribute::Encap(_)
+        RouteAttribute::Encap(_)
         | RouteAttribute::EncapType(_)
         | RouteAttribute::Via(_)
         | RouteAttribute::NhId(_)
@@ -174,6 +207,8 @@ mod tests {
             "198.51.100.0/24 dev red scope 0",
             "2001:db8:9::/48 dev eth1 mtu 1400",
             "blackhole 198.51.100.0/24 proto 77",
+            "198.51.100.0/24 metric 7 nexthop via 192.0.2.253 weight 3 nexthop via 192.0.2.254",
+            "2001:db8:9::/48 nexthop via 2001:db8::1 nexthop via 2001:db8::2",
         ] {
             assert_eq!(write(&parse(text, 1001).unwrap()).as_deref(), Some(text));
         }
@@ -187,6 +222,9 @@ mod tests {
             ("198.51.100.0/24 via 2001:db8::1", "'2001:db8::1' is of another family than the destination"),
             ("default via 192.0.2.1 devv eth1", "'devv' is not known in a route"),
             ("198.51.100.0/24 proto kernal dev x", "'kernal' is no protocol"),
+            ("198.51.100.0/24 nexthop weight 2", "'nexthop' needs 'via'"),
+            ("198.51.100.0/24 dev eth1 nexthop via 192.0.2.1", "'nexthop' comes last, in the place of 'via' and 'dev'"),
+            ("198.51.100.0/24 via 192.0.2.1 weight 2", "'nexthop' is missing"),
         ] {
             assert_eq!(parse(text, 1), Err(why.to_owned()));
         }
