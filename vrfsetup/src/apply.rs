@@ -11,6 +11,7 @@ use crate::cli;
 use crate::config::{Config, Source, Vrf};
 use crate::error::Error;
 use crate::family::Family;
+use crate::guard;
 use crate::inventory::Inventory;
 use crate::leak;
 use crate::link::Link;
@@ -130,6 +131,7 @@ impl Planner<'_> {
         plan.vrfs.sort_by_key(Part::place);
         self.rules(&mut plan)?;
         self.leaks(&domains, &mut plan)?;
+        guard::refuse_if_cut(self.session, &self.inventory.system, &plan.then)?;
         let sysctls: Vec<(String, String)> =
             self.config.sysctl.iter().map(|(name, value)| (name.replace('.', "/"), value.to_string())).collect();
         let sysctls: Vec<(&str, &str)> = sysctls.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();

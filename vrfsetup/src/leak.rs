@@ -9,6 +9,7 @@ use rtnetlink::packet_route::route::{RouteAttribute, RouteMessage, RouteProtocol
 
 use crate::error::Error;
 use crate::family::Family;
+use crate::guard;
 use crate::inventory::Inventory;
 use crate::outcome::Outcome;
 use crate::port::Domain;
@@ -44,6 +45,7 @@ pub fn leak(session: &Session, names: [&str; 2], prefixes: &[Prefix], removes: b
             _ => {}
         }
     }
+    guard::refuse_if_cut(session, &inventory.system, &steps)?;
     let mut transaction = session.begin()?;
     transaction.make_all(steps)?;
     if !removes {

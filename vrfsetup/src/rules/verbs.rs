@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::plan::{self, InTheWay, Plan, Situation, Unreachable};
 use crate::error::Error;
 use crate::family::Family;
+use crate::guard;
 use crate::inventory::Inventory;
 use crate::kernel::Kernel;
 use crate::outcome::Outcome;
@@ -79,7 +80,7 @@ pub fn fix(session: &Session, policy: Policy) -> Result<Outcome, Error> {
         plans.push(plan_family(&inventory, &rules, family, policy, session.takes_risks())?);
         first.extend(seals(&inventory, family, policy));
     }
-    carry_out(session, first, plans)
+    carry_out(session, &inventory, first, plans)
 }
 
 /// Gives the rules back to the kernel: `local` at 0, no unreachable rule.
@@ -93,7 +94,7 @@ pub fn undo(session: &Session) -> Result<Outcome, Error> {
         let keeps_l3mdev = !vrfs.is_empty() || !memory.l3mdev.contains(&family);
         plan::undo(family, &of_family(&inventory, family), keeps_l3mdev, &vrfs)
     };
-    carry_out(session, Vec::new(), Family::available().into_iter().map(plan).collect())
+    carry_out(session, &inventory, Vec::new(), Family::available().into_iter().map(plan).collect())
 }
 
 fn plan_family(
@@ -142,11 +143,12 @@ pub fn has_l3mdev_rules() -> bool {
 }
 
 /// All that is added comes before all that is deleted.
-fn carry_out(session: &Session, first: Vec<Step>, plans: Vec<Plan>) -> Result<Outcome, Error> {
-    let mut transaction = session.begin()?;
+fn carry_out(session: &Session, inventory: &Inventory, first: Vec<Step>, plans: Vec<Plan>) -> Result<Outcome, Error> {
     let notes: Vec<String> = plans.iter().flat_map(yielding).collect();
     let (adds, deletes): (Vec<Step>, Vec<Step>) =
         plans.into_iter().flat_map(|plan| plan.steps).partition(|step| matches!(step, Step::AddRule(_)));
+    guard::refuse_if_cut(session, &inventory.system, &adds)?;
+    let mut transaction = session.begin()?;
     if let Some(step) = remember(&adds, &deletes) {
         transaction.try_make(step)?;
     }
