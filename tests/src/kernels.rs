@@ -43,9 +43,34 @@ pub struct Kernel {
     pub works: Vec<Feature>,
 }
 
+/// A machine that a systemd of its own boots.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct System {
+    /// The name of its test.
+    pub name: String,
+    /// The name of its kernel.
+    pub kernel: String,
+    /// The Debian suite of systemd and everything else.
+    pub suite: String,
+    /// The property by which that systemd can bind a service to an interface.
+    pub binds: String,
+}
+
+impl System {
+    /// Its kernel.
+    ///
+    /// # Panics
+    /// When the committed file names one that it does not have.
+    pub fn kernel(&self) -> Kernel {
+        named(&self.kernel).unwrap_or_else(|| panic!("tests/kernels.toml: {} wants '{}'", self.name, self.kernel))
+    }
+}
+
 #[derive(Deserialize)]
 struct List {
     kernel: Vec<Kernel>,
+    system: Vec<System>,
 }
 
 /// All kernels, in the order of the file.
@@ -53,15 +78,29 @@ struct List {
 /// # Panics
 /// When the committed file is wrong: there is nothing to test without it.
 pub fn all() -> Vec<Kernel> {
-    match toml::from_str::<List>(LIST) {
-        Ok(list) => list.kernel,
-        Err(error) => panic!("tests/kernels.toml: {error}"),
-    }
+    list().kernel
+}
+
+/// All machines with a systemd of their own.
+///
+/// # Panics
+/// As [`all`].
+pub fn systems() -> Vec<System> {
+    list().system
+}
+
+fn list() -> List {
+    toml::from_str(LIST).unwrap_or_else(|error| panic!("tests/kernels.toml: {error}"))
 }
 
 /// The kernel of that name.
 pub fn named(name: &str) -> Option<Kernel> {
     all().into_iter().find(|kernel| kernel.name == name)
+}
+
+/// The machine of that name with a systemd of its own.
+pub fn system(name: &str) -> Option<System> {
+    systems().into_iter().find(|system| system.name == name)
 }
 
 /// The kernel of the list that has this release: by its prefix, else the one that any release fits.
@@ -82,6 +121,15 @@ mod tests {
             for feature in [Feature::Vrf, Feature::Bpf, Feature::Gate] {
                 assert!(kernel.works.contains(&feature), "{}: {feature:?}", kernel.name);
             }
+        }
+    }
+
+    #[test]
+    fn both_ways_to_bind_a_service_have_a_machine() {
+        let systems = systems();
+        assert!(systems.iter().all(|system| named(&system.kernel).is_some()), "{systems:?}");
+        for property in ["BPFProgram", "BindNetworkInterface"] {
+            assert!(systems.iter().any(|system| system.binds == property), "{property}");
         }
     }
 

@@ -1,10 +1,11 @@
-//! Every guest test on every kernel of `tests/kernels.toml`: one test here is one virtual machine.
+//! Every guest test on every kernel and under every systemd of `tests/kernels.toml`: one test here is one virtual
+//! machine.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use vrftests::kernels;
-use vrftests::vm::image::Images;
+use vrftests::vm::image::{Images, Root};
 use vrftests::vm::machine::{Console, Failure, Machine};
 use vrftests::vm::plan::Plan;
 use vrftests::vm::run::{self, Runner};
@@ -39,6 +40,22 @@ fn debian_sid() {
     boot_and_test("debian_sid");
 }
 
+fn boot_and_test_under_systemd(name: &str) {
+    let system = kernels::system(name).expect("a system of tests/kernels.toml");
+    let ended = runner().and_then(|runner| run::tests_under(&system, &runner, &[]));
+    assert!(ended.is_ok(), "{}", ended.unwrap_err());
+}
+
+#[test]
+fn systemd_bookworm() {
+    boot_and_test_under_systemd("systemd_bookworm");
+}
+
+#[test]
+fn systemd_sid() {
+    boot_and_test_under_systemd("systemd_sid");
+}
+
 /// The house's own promise: a machine that dies says so, and soon, with its last words.
 #[test]
 fn a_panic_ends_the_machine_with_its_console_log() {
@@ -58,7 +75,7 @@ fn a_machine_without_its_root_file_system_could_not_boot() {
     let empty = tempfile::NamedTempFile::new().expect("a file");
     empty.as_file().set_len(1 << 20).expect("an empty disk");
     let programs = runner().expect("programs").programs().to_vec();
-    let mut images = Images::prepare(&kernel, &Plan::Tests(Vec::new()), &programs, None).expect("images");
+    let mut images = Images::prepare(&kernel, &Plan::Tests(Vec::new()), &programs, &Root::Usual).expect("images");
     images.rootfs = empty.path().to_owned();
     let mut machine = Machine::boot(&images, Console::Log).expect("QEMU");
     let failure = machine.watch(Duration::from_secs(1), |_| ()).unwrap_err();

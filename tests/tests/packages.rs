@@ -10,7 +10,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use tempfile::TempDir;
 use vrftests::programs;
-use vrftests::vm::image::{rootfs, top};
+use vrftests::vm::image::{Root as Image, rootfs, top};
 
 const OBJECT: &str = "vrfrun/libvrfshim.so";
 
@@ -63,7 +63,7 @@ impl Root {
         for name in ["image", "upper", "work", "root"] {
             std::fs::create_dir(top.join(name)).expect("a folder");
         }
-        let image = rootfs(None).expect("the guests' root file system");
+        let image = rootfs(&Image::Usual).expect("the guests' root file system");
         run("mount", ["-o", "loop,ro", path(&image), path(&top.join("image"))]);
         let layers = ["lowerdir=image", "upperdir=upper", "workdir=work"].map(|layer| {
             let (kind, name) = layer.split_once('=').unwrap_or_default();

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use vrftests::bench::guest::GROUPS;
 use vrftests::bench::{self, Measures, plot, report};
-use vrftests::vm::image::{Images, top};
+use vrftests::vm::image::{Images, Root, top};
 use vrftests::vm::machine::{Console, Machine};
 use vrftests::vm::plan::Plan;
 use vrftests::vm::report::Event;
@@ -116,7 +116,7 @@ fn boot(ours: &[PathBuf], what: &[&str], console: Console, see: impl FnMut(&Even
     tested.extend(build(ours)?);
     tested.extend(ours.iter().cloned());
     let plan = Plan::Run(["vrfbench"].iter().chain(what).map(|word| (*word).to_owned()).collect());
-    let images = Images::prepare(&kernel, &plan, &tested, None)?;
+    let images = Images::prepare(&kernel, &plan, &tested, &Root::Usual)?;
     let watched = Machine::boot(&images, console).and_then(|mut machine| machine.watch(SILENCE, see));
     watched.map_err(|failure| {
         let log = std::fs::read(&images.console).unwrap_or_default();

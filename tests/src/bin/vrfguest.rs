@@ -1,4 +1,4 @@
-//! Process 1 of a guest (`init`), one of its tests (`run NAME`), the demonstration (`demo`), or any
+//! Process 1 of a guest (`init`) or a service of the one that is (`service`), one of its tests (`run NAME`), the demonstration (`demo`), or any
 //! program in a world of its own (`world PROGRAM…`), for looking round. Rows of the leak matrix:
 //! `leaks ROW…`, or a single one, `leak ROW [COLUMN]…`.
 
@@ -12,6 +12,7 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["init"] => guest::init::main(),
+        ["service"] => guest::init::service(),
         ["demo"] => return demo::main(),
         ["world", ..] if words.len() > 1 => return in_world(&words[1..]),
         ["leaks", ..] => return said(leaks::session::all(&words[1..])),
@@ -22,7 +23,7 @@ fn main() -> ExitCode {
         ["run", name] if guest::run(name) => {}
         _ => {
             eprintln!(
-                "usage: vrfguest init | demo | run TEST | world PROGRAM... | leaks ROW... | leak ROW [COLUMN]..."
+                "usage: vrfguest init | service | demo | run TEST | world PROGRAM... | leaks ROW... | leak ROW [COLUMN]..."
             );
             return ExitCode::from(2);
         }

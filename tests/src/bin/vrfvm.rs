@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use vrftests::kernels::System;
 use vrftests::vm::plan::Plan;
 use vrftests::vm::run::{self, Runner};
 use vrftests::{demo, kernels};
@@ -29,15 +30,27 @@ fn session(words: &[String]) -> Result<ExitCode, String> {
         "--demo" => demo::KERNEL,
         name => name,
     };
-    let names = || kernels::all().into_iter().map(|kernel| kernel.name).collect::<Vec<_>>();
-    let kernel = kernels::named(name).ok_or_else(|| format!("no kernel '{name}'; there are {:?}", names()))?;
+    let names = || {
+        let systems = kernels::systems().into_iter().map(|system| system.name);
+        kernels::all().into_iter().map(|kernel| kernel.name).chain(systems).collect::<Vec<_>>()
+    };
+    let system = kernels::system(name);
+    let kernel = system.as_ref().map(System::kernel).or_else(|| kernels::named(name));
+    let kernel = kernel.ok_or_else(|| format!("no kernel '{name}'; there are {:?}", names()))?;
     let runner = runner()?;
     let plan = match rest.first().map(String::as_str) {
         _ if first == "--demo" => Plan::Demo,
         Some("--shell") => Plan::Shell,
         Some("--run") => Plan::Run(rest[1..].to_vec()),
-        _ => return run::tests(&kernel, &runner, rest).map(|()| ExitCode::SUCCESS),
+        _ => {
+            let tested = match &system {
+                Some(system) => run::tests_under(system, &runner, rest),
+                None => run::tests(&kernel, &runner, rest),
+            };
+            return tested.map(|()| ExitCode::SUCCESS);
+        }
     };
+    let runner = system.iter().fold(runner, Runner::under);
     run::plan(&kernel, &runner, &plan).map(|()| ExitCode::SUCCESS)
 }
 

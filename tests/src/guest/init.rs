@@ -1,4 +1,5 @@
-//! Process 1 of a guest: mounts what a system needs, carries out the plan, reports, powers off.
+//! Process 1 of a guest: mounts what a system needs, carries out the plan, reports, powers off. Where the root file
+//! system has an init of its own, that is process 1 and this its last service (`booted`).
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
@@ -14,20 +15,30 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
+use super::booted;
 use crate::vm::plan::{FOLDER, Plan};
 use crate::vm::report::Event;
 use crate::vm::run::TEST_LIMIT;
 
 /// Does everything, and ends the machine. Errors go to the console, which the host shows.
 pub fn main() {
-    if let Err(error) = session() {
+    let outcome = if booted::is_here() { booted::hand_over() } else { mount_all().and_then(|()| session(run_alone)) };
+    if let Err(error) = outcome {
         eprintln!("init: {error}");
     }
     let _ = reboot(RebootMode::RB_POWER_OFF);
 }
 
-fn session() -> io::Result<()> {
-    mount_all()?;
+/// The same as the service of a systemd that is process 1.
+pub fn service() {
+    if let Err(error) = session(booted::run) {
+        eprintln!("service: {error}");
+    }
+    let _ = reboot(RebootMode::RB_POWER_OFF);
+}
+
+/// Carries out the plan; `run` is how one test is run.
+fn session(run: fn(&str) -> io::Result<Event>) -> io::Result<()> {
     let plan = serde_json::from_slice(&std::fs::read(Path::new(FOLDER).join("plan.json"))?)?;
     let mut report = OpenOptions::new().write(true).custom_flags(libc::O_NOCTTY).open("/dev/ttyS1")?;
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned();
@@ -35,8 +46,7 @@ fn session() -> io::Result<()> {
     match plan {
         Plan::Tests(names) => {
             for name in names {
-                let event = run_test(&name)?;
-                clear()?;
+                let event = run(&name)?;
                 tell(&mut report, &event)?;
             }
         }
@@ -70,17 +80,19 @@ fn mount_all() -> io::Result<()> {
     })
 }
 
-/// Runs one test as a process of this program.
-fn run_test(name: &str) -> io::Result<Event> {
+/// Runs one test, and ends whatever it left.
+fn run_alone(name: &str) -> io::Result<Event> {
+    let event = run_test(name, Command::new("/proc/self/exe").args(["run", name]), TEST_LIMIT)?;
+    clear()?;
+    Ok(event)
+}
+
+/// Runs one test by this command, for this long at most.
+pub fn run_test(name: &str, command: &mut Command, limit: Duration) -> io::Result<Event> {
     let output = tempfile::NamedTempFile::new()?;
     let start = Instant::now();
-    let child = Command::new("/proc/self/exe")
-        .args(["run", name])
-        .stdin(Stdio::null())
-        .stdout(output.reopen()?)
-        .stderr(output.reopen()?)
-        .spawn()?;
-    let passed = wait_for(child.id(), start + TEST_LIMIT)?;
+    let child = command.stdin(Stdio::null()).stdout(output.reopen()?).stderr(output.reopen()?).spawn()?;
+    let passed = wait_for(child.id(), start + limit)?;
     let mut text = String::from_utf8_lossy(&std::fs::read(output.path())?).into_owned();
     if passed == Some(true) {
         text.clear();

@@ -4,8 +4,10 @@
 //! To add one: write a function in a file of this folder and name it in the file's `guest_tests!`;
 //! a new file is one line in [`MODULES`].
 
+pub mod booted;
 pub mod init;
 
+mod boot;
 mod capi;
 mod clients;
 mod completions;
@@ -13,13 +15,16 @@ mod containers;
 mod curl;
 mod escapes;
 mod explain;
+mod exported;
 mod gate;
 mod leaks;
+mod logins;
 mod names;
 mod net_cls;
 mod recipes;
 mod recipes_services;
 mod refusals;
+mod rollback;
 mod rules;
 mod sealing;
 mod setup;
@@ -27,6 +32,7 @@ mod setup_declared;
 mod setup_knowing;
 mod setup_ports;
 mod surroundings;
+mod units;
 mod ways;
 
 use crate::kernels::{Feature, Kernel};
@@ -90,9 +96,18 @@ impl Test {
     }
 }
 
+/// Those that want a systemd as process 1.
+const UNDER_SYSTEMD: &[&[Test]] = &[boot::TESTS, units::TESTS, logins::TESTS, rollback::TESTS, exported::TESTS];
+
+/// The names of the tests that must run, and pass, under a systemd.
+pub fn expected_under_systemd() -> impl Iterator<Item = String> {
+    UNDER_SYSTEMD.iter().copied().flatten().map(|test| test.name().to_owned())
+}
+
 /// The names of the tests that must run, and pass, on `kernel`.
 pub fn expected_on(kernel: &Kernel) -> impl Iterator<Item = String> {
-    all().filter(|test| test.needs.iter().all(|need| kernel.works.contains(need))).map(|test| test.name().to_owned())
+    let tests = MODULES.iter().copied().flatten();
+    tests.filter(|test| test.needs.iter().all(|need| kernel.works.contains(need))).map(|test| test.name().to_owned())
 }
 
 /// Runs one test in this process. Says whether there is one of that name.
@@ -107,7 +122,7 @@ pub fn run(name: &str) -> bool {
 }
 
 fn all() -> impl Iterator<Item = &'static Test> {
-    MODULES.iter().copied().flatten()
+    MODULES.iter().chain(UNDER_SYSTEMD).copied().flatten()
 }
 
 #[cfg(test)]

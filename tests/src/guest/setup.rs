@@ -29,6 +29,11 @@ pub fn json(verdict: &Verdict) -> Value {
 /// Everything that `ip -j` says of links, addresses, routes and rules, without what changes by itself or with a link
 /// that is made anew: indices, hardware addresses, carrier, remaining lifetimes, link-local addresses.
 pub fn state(world: &World) -> String {
+    state_by(|part| world.ip_json(part))
+}
+
+/// The same by what this says of `ip -j`.
+pub fn state_by(ip_json: impl Fn(&str) -> Value) -> String {
     let mut all = String::new();
     let parts = [
         "-d link show",
@@ -39,7 +44,7 @@ pub fn state(world: &World) -> String {
         "-6 rule show",
     ];
     for part in parts {
-        let mut lines: Vec<String> = match world.ip_json(part) {
+        let mut lines: Vec<String> = match ip_json(part) {
             Value::Array(entries) => entries.into_iter().filter_map(settled).collect(),
             other => panic!("ip -j {part}: {other}"),
         };

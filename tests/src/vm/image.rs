@@ -23,23 +23,46 @@ pub struct Images {
     pub tested: PathBuf,
     /// The machine's console log is written here.
     pub console: PathBuf,
+    /// Whether the machine has a network interface, of which nothing leads anywhere.
+    pub has_interface: bool,
     _folder: TempDir,
+}
+
+/// Which root file system a guest has.
+#[derive(Clone, Debug)]
+pub enum Root {
+    /// That of `tools/guest-packages`.
+    Usual,
+    /// The same with one more list of packages in `tools/`.
+    With(&'static str),
+    /// One of this Debian suite that its own systemd boots.
+    Systemd(String),
+}
+
+impl Root {
+    fn arguments(&self) -> Vec<&str> {
+        match self {
+            Self::Usual => vec![],
+            Self::With(list) => vec![list],
+            Self::Systemd(suite) => vec!["systemd-packages", suite],
+        }
+    }
 }
 
 impl Images {
     /// Fetches what the cache does not have, and packs `programs` and the plan into the third disk.
-    /// `packages` is one more list of packages in `tools/` for the root file system.
     ///
     /// # Errors
     /// When something cannot be fetched or made.
-    pub fn prepare(kernel: &Kernel, plan: &Plan, programs: &[PathBuf], packages: Option<&str>) -> io::Result<Self> {
+    pub fn prepare(kernel: &Kernel, plan: &Plan, programs: &[PathBuf], root: &Root) -> io::Result<Self> {
         let fetched = tool("fetch-kernel", &[&kernel.name, &kernel.suite, &kernel.package, &kernel.version])?;
-        let rootfs = rootfs(packages)?;
+        let rootfs = rootfs(root)?;
         let folder = tempfile::Builder::new().prefix("vrftests-").tempdir()?;
         let tested = folder.path().join("tested.ext4");
         pack(folder.path(), plan, programs, &tested)?;
         let console = folder.path().join("console.log");
-        Ok(Self { kernel: fetched, rootfs, tested, console, _folder: folder })
+        let has_interface = matches!(root, Root::Systemd(_));
+        Ok(Self { kernel: fetched, rootfs, tested, console, has_interface, _folder: folder })
     }
 }
 
@@ -47,8 +70,8 @@ impl Images {
 ///
 /// # Errors
 /// When it cannot be made; the script's words are in it.
-pub fn rootfs(packages: Option<&str>) -> io::Result<PathBuf> {
-    tool("make-rootfs", packages.as_slice())
+pub fn rootfs(root: &Root) -> io::Result<PathBuf> {
+    tool("make-rootfs", &root.arguments())
 }
 
 /// The workspace's root folder.

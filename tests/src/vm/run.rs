@@ -3,17 +3,19 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::image::Images;
+use super::image::{Images, Root, top};
 use super::machine::{Console, Failure, Machine};
 use super::plan::Plan;
 use super::report::{Event, Shortfall};
-use crate::guest;
-use crate::kernels::Kernel;
+use crate::guest::{self, booted};
+use crate::kernels::{Kernel, System};
 
 /// The runner ends a test after this time, and says so.
 pub const TEST_LIMIT: Duration = Duration::from_secs(90);
+/// The same under a systemd, which in an emulated machine takes its time to read all its units.
+pub const SYSTEMD_TEST_LIMIT: Duration = Duration::from_secs(180);
 /// A machine that says nothing for this long has hung.
-const SILENCE: Duration = Duration::from_secs(TEST_LIMIT.as_secs() + 30);
+const SILENCE: Duration = Duration::from_secs(SYSTEMD_TEST_LIMIT.as_secs() + 30);
 
 /// Boots `kernel` and runs there each guest test whose name contains one of `filters` (all, if there
 /// are none). Prints a line for each.
@@ -21,9 +23,26 @@ const SILENCE: Duration = Duration::from_secs(TEST_LIMIT.as_secs() + 30);
 /// # Errors
 /// What went wrong, for people, when a test failed or one that had to run did not.
 pub fn tests(kernel: &Kernel, runner: &Runner, filters: &[String]) -> Result<(), String> {
-    let names: Vec<String> = guest::expected_on(kernel)
-        .filter(|name| filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str())))
-        .collect();
+    all_of(&kernel.name, kernel, runner, guest::expected_on(kernel), filters)
+}
+
+/// The same on a machine that its own systemd boots, with the tests that want that.
+///
+/// # Errors
+/// As [`tests`].
+pub fn tests_under(system: &System, runner: &Runner, filters: &[String]) -> Result<(), String> {
+    all_of(&system.name, &system.kernel(), &runner.clone().under(system), guest::expected_under_systemd(), filters)
+}
+
+fn all_of(
+    machine: &str,
+    kernel: &Kernel,
+    runner: &Runner,
+    expected: impl Iterator<Item = String>,
+    filters: &[String],
+) -> Result<(), String> {
+    let is_wanted = |name: &String| filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str()));
+    let names: Vec<String> = expected.filter(is_wanted).collect();
     if names.is_empty() {
         return Err(format!("no guest test has a name with {filters:?} in it"));
     }
@@ -34,8 +53,7 @@ pub fn tests(kernel: &Kernel, runner: &Runner, filters: &[String]) -> Result<(),
     });
     let shortfall = Shortfall::of(&events, &names);
     println!(
-        "{}: {} tests, {} failed, {} did not run",
-        kernel.name,
+        "{machine}: {} tests, {} failed, {} did not run",
         names.len(),
         shortfall.failed.len(),
         shortfall.missing.len()
@@ -43,7 +61,7 @@ pub fn tests(kernel: &Kernel, runner: &Runner, filters: &[String]) -> Result<(),
     match ended {
         Err(failure) => Err(failure),
         Ok(()) if shortfall.is_none() => Ok(()),
-        Ok(()) => Err(format!("{}: failed: {:?}; did not run: {:?}", kernel.name, shortfall.failed, shortfall.missing)),
+        Ok(()) => Err(format!("{machine}: failed: {:?}; did not run: {:?}", shortfall.failed, shortfall.missing)),
     }
 }
 
@@ -69,7 +87,7 @@ pub fn plan(kernel: &Kernel, runner: &Runner, plan: &Plan) -> Result<(), String>
 #[derive(Clone, Debug)]
 pub struct Runner {
     programs: Vec<PathBuf>,
-    packages: Option<&'static str>,
+    root: Root,
 }
 
 impl Runner {
@@ -79,12 +97,19 @@ impl Runner {
         let mut programs = vec![guest.to_owned(), peer.to_owned()];
         programs.extend(crate::programs::build().map_err(|error| error.to_string())?);
         programs.extend(crate::programs::ours()?);
-        Ok(Self { programs, packages: None })
+        Ok(Self { programs, root: Root::Usual })
     }
 
     /// With the packages of one more list in `tools/` in the root file system.
     pub fn with_packages(mut self, list: &'static str) -> Self {
-        self.packages = Some(list);
+        self.root = Root::With(list);
+        self
+    }
+
+    /// With this systemd as the guest's process 1, and the units that the project installs.
+    pub fn under(mut self, system: &System) -> Self {
+        self.root = Root::Systemd(system.suite.clone());
+        self.programs.push(top().join("dist").join(booted::UNIT));
         self
     }
 
@@ -114,7 +139,7 @@ pub fn drive(
 }
 
 fn images(kernel: &Kernel, runner: &Runner, plan: &Plan) -> Result<Images, String> {
-    Images::prepare(kernel, plan, &runner.programs, runner.packages).map_err(|error| error.to_string())
+    Images::prepare(kernel, plan, &runner.programs, &runner.root).map_err(|error| error.to_string())
 }
 
 fn show(event: &Event) {

@@ -19,6 +19,7 @@ pub fn reset() -> io::Result<()> {
     if !programs::in_guest() {
         return Err(io::Error::other("only a guest's own network may be taken down"));
     }
+    release_hardware();
     let links: serde_json::Value = serde_json::from_slice(&ip(&["-j", "link", "show"])?)?;
     for link in links.as_array().into_iter().flatten() {
         match link["ifname"].as_str() {
@@ -39,6 +40,17 @@ pub fn reset() -> io::Result<()> {
         reset_rules(family)?;
     }
     Ok(())
+}
+
+/// A network interface of the machine's own goes with its driver.
+fn release_hardware() {
+    for link in std::fs::read_dir("/sys/class/net").into_iter().flatten().flatten() {
+        let device = link.path().join("device");
+        if let (Ok(driver), Ok(name)) = (device.join("driver").canonicalize(), device.canonicalize()) {
+            // What stays after all is seen when the links that are left are counted.
+            let _ = std::fs::write(driver.join("unbind"), name.file_name().unwrap_or_default().as_encoded_bytes());
+        }
+    }
 }
 
 /// Nobody needs local delivery while this runs; what is gone already is no error (`-force`).

@@ -95,6 +95,12 @@ impl World {
         Ok(())
     }
 
+    /// A command line that runs these words at the far end of a domain's link.
+    pub fn at_peer(&self, domain: Domain, words: &[&str]) -> Vec<String> {
+        let namespace = format!("--net=/proc/{}/ns/net", self.peers[domain as usize].pid());
+        ["nsenter", &namespace].iter().chain(words).map(|word| (*word).to_owned()).collect()
+    }
+
     /// Runs one `ip` command, as it is typed, in this world.
     ///
     /// # Panics

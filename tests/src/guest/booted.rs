@@ -1,0 +1,108 @@
+//! A guest whose process 1 is the systemd of its own root file system, and the tests' runner a service of it.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::init::run_test;
+use crate::vm::plan::FOLDER;
+use crate::vm::report::Event;
+use crate::vm::run::SYSTEMD_TEST_LIMIT;
+
+/// The unit that the project installs, as it lies in the guest's third disk.
+pub const UNIT: &str = "vrfsetup.service";
+const INIT: &str = "/usr/lib/systemd/systemd";
+const UNITS: &str = "/etc/systemd/system";
+
+/// Hardware that no test looks at, whose drivers keep an emulated machine busy for half a minute.
+const NO_DRIVERS: &str = "blacklist ata_piix\nblacklist ata_generic\nblacklist kvm_amd\nblacklist kvm_intel\nblacklist powernow_k8
+blacklist acpi_cpufreq\nblacklist button\nblacklist evdev\nblacklist psmouse\nblacklist i2c_piix4\nblacklist pcspkr\nblacklist floppy
+blacklist serio_raw\nblacklist sg\nblacklist sr_mod\n";
+
+/// Last of all: what is to happen at boot has happened then.
+const RUNNER: &str = "[Unit]
+After=multi-user.target
+
+[Service]
+ExecStartPre=udevadm settle
+ExecStart=/opt/vrftests/vrfguest service
+StandardError=journal+console
+";
+
+/// What the boot finds in /etc/vrf. The machine has a network interface of its own.
+pub const AT_BOOT: &str = r#"
+[rules]
+fix = true
+
+[vrf.boot]
+table = 77
+ports = ["eth0"]
+addresses = ["203.0.113.9/24 dev eth0"]
+routes = ["default via 203.0.113.1"]
+"#;
+
+/// Whether this root file system has a systemd.
+pub fn is_here() -> bool {
+    Path::new(INIT).exists()
+}
+
+/// Puts the units in their places and becomes systemd.
+///
+/// # Errors
+/// Always: where it succeeds it does not return.
+pub fn hand_over() -> io::Result<()> {
+    for program in ["vrfrun", "vrfsetup"] {
+        symlink(Path::new(FOLDER).join(program), Path::new("/usr/local/sbin").join(program))?;
+    }
+    fs::write("/etc/modprobe.d/vrftests.conf", NO_DRIVERS)?;
+    mask_generators()?;
+    fs::create_dir_all("/etc/vrf")?;
+    fs::write("/etc/vrf/vrf.toml", AT_BOOT)?;
+    fs::copy(Path::new(FOLDER).join(UNIT), Path::new(UNITS).join(UNIT))?;
+    fs::write(Path::new(UNITS).join("vrftests.service"), RUNNER)?;
+    let wants = Path::new(UNITS).join("multi-user.target.wants");
+    fs::create_dir_all(&wants)?;
+    for unit in ["serial-getty@ttyS0.service", "getty@tty1.service", "e2scrub_reap.service"] {
+        symlink("/dev/null", Path::new(UNITS).join(unit))?;
+    }
+    for unit in [UNIT, "vrftests.service"] {
+        symlink(Path::new(UNITS).join(unit), wants.join(unit))?;
+    }
+    Err(Command::new(INIT).exec())
+}
+
+/// They make units of what this machine has not (a swap, a TPM…), anew with each `daemon-reload`.
+fn mask_generators() -> io::Result<()> {
+    let masked = Path::new("/etc/systemd/system-generators");
+    fs::create_dir_all(masked)?;
+    for generator in fs::read_dir("/usr/lib/systemd/system-generators")? {
+        symlink("/dev/null", masked.join(generator?.file_name()))?;
+    }
+    Ok(())
+}
+
+/// Runs one test as a transient service; whatever it leaves running ends with that.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn run(name: &str) -> io::Result<Event> {
+    let program = format!("{FOLDER}/vrfguest");
+    let limit = format!("--property=RuntimeMaxSec={}", SYSTEMD_TEST_LIMIT.as_secs());
+    let mut command = Command::new("systemd-run");
+    command.args(["--quiet", "--wait", "--pipe", "--collect", &limit, "--", &program, "run", name]);
+    let mut event = run_test(name, &mut command, SYSTEMD_TEST_LIMIT)?;
+    if let Event::Test { passed: false, output, .. } = &mut event {
+        output.push_str(&journal());
+    }
+    Ok(event)
+}
+
+/// What systemd and its services said last.
+fn journal() -> String {
+    let mut command = Command::new("journalctl");
+    let said = command.args(["--boot", "--no-pager", "--lines=60", "--output=cat"]).stdin(Stdio::null()).output();
+    said.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
+}
