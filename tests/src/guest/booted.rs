@@ -44,9 +44,9 @@ addresses = ["203.0.113.9/24 dev eth0"]
 routes = ["default via 203.0.113.1"]
 "#;
 
-/// Whether this root file system has a systemd.
+/// Whether this machine is for its own systemd to boot: only then the unit is on the third disk.
 pub fn is_here() -> bool {
-    Path::new(INIT).exists()
+    Path::new(FOLDER).join(UNIT).exists()
 }
 
 /// Puts the units in their places and becomes systemd.
