@@ -97,7 +97,7 @@ fn a_pipe_ends_when_the_program_does() {
         for mechanism in ["seccomp", "preload"] {
             // `sleep` inherits nothing but the supervisor's filter, and keeps the supervisor alive.
             let script = format!(
-                "vrfrun -m {mechanism} --interface blue sh -c 'sleep 30 >/dev/null 2>&1 & echo one; echo two' | head -1; pkill -n sleep"
+                "vrfrun -m {mechanism} --interface blue sh -c 'sleep 30 >/dev/null 2>&1 & echo one; echo two' | head -1; pkill --ns $$ --nslist net sleep"
             );
             let begin = std::time::Instant::now();
             play(who, &script).prints("one\n");
