@@ -23,8 +23,8 @@ pub struct Images {
     pub tested: PathBuf,
     /// The machine's console log is written here.
     pub console: PathBuf,
-    /// Whether the machine has a network interface, of which nothing leads anywhere.
-    pub has_interface: bool,
+    /// Whether a systemd of its own boots it, which also wants a network interface.
+    pub has_systemd: bool,
     _folder: TempDir,
 }
 
@@ -61,8 +61,8 @@ impl Images {
         let tested = folder.path().join("tested.ext4");
         pack(folder.path(), plan, programs, &tested)?;
         let console = folder.path().join("console.log");
-        let has_interface = matches!(root, Root::Systemd(_));
-        Ok(Self { kernel: fetched, rootfs, tested, console, has_interface, _folder: folder })
+        let has_systemd = matches!(root, Root::Systemd(_));
+        Ok(Self { kernel: fetched, rootfs, tested, console, has_systemd, _folder: folder })
     }
 }
 
