@@ -25,6 +25,14 @@ impl List {
         Ok(Self { map: Map::create(NAME)?, owner: owner(vrf, netns) })
     }
 
+    /// Whether any cgroup of the machine has one.
+    ///
+    /// # Errors
+    /// EPERM without CAP_SYS_ADMIN, EINVAL before 4.13, ENOSYS without bpf(2); else as bpf(2).
+    pub fn is_any() -> nix::Result<bool> {
+        Map::all(NAME).map(|lists| !lists.is_empty())
+    }
+
     /// All lists of this VRF that some cgroup uses.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::{fs, io};
 
+use nix::errno::Errno;
 use vrfbpf::List;
 
 use crate::kernel::{Kernel, Refusal};
@@ -21,6 +22,11 @@ pub fn touched(steps: &[Step]) -> BTreeMap<u32, String> {
 
 /// Brings the lists of these VRFs up to date; what could not be done, as notes.
 pub fn refresh(kernel: &Kernel, vrfs: &BTreeMap<u32, String>) -> Vec<String> {
+    // Thousands of VRFs may have changed, and lists are rare. Nobody can say whether there are any without
+    // CAP_SYS_ADMIN; a kernel that cannot be asked cannot have them.
+    if vrfs.is_empty() || matches!(List::is_any(), Ok(false) | Err(Errno::EPERM | Errno::ENOSYS | Errno::EINVAL)) {
+        return Vec::new();
+    }
     let failed = |name: &str, why: String| {
         format!("running 'vrfrun --strict {name}' programs do not see the new ports ({why}); the next run mends it")
     };
@@ -30,11 +36,7 @@ pub fn refresh(kernel: &Kernel, vrfs: &BTreeMap<u32, String>) -> Vec<String> {
 
 fn refresh_one(kernel: &Kernel, vrf: u32) -> Result<(), String> {
     let netns = fs::metadata("/proc/self/ns/net").map_err(|error| error.to_string())?.ino();
-    let lists = match List::all_of(vrf, netns) {
-        // Without CAP_SYS_ADMIN, or in a kernel without bpf(2), nobody can say whether there are any.
-        Err(nix::Error::EPERM | nix::Error::ENOSYS) => return Ok(()),
-        lists => lists.map_err(text)?,
-    };
+    let lists = List::all_of(vrf, netns).map_err(text)?;
     if lists.is_empty() {
         return Ok(());
     }
@@ -44,7 +46,7 @@ fn refresh_one(kernel: &Kernel, vrf: u32) -> Result<(), String> {
     lists.iter().try_for_each(|list| list.write(&devices)).map_err(text)
 }
 
-fn text(errno: nix::Error) -> String {
+fn text(errno: Errno) -> String {
     Refusal::from_io(&io::Error::from(errno)).to_string()
 }
 

@@ -88,6 +88,23 @@ impl Cell {
     }
 }
 
+#[cfg(test)]
+impl Cell {
+    /// Row `r` in column `c`, with this verdict.
+    pub(super) fn example(verdict: Colour) -> Self {
+        Self {
+            row: "r".into(),
+            column: "c".into(),
+            verdict,
+            packets: [0; 3],
+            escaped: Vec::new(),
+            code: 0,
+            said: String::new(),
+            milliseconds: 0,
+        }
+    }
+}
+
 fn end_of(text: &str) -> String {
     let length = text.chars().count();
     text.chars().skip(length.saturating_sub(SAID)).collect::<String>().trim().to_owned()

@@ -194,22 +194,9 @@ mod tests {
     use crate::kernels;
     use crate::leaks::row;
 
-    fn cell(verdict: Colour) -> Cell {
-        Cell {
-            row: "r".into(),
-            column: "c".into(),
-            verdict,
-            packets: [0; 3],
-            escaped: Vec::new(),
-            code: 0,
-            said: String::new(),
-            milliseconds: 0,
-        }
-    }
-
     #[test]
     fn a_leak_is_a_fault_unless_it_is_documented() {
-        let leak = cell(Colour::Leak);
+        let leak = Cell::example(Colour::Leak);
         assert_eq!(measure(&Expected::Blue, Some(&leak)), Finding::Undocumented);
         assert_eq!(measure(&Expected::Closed(String::new()), Some(&leak)), Finding::Undocumented);
         assert_eq!(measure(&Expected::Quiet(String::new()), Some(&leak)), Finding::Undocumented);
@@ -218,8 +205,8 @@ mod tests {
 
     #[test]
     fn closed_instead_of_blue_is_worse_and_blue_instead_of_closed_a_note() {
-        assert_eq!(measure(&Expected::Blue, Some(&cell(Colour::Closed))), Finding::Worse);
-        let better = measure(&Expected::Closed(String::new()), Some(&cell(Colour::Blue)));
+        assert_eq!(measure(&Expected::Blue, Some(&Cell::example(Colour::Closed))), Finding::Worse);
+        let better = measure(&Expected::Closed(String::new()), Some(&Cell::example(Colour::Blue)));
         assert_eq!(better, Finding::Better);
         assert!(!better.is_fault());
     }
@@ -227,7 +214,7 @@ mod tests {
     #[test]
     fn a_cell_that_did_not_run_and_a_program_that_sends_nothing_are_faults() {
         assert!(measure(&Expected::Blue, None).is_fault());
-        assert!(measure(&Expected::Sends, Some(&cell(Colour::Closed))).is_fault());
+        assert!(measure(&Expected::Sends, Some(&Cell::example(Colour::Closed))).is_fault());
         assert!(!measure(&Expected::Absent(String::new()), None).is_fault());
     }
 

@@ -44,24 +44,11 @@ mod tests {
     use super::*;
     use crate::leaks::column;
 
-    fn cell(verdict: Colour) -> Cell {
-        Cell {
-            row: String::new(),
-            column: String::new(),
-            verdict,
-            packets: [0; 3],
-            escaped: Vec::new(),
-            code: 0,
-            said: String::new(),
-            milliseconds: 0,
-        }
-    }
-
     #[test]
     fn the_share_counts_neither_gates_nor_refusals_nor_documented_leaks() {
         let (full, gate) =
             (column::named("bpf/root").expect("a column"), column::named("gate/root").expect("a column"));
-        let (blue, closed) = (cell(Colour::Blue), cell(Colour::Closed));
+        let (blue, closed) = (Cell::example(Colour::Blue), Cell::example(Colour::Closed));
         let mut share = Share::default();
         for _ in 0..19 {
             share.count(full, &Expected::Blue, Some(&blue));

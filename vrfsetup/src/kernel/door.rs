@@ -39,9 +39,9 @@ impl Door {
         Ok(Self { socket, next: 1, buffer: Vec::with_capacity(BUFFER) })
     }
 
-    /// Sends the requests, and hands on each answer, unread, with the place of its request. The last request must be one that is
-    /// always answered: with an acknowledgement, or with a list. The others need not be: what the kernel refuses it
-    /// says in any case, and when the last one is answered they are done.
+    /// Sends the requests, and hands on each answer, unread, with the place of its request. The last request must be
+    /// one that is always answered: with an acknowledgement, or with a list. The others need not be: what the kernel
+    /// refuses it says in any case, and when the last one is answered they are done.
     ///
     /// # Errors
     /// Those of send(2) and recv(2): then nobody knows what was done.
