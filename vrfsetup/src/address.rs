@@ -41,11 +41,13 @@ pub struct Address {
 }
 
 impl Address {
-    /// An address that the machine has in this VRF alone, as `ip addr add 127.0.0.1/8 dev VRF` makes it.
+    /// An address that the machine has in this VRF alone, as `ip addr add 127.0.0.1/8 dev VRF` makes it, or `ip addr
+    /// add ::1/128 dev VRF nodad`: after a detection, even one that has nobody to ask, the kernel walks through the
+    /// IPv6 routes of all tables.
     pub fn loopback(device: &Device, family: Family) -> Self {
-        let (local, prefix_len) = match family {
-            Family::V4 => (IpAddr::from([127, 0, 0, 1]), 8),
-            Family::V6 => (IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]), 128),
+        let (local, prefix_len, flags) = match family {
+            Family::V4 => (IpAddr::from([127, 0, 0, 1]), 8, 0),
+            Family::V6 => (IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]), 128, libc::IFA_F_NODAD),
         };
         Self {
             device: device.clone(),
@@ -53,7 +55,7 @@ impl Address {
             peer: None,
             prefix_len,
             scope: SCOPE_HOST,
-            flags: libc::IFA_F_PERMANENT,
+            flags: libc::IFA_F_PERMANENT | flags,
             broadcast: None,
             label: None,
             metric: None,
@@ -99,6 +101,9 @@ impl Address {
                 match label {
                     Some(label) if *label != device.name => write!(f, " label {label}")?,
                     _ => {}
+                }
+                if self.0.flags & libc::IFA_F_NODAD != 0 {
+                    f.write_str(" nodad")?;
                 }
                 match self.0.lifetimes {
                     (FOREVER, FOREVER) => Ok(()),

@@ -222,8 +222,8 @@ impl Planner<'_> {
         for family in Family::available() {
             let rules = self.outlook.rules(family);
             let unreachable = self.config.rules.unreachable;
-            let (vrfs, is_legacy) = (self.outlook.vrfs(), !rules::has_l3mdev_rules());
-            let situation = Situation { family, rules: &rules, own: &own, unreachable, vrfs: &vrfs, is_legacy };
+            let (vrfs, lookup) = (self.outlook.vrfs(), rules::lookup(false));
+            let situation = Situation { family, rules: &rules, own: &own, unreachable, vrfs: &vrfs, lookup };
             let planned = match plan::fix(&situation) {
                 Err(_) if self.session.takes_risks() => plan::fix_regardless(&situation),
                 Err(InTheWay(rule)) => return Err(Error::ForeignRule(rule)),

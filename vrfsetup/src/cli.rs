@@ -252,7 +252,7 @@ pub struct RulesPolicy {
     /// How packets that a VRF's table has no route for are stopped: by one rule, by a route in each table, or not
     #[arg(long, value_enum, default_value = "rule", value_name = "HOW")]
     pub unreachable: Unreachable,
-    /// Rules for each VRF by its name, as kernels before 4.8 need them
+    /// Rules for each VRF by its name as well, as kernels before 4.8 need them
     #[arg(long)]
     pub legacy: bool,
 }

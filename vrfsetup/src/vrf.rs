@@ -193,7 +193,7 @@ mod tests {
                 "ip -6 route add unreachable default table 10 metric 4278198272",
                 "ip link set blue up",
                 "ip addr add 127.0.0.1/8 dev blue",
-                "ip addr add ::1/128 dev blue",
+                "ip addr add ::1/128 dev blue nodad",
             ]
         );
     }

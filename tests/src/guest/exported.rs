@@ -30,7 +30,7 @@ fn furnished() -> World {
     world.ip("addr add 203.0.113.2/32 dev blue0 label blue0:x");
     world.ip("addr add 2001:db8:77::1/64 dev blue0 nodad");
     world.ip("addr add 127.0.0.1/8 dev blue");
-    world.ip("addr add ::1/128 dev blue");
+    world.ip("addr add ::1/128 dev blue nodad");
     world.ip("addr add 192.0.2.1/32 dev red");
     world.ip("route add 198.18.0.0/15 via 203.0.113.254 table 10 metric 7 proto static src 203.0.113.1");
     world.ip("route add 192.0.2.128/25 dev red table 10");

@@ -11,6 +11,7 @@ guest_tests! {
     fix_mends_rules_that_were_changed_by_hand,
     fix_keeps_local_delivery_beside_a_vpn,
     fix_refuses_beside_a_rule_that_comes_before_the_vrfs,
+    rules_by_name_stand_beside_those_for_all,
 }
 
 const LOCAL_FIRST: &[&str] = &["0: lookup local", "1000: l3mdev"];
@@ -130,4 +131,29 @@ fn fix_refuses_beside_a_rule_that_comes_before_the_vrfs() {
     let before = ["0: lookup local", "100: lookup 52", "1000: l3mdev"];
     vrfsetup(&mut world, &["rules", "fix"]).assert_says(1, "100");
     assert_rules(&world, &before);
+}
+
+/// As a kernel before 4.8 needs them, whose rules know no l3mdev. By them alone later ones (5.10 and 6.12 were seen to)
+/// send a VRF's packets into the default domain: the l3mdev rules stay.
+fn rules_by_name_stand_beside_those_for_all() {
+    let mut world = world();
+    while_local_delivery_holds(&mut world, |world| {
+        let verdict = vrfsetup(world, &["rules", "fix", "--legacy"]);
+        assert_eq!(verdict.code, 0, "{verdict}");
+    });
+    let lookups = ["1000: lookup 10", "1000: lookup 10", "1000: lookup 20", "1000: lookup 20"];
+    let stops = ["2000: unreachable"; 4];
+    let expected = [&["1000: l3mdev"][..], &lookups, &["2000: l3mdev unreachable"], &stops, &["32765: lookup local"]];
+    assert_rules(&world, &expected.concat());
+    let verdict = vrfsetup(&mut world, &["rules", "fix", "--legacy"]);
+    assert!(verdict.text().contains("unchanged") || verdict.text().contains("nothing to do"), "{verdict}");
+    let curl = |url, seconds| root(["vrfrun", "-m", "preload", "blue", "curl", "-sS", "-m", seconds, url]);
+    for url in ["http://192.0.2.80/", "http://[2001:db8::80]/"] {
+        world.judge(&curl(url, "10")).assert_blue();
+    }
+    // What the table lacks goes nowhere.
+    world.ip("-4 route flush table 10 exact default");
+    world.judge(&curl("http://192.0.2.80/", "3")).assert_closed();
+    assert_eq!(vrfsetup(&mut world, &["rules", "undo"]).code, 0);
+    assert_rules(&world, LOCAL_FIRST);
 }

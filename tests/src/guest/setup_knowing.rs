@@ -1,5 +1,9 @@
 //! vrfsetup tells: what VRFs there are, who is in them, what is wrong.
 
+use std::fs;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+
 use super::guest_tests;
 use super::setup::{json, vrfsetup};
 use crate::judge::{Running, root};
@@ -10,6 +14,7 @@ guest_tests! {
     every_mechanism_is_known_by_identify_and_pids,
     a_socket_outside_its_vrf_is_named,
     doctor_finds_what_is_wrong_and_its_mends_help,
+    doctor_looks_beyond_the_routing,
     the_demonstration_goes_as_told_and_leaves_nothing,
 }
 
@@ -105,6 +110,14 @@ print('up',flush=True); time.sleep(60)";
     assert!(findings.contains("blue: sockets outside the VRF: python3"), "{findings}");
 }
 
+/// The names of what the doctor finds, each of which has a mend.
+fn findings(world: &mut World) -> Vec<String> {
+    let findings = json(&vrfsetup(world, 3, "doctor -j"));
+    let all = findings.as_array().expect("a list");
+    assert!(all.iter().all(|finding| finding["mend"].as_str().is_some_and(|mend| !mend.is_empty())), "{findings}");
+    all.iter().map(|finding| finding["finding"].as_str().expect("a name").to_owned()).collect()
+}
+
 fn doctor_finds_what_is_wrong_and_its_mends_help() {
     let mut world = World::new(Kind::Vrfs).expect("a world");
     world.ip("link set lo down");
@@ -112,13 +125,7 @@ fn doctor_finds_what_is_wrong_and_its_mends_help() {
     world.ip("-4 route del default table 10 metric 200");
     world.ip("-4 route del unreachable default table 10");
     world.ip("-4 rule add pref 110 fwmark 1 lookup 52");
-    let names = |world: &mut World| -> Vec<String> {
-        let findings = json(&vrfsetup(world, 3, "doctor -j"));
-        let all = findings.as_array().expect("a list");
-        assert!(all.iter().all(|finding| finding["mend"].as_str().is_some_and(|mend| !mend.is_empty())), "{findings}");
-        all.iter().map(|finding| finding["finding"].as_str().expect("a name").to_owned()).collect()
-    };
-    let found = names(&mut world);
+    let found = findings(&mut world);
     let expected = [
         "loopback-down",
         "vrf-down",
@@ -137,8 +144,38 @@ fn doctor_finds_what_is_wrong_and_its_mends_help() {
     vrfsetup(&mut world, 0, "add blue");
     vrfsetup(&mut world, 0, "add red");
     world.ip("-4 route add default via 198.51.100.1 dev blue0 table 10");
-    let found = names(&mut world);
+    let found = findings(&mut world);
     assert!(expected.iter().all(|name| !found.iter().any(|finding| finding == name)), "{found:?}");
+}
+
+/// Resolvers, caches, groups, firewalls, and two VRFs with one table.
+fn doctor_looks_beyond_the_routing() {
+    let mut world = World::new(Kind::Vrfs).expect("a world");
+    let expected = ["resolver-unreachable", "nscd", "resolved", "ping-group-range", "netfilter-port", "table-shared"];
+    let groups = "/proc/sys/net/ipv4/ping_group_range";
+    fs::write(groups, "0 2147483647").expect("all groups");
+    let before = findings(&mut world);
+    assert!(expected.iter().all(|name| !before.iter().any(|finding| finding == name)), "{before:?}");
+    world.replace("/etc/nsswitch.conf", b"hosts: files resolve dns\n").expect("a switch");
+    let sockets = ["/run/nscd/socket", "/run/systemd/resolve/io.systemd.Resolve"].map(|path| {
+        fs::create_dir_all(Path::new(path).parent().expect("a folder")).expect("a folder");
+        UnixListener::bind(path).map(|listener| (path, listener)).expect("a socket")
+    });
+    fs::create_dir_all("/etc/vrf/blue").expect("a folder");
+    fs::write("/etc/vrf/blue/resolv.conf", "nameserver 127.0.0.53\n").expect("a resolver");
+    fs::write(groups, "1 0").expect("no groups");
+    let rules = "add table inet t; add chain inet t c; add rule inet t c iifname \"blue0\" accept";
+    assert_eq!(world.judge(&root(["nft", rules])).code, 0);
+    world.ip("link add twin type vrf table 20");
+    let after = findings(&mut world);
+    fs::remove_dir_all("/etc/vrf").expect("the folder");
+    for (path, listener) in sockets {
+        drop(listener);
+        fs::remove_file(path).expect("the socket");
+    }
+    for name in expected {
+        assert!(after.iter().any(|finding| finding == name), "{name} is not in {after:?}");
+    }
 }
 
 fn the_demonstration_goes_as_told_and_leaves_nothing() {

@@ -29,7 +29,7 @@ fn text(vrf: &Exported, vrfs: &[Exported]) -> String {
     line(&mut text, "up", &format!("ip link set {name} up"));
     if vrf.has_loopback {
         line(&mut text, "up", &format!("ip addr add 127.0.0.1/8 dev {name}"));
-        line(&mut text, "up", &format!("ip addr add ::1/128 dev {name}"));
+        line(&mut text, "up", &format!("ip addr add ::1/128 dev {name} nodad"));
     }
     addresses(&mut text, vrf, name);
     let nowhere = vrf.routes.iter().filter(|route| !route.is_unicast());

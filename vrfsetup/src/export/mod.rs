@@ -64,7 +64,10 @@ fn exported<'a>(inventory: &'a Inventory, vrf: &'a Link) -> Exported<'a> {
     let system = &inventory.system;
     let (table, device) = (vrf.table.unwrap_or_default(), vrf.device());
     let ports: Vec<&Link> = system.ports(vrf).collect();
-    let is_loopback = |address: &Address| address.is_same_as(&Address::loopback(&device, address.family()));
+    let is_loopback = |address: &Address| {
+        let made = Address::loopback(&device, address.family());
+        address.is_same_as(&made) && (address.flags ^ made.flags) & libc::IFA_F_NODAD == 0
+    };
     let own: Vec<&Address> = system.addresses_of(vrf.ifindex).collect();
     let has_loopback = own.iter().filter(|address| is_loopback(address)).count() == Family::available().len();
     let of_ports = ports.iter().flat_map(|port| system.addresses_of(port.ifindex));

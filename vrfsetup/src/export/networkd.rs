@@ -45,6 +45,7 @@ fn device(vrf: &Exported, vrfs: &[Exported], rules: &[Rule]) -> String {
     text += "KeepConfiguration=yes\nConfigureWithoutCarrier=yes\n";
     if vrf.has_loopback {
         text += "\n[Address]\nAddress=127.0.0.1/8\nBroadcast=no\n\n[Address]\nAddress=::1/128\n";
+        text += "DuplicateAddressDetection=none\n";
     }
     addresses(&mut text, vrf, vrf.name);
     if vrf.is_sealed {

@@ -8,7 +8,7 @@ pub mod foreign;
 pub mod plan;
 mod verbs;
 
-pub use verbs::{Policy, check, fix, has_l3mdev_rules, undo, vrfs};
+pub use verbs::{Policy, check, fix, has_l3mdev_rules, lookup, undo, vrfs};
 
 /// Where the kernel puts the l3mdev rule.
 pub const L3MDEV: u32 = 1000;

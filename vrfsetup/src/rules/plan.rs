@@ -26,6 +26,18 @@ pub enum Unreachable {
     None,
 }
 
+/// Which rules lead a VRF's packets to its table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// One l3mdev rule for all (4.8).
+    L3mdev,
+    /// Two rules for each VRF by its name, for kernels before.
+    Names,
+    /// Both: a kernel that knows l3mdev sends a VRF's packets into the default domain by the names alone (seen with 5.10
+    /// and 6.12).
+    Both,
+}
+
 /// Everything that a plan depends on.
 #[derive(Clone, Debug)]
 pub struct Situation<'a> {
@@ -39,8 +51,8 @@ pub struct Situation<'a> {
     pub unreachable: Unreachable,
     /// The VRFs by name and table.
     pub vrfs: &'a [(String, u32)],
-    /// Two rules for each VRF by its name instead of one l3mdev rule for all: kernels before 4.8.
-    pub is_legacy: bool,
+    /// How their packets find them.
+    pub lookup: Lookup,
 }
 
 /// Why nothing was planned: a rule that would see local packets before `local` does, wherever that goes. One at 2001
@@ -90,22 +102,24 @@ pub fn fix_regardless(situation: &Situation) -> Plan {
 
 /// The rules that look a VRF's packets up in its table.
 fn lookups(situation: &Situation) -> Vec<Rule> {
-    let Situation { family, vrfs, is_legacy, .. } = *situation;
-    if !is_legacy {
-        return vec![Rule::l3mdev(family, L3MDEV)];
-    }
+    let family = situation.family;
     let both = |(name, table): &(String, u32)| Rule::lookup(family, L3MDEV, *table).both_ways(name);
-    vrfs.iter().flat_map(both).collect()
+    for_vrfs(situation, Rule::l3mdev(family, L3MDEV), both)
 }
 
 /// The rules that stop what those lookups miss.
 fn stops(situation: &Situation) -> Vec<Rule> {
-    let Situation { family, vrfs, is_legacy, .. } = *situation;
-    if !is_legacy {
-        return vec![Rule::l3mdev_unreachable(family, UNREACHABLE)];
-    }
+    let family = situation.family;
     let stop = Rule { action: Action::Unreachable, ..Rule::lookup(family, UNREACHABLE, 0) };
-    vrfs.iter().flat_map(|(name, _)| stop.clone().both_ways(name)).collect()
+    let both = |(name, _): &(String, u32)| stop.clone().both_ways(name);
+    for_vrfs(situation, Rule::l3mdev_unreachable(family, UNREACHABLE), both)
+}
+
+fn for_vrfs(situation: &Situation, for_all: Rule, for_one: impl Fn(&(String, u32)) -> [Rule; 2]) -> Vec<Rule> {
+    let Situation { vrfs, lookup, .. } = *situation;
+    let for_all = Some(for_all).filter(|_| lookup != Lookup::Names);
+    let named = vrfs.iter().filter(|_| lookup != Lookup::L3mdev);
+    for_all.into_iter().chain(named.flat_map(for_one)).collect()
 }
 
 /// Foreign rules that could match locally destined packets. One that names a VRF matches packets of that VRF only.
@@ -118,13 +132,14 @@ fn obstacles<'a>(situation: &Situation<'a>) -> Vec<&'a Rule> {
 /// Plans the way back to the rules that the kernel makes: `local` at 0, no unreachable rule. The l3mdev rule stays
 /// while there are VRFs, which would not work without it, and where the kernel made it, which it does only once.
 pub fn undo(family: Family, rules: &[Rule], keeps_l3mdev: bool, vrfs: &[(String, u32)]) -> Plan {
-    let legacy = Situation { family, rules, own: &[], unreachable: Unreachable::Rule, vrfs, is_legacy: true };
+    let unreachable = Unreachable::Rule;
+    let named = Situation { family, rules, own: &[], unreachable, vrfs, lookup: Lookup::Names };
     let mut steps = Vec::from_iter(ensure(rules, &Rule::lookup(family, 0, TABLE_LOCAL)));
     let ours = [Rule::lookup(family, LOCAL_LATE, TABLE_LOCAL), Rule::lookup(family, LOCAL_EARLY, TABLE_LOCAL)]
         .into_iter()
         .chain([Rule::l3mdev_unreachable(family, UNREACHABLE)])
-        .chain(lookups(&legacy))
-        .chain(stops(&legacy))
+        .chain(lookups(&named))
+        .chain(stops(&named))
         .chain((!keeps_l3mdev).then(|| Rule::l3mdev(family, L3MDEV)));
     for our in ours {
         steps.extend(rules.iter().filter(|rule| rule.is_same_as(&our)).cloned().map(Step::DeleteRule));
@@ -203,7 +218,7 @@ mod tests {
 
     fn situation(rules: &[Rule]) -> Situation<'_> {
         let unreachable = Unreachable::Rule;
-        Situation { family: Family::V4, rules, own: &[], unreachable, vrfs: &[], is_legacy: false }
+        Situation { family: Family::V4, rules, own: &[], unreachable, vrfs: &[], lookup: Lookup::L3mdev }
     }
 
     fn fixed(rules: &[Rule]) -> Vec<Rule> {
@@ -330,10 +345,10 @@ mod tests {
     }
 
     #[test]
-    fn legacy_rules_name_each_vrf_both_ways_and_are_no_obstacle_to_themselves() {
+    fn rules_by_name_match_each_vrf_both_ways_and_are_no_obstacle_to_themselves() {
         let (vrfs, born) = ([("blue".to_owned(), 10)], born());
-        let legacy = |rules| Situation { vrfs: &vrfs, is_legacy: true, ..situation(rules) };
-        let plan = fix(&legacy(&born)).unwrap();
+        let named = |rules, lookup| Situation { vrfs: &vrfs, lookup, ..situation(rules) };
+        let plan = fix(&named(&born, Lookup::Names)).unwrap();
         let once = made(&born, &plan.steps);
         assert_eq!(
             shown(&once)[..5],
@@ -345,8 +360,12 @@ mod tests {
                 "32765: from all lookup local",
             ]
         );
-        assert_eq!(fix(&legacy(&once)).unwrap().steps, []);
+        assert_eq!(fix(&named(&once, Lookup::Names)).unwrap().steps, []);
         assert_eq!(made(&once, &undo(Family::V4, &once, true, &vrfs).steps), born);
+        let both = made(&once, &fix(&named(&once, Lookup::Both)).unwrap().steps);
+        for rule in [Rule::l3mdev(Family::V4, L3MDEV), Rule::l3mdev_unreachable(Family::V4, UNREACHABLE)] {
+            assert!(both.contains(&rule) && !once.contains(&rule), "{rule}");
+        }
     }
 
     #[test]

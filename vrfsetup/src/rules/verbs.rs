@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use super::plan::{self, InTheWay, Plan, Situation, Unreachable};
+use super::plan::{self, InTheWay, Lookup, Plan, Situation, Unreachable};
 use crate::error::Error;
 use crate::family::Family;
 use crate::guard;
@@ -39,7 +39,7 @@ pub struct Finding {
 pub struct Policy {
     /// What stops packets that a VRF's table has no route for.
     pub unreachable: Unreachable,
-    /// Rules for each VRF by name, as kernels before 4.8 need them.
+    /// Rules for each VRF by name as well, as kernels before 4.8 need them.
     pub is_legacy: bool,
 }
 
@@ -107,8 +107,8 @@ fn plan_family(
     let own: Vec<IpAddr> = inventory.system.addresses.iter().map(|address| address.local).collect();
     let vrfs = vrfs(inventory);
     let Policy { unreachable, is_legacy } = policy;
-    let is_legacy = is_legacy || !has_l3mdev_rules();
-    let situation = Situation { family, rules, own: &own, unreachable, vrfs: &vrfs, is_legacy };
+    let lookup = lookup(is_legacy);
+    let situation = Situation { family, rules, own: &own, unreachable, vrfs: &vrfs, lookup };
     match plan::fix(&situation) {
         Err(_) if is_forced => Ok(plan::fix_regardless(&situation)),
         Err(InTheWay(rule)) => Err(Error::ForeignRule(rule)),
@@ -133,6 +133,15 @@ fn of_family(inventory: &Inventory, family: Family) -> Vec<Rule> {
 /// All VRFs by name and table.
 pub fn vrfs(inventory: &Inventory) -> Vec<(String, u32)> {
     inventory.system.vrfs().filter_map(|vrf| Some((vrf.name.clone(), vrf.table?))).collect()
+}
+
+/// What this kernel needs, and what is wanted besides.
+pub fn lookup(is_legacy: bool) -> Lookup {
+    match (has_l3mdev_rules(), is_legacy) {
+        (false, _) => Lookup::Names,
+        (true, false) => Lookup::L3mdev,
+        (true, true) => Lookup::Both,
+    }
 }
 
 /// l3mdev rules came with 4.8.
