@@ -108,6 +108,9 @@ pub fn make(session: &Session, plan: Plan) -> Result<Outcome, Error> {
     Ok(transaction.commit())
 }
 
+/// Routes in the words of `ip route add`.
+type Words = [toml::Spanned<String>];
+
 struct Planner<'a> {
     session: &'a Session<'a>,
     source: Source<'a>,
@@ -127,6 +130,7 @@ impl Planner<'_> {
         for (name, vrf) in &self.config.vrf {
             domains.push((name.as_str(), self.vrf(name, vrf, &mut plan)?));
         }
+        self.routes(&self.config.default.routes, &Domain::default_domain(), &[], &mut plan)?;
         attach::guard(self.session, &self.inventory.system, &self.moved)?;
         plan.vrfs.sort_by_key(Part::place);
         self.rules(&mut plan)?;
@@ -150,7 +154,7 @@ impl Planner<'_> {
         let mut part = Part { steps, ..Part::default() };
         self.ports(name, vrf, &domain, &mut part)?;
         self.addresses(name, vrf, &domain, &mut part)?;
-        self.routes(vrf, &domain, &part.moves, plan)?;
+        self.routes(&vrf.routes, &domain, &part.moves, plan)?;
         plan.vrfs.push(part);
         Ok(domain)
     }
@@ -185,15 +189,15 @@ impl Planner<'_> {
     }
 
     /// A route that is there in the same words is left alone, one of the same destination and metric replaced.
-    fn routes(&self, vrf: &Vrf, domain: &Domain, moves: &[Move], plan: &mut Plan) -> Result<(), Error> {
+    fn routes(&self, words: &Words, domain: &Domain, moves: &[Move], plan: &mut Plan) -> Result<(), Error> {
         let brought = moves.iter().flat_map(|moved| &moved.steps).filter_map(|step| match step {
             Step::AddRoute(route) => Some(route),
             _ => None,
         });
         let there: Vec<&Route> = self.inventory.table(domain.table).chain(brought).collect();
-        let words: HashSet<String> = there.iter().flat_map(|route| descriptions(route)).collect();
-        for mut route in self.source.routes(vrf)? {
-            if words::route::write(&route).is_some_and(|text| words.contains(&text)) {
+        let known: HashSet<String> = there.iter().flat_map(|route| descriptions(route)).collect();
+        for mut route in self.source.routes(words)? {
+            if words::route::write(&route).is_some_and(|text| known.contains(&text)) {
                 continue;
             }
             route.set_table(domain.table);

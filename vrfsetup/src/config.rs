@@ -22,6 +22,9 @@ pub struct Config {
     /// `[sysctl]`: settings by the names of sysctl(8).
     #[serde(default)]
     pub sysctl: BTreeMap<String, Value>,
+    /// `[default]`.
+    #[serde(default)]
+    pub default: DefaultDomain,
     /// `[vrf.NAME]`.
     #[serde(default)]
     pub vrf: BTreeMap<String, Vrf>,
@@ -54,6 +57,15 @@ pub enum Value {
     Number(i64),
     /// `"0 2147483647"`.
     Text(String),
+}
+
+/// What the domain outside all VRFs has to do with them.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DefaultDomain {
+    /// Routes of its table, in the words of `ip route add`.
+    #[serde(default)]
+    pub routes: Vec<Spanned<String>>,
 }
 
 /// One VRF.
@@ -165,8 +177,9 @@ impl<'a> Source<'a> {
                 }
             }
             self.addresses(name, vrf)?;
-            self.routes(vrf)?;
+            self.routes(&vrf.routes)?;
         }
+        self.routes(&config.default.routes)?;
         Ok(())
     }
 
@@ -186,14 +199,14 @@ impl<'a> Source<'a> {
         vrf.addresses.iter().map(read).collect()
     }
 
-    /// The routes of a VRF, in no table yet; one may lead into another VRF.
+    /// The routes of a domain, in no table yet; one may lead into another domain.
     ///
     /// # Errors
     /// The first mistake.
-    pub fn routes(&self, vrf: &Vrf) -> Result<Vec<Route>, Error> {
+    pub fn routes(&self, words: &[Spanned<String>]) -> Result<Vec<Route>, Error> {
         let read =
             |text: &Spanned<String>| words::route::parse(text.get_ref(), 0).map_err(|why| self.mistake_at(text, &why));
-        vrf.routes.iter().map(read).collect()
+        words.iter().map(read).collect()
     }
 
     fn heading(&self, name: &str) -> usize {

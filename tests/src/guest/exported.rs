@@ -35,6 +35,7 @@ fn furnished() -> World {
     world.ip("route add 198.18.0.0/15 via 203.0.113.254 table 10 metric 7 proto static src 203.0.113.1");
     world.ip("route add 192.0.2.128/25 dev red table 10");
     world.ip("route add blackhole 198.51.0.0/16 table 20");
+    world.ip("route add 203.0.113.128/25 dev red");
     world.ip("route add 198.19.0.0/16 table 20 nexthop via 198.51.100.77 weight 3 nexthop via 198.51.100.78");
     world.ip("-6 route add 2001:db8:99::/48 via 2001:db8:77::fe table 10 src 2001:db8:77::1");
     world.ip("route add 198.20.0.0/16 via 198.51.100.9 dev red0 table 20 mtu 1400 onlink");

@@ -28,6 +28,8 @@ fn a_setup_made_by_hand_is_exported_torn_down_and_applied_again() {
     world.ip("route add 198.18.0.0/15 via 198.51.100.1 dev blue0 table 10 metric 7 proto static");
     world.ip("route add 192.0.2.128/25 dev red table 10");
     world.ip("route add blackhole 198.51.0.0/16 table 20");
+    world.ip("route add 198.19.0.0/16 dev red metric 9");
+    world.ip("-6 route add 2001:db8:98::/48 dev red");
     world.ip("addr add 127.0.0.1/8 dev blue");
     world.ip("addr add ::1/128 dev blue");
     vrfsetup(&mut world, 0, "rules fix");

@@ -2,18 +2,18 @@
 
 use std::fmt::Write;
 
-use super::{Exported, File, leads_over, route_words};
+use super::{All, Exported, File, route_words};
 use crate::route::{Route, SEAL_METRIC};
 use crate::words;
 
 /// One file for each VRF.
-pub fn files(vrfs: &[Exported]) -> Vec<File> {
+pub fn files(all: &All) -> Vec<File> {
     let file =
-        |vrf: &Exported| File { path: format!("/etc/network/interfaces.d/{}", vrf.name).into(), text: text(vrf, vrfs) };
-    vrfs.iter().map(file).collect()
+        |vrf: &Exported| File { path: format!("/etc/network/interfaces.d/{}", vrf.name).into(), text: text(vrf, all) };
+    all.vrfs.iter().map(file).collect()
 }
 
-fn text(vrf: &Exported, vrfs: &[Exported]) -> String {
+fn text(vrf: &Exported, all: &All) -> String {
     let Exported { name, table, .. } = vrf;
     let mut text = format!("auto {name}\niface {name} inet manual\n");
     line(&mut text, "pre-up", &format!("ip link add {name} type vrf table {table}"));
@@ -34,7 +34,7 @@ fn text(vrf: &Exported, vrfs: &[Exported]) -> String {
     addresses(&mut text, vrf, name);
     let nowhere = vrf.routes.iter().filter(|route| !route.is_unicast());
     nowhere.for_each(|route| add(&mut text, route));
-    routes_over(&mut text, vrfs, name, None);
+    routes_over(&mut text, all, name, None);
     line(&mut text, "post-down", &format!("ip link del {name}"));
     for flag in ["", "-6 "] {
         line(&mut text, "post-down", &format!("ip {flag}route flush table {table} || true"));
@@ -45,7 +45,7 @@ fn text(vrf: &Exported, vrfs: &[Exported]) -> String {
         line(&mut text, "pre-up", &format!("ip link set {port} master {name}"));
         line(&mut text, "up", &format!("ip link set {port} up"));
         addresses(&mut text, vrf, port);
-        routes_over(&mut text, vrfs, port, Some(ifindex));
+        routes_over(&mut text, all, port, Some(ifindex));
         line(&mut text, "down", &format!("ip link set {port} nomaster"));
     }
     text
@@ -59,9 +59,8 @@ fn addresses(text: &mut String, vrf: &Exported, device: &str) {
 
 /// A route is made with the interface that it leads over, or the first of them, whatever table it is in: the other
 /// VRF's device may not be there when this one's is made.
-fn routes_over(text: &mut String, vrfs: &[Exported], device: &str, ifindex: Option<u32>) {
-    let all = vrfs.iter().flat_map(|vrf| &vrf.routes).filter(|route| route.is_unicast());
-    all.filter(|route| leads_over(route, device, ifindex)).for_each(|route| add(text, route));
+fn routes_over(text: &mut String, all: &All, device: &str, ifindex: Option<u32>) {
+    all.routes_over(device, ifindex).for_each(|route| add(text, route));
 }
 
 fn add(text: &mut String, route: &Route) {

@@ -14,7 +14,7 @@ use crate::family::Family;
 use crate::inventory::Inventory;
 use crate::link::Link;
 use crate::route::{Route, SEAL_METRIC};
-use crate::rule::{Action, Rule};
+use crate::rule::{Action, Rule, TABLE_MAIN};
 use crate::show::SYSCTLS;
 use crate::sysctl;
 use crate::words;
@@ -50,14 +50,45 @@ struct Exported<'a> {
     routes: Vec<&'a Route>,
 }
 
+/// Everything that is exported.
+struct All<'a> {
+    vrfs: Vec<Exported<'a>>,
+    /// The default domain's routes that lead into a VRF.
+    inbound: Vec<&'a Route>,
+}
+
+impl<'a> All<'a> {
+    /// The routes of all tables that lead over this device, or begin their several ways with it.
+    fn routes_over<'b>(&'b self, device: &'b str, ifindex: Option<u32>) -> impl Iterator<Item = &'a Route> + 'b {
+        let all = self.vrfs.iter().flat_map(|vrf| &vrf.routes).chain(&self.inbound).copied();
+        all.filter(move |route| route.is_unicast() && leads_over(route, device, ifindex))
+    }
+}
+
 /// The files.
 pub fn export(inventory: &Inventory, format: Format) -> Vec<File> {
-    let vrfs: Vec<Exported> = inventory.system.vrfs().map(|vrf| exported(inventory, vrf)).collect();
+    let vrfs = inventory.system.vrfs().map(|vrf| exported(inventory, vrf)).collect();
+    let all = All { vrfs, inbound: inbound(inventory) };
     match format {
-        Format::Toml => vec![toml::file(&vrfs, &inventory.rules, &settings())],
-        Format::Networkd => networkd::files(&vrfs, &inventory.rules),
-        Format::Ifupdown => ifupdown::files(&vrfs),
+        Format::Toml => vec![toml::file(&all, &inventory.rules, &settings())],
+        Format::Networkd => networkd::files(&all, &inventory.rules),
+        Format::Ifupdown => ifupdown::files(&all),
     }
+}
+
+fn inbound(inventory: &Inventory) -> Vec<&Route> {
+    let leads_in = |ifindex: u32| {
+        let mut links = inventory.system.links.iter().filter(|link| link.ifindex == ifindex);
+        links.any(|link| link.is_vrf() || inventory.system.vrfs().any(|vrf| link.master == Some(vrf.ifindex)))
+    };
+    made(inventory, TABLE_MAIN)
+        .filter(|route| route.is_unicast() && route.oifs().iter().any(|&oif| leads_in(oif)))
+        .collect()
+}
+
+/// What somebody put into a table.
+fn made(inventory: &Inventory, table: u32) -> impl Iterator<Item = &Route> {
+    inventory.table(table).filter(|route| !route.is_kernels() && !route.is_advertised())
 }
 
 fn exported<'a>(inventory: &'a Inventory, vrf: &'a Link) -> Exported<'a> {
@@ -72,8 +103,7 @@ fn exported<'a>(inventory: &'a Inventory, vrf: &'a Link) -> Exported<'a> {
     let has_loopback = own.iter().filter(|address| is_loopback(address)).count() == Family::available().len();
     let of_ports = ports.iter().flat_map(|port| system.addresses_of(port.ifindex));
     let own = own.iter().copied().filter(|address| !(has_loopback && is_loopback(address)));
-    let made: Vec<&Route> =
-        inventory.table(table).filter(|route| !route.is_kernels() && !route.is_advertised()).collect();
+    let made: Vec<&Route> = made(inventory, table).collect();
     let is_own_seal = |route: &&Route| **route == reported(route, Route::seal(route.family(), table));
     let is_sealed = made.iter().copied().filter(is_own_seal).count() == Family::available().len();
     Exported {

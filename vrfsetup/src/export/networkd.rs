@@ -9,7 +9,7 @@ use std::path::Path;
 
 use rtnetlink::packet_route::route::{RouteAttribute, RouteFlags, RouteMetric};
 
-use super::{Exported, File, has_unreachable_rule, leads_over};
+use super::{All, Exported, File, has_unreachable_rule};
 use crate::address::Address;
 use crate::family::Family;
 use crate::link::Link;
@@ -20,13 +20,13 @@ use crate::sysctl;
 const FOLDER: &str = "/etc/systemd/network";
 
 /// All files.
-pub fn files(vrfs: &[Exported], rules: &[Rule]) -> Vec<File> {
+pub fn files(all: &All, rules: &[Rule]) -> Vec<File> {
     let mut files = Vec::new();
-    for vrf in vrfs {
+    for vrf in &all.vrfs {
         files.push(file(&format!("10-{}.netdev", vrf.name), netdev(vrf)));
-        files.push(file(&format!("10-{}.network", vrf.name), device(vrf, vrfs, rules)));
+        files.push(file(&format!("10-{}.network", vrf.name), device(vrf, all, rules)));
         for port in &vrf.ports {
-            files.push(file(&format!("20-{}.network", port.name), network(vrf, vrfs, port)));
+            files.push(file(&format!("20-{}.network", port.name), network(vrf, all, port)));
         }
     }
     files
@@ -40,7 +40,7 @@ fn netdev(vrf: &Exported) -> String {
     format!("[NetDev]\nName={}\nKind=vrf\n\n[VRF]\nTable={}\n", vrf.name, vrf.table)
 }
 
-fn device(vrf: &Exported, vrfs: &[Exported], rules: &[Rule]) -> String {
+fn device(vrf: &Exported, all: &All, rules: &[Rule]) -> String {
     let mut text = format!("[Match]\nName={}\n\n[Network]\nLinkLocalAddressing=no\n", vrf.name);
     text += "KeepConfiguration=yes\nConfigureWithoutCarrier=yes\n";
     if vrf.has_loopback {
@@ -62,14 +62,14 @@ fn device(vrf: &Exported, vrfs: &[Exported], rules: &[Rule]) -> String {
     }
     let nowhere = vrf.routes.iter().filter(|route| !route.is_unicast());
     nowhere.for_each(|route| text += &section(route));
-    text + &routes_over(vrfs, vrf.name, None)
+    text + &routes_over(all, vrf.name, None)
 }
 
-fn network(vrf: &Exported, vrfs: &[Exported], port: &Link) -> String {
+fn network(vrf: &Exported, all: &All, port: &Link) -> String {
     let name = &port.name;
     let mut text = format!("[Match]\nName={name}\n\n[Network]\nVRF={}\n{}", vrf.name, autoconfiguration(name));
     addresses(&mut text, vrf, name);
-    text + &routes_over(vrfs, name, Some(port.ifindex))
+    text + &routes_over(all, name, Some(port.ifindex))
 }
 
 /// What the kernel does by itself on this port networkd does in its place, or neither of them.
@@ -90,9 +90,8 @@ fn autoconfiguration(port: &str) -> String {
 }
 
 /// networkd keeps a route with the interface that it leads over, or the first of them, whatever table it is in.
-fn routes_over(vrfs: &[Exported], device: &str, ifindex: Option<u32>) -> String {
-    let all = vrfs.iter().flat_map(|vrf| &vrf.routes).filter(|route| route.is_unicast());
-    all.filter(|route| leads_over(route, device, ifindex)).map(|route| section(route)).collect()
+fn routes_over(all: &All, device: &str, ifindex: Option<u32>) -> String {
+    all.routes_over(device, ifindex).map(section).collect()
 }
 
 fn addresses(text: &mut String, vrf: &Exported, device: &str) {

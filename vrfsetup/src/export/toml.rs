@@ -2,13 +2,14 @@
 
 use std::fmt::Write;
 
-use super::{Exported, File, has_unreachable_rule, route_words};
+use super::{All, Exported, File, has_unreachable_rule, route_words};
+use crate::route::Route;
 use crate::rule::{Rule, TABLE_LOCAL};
 use crate::rules::L3MDEV;
 use crate::words;
 
 /// The one file.
-pub fn file(vrfs: &[Exported], rules: &[Rule], settings: &[(&str, String)]) -> File {
+pub fn file(all: &All, rules: &[Rule], settings: &[(&str, String)]) -> File {
     let mut text = String::from("# vrf.toml(5), for 'vrfsetup apply'\n");
     let is_fixed =
         !rules.iter().any(|rule| rule.is_kernels_own() && rule.table == TABLE_LOCAL && rule.priority <= L3MDEV);
@@ -20,7 +21,11 @@ pub fn file(vrfs: &[Exported], rules: &[Rule], settings: &[(&str, String)]) -> F
     for (name, value) in settings {
         let _ = writeln!(text, "\"{name}\" = {value}");
     }
-    vrfs.iter().for_each(|vrf| text += &section(vrf));
+    if !all.inbound.is_empty() {
+        text += "\n[default]\n";
+        routes(&mut text, &all.inbound);
+    }
+    all.vrfs.iter().for_each(|vrf| text += &section(vrf));
     File { path: "/etc/vrf/vrf.toml".into(), text }
 }
 
@@ -34,13 +39,16 @@ fn section(vrf: &Exported) -> String {
     }
     list(&mut text, "ports", vrf.ports.iter().map(|port| port.name.clone()));
     list(&mut text, "addresses", vrf.addresses.iter().map(|address| words::address::write(address)));
-    let (routes, wordless): (Vec<_>, Vec<_>) =
-        vrf.routes.iter().map(|route| route_words(route)).partition(Result::is_ok);
-    list(&mut text, "routes", routes.into_iter().flatten());
+    routes(&mut text, &vrf.routes);
+    text
+}
+
+fn routes(text: &mut String, routes: &[&Route]) {
+    let (words, wordless): (Vec<_>, Vec<_>) = routes.iter().map(|route| route_words(route)).partition(Result::is_ok);
+    list(text, "routes", words.into_iter().flatten());
     for why in wordless.into_iter().filter_map(Result::err) {
         let _ = writeln!(text, "# {why}");
     }
-    text
 }
 
 fn list(text: &mut String, key: &str, values: impl Iterator<Item = String>) {
@@ -81,12 +89,15 @@ mod tests {
             addresses: vec![&address],
             routes: routes.iter().collect(),
         };
-        let text = file(&[vrf], &[], &[("net.vrf.strict_mode", "1".into())]).text;
+        let inbound = parse("198.51.100.0/24 dev blue.1", 254).unwrap();
+        let all = All { vrfs: vec![vrf], inbound: vec![&inbound] };
+        let text = file(&all, &[], &[("net.vrf.strict_mode", "1".into())]).text;
         let source = Source::new(Path::new("x"), &text);
         let config = source.read().unwrap_or_else(|error| panic!("{error}\n{text}"));
         let read = &config.vrf["blue.1"];
         assert_eq!(read.table.as_ref().map(|table| *table.get_ref()), Some(10));
-        assert_eq!(source.routes(read).unwrap().len(), 2);
+        assert_eq!(source.routes(&read.routes).unwrap().len(), 2);
+        assert_eq!(source.routes(&config.default.routes).unwrap().len(), 1);
         assert!(!read.loopback);
     }
 }
