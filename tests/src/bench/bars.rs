@@ -119,7 +119,7 @@ pub const BARS: [Bar; 40] = [
         Instructions,
     ),
     bar(
-        "… in C, behind a filter that allows everything",
+        "… in C, behind a filter that looks at `socket`",
         Of("socket.filtered"),
         OWN,
         Of("socket.own"),

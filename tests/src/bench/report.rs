@@ -9,11 +9,10 @@ use super::{Measures, NANOSECONDS_PER_INSTRUCTION};
 const REMARKS: &str = "\n\
 **One socket behind a filter.** The kernel takes the long way through its entry code for every system call of a process \
 that has a seccomp filter, and asks the filter about `socket`; `setsockopt`, which the filter always allows, it remembers \
-(5.11). *In C, behind a filter that allows everything* is the floor: the C program's own two calls behind the shortest \
-filter that there is, one instruction. It alone takes the whole of the 1.05 that a socket of the shim may cost beside \
-unfiltered C, or more; so `preload` is held against it: what it takes beyond the floor is the shim's way to the call \
-(the row *the shim alone*) and the nine instructions that look at the cookie. No order of \
-comparisons makes that up, and without the filter a raw system call would leak.\n\
+(5.11). *In C, behind a filter that looks at `socket`* is the floor: the C program's own two calls behind the shortest \
+filter that sees sockets, four instructions. It alone takes more than the 1.05 that a socket of the shim may cost beside \
+unfiltered C; so `preload` is held against it: what it takes beyond the floor is the shim's way to the call (the row *the \
+shim alone*) and the instructions that look at the cookie. Without the filter a raw system call would leak.\n\
 \n\
 **Not in the table.** `systemd-run --scope -p BindNetworkInterface=`: the setting came with systemd 260, the machine of \
 the bench is Debian 12 (252) and has no systemd for its first process.\n";
