@@ -78,11 +78,12 @@ const fn bar(
 
 const IP_START: Term = Added("start.ip_vrf_exec", "start.bare");
 const EXEC: &str = "`ip vrf exec`";
+const SCOPE: &str = "`systemd-run --scope`";
 const OWN: &str = "socket + setsockopt in C";
 const FILTERED: &str = "the same in C, behind a filter";
 
 /// All of them, in the order of the table.
-pub const BARS: [Bar; 40] = [
+pub const BARS: [Bar; 42] = [
     bar("added to a start: C exec wrapper", Added("start.c_wrapper", "start.bare"), EXEC, IP_START, None, Instructions),
     bar("… `vrfrun -m bpf`, warm", Added("start.bpf", "start.bare"), EXEC, IP_START, Some(AtMost(0.6)), Instructions),
     bar(
@@ -96,6 +97,22 @@ pub const BARS: [Bar; 40] = [
     bar("… `vrfrun -m preload`", Added("start.preload", "start.bare"), EXEC, IP_START, Some(AtMost(0.8)), Instructions),
     bar("… `--no-supervisor`", Added("start.gate", "start.bare"), EXEC, IP_START, Some(AtMost(0.8)), Instructions),
     bar("… `vrfrun -m seccomp`", Added("start.seccomp", "start.bare"), EXEC, IP_START, None, Instructions),
+    bar(
+        "under systemd: `vrfrun -m bpf`",
+        Added("systemd.bpf", "systemd.bare"),
+        SCOPE,
+        Added("systemd.scope", "systemd.bare"),
+        None,
+        Instructions,
+    ),
+    bar(
+        "… `ip vrf exec`",
+        Added("systemd.ip_vrf_exec", "systemd.bare"),
+        SCOPE,
+        Added("systemd.scope", "systemd.bare"),
+        None,
+        Instructions,
+    ),
     bar(
         "system calls before execve: `-m bpf`, warm",
         Of("calls.bpf"),

@@ -25,9 +25,13 @@ type Measure = fn() -> io::Result<()>;
 /// short.
 const SETTLED: Duration = Duration::from_secs(30);
 
+/// The group that is measured where systemd is the first process.
+pub const UNDER_SYSTEMD: &str = "systemd";
+
 /// What can be measured, each group in a machine of its own.
-pub const GROUPS: [(&str, Measure); 6] = [
+pub const GROUPS: [(&str, Measure); 7] = [
     ("start", startup::measure),
+    (UNDER_SYSTEMD, startup::beside_systemd),
     ("sockets", sockets::measure),
     ("supervisor", supervisor::measure),
     ("throughput", throughput::measure),

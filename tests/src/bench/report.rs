@@ -14,8 +14,8 @@ filter that sees sockets, four instructions. It alone takes more than the 1.05 t
 unfiltered C; so `preload` is held against it: what it takes beyond the floor is the shim's way to the call (the row *the \
 shim alone*) and the instructions that look at the cookie. Without the filter a raw system call would leak.\n\
 \n\
-**Not in the table.** `systemd-run --scope -p BindNetworkInterface=`: the setting came with systemd 260, the machine of \
-the bench is Debian 12 (252) and has no systemd for its first process.\n";
+**Under systemd.** `systemd-run --scope -p BindNetworkInterface=` came with systemd 260: these lines are from a machine \
+that Debian sid and its systemd boot; what the service manager and the bus do meanwhile is counted in.\n";
 
 /// The page.
 pub fn page(release: &str, measures: &Measures) -> String {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::process::Command;
 
 use super::guest::{WAYS, quiet, tell_median, time};
 use super::tell;
@@ -9,6 +10,7 @@ use crate::vm::plan::FOLDER;
 
 const RUNS: usize = 31;
 const PROGRAM: &str = "/bin/true";
+const URL: &str = "http://192.0.2.80/";
 const CGROUPS: &str = "/sys/fs/cgroup";
 
 /// Measures it.
@@ -24,6 +26,25 @@ pub fn measure() -> io::Result<()> {
     }
     cold_bpf()?;
     objects()
+}
+
+/// The same where systemd can bind, in a machine that it has booted: what its own way takes, its first process's work
+/// included.
+pub fn beside_systemd() -> io::Result<()> {
+    let scope = ["systemd-run", "--quiet", "--scope", "-p", "BindNetworkInterface=blue"];
+    let asked = Command::new(scope[0]).args(&scope[1..]).args(["curl", "-sS", "-m", "10", URL]).output()?;
+    if !asked.stdout.starts_with(b"blue") {
+        return Err(io::Error::other(format!("systemd-run does not bind: {asked:?}")));
+    }
+    let ours: &[&str] = &["vrfrun", "-m", "bpf", "blue"];
+    for (name, before) in
+        [("bare", &[][..]), ("bpf", ours), ("ip_vrf_exec", &["ip", "vrf", "exec", "blue"]), ("scope", &scope)]
+    {
+        let words = [before, &[PROGRAM]].concat();
+        time(&mut quiet(&words)?)?;
+        tell_median(&format!("systemd.{name}"), RUNS, || time(&mut quiet(&words)?))?;
+    }
+    Ok(())
 }
 
 /// Mechanism bpf where no earlier run has left its cgroup.

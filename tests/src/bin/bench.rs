@@ -1,7 +1,7 @@
 //! `vrfbench`: measures in a virtual machine, holds the numbers against the bars, writes docs/bench.md and its
 //! plot, and fails when a bar is missed. `vrfbench guest` is its other half, in the machine. `vrfbench leak-test`
 //! plays the leak test of docs/leak-test.svg and prints it, for `tools/record-svg`. `vrfbench GROUP…` measures no
-//! more than that (start, sockets, supervisor, throughput, scale, scale_ip); `vrfbench write LOG`
+//! more than that (start, systemd, sockets, supervisor, throughput, scale, scale_ip); `vrfbench write LOG`
 //! writes the page from what several such runs said.
 
 use std::io;
@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use vrftests::bench::guest::GROUPS;
+use vrftests::bench::guest::{GROUPS, UNDER_SYSTEMD};
 use vrftests::bench::{self, Measures, plot, report};
+use vrftests::guest::booted::UNIT;
 use vrftests::vm::image::{Images, Root, top};
 use vrftests::vm::machine::{Console, Machine};
 use vrftests::vm::plan::Plan;
@@ -18,6 +19,8 @@ use vrftests::vm::report::Event;
 use vrftests::{kernels, programs};
 
 const KERNEL: &str = "debian_6_12";
+/// The machine whose systemd can bind a scope.
+const SYSTEM: &str = "systemd_sid";
 /// 4,000 VRFs take their time, and nothing is said meanwhile.
 const SILENCE: Duration = Duration::from_secs(1500);
 
@@ -110,13 +113,22 @@ fn leak_test() -> io::Result<bool> {
 
 /// Boots, has this program do one thing there, and hands on what it says.
 fn boot(ours: &[PathBuf], what: &[&str], console: Console, see: impl FnMut(&Event)) -> io::Result<()> {
-    let kernel = kernels::named(KERNEL).ok_or_else(|| io::Error::other("no such kernel in tests/kernels.toml"))?;
+    let missing = || io::Error::other("no such machine in tests/kernels.toml");
+    let (kernel, root) = if what.contains(&UNDER_SYSTEMD) {
+        let system = kernels::system(SYSTEM).ok_or_else(missing)?;
+        (system.kernel(), Root::Systemd(system.suite))
+    } else {
+        (kernels::named(KERNEL).ok_or_else(missing)?, Root::Usual)
+    };
     let this = std::env::current_exe()?;
     let mut tested = vec![this.with_file_name("vrfguest"), this.with_file_name("vrfpeer"), this];
     tested.extend(build(ours)?);
     tested.extend(ours.iter().cloned());
+    if let Root::Systemd(_) = root {
+        tested.push(top().join("dist").join(UNIT));
+    }
     let plan = Plan::Run(["vrfbench"].iter().chain(what).map(|word| (*word).to_owned()).collect());
-    let images = Images::prepare(&kernel, &plan, &tested, &Root::Usual)?;
+    let images = Images::prepare(&kernel, &plan, &tested, &root)?;
     let watched = Machine::boot(&images, console).and_then(|mut machine| machine.watch(SILENCE, see));
     watched.map_err(|failure| {
         let log = std::fs::read(&images.console).unwrap_or_default();
