@@ -7,7 +7,6 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use crate::attach::{self, Defaults};
-use crate::cli;
 use crate::config::{Config, Source, Vrf};
 use crate::error::Error;
 use crate::family::Family;
@@ -15,6 +14,7 @@ use crate::guard;
 use crate::inventory::Inventory;
 use crate::leak;
 use crate::link::Link;
+use crate::name;
 use crate::outcome::Outcome;
 use crate::port::{Domain, Move};
 use crate::route::Route;
@@ -163,7 +163,7 @@ impl Planner<'_> {
     fn ports(&mut self, name: &str, vrf: &Vrf, domain: &Domain, part: &mut Part) -> Result<(), Error> {
         let system = &self.inventory.system;
         for port in &vrf.ports {
-            cli::device_name(port.get_ref()).map_err(|why| self.source.mistake_at(port, &why))?;
+            name::device(port.get_ref()).map_err(|why| self.source.mistake_at(port, &why))?;
             if system.link(port.get_ref()).is_none() {
                 return Err(self.source.mistake_at(port, "no such interface"));
             }

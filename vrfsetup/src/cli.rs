@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::export::Format;
+use crate::name;
 use crate::rules::Policy;
 use crate::rules::plan::Unreachable;
 
@@ -35,7 +36,7 @@ pub enum Command {
     #[command(visible_alias = "delete")]
     Del {
         /// The VRF
-        #[arg(value_parser = device_name)]
+        #[arg(value_parser = name::device)]
         name: String,
         #[command(flatten)]
         change: Change,
@@ -43,10 +44,10 @@ pub enum Command {
     /// Make interfaces ports of a VRF; their addresses and routes come along
     Attach {
         /// The VRF
-        #[arg(value_parser = device_name)]
+        #[arg(value_parser = name::device)]
         name: String,
         /// The interfaces
-        #[arg(required = true, value_name = "IF", value_parser = device_name)]
+        #[arg(required = true, value_name = "IF", value_parser = name::device)]
         ports: Vec<String>,
         #[command(flatten)]
         change: Change,
@@ -54,7 +55,7 @@ pub enum Command {
     /// Take interfaces out of their VRFs; their addresses and routes come along
     Detach {
         /// The interfaces
-        #[arg(required = true, value_name = "IF", value_parser = device_name)]
+        #[arg(required = true, value_name = "IF", value_parser = name::device)]
         ports: Vec<String>,
         #[command(flatten)]
         change: Change,
@@ -96,7 +97,7 @@ pub enum Command {
     /// Put systemd's services or sockets into a VRF, by drop-ins
     Unit {
         /// The VRF
-        #[arg(value_parser = device_name)]
+        #[arg(value_parser = name::device)]
         name: String,
         /// The services
         #[arg(required = true, value_name = "SERVICE")]
@@ -137,7 +138,7 @@ pub enum Command {
     /// Show VRFs with tables, ports, addresses and routes
     Show {
         /// Only this one
-        #[arg(value_parser = device_name)]
+        #[arg(value_parser = name::device)]
         name: Option<String>,
         /// Also the sockets of their processes, and which are outside the VRF
         #[arg(long)]
@@ -148,7 +149,7 @@ pub enum Command {
     /// List the processes in a VRF
     Pids {
         /// The VRF
-        #[arg(value_parser = device_name)]
+        #[arg(value_parser = name::device)]
         name: String,
     },
     /// Say which VRF a process is in; an empty line if in none
@@ -162,13 +163,13 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct Add {
     /// The VRF
-    #[arg(value_parser = vrf_name)]
+    #[arg(value_parser = name::vrf)]
     pub name: String,
     /// Its routing table [default: a free one]
     #[arg(long, value_name = "ID", value_parser = table)]
     pub table: Option<u32>,
     /// An interface that becomes its port; may be given several times
-    #[arg(long = "port", value_name = "IF", value_parser = device_name)]
+    #[arg(long = "port", value_name = "IF", value_parser = name::device)]
     pub ports: Vec<String>,
     /// Do not put 127.0.0.1/8 and ::1/128 on it
     #[arg(long)]
@@ -275,26 +276,6 @@ pub struct Change {
     pub confirm: Option<u64>,
 }
 
-/// IFNAMSIZ without the NUL.
-const LONGEST_NAME: usize = 15;
-
-/// A name that an interface can have.
-pub fn device_name(name: &str) -> Result<String, String> {
-    let is_possible = !name.is_empty()
-        && name.len() <= LONGEST_NAME
-        && ![".", ".."].contains(&name)
-        && !name.contains(|c: char| c == '/' || c == ':' || c.is_whitespace() || c == '\0');
-    if is_possible { Ok(name.to_owned()) } else { Err("not a name that an interface can have".to_owned()) }
-}
-
-/// A name for a new VRF: `default` means no VRF to vrfrun, and the other two are no interfaces to sysctl.
-pub fn vrf_name(name: &str) -> Result<String, String> {
-    if ["default", "all"].contains(&name) {
-        return Err("reserved".to_owned());
-    }
-    device_name(name)
-}
-
 fn table(text: &str) -> Result<u32, String> {
     let table = text.parse().map_err(|_| "not a table number".to_owned())?;
     if crate::table::is_usable(table) { Ok(table) } else { Err("the kernel's own table".to_owned()) }
@@ -308,15 +289,6 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn names_that_no_interface_can_have_are_usage_errors() {
-        for name in ["", ".", "..", "a/b", "a b", "sixteen-letters-"] {
-            assert!(device_name(name).is_err(), "{name:?}");
-        }
-        assert!(device_name("fifteen-letters").is_ok());
-        assert!(vrf_name("default").is_err());
     }
 
     #[test]

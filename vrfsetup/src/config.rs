@@ -162,7 +162,7 @@ impl<'a> Source<'a> {
     fn check(&self, config: &Config) -> Result<(), Error> {
         let (mut tables, mut ports) = (BTreeMap::new(), BTreeMap::new());
         for (name, vrf) in &config.vrf {
-            crate::cli::vrf_name(name).map_err(|why| self.mistake(self.heading(name), &format!("'{name}': {why}")))?;
+            crate::name::vrf(name).map_err(|why| self.mistake(self.heading(name), &format!("'{name}': {why}")))?;
             if let Some(table) = &vrf.table {
                 if !crate::table::is_usable(*table.get_ref()) {
                     return Err(self.mistake_at(table, "the kernel's own table"));

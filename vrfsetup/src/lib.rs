@@ -25,6 +25,7 @@ pub mod kernel;
 pub mod leak;
 pub mod link;
 pub mod membership;
+mod name;
 pub mod netns;
 pub mod outcome;
 pub mod port;

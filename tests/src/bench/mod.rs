@@ -4,6 +4,7 @@
 //! The guest only measures ([`guest`]); what the numbers must be stands in [`bars`], how they are shown in
 //! [`report`] and [`plot`].
 
+pub mod bar;
 pub mod bars;
 pub mod guest;
 pub mod leak_test;

@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use super::bars::{BARS, Bar, Limit, Mark, Unit};
+use super::bar::{Bar, Limit, Mark, Unit};
+use super::bars::BARS;
 use super::{Measures, NANOSECONDS_PER_INSTRUCTION};
 
 /// What the table cannot say.

@@ -1,0 +1,41 @@
+//! Names of interfaces and VRFs.
+
+/// IFNAMSIZ without the NUL.
+const LONGEST_NAME: usize = 15;
+
+/// A name that an interface can have.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn device(name: &str) -> Result<String, String> {
+    let is_possible = !name.is_empty()
+        && name.len() <= LONGEST_NAME
+        && ![".", ".."].contains(&name)
+        && !name.contains(|c: char| c == '/' || c == ':' || c.is_whitespace() || c == '\0');
+    if is_possible { Ok(name.to_owned()) } else { Err("not a name that an interface can have".to_owned()) }
+}
+
+/// A name for a new VRF: `default` means no VRF to vrfrun, and the other two are no interfaces to sysctl.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn vrf(name: &str) -> Result<String, String> {
+    if ["default", "all"].contains(&name) {
+        return Err("reserved".to_owned());
+    }
+    device(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_no_interface_can_have_are_usage_errors() {
+        for name in ["", ".", "..", "a/b", "a b", "sixteen-letters-"] {
+            assert!(device(name).is_err(), "{name:?}");
+        }
+        assert!(device("fifteen-letters").is_ok());
+        assert!(vrf("default").is_err());
+    }
+}

@@ -1,0 +1,123 @@
+use super::*;
+use rtnetlink::packet_route::route::{RouteAttribute, RouteProtocol, RouteType};
+use std::net::IpAddr;
+
+fn link() -> Link {
+    Link {
+        ifindex: 3,
+        name: "eth1".into(),
+        flags: libc::IFF_UP as u32,
+        mtu: 1500,
+        operstate: 6,
+        master: None,
+        kind: None,
+        table: None,
+    }
+}
+
+fn blue() -> Domain {
+    Domain { device: Some(Device { ifindex: 9, name: "blue".into() }), table: 1001 }
+}
+
+fn route(table: u32, protocol: RouteProtocol, gateway: Option<&str>) -> Route {
+    let mut route = Route::seal(Family::V4, table);
+    route.message.header.kind = RouteType::Unicast;
+    route.message.header.protocol = protocol;
+    route.message.attributes.push(RouteAttribute::Oif(3));
+    let gateway = gateway.map(|text| RouteAttribute::Gateway(text.parse::<IpAddr>().unwrap().into()));
+    route.message.attributes.extend(gateway);
+    route
+}
+
+fn address(local: &str, lifetime: u32) -> Address {
+    let family = local.parse::<IpAddr>().unwrap().into();
+    let mut address = Address::loopback(&link().device(), family);
+    (address.local, address.scope, address.lifetimes) = (local.parse().unwrap(), 0, (lifetime, lifetime));
+    address
+}
+
+fn planned(addresses: &[Address], routes: &[Route], from: &Domain, to: &Domain) -> Move {
+    let link = link();
+    let port = Port {
+        link: &link,
+        addresses: addresses.iter().collect(),
+        routes: routes.iter().collect(),
+        keeps_addresses: Some("0".into()),
+        rivals: Rivals { routes: &[], are_challenged: true },
+    };
+    plan(&port, from, to).unwrap()
+}
+
+fn shown(moved: &Move) -> Vec<String> {
+    moved.steps.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_bare_interface_is_enslaved_and_nothing_else() {
+    assert_eq!(shown(&planned(&[], &[], &Domain::default_domain(), &blue())), ["ip link set eth1 master blue"]);
+}
+
+#[test]
+fn static_routes_move_to_the_vrfs_table_gateways_last() {
+    let routes = [
+        route(TABLE_MAIN, RouteProtocol::Static, Some("10.0.0.254")),
+        route(TABLE_MAIN, RouteProtocol::Boot, None),
+        route(TABLE_MAIN, RouteProtocol::Kernel, None),
+    ];
+    let moved = planned(&[], &routes, &Domain::default_domain(), &blue());
+    let added: Vec<&Step> = moved.steps.iter().filter(|step| matches!(step, Step::AddRoute(_))).collect();
+    assert_eq!(added.len(), 2);
+    assert!(added[0].to_string().starts_with("ip route add default table 1001"));
+    assert!(added[1].to_string().contains("via 10.0.0.254 table 1001"));
+    assert!(moved.default_route.is_some());
+}
+
+#[test]
+fn a_move_back_is_the_mirror_image() {
+    let there = planned(&[], &[route(TABLE_MAIN, RouteProtocol::Static, None)], &Domain::default_domain(), &blue());
+    let back = planned(&[], &[route(1001, RouteProtocol::Static, None)], &blue(), &Domain::default_domain());
+    let inverses: Vec<String> = there.steps.into_iter().rev().map(|step| step.inverse().to_string()).collect();
+    assert_eq!(shown(&back), inverses);
+}
+
+#[test]
+fn a_permanent_ipv6_address_is_kept_by_the_kernel_and_the_setting_restored() {
+    let moved = planned(&[address("2001:db8::1", FOREVER)], &[], &Domain::default_domain(), &blue());
+    assert_eq!(
+        shown(&moved),
+        [
+            "sysctl -w net/ipv6/conf/eth1/keep_addr_on_down=1",
+            "ip link set eth1 master blue",
+            "sysctl -w net/ipv6/conf/eth1/keep_addr_on_down=0",
+        ]
+    );
+}
+
+#[test]
+fn an_ipv6_address_with_a_lifetime_is_given_back() {
+    let moved = planned(&[address("2001:db8::1", 600)], &[], &Domain::default_domain(), &blue());
+    let kinds = |step: &Step| matches!(step, Step::DeleteAddress(_) | Step::AddAddress(_));
+    assert_eq!(moved.steps.iter().filter(|step| kinds(step)).count(), 2);
+}
+
+#[test]
+fn a_default_route_that_comes_back_competes_or_stays_behind() {
+    let (link, own) = (link(), route(TABLE_MAIN, RouteProtocol::Static, None));
+    let coming = route(1001, RouteProtocol::Static, Some("10.0.0.254"));
+    for (rivals, are_challenged, asks, comes) in
+        [(&[][..], true, false, true), (&[&own], true, true, true), (&[], false, false, false)]
+    {
+        let rivals = Rivals { routes: rivals, are_challenged };
+        let port = Port { link: &link, addresses: vec![], routes: vec![&coming], keeps_addresses: None, rivals };
+        let moved = plan(&port, &blue(), &Domain::default_domain()).unwrap();
+        assert_eq!(moved.default_route.is_some(), asks);
+        assert_eq!(moved.steps.iter().any(|step| matches!(step, Step::AddRoute(_))), comes);
+    }
+}
+
+#[test]
+fn a_route_of_a_policy_table_is_not_carried_into_the_vrf() {
+    let moved = planned(&[], &[route(100, RouteProtocol::Static, None)], &Domain::default_domain(), &blue());
+    assert_eq!(moved.notes.len(), 1);
+    assert!(!moved.steps.iter().any(|step| matches!(step, Step::AddRoute(_))));
+}
