@@ -10,6 +10,7 @@ use crate::attach::{self, Defaults};
 use crate::config::{Config, Source, Vrf};
 use crate::error::Error;
 use crate::family::Family;
+use crate::gateway::Networks;
 use crate::guard;
 use crate::inventory::Inventory;
 use crate::leak;
@@ -130,7 +131,7 @@ impl Planner<'_> {
         for (name, vrf) in &self.config.vrf {
             domains.push((name.as_str(), self.vrf(name, vrf, &mut plan)?));
         }
-        self.routes(&self.config.default.routes, &Domain::default_domain(), &[], &mut plan)?;
+        self.routes(&self.config.default.routes, &Domain::default_domain(), &Part::default(), &mut plan)?;
         attach::guard(self.session, &self.inventory.system, &self.moved)?;
         plan.vrfs.sort_by_key(Part::place);
         self.rules(&mut plan)?;
@@ -154,7 +155,7 @@ impl Planner<'_> {
         let mut part = Part { steps, ..Part::default() };
         self.ports(name, vrf, &domain, &mut part)?;
         self.addresses(name, vrf, &domain, &mut part)?;
-        self.routes(&vrf.routes, &domain, &part.moves, plan)?;
+        self.routes(&vrf.routes, &domain, &part, plan)?;
         plan.vrfs.push(part);
         Ok(domain)
     }
@@ -189,14 +190,20 @@ impl Planner<'_> {
     }
 
     /// A route that is there in the same words is left alone, one of the same destination and metric replaced.
-    fn routes(&self, words: &Words, domain: &Domain, moves: &[Move], plan: &mut Plan) -> Result<(), Error> {
-        let brought = moves.iter().flat_map(|moved| &moved.steps).filter_map(|step| match step {
+    fn routes(&self, words: &Words, domain: &Domain, part: &Part, plan: &mut Plan) -> Result<(), Error> {
+        let brought = part.moves.iter().flat_map(|moved| &moved.steps).filter_map(|step| match step {
             Step::AddRoute(route) => Some(route),
             _ => None,
         });
         let there: Vec<&Route> = self.inventory.table(domain.table).chain(brought).collect();
         let known: HashSet<String> = there.iter().flat_map(|route| descriptions(route)).collect();
-        for mut route in self.source.routes(words)? {
+        let mut networks = self.networks(domain, part);
+        there.iter().for_each(|route| networks.add_route(route));
+        for (mut route, text) in self.source.routes(words)?.into_iter().zip(words) {
+            if !domain.is_default() {
+                networks.complete(&mut route).map_err(|why| self.source.mistake_at(text, &why))?;
+                networks.add_route(&route);
+            }
             if words::route::write(&route).is_some_and(|text| known.contains(&text)) {
                 continue;
             }
@@ -209,6 +216,24 @@ impl Planner<'_> {
             });
         }
         Ok(())
+    }
+
+    /// The networks of the ports that the VRF has, gets, and of the addresses that they get.
+    fn networks(&self, domain: &Domain, part: &Part) -> Networks {
+        let system = &self.inventory.system;
+        let vrf = domain.device.as_ref().and_then(|device| system.link(&device.name));
+        let moved = part.steps().filter_map(|step| match step {
+            Step::Enslave(port, _) => Some(port.ifindex),
+            _ => None,
+        });
+        let ports = vrf.iter().flat_map(|vrf| system.ports(vrf)).map(|port| port.ifindex).chain(moved);
+        let new = part.steps().filter_map(|step| match step {
+            Step::AddAddress(address) => Some(address),
+            _ => None,
+        });
+        let mut networks = Networks::default();
+        ports.flat_map(|port| system.addresses_of(port)).chain(new).for_each(|address| networks.add_address(address));
+        networks
     }
 
     /// 0 for a VRF that is yet to be made.

@@ -8,6 +8,7 @@ use crate::link::Link;
 use crate::outcome::Outcome;
 use crate::port::{self, Domain, Move, Port, Rivals};
 use crate::route::Route;
+use crate::rule::TABLE_MAIN;
 use crate::sysctl;
 use crate::system::System;
 use crate::transaction::{Session, Transaction};
@@ -102,7 +103,8 @@ pub fn plan(
     let mut moves = Vec::new();
     for &link in ports {
         let from = inventory.system.vrf_of(link).map_or_else(Domain::default_domain, Domain::of);
-        let rivals: Vec<&Route> = inventory.defaults().filter(|route| !route.oifs().contains(&link.ifindex)).collect();
+        let main = inventory.table(TABLE_MAIN).filter(|_| to.is_default());
+        let rivals: Vec<&Route> = main.filter(|route| !route.oifs().contains(&link.ifindex)).collect();
         let rivals = Rivals { routes: &rivals, are_challenged: defaults == Defaults::Move };
         let addresses: Vec<&Address> = inventory.system.addresses_of(link.ifindex).collect();
         let port = Port {

@@ -11,11 +11,12 @@ use crate::settings;
 use crate::step::Step;
 use crate::table;
 use crate::transaction::Session;
+use crate::unit;
 
 /// Deletes the VRF; one that is not there is as good as deleted.
 ///
 /// # Errors
-/// It is not a VRF, a connection would break, or the kernel refused; then nothing is changed.
+/// It is not a VRF, a connection would break, a unit would not start, or the kernel refused; then nothing is changed.
 pub fn del(session: &Session, name: &str) -> Result<Outcome, Error> {
     let inventory = Inventory::read(session.kernel)?;
     let system = &inventory.system;
@@ -24,6 +25,10 @@ pub fn del(session: &Session, name: &str) -> Result<Outcome, Error> {
     }
     let vrf = system.existing_vrf(name)?;
     let ports: Vec<&Link> = system.ports(vrf).collect();
+    let units = unit::units_of(name);
+    if !units.is_empty() && !session.takes_risks() {
+        return Err(Error::HasUnits { vrf: name.to_owned(), units });
+    }
     let affected: Vec<&Link> = ports.iter().copied().chain([vrf]).collect();
     attach::guard(session, system, &affected)?;
     let moves = attach::plan(session, &inventory, &ports, &Domain::default_domain(), Defaults::Leave)?;

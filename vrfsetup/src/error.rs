@@ -90,6 +90,13 @@ pub enum Error {
     },
     /// The kernel does not have this setting.
     NoSuchSetting(String),
+    /// Services would not start without the VRF.
+    HasUnits {
+        /// The VRF.
+        vrf: String,
+        /// Its units.
+        units: Vec<String>,
+    },
     /// An earlier change waits for its confirmation.
     Unconfirmed,
     /// No change waits for a confirmation.
@@ -167,6 +174,7 @@ impl Error {
             Self::OtherMaster { port, .. } => Some(format!("vrfsetup detach {port}")),
             Self::ForeignRule(_) => Some("vrfsetup rules fix --force".to_owned()),
             Self::NoNetns { .. } => Some("ip netns list".to_owned()),
+            Self::HasUnits { vrf, units } => Some(format!("vrfsetup unit --remove {vrf} {}", units.join(" "))),
             Self::Unconfirmed => Some("vrfsetup confirm".to_owned()),
             _ => None,
         }
@@ -207,6 +215,9 @@ impl fmt::Display for Error {
                 )
             }
             Self::NoSuchSetting(name) => write!(f, "this kernel has no setting '{name}'"),
+            Self::HasUnits { vrf, units } => {
+                write!(f, "without '{vrf}', its units would not start any more: {}", units.join(", "))
+            }
             Self::Unconfirmed => f.write_str("an earlier change waits for its confirmation"),
             Self::NothingToConfirm => f.write_str("no change waits for a confirmation"),
             Self::NoWayBack { source } => {

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use crate::error::Error;
 use crate::kernel::Kernel;
 use crate::route::Route;
-use crate::rule::{Rule, TABLE_MAIN};
+use crate::rule::Rule;
 use crate::system::{self, System};
 use crate::table::Names;
 
@@ -19,7 +19,6 @@ pub struct Inventory {
     pub rules: Vec<Rule>,
     by_table: HashMap<u32, Vec<usize>>,
     by_device: HashMap<u32, Vec<usize>>,
-    defaults: Vec<usize>,
 }
 
 impl Inventory {
@@ -42,9 +41,7 @@ impl Inventory {
                 by_device.entry(oif).or_default().push(at);
             }
         }
-        let is_default = |route: &Route| route.table() == TABLE_MAIN && route.is_default() && !route.is_seal();
-        let defaults = routes.iter().enumerate().filter(|(_, route)| is_default(route)).map(|(at, _)| at).collect();
-        Self { system, routes, rules, by_table, by_device, defaults }
+        Self { system, routes, rules, by_table, by_device }
     }
 
     /// The routes of a table.
@@ -55,11 +52,6 @@ impl Inventory {
     /// The routes, of any table, that lead over an interface.
     pub fn over(&self, ifindex: u32) -> impl Iterator<Item = &Route> {
         self.by_device.get(&ifindex).into_iter().flatten().map(|&at| &self.routes[at])
-    }
-
-    /// The default routes of the default domain.
-    pub fn defaults(&self) -> impl Iterator<Item = &Route> {
-        self.defaults.iter().map(|&at| &self.routes[at])
     }
 
     /// Whether a VRF, a rule or a route refers to the table; a name alone does not count.

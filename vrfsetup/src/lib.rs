@@ -17,6 +17,7 @@ pub mod doctor;
 pub mod error;
 pub mod export;
 pub mod family;
+mod gateway;
 pub mod guard;
 pub mod guardian;
 pub mod inventory;

@@ -54,7 +54,7 @@ pub struct Port<'a> {
     pub rivals: Rivals<'a>,
 }
 
-/// The default domain's default routes that do not lead over the interface, and whether another one joins them.
+/// The default domain's routes that do not lead over the interface, and whether another default route joins them.
 #[derive(Clone, Copy, Debug)]
 pub struct Rivals<'a> {
     /// The routes.
@@ -87,7 +87,9 @@ pub fn plan(port: &Port, from: &Domain, to: &Domain) -> Result<Move, Error> {
 
     let mut steps = Vec::new();
     // Routes through a gateway before those that lead to it, so that a rollback adds them the other way round.
-    steps.extend(routes.iter().rev().copied().chain(strays.iter().copied()).cloned().map(Step::DeleteRoute));
+    let mut deleted: Vec<&Route> = routes.iter().rev().chain(&strays).copied().collect();
+    deleted.sort_by_key(|route| !goes_through_gateway(route));
+    steps.extend(deleted.into_iter().cloned().map(Step::DeleteRoute));
     steps.extend(lost.iter().copied().cloned().map(Step::DeleteAddress));
     steps.extend(keep);
     let device = port.link.device();
@@ -121,8 +123,12 @@ fn movable<'a>(port: &Port<'a>, from: &Domain) -> Result<Vec<&'a Route>, Error> 
         }
         routes.push(route);
     }
-    routes.sort_by_key(|route| route.gateway().is_some() || route.is_multipath());
+    routes.sort_by_key(|route| goes_through_gateway(route));
     Ok(routes)
+}
+
+fn goes_through_gateway(route: &Route) -> bool {
+    route.gateway().is_some() || route.is_multipath()
 }
 
 /// A route of another table: the kernel drops it, and it would lead into a domain that its table is not of.
@@ -130,12 +136,15 @@ fn is_stray(route: &Route, from: &Domain) -> bool {
     route.table() != from.table && !route.is_kernels() && !route.is_multipath()
 }
 
+/// A default route that is not wanted, or a destination to which the default domain has a way of its own.
 fn has_to_stay(port: &Port, route: &Route, to: &Domain) -> bool {
-    to.is_default() && !port.rivals.are_challenged && route.is_default()
+    let key = |route: &Route| (route.family(), route.destination(), route.metric().unwrap_or(0));
+    let is_taken = || port.rivals.routes.iter().any(|rival| !rival.is_default() && key(rival) == key(route));
+    to.is_default() && (!port.rivals.are_challenged && route.is_default() || is_taken())
 }
 
 fn has_rival(port: &Port, route: &Route) -> bool {
-    port.rivals.routes.iter().any(|rival| rival.family() == route.family())
+    port.rivals.routes.iter().any(|rival| rival.is_default() && !rival.is_seal() && rival.family() == route.family())
 }
 
 fn in_table(route: &Route, table: u32) -> Route {

@@ -47,10 +47,15 @@ pub fn netns() -> io::Result<u64> {
     Ok(fs::metadata("/proc/thread-self/ns/net")?.ino())
 }
 
-/// Whether this is the network namespace of the machine's (or the container's) first process.
+/// Whether this is the network namespace of the machine's (or the container's) first process. Who may not look may not
+/// change anything either, and is told so by what refuses it.
 pub fn is_first_netns() -> bool {
     let first = fs::metadata("/proc/1/ns/net").map(|metadata| metadata.ino());
-    matches!((first, netns()), (Ok(first), Ok(own)) if first == own)
+    match (first, netns()) {
+        (Ok(first), Ok(own)) => first == own,
+        (Err(error), _) => error.kind() == io::ErrorKind::PermissionDenied,
+        (_, Err(_)) => false,
+    }
 }
 
 /// Makes the folder for root alone: who could write there could have steps undone that were never made.

@@ -40,6 +40,8 @@ pub enum Error {
     Etc { tried: String, errno: Errno, hint: Option<String> },
     /// The user or group is not in the system's files.
     NoSuchUser(OsString),
+    /// `--user` by somebody who is not root.
+    NotRoot(OsString),
     /// The sockets of this process are bound by something that cannot be left.
     CannotLeave { device: OsString, why: String },
     /// The program cannot be run.
@@ -119,6 +121,7 @@ impl Display for Error {
                 Ok(())
             }
             Error::Unsealed { vrf, why } => write!(f, "--strict: {}", leaves(vrf, why)),
+            Error::NotRoot(name) => write!(f, "cannot become '{}': --user needs root", text(name)),
             Error::NoSuchUser(name) => write!(f, "cannot become '{}': no such user or group", text(name)),
             Error::CannotLeave { device, why } => write!(f, "cannot leave '{}': {why}", text(device)),
             Error::CannotRun { program, errno } => {

@@ -5,7 +5,7 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
+use nix::unistd::{Gid, Uid, geteuid, setgroups, setresgid, setresuid};
 
 use crate::error::Error;
 use crate::kernel;
@@ -20,8 +20,11 @@ pub struct Account {
     environment: Vec<(&'static str, OsString)>,
 }
 
-/// Looks the names up.
+/// Looks the names up. Said here, before anything is tried: nobody but root can become them.
 pub fn look_up(name: &OsStr) -> Result<Account, Error> {
+    if !geteuid().is_root() {
+        return Err(Error::NotRoot(name.to_owned()));
+    }
     let read = |path: &str| kernel::read(path).unwrap_or_default();
     account(name, &read("/etc/passwd"), &read("/etc/group")).ok_or_else(|| Error::NoSuchUser(name.to_owned()))
 }

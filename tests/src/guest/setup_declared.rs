@@ -79,7 +79,8 @@ fn a_plan_is_shown_before_it_is_made_and_changes_nothing_twice() {
     vrfsetup(&mut world, 0, &format!("apply {path} --dry-run"));
     let order = root(["vrfrun", "-m", "preload", "blue", "curl", "-sS", "http://www.vrf.test/"]);
     world.judge(&order).assert_blue();
-    let leak = world.ip_json("-4 route show table 1001 192.0.2.0/24");
+    let green = world.ip_json("-d link show green")[0]["linkinfo"]["info_data"]["table"].clone();
+    let leak = world.ip_json(&format!("-4 route show table {green} 192.0.2.0/24"));
     assert_eq!(leak[0]["dev"], "blue", "{leak}");
     // Another gateway: the route is replaced, without a moment between.
     let path = write(&world, &FILE.replace("via 198.51.100.1", "via 198.51.100.77"));
@@ -96,6 +97,7 @@ fn a_mistake_in_the_file_is_named_and_nothing_is_changed() {
         (FILE.replace("table = 10", "table = \"ten\""), 6, "table = \"ten\""),
         (FILE.replace("198.51.100.2/24 dev", "198.51.100.2/33 dev"), 8, "'198.51.100.2/33' is no address"),
         (FILE.replace("\"blue0\"]", "\"nosuch\"]").replace("dev blue0", "dev nosuch"), 7, "no such interface"),
+        (FILE.replace("via 198.51.100.1\"", "via 198.51.101.1\""), 9, "no port has a network with 198.51.101.1"),
         (FILE.replace("to = \"green\"", "to = \"grene\""), 16, "no such VRF"),
     ] {
         let path = write(&world, &wrong);

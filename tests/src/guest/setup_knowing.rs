@@ -151,7 +151,15 @@ fn doctor_finds_what_is_wrong_and_its_mends_help() {
 /// Resolvers, caches, groups, firewalls, and two VRFs with one table.
 fn doctor_looks_beyond_the_routing() {
     let mut world = World::new(Kind::Vrfs).expect("a world");
-    let expected = ["resolver-unreachable", "nscd", "resolved", "ping-group-range", "netfilter-port", "table-shared"];
+    let expected = [
+        "resolver-unreachable",
+        "nscd",
+        "resolved",
+        "ping-group-range",
+        "netfilter-port",
+        "table-shared",
+        "default-route-elsewhere",
+    ];
     let groups = "/proc/sys/net/ipv4/ping_group_range";
     fs::write(groups, "0 2147483647").expect("all groups");
     let before = findings(&mut world);
@@ -166,6 +174,7 @@ fn doctor_looks_beyond_the_routing() {
     fs::write(groups, "1 0").expect("no groups");
     let rules = "add table inet t; add chain inet t c; add rule inet t c iifname \"blue0\" accept";
     assert_eq!(world.judge(&root(["nft", rules])).code, 0);
+    world.ip("route add default via 198.51.100.1 dev eth0 table 20 metric 1");
     world.ip("link add twin type vrf table 20");
     let after = findings(&mut world);
     fs::remove_dir_all("/etc/vrf").expect("the folder");

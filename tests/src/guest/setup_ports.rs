@@ -12,6 +12,7 @@ guest_tests! {
     add_makes_a_sealed_vrf_and_del_leaves_nothing,
     add_refuses_what_cannot_be,
     attach_and_detach_carry_addresses_and_routes,
+    a_destination_that_both_domains_have_stays_behind,
     a_step_that_fails_takes_the_earlier_ones_back,
     a_connection_from_another_machine_is_not_cut_unasked,
     the_default_route_does_not_move_unasked,
@@ -109,6 +110,20 @@ fn attach_and_detach_carry_addresses_and_routes() {
 }
 
 /// A route that is already in the VRF's table stops the move at its last step.
+fn a_destination_that_both_domains_have_stays_behind() {
+    let mut world = bare();
+    vrfsetup(&mut world, 0, "add blue --table 10 --port blue0");
+    world.ip("addr add 203.0.113.1/24 dev blue0");
+    world.ip("route add 10.0.0.0/8 via 198.51.100.1 dev eth0");
+    world.ip("route add 10.0.0.0/8 via 203.0.113.254 table 10");
+    world.ip("route add 10.0.0.0/9 via 203.0.113.254 table 10");
+    let said = vrfsetup(&mut world, 0, "del blue");
+    let said = said.text() + &said.error_text();
+    assert!(said.contains("10.0.0.0/8") && said.contains("does not come along"), "{said}");
+    let over = |prefix: &str| world.ip_json(&format!("route show exact {prefix}"))[0]["dev"].clone();
+    assert_eq!((over("10.0.0.0/8"), over("10.0.0.0/9")), ("eth0".into(), "blue0".into()));
+}
+
 fn a_step_that_fails_takes_the_earlier_ones_back() {
     let mut world = furnished();
     vrfsetup(&mut world, 0, "add blue --table 10");

@@ -138,6 +138,9 @@ fn sshd_is_put_into_its_vrf_and_taken_out_again() {
     systemctl(&mut world, 0, "restart ssh.service");
     assert_eq!(greeted(&mut world, 22), [Domain::Blue]);
 
+    let refused = vrfsetup(&mut world, 1, "del blue");
+    refused.assert_says(1, "its units would not start any more: ssh.service");
+    assert!(refused.error_text().contains("vrfsetup unit --remove blue ssh.service"), "{refused}");
     nothing_to_do(&mut world, "unit red ssh.service --remove");
     vrfsetup(&mut world, 0, "unit blue ssh.service --remove");
     assert_eq!(files(), untouched);

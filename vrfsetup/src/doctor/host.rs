@@ -127,7 +127,7 @@ pub fn ping_groups() -> Vec<Finding> {
     let bounds: Vec<u64> = range.split_whitespace().filter_map(|number| number.parse().ok()).collect();
     match bounds[..] {
         [first, last] if first > last => {
-            let what = "nobody may ping without privileges, as 'vrfrun' as a plain user has to";
+            let what = "a plain user cannot ping: under 'vrfrun' ping has no capability of its own";
             let mend = "sysctl -w net.ipv4.ping_group_range='0 2147483647'";
             vec![Finding::new("ping-group-range", what, mend)]
         }

@@ -26,6 +26,7 @@ pub fn all(inventory: &Inventory) -> Vec<Finding> {
         for family in Family::available() {
             findings.extend(misses(inventory, vrf, family));
             findings.extend(default_route(inventory, vrf, family));
+            findings.extend(leaves_elsewhere(inventory, vrf, family));
         }
     }
     findings
@@ -129,6 +130,21 @@ fn default_route(inventory: &Inventory, vrf: &Link, family: Family) -> Option<Fi
     let flag = family.ip_flag();
     let mend = format!("ip {flag}route add default via GATEWAY dev {} table {table}", port.device.name);
     Some(Finding::new("default-route-missing", what, mend).about(&vrf.name))
+}
+
+/// The kernel looks for a gateway that the VRF's table does not know in the default domain.
+fn leaves_elsewhere(inventory: &Inventory, vrf: &Link, family: Family) -> Option<Finding> {
+    let table = vrf.table.unwrap_or_default();
+    let link = |ifindex: u32| inventory.system.links.iter().find(|link| link.ifindex == ifindex);
+    let is_elsewhere = |link: &&Link| !link.is_vrf() && link.master != Some(vrf.ifindex);
+    let is_default = |route: &&Route| route.family() == family && route.is_default() && route.is_unicast();
+    let mut defaults = inventory.table(table).filter(is_default);
+    let (route, device) = defaults
+        .find_map(|route| Some((route, route.oifs().into_iter().find_map(|oif| link(oif).filter(is_elsewhere))?)))?;
+    let what = format!("its {family} default route leaves by {}, which is no port of it", device.name);
+    let flag = family.ip_flag();
+    let mend = format!("ip {flag}route del {route} table {table}, and add it with 'dev PORT onlink'");
+    Some(Finding::new("default-route-elsewhere", what, mend).about(&vrf.name))
 }
 
 #[cfg(test)]

@@ -121,3 +121,22 @@ fn a_route_of_a_policy_table_is_not_carried_into_the_vrf() {
     assert_eq!(moved.notes.len(), 1);
     assert!(!moved.steps.iter().any(|step| matches!(step, Step::AddRoute(_))));
 }
+
+#[test]
+fn a_destination_that_the_default_domain_has_stays_behind_and_gateways_go_first() {
+    let to = |mut route: Route, last: u8| {
+        route.message.header.destination_prefix_length = 24;
+        route.message.attributes.push(RouteAttribute::Destination(IpAddr::from([192, 0, last, 0]).into()));
+        route
+    };
+    let link = link();
+    let own = to(route(TABLE_MAIN, RouteProtocol::Static, None), 2);
+    let near = to(route(1001, RouteProtocol::Static, None), 3);
+    let far = to(route(1001, RouteProtocol::Static, Some("192.0.3.254")), 2);
+    let rivals = Rivals { routes: &[&own], are_challenged: false };
+    let port = Port { link: &link, addresses: vec![], routes: vec![&near, &far], keeps_addresses: None, rivals };
+    let moved = plan(&port, &blue(), &Domain::default_domain()).unwrap();
+    let added: Vec<_> = moved.steps.iter().filter(|step| matches!(step, Step::AddRoute(_))).collect();
+    assert_eq!((added.len(), moved.notes.len()), (1, 1), "{moved:?}");
+    assert_eq!(moved.steps[..2], [Step::DeleteRoute(far), Step::DeleteRoute(near)]);
+}

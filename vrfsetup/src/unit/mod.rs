@@ -94,6 +94,13 @@ fn removal(path: &Path) -> Option<Step> {
     Some(Step::WriteFile { path: path.to_owned(), from: Some(from), to: None })
 }
 
+/// The units that are in this VRF by a drop-in of our making.
+pub fn units_of(vrf: &str) -> Vec<String> {
+    let own = drop_ins().filter(|(_, of)| of == vrf && state::is_first_netns());
+    let name = |(path, _): (PathBuf, String)| Some(path.parent()?.file_stem()?.to_string_lossy().into_owned());
+    own.filter_map(name).collect()
+}
+
 /// All drop-ins of our making, with their VRFs.
 fn drop_ins() -> impl Iterator<Item = (PathBuf, String)> {
     let units = fs::read_dir(files::FOLDER).into_iter().flatten().flatten();
