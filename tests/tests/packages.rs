@@ -99,6 +99,7 @@ fn path(path: &Path) -> &str {
 fn debian_packages_work_and_leave_nothing_behind() {
     let (_folder, packages) = packages();
     let root = Root::new();
+    std::fs::create_dir_all(root.path().join("etc/systemd/system")).expect("a folder");
     let before = content(&root.path());
     for package in &packages {
         std::fs::copy(package, root.path().join("tmp").join(package.file_name().unwrap())).expect("a copy");
@@ -114,6 +115,14 @@ fn debian_packages_work_and_leave_nothing_behind() {
     assert!(preload.trim().starts_with("/usr/lib/") && preload.trim().ends_with(OBJECT), "{preload}");
     // A program that was linked with the library finds it.
     assert!(text(&root.run(&["ldconfig", "-p"]).stdout).contains("libvrfshim.so.0"));
+
+    // A service that vrfsetup has put into a VRF would not start without it.
+    let drop_in = root.path().join("etc/systemd/system/ssh.service.d");
+    std::fs::create_dir(&drop_in).expect("a folder");
+    std::fs::write(drop_in.join("50-vrf.conf"), "# made by vrfsetup unit blue\n").expect("a drop-in");
+    root.run(&["sh", "-c", "! dpkg --purge vrfrun 2>/tmp/said && grep ssh.service.d /tmp/said && rm /tmp/said"]);
+    root.run(&["vrfsetup", "--version"]);
+    std::fs::remove_dir_all(&drop_in).expect("the drop-in");
 
     root.run(&["dpkg", "--purge", "vrfrun", "libvrfshim-dev", "libvrfshim0"]);
     let is_dpkgs_own = |entry: &&String| {

@@ -31,7 +31,7 @@ pub enum Error {
     /// A kernel interface failed: what was tried, and what the kernel said.
     Kernel { tried: String, errno: Errno },
     /// No mechanism could be proved; each with its reason.
-    NoMechanism { device: OsString, refusals: Vec<(Mechanism, Refusal)> },
+    NoMechanism { device: OsString, refusals: Vec<(Mechanism, Refusal)>, is_strict: bool },
     /// Under `--strict`: packets could leave the VRF's table.
     Unsealed { vrf: OsString, why: String },
     /// A descriptor that the program would inherit is a socket outside the VRF.
@@ -69,10 +69,15 @@ impl Error {
     fn hint(&self) -> Option<String> {
         match self {
             Error::Usage(_) => Some("vrfrun --help".into()),
-            Error::NoSuchDevice { is_vrf: true, .. } => Some("vrfsetup show".into()),
+            Error::NoSuchDevice { is_vrf: true, name } => {
+                Some(format!("vrfsetup show, or make it: vrfsetup add {}", text(name)))
+            }
             Error::NoVrfs(_) => Some("vrfsetup doctor".into()),
             Error::NotVrf(name) => Some(format!("vrfrun --interface {} …", text(name))),
-            Error::NoMechanism { refusals, .. } => match &refusals[..] {
+            Error::NoMechanism { refusals, is_strict, .. } => match &refusals[..] {
+                [(Mechanism::Bpf, Refusal { hint: None, .. })] if *is_strict => {
+                    Some("--strict needs root and a writable cgroup2; without it, -m preload needs no privilege".into())
+                }
                 [(Mechanism::Bpf, Refusal { hint: None, .. })] => Some("vrfrun -m preload needs no privilege".into()),
                 several => several.iter().find_map(|(_, refusal)| refusal.hint.clone()),
             },
@@ -112,7 +117,7 @@ impl Display for Error {
             Error::Kernel { tried, errno } | Error::Etc { tried, errno, .. } => {
                 write!(f, "cannot {tried}: {}", errno.desc())
             }
-            Error::NoMechanism { device, refusals } => {
+            Error::NoMechanism { device, refusals, .. } => {
                 write!(f, "cannot bind to '{}': ", text(device))?;
                 for (number, (mechanism, refusal)) in refusals.iter().enumerate() {
                     let separator = if number == 0 { "" } else { "; " };

@@ -105,7 +105,7 @@ pub fn engage(
             Err(refusal) => refusals.push((mechanism, refusal)),
         }
     }
-    Err(Error::NoMechanism { device: device.name.clone(), refusals })
+    Err(Error::NoMechanism { device: device.name.clone(), refusals, is_strict: options.strict })
 }
 
 /// The mechanisms that the options leave open.
