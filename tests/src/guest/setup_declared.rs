@@ -115,8 +115,8 @@ fn hundreds_of_vrfs_are_made_with_a_bar_and_taken_back_if_the_last_is_refused() 
     let mut world = World::new(Kind::Bare).expect("a world");
     let before = state(&world);
     let good: String = (0..MANY).map(|number| format!("[vrf.v{number}]\n")).collect();
-    // No interface leads to the gateway: the kernel refuses the very last step.
-    let path = write(&world, &format!("{good}routes = [\"default via 203.0.113.1\"]\n"));
+    // The interface does not lead to the gateway: the kernel refuses the very last step.
+    let path = write(&world, &format!("{good}routes = [\"default via 203.0.113.1 dev blue0\"]\n"));
     let refused = vrfsetup(&mut world, 1, &format!("apply {path} --force"));
     assert!(refused.error_text().starts_with("vrfsetup: refused 'ip route add default via 203.0.113.1"), "{refused}");
     assert!(!refused.error_text().contains(" steps"), "a bar without a terminal: {refused}");

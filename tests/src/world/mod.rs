@@ -52,6 +52,7 @@ impl World {
     fn build(kind: Kind) -> io::Result<Self> {
         unshare(CloneFlags::CLONE_NEWNS)?;
         mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?;
+        machine::forget_names();
         let folder = open_folder()?;
         let mut peers = [Peer::start(Domain::Default)?, Peer::start(Domain::Blue)?, Peer::start(Domain::Red)?];
         batch(&plan::links(kind, [peers[0].pid(), peers[1].pid(), peers[2].pid()]))?;
