@@ -11,6 +11,7 @@ use crate::family::Family;
 use crate::link::Link;
 use crate::route::Route;
 use crate::rule::TABLE_MAIN;
+use crate::rules::foreign::contains;
 use crate::step::{Device, Step};
 
 /// A routing domain: a VRF, or, without a device, the default one.
@@ -115,7 +116,7 @@ pub fn plan(port: &Port, from: &Domain, to: &Domain) -> Result<Move, Error> {
 fn movable<'a>(port: &Port<'a>, from: &Domain) -> Result<Vec<&'a Route>, Error> {
     let mut routes = Vec::new();
     for &route in &port.routes {
-        if route.table() != from.table || route.is_kernels() || route.is_advertised() {
+        if route.table() != from.table || comes_by_itself(port, route) || route.is_advertised() {
             continue;
         }
         if route.oifs().iter().any(|&oif| oif != port.link.ifindex) {
@@ -125,6 +126,16 @@ fn movable<'a>(port: &Port<'a>, from: &Domain) -> Result<Vec<&'a Route>, Error> 
     }
     routes.sort_by_key(|route| goes_through_gateway(route));
     Ok(routes)
+}
+
+/// NetworkManager gives its addresses no routes (`noprefixroute`) and makes these itself, as if they were the kernel's.
+fn comes_by_itself(port: &Port, route: &Route) -> bool {
+    let is_of = |address: &&Address| {
+        let network = (address.peer.unwrap_or(address.local), address.prefix_len);
+        address.flags & libc::IFA_F_NOPREFIXROUTE != 0
+            && route.destination().is_some_and(|(to, len)| len == network.1 && contains(network, to))
+    };
+    route.is_kernels() && !(route.is_unicast() && port.addresses.iter().copied().any(|address| is_of(&address)))
 }
 
 fn goes_through_gateway(route: &Route) -> bool {

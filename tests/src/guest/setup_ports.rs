@@ -12,6 +12,7 @@ guest_tests! {
     add_makes_a_sealed_vrf_and_del_leaves_nothing,
     add_refuses_what_cannot_be,
     attach_and_detach_carry_addresses_and_routes,
+    an_interface_of_networkmanager_keeps_its_networks,
     a_destination_that_both_domains_have_stays_behind,
     a_step_that_fails_takes_the_earlier_ones_back,
     a_connection_from_another_machine_is_not_cut_unasked,
@@ -110,6 +111,26 @@ fn attach_and_detach_carry_addresses_and_routes() {
 }
 
 /// A route that is already in the VRF's table stops the move at its last step.
+/// Its addresses have no routes of the kernel's, and the routes look as if they were.
+fn an_interface_of_networkmanager_keeps_its_networks() {
+    let mut world = bare();
+    world.ip("addr add 203.0.113.1/24 dev blue0 noprefixroute");
+    world.ip("addr add 2001:db8:77::1/64 dev blue0 noprefixroute nodad");
+    world.ip("route add 203.0.113.0/24 dev blue0 proto kernel scope link src 203.0.113.1 metric 100");
+    world.ip("-6 route add 2001:db8:77::/64 dev blue0 proto kernel metric 100");
+    world.ip("route add 198.18.0.0/15 via 203.0.113.254 dev blue0");
+    vrfsetup(&mut world, 0, "add blue --table 10");
+    let before = state(&world);
+    vrfsetup(&mut world, 0, "attach blue blue0");
+    let routes = |family: &str| world.ip_json(&format!("{family} route show table 10 dev blue0")).to_string();
+    let all = routes("-4") + &routes("-6");
+    for network in ["203.0.113.0/24", "2001:db8:77::/64", "198.18.0.0/15"] {
+        assert!(all.contains(network), "{network}: {all}");
+    }
+    vrfsetup(&mut world, 0, "detach blue0");
+    assert_same(&before, &state(&world));
+}
+
 fn a_destination_that_both_domains_have_stays_behind() {
     let mut world = bare();
     vrfsetup(&mut world, 0, "add blue --table 10 --port blue0");

@@ -140,3 +140,16 @@ fn a_destination_that_the_default_domain_has_stays_behind_and_gateways_go_first(
     assert_eq!((added.len(), moved.notes.len()), (1, 1), "{moved:?}");
     assert_eq!(moved.steps[..2], [Step::DeleteRoute(far), Step::DeleteRoute(near)]);
 }
+
+#[test]
+fn the_route_of_an_address_without_a_prefix_route_comes_along() {
+    let mut near = route(TABLE_MAIN, RouteProtocol::Kernel, None);
+    near.message.header.destination_prefix_length = 24;
+    near.message.attributes.push(RouteAttribute::Destination(IpAddr::from([192, 0, 2, 0]).into()));
+    let mut own = Address { prefix_len: 24, ..address("192.0.2.1", FOREVER) };
+    for (flags, comes) in [(0, false), (libc::IFA_F_NOPREFIXROUTE, true)] {
+        own.flags = flags;
+        let moved = planned(&[own.clone()], &[near.clone()], &Domain::default_domain(), &blue());
+        assert_eq!(moved.steps.iter().any(|step| matches!(step, Step::AddRoute(_))), comes, "{moved:?}");
+    }
+}
