@@ -191,6 +191,9 @@ impl Planner<'_> {
 
     /// A route that is there in the same words is left alone, one of the same destination and metric replaced.
     fn routes(&self, words: &Words, domain: &Domain, part: &Part, plan: &mut Plan) -> Result<(), Error> {
+        if words.is_empty() {
+            return Ok(());
+        }
         let brought = part.moves.iter().flat_map(|moved| &moved.steps).filter_map(|step| match step {
             Step::AddRoute(route) => Some(route),
             _ => None,

@@ -135,7 +135,7 @@ fn default_route(inventory: &Inventory, vrf: &Link, family: Family) -> Option<Fi
 /// The kernel looks for a gateway that the VRF's table does not know in the default domain.
 fn leaves_elsewhere(inventory: &Inventory, vrf: &Link, family: Family) -> Option<Finding> {
     let table = vrf.table.unwrap_or_default();
-    let link = |ifindex: u32| inventory.system.links.iter().find(|link| link.ifindex == ifindex);
+    let link = |ifindex: u32| inventory.system.link_by_index(ifindex);
     let is_elsewhere = |link: &&Link| !link.is_vrf() && link.master != Some(vrf.ifindex);
     let is_default = |route: &&Route| route.family() == family && route.is_default() && route.is_unicast();
     let mut defaults = inventory.table(table).filter(is_default);

@@ -78,8 +78,8 @@ pub fn export(inventory: &Inventory, format: Format) -> Vec<File> {
 
 fn inbound(inventory: &Inventory) -> Vec<&Route> {
     let leads_in = |ifindex: u32| {
-        let mut links = inventory.system.links.iter().filter(|link| link.ifindex == ifindex);
-        links.any(|link| link.is_vrf() || inventory.system.vrfs().any(|vrf| link.master == Some(vrf.ifindex)))
+        let link = inventory.system.link_by_index(ifindex);
+        link.is_some_and(|link| link.is_vrf() || inventory.system.vrf_of(link).is_some())
     };
     made(inventory, TABLE_MAIN)
         .filter(|route| route.is_unicast() && route.oifs().iter().any(|&oif| leads_in(oif)))
