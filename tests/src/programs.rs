@@ -5,6 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use nix::fcntl::{Flock, FlockArg};
+
 use crate::vm::image::top;
 use crate::vm::plan::FOLDER;
 
@@ -45,7 +47,7 @@ pub fn build() -> io::Result<Vec<PathBuf>> {
     std::fs::create_dir_all(&out)?;
     // Several tests may want them at once: one builds, the others wait.
     let lock = std::fs::File::create(out.with_extension("lock"))?;
-    lock.lock()?;
+    let _lock = Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, error)| error)?;
     for folder in SOURCES {
         let output = Command::new("make")
             .args(["-s", "-C"])

@@ -9,11 +9,12 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use nix::mount::{MsFlags, mount};
 use nix::sys::reboot::{RebootMode, reboot};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, pipe2};
 
 use super::booted;
 use crate::vm::plan::{FOLDER, Plan};
@@ -150,14 +151,14 @@ pub fn remove_groups(folder: &Path) {
 /// Runs a program and passes its lines on.
 fn talk(report: &mut File, words: &[String]) -> io::Result<()> {
     let (program, arguments) = words.split_first().ok_or(io::ErrorKind::InvalidInput)?;
-    let (reader, writer) = io::pipe()?;
+    let (reader, writer) = pipe2(OFlag::O_CLOEXEC)?;
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
     command.env("PATH", format!("{FOLDER}:/usr/sbin:/usr/bin:/sbin:/bin")).current_dir("/tmp");
     let mut child = command.spawn()?;
     // The command holds the pipe's writing end.
     drop(command);
-    for line in BufReader::new(reader).split(b'\n') {
+    for line in BufReader::new(File::from(reader)).split(b'\n') {
         let text = String::from_utf8_lossy(&line?).into_owned();
         tell(report, &Event::Say { text })?;
     }

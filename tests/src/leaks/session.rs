@@ -101,9 +101,11 @@ fn bury_all(peers: &[u32]) {
     // The parent is the process that starts the next one where a row breaks this one.
     let mut ours = vec![1, std::process::id(), nix::unistd::getppid().as_raw() as u32];
     ours.extend(peers);
-    while let left = strangers(&ours)
-        && !left.is_empty()
-    {
+    loop {
+        let left = strangers(&ours);
+        if left.is_empty() {
+            break;
+        }
         for pid in left {
             // It may have ended meanwhile.
             let _ = kill(Pid::from_raw(pid as i32), Signal::SIGKILL);

@@ -3,11 +3,15 @@
 //! TCG only. `/dev/kvm` may be there and broken, so it is never asked for; multi-threaded TCG and
 //! `-cpu max` crash Debian's 6.12 under QEMU 7.2.
 
+use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
+
+use nix::fcntl::OFlag;
+use nix::unistd::pipe2;
 
 use super::image::Images;
 use super::report::Event;
@@ -64,7 +68,7 @@ impl Machine {
     /// Powers a machine on.
     pub fn boot(images: &Images, console: Console) -> Result<Self, Failure> {
         let mut command = qemu(images, console);
-        let (reader, writer) = io::pipe().map_err(Failure::Start)?;
+        let (reader, writer) = pipe2(OFlag::O_CLOEXEC).map_err(|error| Failure::Start(error.into()))?;
         match console {
             Console::Log | Console::CountingLog => command.stdin(Stdio::null()).stdout(writer),
             // The report port is closed then; what matters is the terminal.
@@ -75,10 +79,8 @@ impl Machine {
         drop(command);
         let (sender, events) = channel();
         std::thread::spawn(move || {
-            for line in BufReader::new(reader).split(b'\n').map_while(Result::ok) {
-                if let Some(event) = Event::from_line(&line)
-                    && sender.send(event).is_err()
-                {
+            for line in BufReader::new(File::from(reader)).split(b'\n').map_while(Result::ok) {
+                if Event::from_line(&line).is_some_and(|event| sender.send(event).is_err()) {
                     break;
                 }
             }
