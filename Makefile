@@ -16,6 +16,7 @@ LIBDIR32 = $(PREFIX)/lib/i386-linux-gnu
 VERSION := $(shell sed -n '/^\[workspace.package\]/,/^$$/s/^version = "\(.*\)"/\1/p' Cargo.toml)
 
 CARGO = cargo
+NEXTEST = tools/nextest
 RELEASE = $(or $(CARGO_TARGET_DIR),target)/release
 # Where the i386 object is, on a machine that has built one.
 RELEASE32 = $(or $(CARGO_TARGET_DIR),target)/i686-unknown-linux-gnu/release
@@ -27,19 +28,24 @@ build:
 
 # The same request without and with vrfrun, and whose answer came; in a virtual machine where this
 # kernel has no VRFs.
-demo: packages build
-	@tools/vm --demo
+demo:
+	@tools/demo
 
 test: packages build
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
-	$(CARGO) nextest run --workspace
+	$(NEXTEST) run --workspace
+
+# Do the two commands work on a Debian that holds only what the README names? CLEAN_ROOM: the suites.
+CLEAN_ROOM = trixie bookworm
+clean-room:
+	@set -e; for suite in $(CLEAN_ROOM); do tools/clean-room $$suite; done
 
 # The same tests with many more cases: PROPTEST_CASES for wrapper/src/hostile.rs, VRFRUN_FAULTS for wrapper/tests/faults.rs.
 nightly: packages
 	PROPTEST_CASES=1000000 $(CARGO) test --release -p vrfrun --lib hostile
 	PROPTEST_CASES=1000000 $(CARGO) test --release -p vrfrun --lib cgroup
-	VRFRUN_FAULTS=all $(CARGO) nextest run -p vrfrun --test faults
+	VRFRUN_FAULTS=all $(NEXTEST) run -p vrfrun --test faults
 
 # Kinds of programs by every way into the VRF, on every kernel, two machines at a time; writes docs/leak-matrix.md.
 # LEAKS: only these kernels or rows.
@@ -72,4 +78,4 @@ deb:
 debs-in-usr:
 	@$(FOLDERS) dist/build-debs $(DEBS)
 
-.PHONY: all build demo test leaks nightly bench packages install uninstall deb debs-in-usr
+.PHONY: all build demo test clean-room leaks nightly bench packages install uninstall deb debs-in-usr

@@ -68,7 +68,8 @@ fn all(outcome: &str) -> String {
 
 #[test]
 fn every_way_to_make_an_inet_socket_is_bound_on_i386() {
-    let program = compile("cc -m32", &source("probe.c"), "probe-i386", &["-pthread"]);
+    let program =
+        compile("cc -m32 -isystem /usr/include/x86_64-linux-gnu", &source("probe.c"), "probe-i386", &["-pthread"]);
     let mut command = namespace::command(DEVICES, "env");
     command.arg(ORDER).arg(format!("LD_PRELOAD={}", object(I386).display())).arg(program).args(WAYS);
     assert_eq!(namespace::stdout(&mut command), all("blue"));
@@ -97,7 +98,7 @@ fn one_value_of_ld_preload_serves_children_of_64_and_32_bits() {
     }
     let programs = [
         compile("cc", &source("probe.c"), "probe-lib", &["-pthread"]),
-        compile("cc -m32", &source("probe.c"), "probe-lib32", &["-pthread"]),
+        compile("cc -m32 -isystem /usr/include/x86_64-linux-gnu", &source("probe.c"), "probe-lib32", &["-pthread"]),
     ];
     let mut command = namespace::command(DEVICES, "env");
     command.arg(ORDER).arg(format!("LD_PRELOAD={}/$LIB/libvrfshim.so", folder.display()));

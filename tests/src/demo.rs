@@ -4,6 +4,7 @@ use std::io;
 use std::process::{Command, ExitCode};
 
 use crate::judge::{Order, Verdict, root, user};
+use crate::programs::Set;
 use crate::world::{Domain, Kind, World};
 
 /// The kernel for a machine whose own has no VRFs.
@@ -51,7 +52,7 @@ const ROWS: [Row; 7] = [
 
 fn show() -> io::Result<()> {
     // Here in a namespace of its own, so that nothing of this machine changes.
-    let mut world = World::new(Kind::Vrfs)?;
+    let mut world = World::with(Kind::Vrfs, Set::Products)?;
     println!("Three routing domains, default, blue and red, with the same addresses behind each.");
     println!("Every nameserver and web server answers with the name of its domain.\n");
     let mut table = Vec::new();

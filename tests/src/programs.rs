@@ -11,23 +11,33 @@ use crate::vm::image::top;
 use crate::vm::plan::FOLDER;
 
 /// The products, as `cargo build --release` leaves them.
-const OURS: [&str; 3] = ["vrfrun", "vrfsetup", "libvrfshim.so"];
+const PRODUCTS: [&str; 3] = ["vrfrun", "vrfsetup", "libvrfshim.so"];
 
 /// Folders with programs and a Makefile that builds them into OUT.
 const SOURCES: [&str; 2] = ["tests/programs", "tests/leaks/programs"];
+
+/// Which programs a world has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Set {
+    /// The three products.
+    Products,
+    /// Those and all test programs.
+    All,
+}
 
 /// Puts the products and the test programs where every user can run them, and says where that is.
 /// In a guest they are there already; here they are copied, as a clone may lie in a closed home.
 ///
 /// # Errors
 /// When one is not built.
-pub fn install_into(folder: &Path) -> io::Result<PathBuf> {
+pub fn install_into(folder: &Path, set: Set) -> io::Result<PathBuf> {
     if in_guest() {
         return Ok(PathBuf::from(FOLDER));
     }
     let bin = folder.join("bin");
     std::fs::create_dir(&bin)?;
-    for program in build()?.into_iter().chain(ours().map_err(io::Error::other)?) {
+    let tests = if set == Set::All { build()? } else { Vec::new() };
+    for program in tests.into_iter().chain(products().map_err(io::Error::other)?) {
         std::fs::copy(&program, bin.join(program.file_name().unwrap_or_default()))?;
     }
     Ok(bin)
@@ -66,8 +76,8 @@ pub fn build() -> io::Result<Vec<PathBuf>> {
 ///
 /// # Errors
 /// When one was not built, with the command that does it.
-pub fn ours() -> Result<Vec<PathBuf>, String> {
-    let paths: Vec<PathBuf> = OURS.iter().map(|name| target().join("release").join(name)).collect();
+pub fn products() -> Result<Vec<PathBuf>, String> {
+    let paths: Vec<PathBuf> = PRODUCTS.iter().map(|name| target().join("release").join(name)).collect();
     match paths.iter().find(|path| !path.exists()) {
         None => Ok(paths),
         Some(missing) => Err(format!("{} is not built\nhint: cargo build --release", missing.display())),

@@ -28,7 +28,7 @@ vrfsetup confirm || echo nothing to confirm";
 fn play(folder: &Path) -> Output {
     let ansible = Command::new(top().join("tools/fetch-ansible")).output().expect("tools/fetch-ansible");
     assert!(ansible.status.success(), "{}", String::from_utf8_lossy(&ansible.stderr));
-    let ours = programs::ours().unwrap_or_else(|missing| panic!("{missing}"));
+    let ours = programs::products().unwrap_or_else(|missing| panic!("{missing}"));
     let products = std::path::absolute(ours[0].parent().expect("a folder")).expect("a path");
     let path = format!("{}:{}", products.display(), std::env::var("PATH").unwrap_or_default());
     let mut unshare = Command::new("unshare");

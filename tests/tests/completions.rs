@@ -9,7 +9,7 @@ use vrftests::vm::image::top;
 
 /// What bash offers for the last of these words.
 fn offers(line: &[&str]) -> Vec<String> {
-    let ours = programs::ours().unwrap_or_else(|missing| panic!("{missing}"));
+    let ours = programs::products().unwrap_or_else(|missing| panic!("{missing}"));
     let folder = ours[0].parent().map(Path::as_os_str).unwrap_or_default().to_owned();
     let script = r#"PATH=$1:$PATH; . "$2"; shift 2; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
                     _vrfsetup; printf '%s\n' "${COMPREPLY[@]}""#;

@@ -38,7 +38,7 @@ fn content(folder: &Path) -> BTreeSet<String> {
 }
 
 fn packages() -> (TempDir, Vec<PathBuf>) {
-    programs::ours().unwrap_or_else(|missing| panic!("{missing}"));
+    programs::products().unwrap_or_else(|missing| panic!("{missing}"));
     let folder = tempfile::tempdir().expect("a folder");
     make("deb", &[format!("DEBS={}", folder.path().display())]);
     let entries = std::fs::read_dir(folder.path()).expect("the packages");
@@ -149,7 +149,7 @@ fn lintian_finds_no_error_in_the_packages() {
 
 #[test]
 fn make_uninstall_takes_away_what_make_install_put_there() {
-    programs::ours().unwrap_or_else(|missing| panic!("{missing}"));
+    programs::products().unwrap_or_else(|missing| panic!("{missing}"));
     let folder = tempfile::tempdir().expect("a folder");
     let destination = format!("DESTDIR={}", folder.path().display());
     make("install", std::slice::from_ref(&destination));

@@ -35,7 +35,7 @@ fn main() -> ExitCode {
         ["leak-test"] => leak_test(),
         ["leak-test-guest"] => bench::leak_test::main().map(|()| true),
         groups if groups.iter().all(is_group) => {
-            programs::ours().map_err(io::Error::other).and_then(|ours| measure(&ours, groups)).map(|_| true)
+            programs::products().map_err(io::Error::other).and_then(|products| measure(&products, groups)).map(|_| true)
         }
         _ => Err(io::Error::other("usage: vrfbench [leak-test | GROUP... | write LOG]")),
     };
@@ -51,8 +51,8 @@ fn main() -> ExitCode {
 
 /// Says whether every bar was met.
 fn host() -> io::Result<bool> {
-    let ours = programs::ours().map_err(io::Error::other)?;
-    let (release, measures) = measure(&ours, &GROUPS.map(|(name, _)| name))?;
+    let products = programs::products().map_err(io::Error::other)?;
+    let (release, measures) = measure(&products, &GROUPS.map(|(name, _)| name))?;
     write(&release, measures)
 }
 
@@ -64,8 +64,8 @@ fn write_log(log: &Path) -> io::Result<bool> {
 }
 
 fn write(release: &str, mut measures: Measures) -> io::Result<bool> {
-    let ours = programs::ours().map_err(io::Error::other)?;
-    let shim = ours.iter().find(|path| path.ends_with("libvrfshim.so")).ok_or(io::ErrorKind::NotFound)?;
+    let products = programs::products().map_err(io::Error::other)?;
+    let shim = products.iter().find(|path| path.ends_with("libvrfshim.so")).ok_or(io::ErrorKind::NotFound)?;
     measures.insert("size.shim".to_owned(), std::fs::metadata(shim)?.len() as f64);
     let page = report::page(release, &measures);
     let docs = top().join("docs");
@@ -81,10 +81,10 @@ fn write(release: &str, mut measures: Measures) -> io::Result<bool> {
 }
 
 /// Lets guests measure, and collects what they say.
-fn measure(ours: &[PathBuf], groups: &[&str]) -> io::Result<(String, Measures)> {
+fn measure(products: &[PathBuf], groups: &[&str]) -> io::Result<(String, Measures)> {
     let (mut release, mut measures, mut failure) = (String::new(), Measures::new(), None);
     for group in groups {
-        boot(ours, &["guest", group], Console::CountingLog, |event| match event {
+        boot(products, &["guest", group], Console::CountingLog, |event| match event {
             Event::Ready { release: it } => {
                 println!("release {it}");
                 release.clone_from(it);
@@ -103,7 +103,7 @@ fn measure(ours: &[PathBuf], groups: &[&str]) -> io::Result<(String, Measures)> 
 /// Prints the transcript. Says whether the guest was content.
 fn leak_test() -> io::Result<bool> {
     let mut is_content = true;
-    boot(&programs::ours().map_err(io::Error::other)?, &["leak-test-guest"], Console::Log, |event| match event {
+    boot(&programs::products().map_err(io::Error::other)?, &["leak-test-guest"], Console::Log, |event| match event {
         Event::Say { text } => println!("{text}"),
         Event::Test { .. } => is_content = false,
         Event::Ready { .. } | Event::Done => {}
@@ -112,7 +112,7 @@ fn leak_test() -> io::Result<bool> {
 }
 
 /// Boots, has this program do one thing there, and hands on what it says.
-fn boot(ours: &[PathBuf], what: &[&str], console: Console, see: impl FnMut(&Event)) -> io::Result<()> {
+fn boot(products: &[PathBuf], what: &[&str], console: Console, see: impl FnMut(&Event)) -> io::Result<()> {
     let missing = || io::Error::other("no such machine in tests/kernels.toml");
     let (kernel, root) = if what.contains(&UNDER_SYSTEMD) {
         let system = kernels::system(SYSTEM).ok_or_else(missing)?;
@@ -122,8 +122,8 @@ fn boot(ours: &[PathBuf], what: &[&str], console: Console, see: impl FnMut(&Even
     };
     let this = std::env::current_exe()?;
     let mut tested = vec![this.with_file_name("vrfguest"), this.with_file_name("vrfpeer"), this];
-    tested.extend(build(ours)?);
-    tested.extend(ours.iter().cloned());
+    tested.extend(build(products)?);
+    tested.extend(products.iter().cloned());
     if let Root::Systemd(_) = root {
         tested.push(top().join("dist").join(UNIT));
     }
@@ -137,8 +137,8 @@ fn boot(ours: &[PathBuf], what: &[&str], console: Console, see: impl FnMut(&Even
 }
 
 /// Builds the programs of tests/bench beside the products.
-fn build(ours: &[PathBuf]) -> io::Result<Vec<PathBuf>> {
-    let release = ours[0].parent().unwrap_or(Path::new("."));
+fn build(products: &[PathBuf]) -> io::Result<Vec<PathBuf>> {
+    let release = products[0].parent().unwrap_or(Path::new("."));
     let out = release.with_file_name("bench-programs");
     std::fs::create_dir_all(&out)?;
     let status = Command::new("make")

@@ -1,6 +1,6 @@
 //! A developer's way to a kernel: `vrfvm KERNEL [FILTER]…` runs its guest tests,
 //! `vrfvm KERNEL --run PROGRAM…` something else, `vrfvm KERNEL --shell` opens a shell, and
-//! `vrfvm --demo` shows the demonstration, here or in a machine.
+//! `vrfvm --demo` shows the demonstration, here or in a machine; `vrfvm --demo --shell` opens a shell in that machine.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -10,7 +10,7 @@ use vrftests::vm::plan::Plan;
 use vrftests::vm::run::{self, Runner};
 use vrftests::{demo, kernels};
 
-const USAGE: &str = "usage: vrfvm KERNEL [FILTER]... | KERNEL --run PROGRAM... | KERNEL --shell | --demo";
+const USAGE: &str = "usage: vrfvm KERNEL [FILTER]... | KERNEL --run PROGRAM... | KERNEL --shell | --demo [--shell]";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
 fn session(words: &[String]) -> Result<ExitCode, String> {
     let (first, rest) = words.split_first().ok_or(USAGE)?;
     let name = match first.as_str() {
-        "--demo" if demo::can_run_here() => return Ok(demo::main()),
+        "--demo" if rest.is_empty() && demo::can_run_here() => return Ok(demo::main()),
         "--demo" => demo::KERNEL,
         name => name,
     };
@@ -37,10 +37,10 @@ fn session(words: &[String]) -> Result<ExitCode, String> {
     let system = kernels::system(name);
     let kernel = system.as_ref().map(System::kernel).or_else(|| kernels::named(name));
     let kernel = kernel.ok_or_else(|| format!("no kernel '{name}'; there are {:?}", names()))?;
-    let runner = runner()?;
+    let runner = runner(first == "--demo")?;
     let plan = match rest.first().map(String::as_str) {
-        _ if first == "--demo" => Plan::Demo,
         Some("--shell") => Plan::Shell,
+        _ if first == "--demo" => Plan::Demo,
         Some("--run") => Plan::Run(rest[1..].to_vec()),
         _ => {
             let tested = match &system {
@@ -55,8 +55,9 @@ fn session(words: &[String]) -> Result<ExitCode, String> {
 }
 
 /// The other programs of this crate lie beside this one.
-fn runner() -> Result<Runner, String> {
+fn runner(for_demo: bool) -> Result<Runner, String> {
     let this = std::env::current_exe().map_err(|error| error.to_string())?;
     let folder = this.parent().unwrap_or(Path::new("."));
-    Runner::new(&folder.join("vrfguest"), &folder.join("vrfpeer"))
+    let make = if for_demo { Runner::demo } else { Runner::new };
+    make(&folder.join("vrfguest"), &folder.join("vrfpeer"))
 }

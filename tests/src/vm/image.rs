@@ -37,14 +37,17 @@ pub enum Root {
     With(&'static str),
     /// One of this Debian suite that its own systemd boots.
     Systemd(String),
+    /// The demonstration's, made of this machine's own programs; it must be able to run this one.
+    Demo(PathBuf),
 }
 
 impl Root {
-    fn arguments(&self) -> Vec<&str> {
+    fn arguments(&self) -> Vec<&OsStr> {
         match self {
             Self::Usual => vec![],
-            Self::With(list) => vec![list],
-            Self::Systemd(suite) => vec!["systemd-packages", suite],
+            Self::With(list) => vec![list.as_ref()],
+            Self::Systemd(suite) => vec!["systemd-packages".as_ref(), suite.as_ref()],
+            Self::Demo(program) => vec![program.as_ref()],
         }
     }
 }
@@ -71,7 +74,8 @@ impl Images {
 /// # Errors
 /// When it cannot be made; the script's words are in it.
 pub fn rootfs(root: &Root) -> io::Result<PathBuf> {
-    tool("make-rootfs", &root.arguments())
+    let script = if matches!(root, Root::Demo(_)) { "make-demo-root" } else { "make-rootfs" };
+    tool(script, &root.arguments())
 }
 
 /// The workspace's root folder.
@@ -80,7 +84,7 @@ pub fn top() -> &'static Path {
 }
 
 /// Runs a script of `tools/`; its last line of output is a path.
-fn tool(name: &str, arguments: &[&str]) -> io::Result<PathBuf> {
+fn tool(name: &str, arguments: &[impl AsRef<OsStr>]) -> io::Result<PathBuf> {
     let output =
         Command::new(top().join("tools").join(name)).args(arguments).stderr(std::process::Stdio::piped()).output()?;
     if !output.status.success() {

@@ -96,8 +96,18 @@ impl Runner {
     pub fn new(guest: &Path, peer: &Path) -> Result<Self, String> {
         let mut programs = vec![guest.to_owned(), peer.to_owned()];
         programs.extend(crate::programs::build().map_err(|error| error.to_string())?);
-        programs.extend(crate::programs::ours()?);
+        programs.extend(crate::programs::products()?);
         Ok(Self { programs, root: Root::Usual })
+    }
+
+    /// What the demonstration needs: the products and this crate's own programs.
+    ///
+    /// # Errors
+    /// When a product is not built.
+    pub fn demo(guest: &Path, peer: &Path) -> Result<Self, String> {
+        let mut programs = vec![guest.to_owned(), peer.to_owned()];
+        programs.extend(crate::programs::products()?);
+        Ok(Self { programs, root: Root::Demo(guest.to_owned()) })
     }
 
     /// With the packages of one more list in `tools/` in the root file system.

@@ -13,7 +13,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use tempfile::TempDir;
 
-use crate::programs;
+use crate::programs::{self, Set};
 use peers::Peer;
 pub use plan::{Domain, Kind};
 
@@ -35,8 +35,16 @@ impl World {
     /// # Errors
     /// When it cannot be built; nothing of it then remains.
     pub fn new(kind: Kind) -> io::Result<Self> {
+        Self::with(kind, Set::All)
+    }
+
+    /// The same with these programs only.
+    ///
+    /// # Errors
+    /// As [`World::new`].
+    pub fn with(kind: Kind, programs: Set) -> io::Result<Self> {
         unshare(CloneFlags::CLONE_NEWNET)?;
-        Self::build(kind)
+        Self::build(kind, programs)
     }
 
     /// Builds the world in a guest's own network namespace, where a real machine has it. Before 5.14
@@ -46,10 +54,10 @@ impl World {
     /// Also when this is no guest.
     pub fn of_machine(kind: Kind) -> io::Result<Self> {
         machine::reset()?;
-        Self::build(kind)
+        Self::build(kind, Set::All)
     }
 
-    fn build(kind: Kind) -> io::Result<Self> {
+    fn build(kind: Kind, set: Set) -> io::Result<Self> {
         unshare(CloneFlags::CLONE_NEWNS)?;
         mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?;
         machine::forget_names();
@@ -60,7 +68,7 @@ impl World {
             peer.go()?;
         }
         batch(&plan::machine_side(kind))?;
-        let bin = programs::install_into(folder.path())?;
+        let bin = programs::install_into(folder.path(), set)?;
         let mut world = Self { kind, peers, bin, replaced: Vec::new(), folder };
         world.replace("/etc/resolv.conf", plan::resolv_conf().as_bytes())?;
         Ok(world)
