@@ -35,9 +35,9 @@ test: packages build
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) nextest run --workspace
 
-# The same tests with many more cases: PROPTEST_CASES for wrapper/src/hostile.rs, VRFRUN_FAULTS for wrapper/tests/faults.rs.
+# The same tests with many more cases: PROPTEST_CASES for wrapper/src/proptests.rs, VRFRUN_FAULTS for wrapper/tests/faults.rs.
 nightly: packages
-	PROPTEST_CASES=1000000 $(CARGO) test --release -p vrfrun --lib hostile
+	PROPTEST_CASES=1000000 $(CARGO) test --release -p vrfrun --lib proptests
 	PROPTEST_CASES=1000000 $(CARGO) test --release -p vrfrun --lib cgroup
 	VRFRUN_FAULTS=all $(CARGO) nextest run -p vrfrun --test faults
 

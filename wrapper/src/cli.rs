@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, ValueEnum};
 
+use crate::bind::Mechanism;
 use crate::error::{EXIT_OWN, Error};
-use crate::etc::Wish;
-use crate::mechanism::Mechanism;
+use crate::etc::overlay::Wish;
 use crate::options::{Command, Options, Task};
 
 const USAGE: &str = "vrfrun [OPTIONS] VRF [--] COMMAND [ARG]...\n       vrfrun [OPTIONS] --explain [-j] VRF";

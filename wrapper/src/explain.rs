@@ -5,17 +5,18 @@ use std::io::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::device::Device;
-use crate::elf::Kind;
-use crate::environment::Environment;
+use crate::bind::bpf;
+use crate::bind::trial::try_in_child;
+use crate::bind::{Guard, Mechanism, attempt, candidates};
+use crate::error::unavailable::Refusal;
 use crate::error::{self, EXIT_OWN, Error};
-use crate::fallthrough;
-use crate::mechanism::{Guard, Mechanism, attempt, candidates};
-use crate::netlink::Netlink;
 use crate::options::Options;
-use crate::refusal::Refusal;
-use crate::throwaway::try_in_child;
-use crate::{bpf, netns};
+use crate::program::elf::Kind;
+use crate::program::environment::Environment;
+use crate::vrf::device::Device;
+use crate::vrf::netlink::Netlink;
+use crate::vrf::netns;
+use crate::vrf::seal;
 
 /// What was found.
 struct Findings {
@@ -41,7 +42,7 @@ fn find(options: &Options) -> Result<Findings, Error> {
     let Some(device) = Device::resolve(&mut netlink, options)? else {
         return Ok(Findings { device: None, trials: Vec::new(), gap: None });
     };
-    let gap = fallthrough::find(netlink, &device)?;
+    let gap = seal::find(netlink, &device)?;
     let trials = candidates(options).into_iter().map(|mechanism| (mechanism, trial(mechanism, &device, options)));
     Ok(Findings { trials: trials.collect(), gap, device: Some(device) })
 }

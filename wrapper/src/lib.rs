@@ -2,53 +2,34 @@
 //!
 //! Not a public API: the contract is the command line, see `vrfrun(1)`.
 
-mod bpf;
-mod capability;
-mod cgroup;
+mod bind;
 mod cli;
-mod device;
-mod elf;
-mod environment;
 mod error;
 mod etc;
-mod exec;
 mod explain;
-mod fallthrough;
-mod filter;
-#[cfg(test)]
-mod hostile;
-mod inherit;
-mod kernel;
-mod mechanism;
-mod netlink;
-mod netns;
-mod notify;
 mod options;
-mod proof;
-mod refusal;
-mod resolver;
-mod seccomp;
-mod shim;
-mod strict;
-mod strict_ports;
-mod strict_programs;
-mod supervisor;
-mod throwaway;
-mod uring;
-mod user;
+mod program;
+#[cfg(test)]
+mod proptests;
+mod sys;
+mod vrf;
 
 use std::ffi::OsString;
 
 pub use cli::definition;
 
-use device::Device;
-use environment::Environment;
+use bind::Engaged;
 use error::Error;
-use inherit::Inherited;
-use mechanism::Engaged;
-use netlink::Netlink;
+use etc::{overlay, resolver};
 use options::{Options, Task};
-use user::Account;
+use program::environment::Environment;
+use program::exec;
+use program::inherited_fds::{self, Inherited};
+use program::user::{self, Account};
+use sys::kernel;
+use vrf::device::Device;
+use vrf::netlink::Netlink;
+use vrf::{netns, seal};
 
 /// Runs with these arguments (the first is the program's own name). Returns the exit status if no program was started.
 pub fn run(args: impl Iterator<Item = OsString>) -> i32 {
@@ -87,13 +68,13 @@ fn prepare(options: &Options, program: &exec::Program) -> Result<Environment, Er
     let account = options.user.as_ref().map(|name| user::look_up(name)).transpose()?;
     let mut netlink = Netlink::open()?;
     let Some(device) = Device::resolve(&mut netlink, options)? else {
-        return finish(mechanism::leave()?, options, account);
+        return finish(bind::leave()?, options, account);
     };
-    fallthrough::check(netlink, &device, options.strict)?;
-    let etc = etc::plan(&device.name, &options.etc)?;
+    seal::check(netlink, &device, options.strict)?;
+    let etc = overlay::plan(&device.name, &options.etc)?;
     resolver::check(&etc, options);
-    let inherited = if options.keep_fds { Inherited::default() } else { inherit::look(&device)? };
-    let engaged = mechanism::engage(&device, options, program, account.as_ref())?;
+    let inherited = if options.keep_fds { Inherited::default() } else { inherited_fds::look(&device)? };
+    let engaged = bind::engage(&device, options, program, account.as_ref())?;
     etc.apply()?;
     inherited.bind(&device)?;
     finish(engaged, options, account)

@@ -2,8 +2,8 @@
 
 use std::ffi::{OsStr, OsString};
 
-use crate::etc::Wish;
-use crate::mechanism::Mechanism;
+use crate::bind::Mechanism;
+use crate::etc::overlay::Wish;
 
 /// The whole request.
 #[derive(Debug)]

@@ -7,9 +7,9 @@ use std::os::unix::ffi::OsStrExt;
 use vrfnl::route;
 use vrfnl::rule::{self, Rule};
 
-use crate::device::Device;
 use crate::error::{self, Error};
-use crate::netlink::Netlink;
+use crate::vrf::device::Device;
+use crate::vrf::netlink::Netlink;
 
 const LOCAL_TABLE: u32 = 255;
 const FAMILIES: [(libc::c_int, &str); 2] = [(libc::AF_INET, "IPv4"), (libc::AF_INET6, "IPv6")];

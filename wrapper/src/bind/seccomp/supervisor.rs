@@ -17,14 +17,14 @@ use nix::sys::socket::{
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::{ForkResult, chdir, dup2_stderr, dup2_stdin, dup2_stdout, fork, getpid, setsid};
 
-use crate::capability;
-use crate::device::Device;
-use crate::filter::{self, Policy};
-use crate::kernel;
-use crate::notify;
-use crate::refusal::Refusal;
-use crate::seccomp;
-use crate::user::Account;
+use crate::bind::seccomp::filter::{self, Policy};
+use crate::bind::seccomp::install;
+use crate::bind::seccomp::notify;
+use crate::error::unavailable::Refusal;
+use crate::program::user::Account;
+use crate::sys::capability;
+use crate::sys::kernel;
+use crate::vrf::device::Device;
 
 /// The supervisor's report: calls will be answered.
 const READY: u8 = b'+';
@@ -70,8 +70,8 @@ pub fn engage(device: &Device, policy: &Policy, account: Option<&Account>) -> Re
 /// Calls that wait for the supervisor are interrupted by fatal signals only, where the kernel can (5.19).
 fn install(policy: &Policy) -> nix::Result<OwnedFd> {
     let filter = filter::assemble(policy);
-    match seccomp::install_with_listener(&filter, libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV) {
-        Err(Errno::EINVAL) => seccomp::install_with_listener(&filter, 0),
+    match install::install_with_listener(&filter, libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV) {
+        Err(Errno::EINVAL) => install::install_with_listener(&filter, 0),
         outcome => outcome,
     }
 }

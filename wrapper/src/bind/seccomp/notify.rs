@@ -12,10 +12,10 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::stat;
 
-use crate::capability;
-use crate::device::Device;
-use crate::filter::{COMPAT_ARCH, COMPAT_SOCKETCALL};
-use crate::proof;
+use crate::bind::seccomp::filter::{COMPAT_ARCH, COMPAT_SOCKETCALL};
+use crate::bind::verify;
+use crate::sys::capability;
+use crate::vrf::device::Device;
 
 const AF_SMC: i32 = 43;
 const ADDFD_FLAG_SEND: u32 = 2;
@@ -162,7 +162,7 @@ impl Supervisor<'_> {
         // SAFETY: the kernel just made this descriptor, nobody else has it.
         let socket = unsafe { OwnedFd::from_raw_fd(fd) };
         if matches!(wanted.domain, libc::AF_INET | libc::AF_INET6 | AF_SMC) {
-            proof::bind(&socket, self.device)?;
+            verify::bind(&socket, self.device)?;
         }
         Ok(socket)
     }

@@ -8,9 +8,9 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::socket::{SockaddrStorage, getpeername};
 
-use crate::device::Device;
+use crate::bind::verify;
 use crate::error::Error;
-use crate::proof;
+use crate::vrf::device::Device;
 
 const AF_SMC: i32 = 43;
 
@@ -42,7 +42,7 @@ impl Inherited {
     /// Binds them. The sockets are shared with whoever handed them over, so this comes last.
     pub fn bind(&self, device: &Device) -> Result<(), Error> {
         self.0.iter().try_for_each(|&fd| {
-            proof::bind(&borrow(fd), device).map_err(Error::kernel(format!("bind inherited descriptor {fd}")))
+            verify::bind(&borrow(fd), device).map_err(Error::kernel(format!("bind inherited descriptor {fd}")))
         })
     }
 }
@@ -61,7 +61,7 @@ fn judge(fd: RawFd, device: &Device) -> Fate {
     if !is_inet(&socket) || !is_kept() {
         return Fate::Nothing;
     }
-    match proof::device_of(&socket) {
+    match verify::device_of(&socket) {
         Ok(Some(name)) if name == device.name => Fate::Nothing,
         Ok(Some(name)) => Fate::Refuse(bound_to(&name)),
         // ENODEV: bound to a device that is gone; nothing leaves by it.

@@ -12,8 +12,8 @@ use proptest::test_runner::{Config, TestRunner};
 use vrfnl::{Messages, link, route, rule};
 
 use crate::cli;
-use crate::elf::{self, Kind};
 use crate::options::Task;
+use crate::program::elf::{self, Kind};
 
 const CASES: u32 = 10_000;
 

@@ -8,8 +8,8 @@ use nix::errno::Errno;
 use vrfnl::link::{self, Link};
 
 use crate::error::{Error, note};
-use crate::netlink::Netlink;
 use crate::options::Options;
+use crate::vrf::netlink::Netlink;
 
 /// A VRF device, or with `--interface` any other.
 #[derive(Clone, Debug)]

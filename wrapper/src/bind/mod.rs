@@ -1,23 +1,27 @@
 //! Chooses a mechanism: each in its turn, until one is proved.
 
+pub mod bpf;
+pub mod preload;
+pub mod seccomp;
+pub mod trial;
+pub mod verify;
+
 use std::fmt::{self, Display, Formatter};
 
-use crate::bpf;
-use crate::cgroup;
-use crate::device::Device;
-use crate::elf::{self, Kind};
-use crate::environment::Environment;
+use crate::bind::bpf::cgroup;
+use crate::bind::preload::shim;
+use crate::bind::seccomp::filter::{self, Policy, Unbound};
+use crate::bind::seccomp::install;
+use crate::bind::seccomp::io_uring;
+use crate::bind::seccomp::supervisor::{self, Failure};
+use crate::error::unavailable::Refusal;
 use crate::error::{self, Error, note};
-use crate::exec::Program;
-use crate::filter::{self, Policy, Unbound};
 use crate::options::Options;
-use crate::proof;
-use crate::refusal::Refusal;
-use crate::seccomp;
-use crate::shim;
-use crate::supervisor::{self, Failure};
-use crate::uring;
-use crate::user::Account;
+use crate::program::elf::{self, Kind};
+use crate::program::environment::Environment;
+use crate::program::exec::Program;
+use crate::program::user::Account;
+use crate::vrf::device::Device;
 
 /// How sockets get into the VRF.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,7 +146,7 @@ fn preload(
     let object = shim::find()?;
     let kind = kind();
     startable(&kind)?;
-    proof::is_bindable(device, None)?;
+    verify::is_bindable(device, None)?;
     let guard = guard(device, options, &kind, account)?;
     environment.set(shim::PRELOAD, shim::preload_list(std::env::var_os(shim::PRELOAD), &object));
     environment.set(shim::VARIABLE, shim::configuration(guard.1, device));
@@ -172,18 +176,18 @@ fn guard(
         }
     };
     enterable(kind)?;
-    let policy = Policy { unbound: Unbound::Denied, cookie: Some(cookie), io_uring: uring::deny_sockets() };
-    seccomp::install(&filter::assemble(&policy)).map_err(Refusal::kernel("install the seccomp filter"))?;
-    proof::is_gated(device, cookie)?;
+    let policy = Policy { unbound: Unbound::Denied, cookie: Some(cookie), io_uring: io_uring::deny_sockets() };
+    install::install(&filter::assemble(&policy)).map_err(Refusal::kernel("install the seccomp filter"))?;
+    verify::is_gated(device, cookie)?;
     Ok((Guard::Gate(without), Some(cookie)))
 }
 
 fn supervise(device: &Device, cookie: Option<u64>, account: Option<&Account>) -> Result<Guard, Failure> {
     // What binds the supervisor's sockets elsewhere can be named only before they are its own affair.
-    proof::is_bindable(device, None)?;
-    let policy = Policy { unbound: Unbound::Supervised, cookie, io_uring: uring::deny_sockets() };
+    verify::is_bindable(device, None)?;
+    let policy = Policy { unbound: Unbound::Supervised, cookie, io_uring: io_uring::deny_sockets() };
     supervisor::engage(device, &policy, account)?;
-    proof::is_supervised(device, cookie)?;
+    verify::is_supervised(device, cookie)?;
     Ok(Guard::Supervisor)
 }
 
@@ -224,16 +228,16 @@ fn cookie() -> Result<u64, Refusal> {
 
 /// In the VRF already, by whatever an outer process did: the kernel says so, or the outer run's gate does.
 fn is_already_bound(device: &Device, program: &Program) -> bool {
-    if proof::is_bound(device).is_ok() {
+    if verify::is_bound(device).is_ok() {
         return true;
     }
-    let is_gated = shim::outer_cookie(device).is_some_and(|cookie| proof::is_gated(device, cookie).is_ok());
+    let is_gated = shim::outer_cookie(device).is_some_and(|cookie| verify::is_gated(device, cookie).is_ok());
     is_gated && enterable(&elf::kind_of(&program.path)).is_ok()
 }
 
 /// VRF `default`: this process's sockets are unbound, or leave where that can be done.
 pub fn leave() -> Result<Engaged, Error> {
-    let bound = || proof::binding().map_err(Error::kernel("open a socket outside any VRF"));
+    let bound = || verify::binding().map_err(Error::kernel("open a socket outside any VRF"));
     if let Some(device) = bound()? {
         cgroup::leave_ours();
         if bound()?.is_some() {

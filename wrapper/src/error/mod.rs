@@ -1,5 +1,7 @@
 //! Why nothing was run: every failure of vrfrun's own, its one line, its hint and its exit status.
 
+pub mod unavailable;
+
 use std::ffi::{OsStr, OsString};
 use std::fmt::{self, Display, Formatter};
 use std::io::{self, Write};
@@ -7,8 +9,8 @@ use std::path::PathBuf;
 
 use nix::errno::Errno;
 
-use crate::mechanism::Mechanism;
-use crate::refusal::Refusal;
+use crate::bind::Mechanism;
+use crate::error::unavailable::Refusal;
 
 /// vrfrun itself failed.
 pub const EXIT_OWN: i32 = 125;

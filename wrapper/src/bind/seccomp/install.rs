@@ -6,8 +6,8 @@ use libc::sock_filter;
 use nix::errno::Errno;
 use nix::sys::prctl::set_no_new_privs;
 
-use crate::capability::{CAP_SYS_ADMIN, is_effective};
-use crate::filter::as_program;
+use crate::bind::seccomp::filter::as_program;
+use crate::sys::capability::{CAP_SYS_ADMIN, is_effective};
 
 /// Installs the filter for this process and all it will start. It cannot be taken back.
 pub fn install(filter: &[sock_filter]) -> nix::Result<()> {

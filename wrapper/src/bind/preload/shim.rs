@@ -4,8 +4,8 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use crate::device::Device;
-use crate::refusal::Refusal;
+use crate::error::unavailable::Refusal;
+use crate::vrf::device::Device;
 
 /// The object's file name.
 const OBJECT: &str = "libvrfshim.so";

@@ -7,7 +7,7 @@ use nix::fcntl::OFlag;
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::{ForkResult, fork, pipe2};
 
-use crate::refusal::Refusal;
+use crate::error::unavailable::Refusal;
 
 const PROVED: u8 = b'+';
 

@@ -4,17 +4,19 @@
 //! outside the VRF, whatever IP_PKTINFO asked for. What another process does for the program is not covered, nor are
 //! the kernel's own packets (IGMP).
 
+mod ports;
+mod programs;
+
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use vrfbpf::Hook;
 
-use crate::bpf::{attach, load};
-use crate::cgroup::Group;
-use crate::device::Device;
-use crate::refusal::Refusal;
-use crate::strict_ports;
-use crate::strict_programs::{egress, setsockopt};
+use crate::bind::bpf::cgroup::Group;
+use crate::bind::bpf::{attach, load};
+use crate::error::unavailable::Refusal;
+use crate::vrf::device::Device;
+use programs::{egress, setsockopt};
 
 /// The index of `lo` in every network namespace.
 const LOOPBACK: i32 = 1;
@@ -23,7 +25,7 @@ const LOOPBACK: i32 = 1;
 pub fn guard(device: &Device, group: &Group) -> Result<(), Refusal> {
     // A cgroup may outlive the list of ports that it was made with: lists that are there are brought up to date too.
     refresh(device)?;
-    let ports = strict_ports::make(device)?;
+    let ports = ports::make(device)?;
     for (hook, program) in [
         (Hook::SETSOCKOPT, setsockopt(device.name_bytes(), device.ifindex)),
         (Hook::EGRESS, egress(device.ifindex, ports.as_raw_fd())),
@@ -35,7 +37,7 @@ pub fn guard(device: &Device, group: &Group) -> Result<(), Refusal> {
 
 /// Brings the lists of ports of all the VRF's strict cgroups up to date.
 pub fn refresh(device: &Device) -> Result<(), Refusal> {
-    strict_ports::refresh(device)
+    ports::refresh(device)
 }
 
 /// Tries the ways out with throwaway sockets, which an ordinary socket of this process, bound by now, must not find.

@@ -8,9 +8,9 @@ use nix::errno::Errno;
 use nix::sys::stat::{SFlag, stat};
 use nix::unistd::{AccessFlags, access, execvp};
 
-use crate::environment::Environment;
 use crate::error::Error;
 use crate::options::Command;
+use crate::program::environment::Environment;
 
 /// What execvp(3) uses where PATH is not set.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";

@@ -5,9 +5,9 @@ use std::os::unix::net::UnixStream;
 use nix::sys::stat::stat;
 
 use crate::error::{text, warn};
-use crate::etc::{FOLDER, Plan};
-use crate::kernel;
+use crate::etc::overlay::{FOLDER, Plan};
 use crate::options::Options;
+use crate::sys::kernel;
 
 const NSCD: &str = "/run/nscd/socket";
 

@@ -14,9 +14,9 @@ use nix::fcntl::{OFlag, open, openat};
 use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat, write};
 
-use crate::device::Device;
-use crate::kernel;
-use crate::refusal::Refusal;
+use crate::error::unavailable::Refusal;
+use crate::sys::kernel;
+use crate::vrf::device::Device;
 
 const PREFIX: &[u8] = b"vrfrun-";
 const DIRECTORY: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
@@ -204,7 +204,7 @@ fn move_here(directory: &OwnedFd, procs: &Path) -> nix::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hostile;
+    use crate::proptests;
 
     const HYBRID: &[u8] = b"30 24 0:27 / /sys/fs/cgroup rw shared:9 - tmpfs tmpfs rw,mode=755\n\
         31 30 0:28 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
@@ -252,7 +252,7 @@ mod tests {
 
     #[test]
     fn any_path_is_read_back_from_a_line_of_mountinfo() {
-        hostile::check((hostile::path(), hostile::path(), hostile::path()), |(root, point, below)| {
+        proptests::check((proptests::path(), proptests::path(), proptests::path()), |(root, point, below)| {
             let line =
                 [&b"31 30 0:28 "[..], &escape(&root), b" ", &escape(&point), b" rw - cgroup2 none rw\n"].concat();
             let bytes = [&root[..], &below].concat();
@@ -265,7 +265,7 @@ mod tests {
 
     #[test]
     fn no_bytes_make_the_readers_panic() {
-        hostile::check((hostile::lines(), hostile::path()), |(bytes, own)| {
+        proptests::check((proptests::lines(), proptests::path()), |(bytes, own)| {
             let own = PathBuf::from(OsString::from_vec(own));
             let _ = mounted(&bytes, &own);
             let parent = parent_for_ours(&relative(&own_path(&bytes).unwrap_or(own)));

@@ -17,9 +17,9 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::{getgid, getuid};
 
-use crate::capability::{CAP_SYS_ADMIN, is_effective};
 use crate::error::Error;
-use crate::kernel;
+use crate::sys::capability::{CAP_SYS_ADMIN, is_effective};
+use crate::sys::kernel;
 
 /// Where a VRF's files are kept.
 pub const FOLDER: &str = "/etc/vrf";

@@ -8,9 +8,9 @@ use std::os::unix::ffi::OsStringExt;
 
 use nix::errno::Errno;
 
-use crate::device::Device;
 use crate::error::text;
-use crate::refusal::Refusal;
+use crate::error::unavailable::Refusal;
+use crate::vrf::device::Device;
 
 /// The families whose sockets are bound, and how users call them.
 const FAMILIES: [(libc::c_int, &str); 2] = [(libc::AF_INET, "IPv4"), (libc::AF_INET6, "IPv6")];

@@ -2,8 +2,8 @@
 
 use std::ffi::OsString;
 
-use crate::device::Device;
-use crate::shim;
+use crate::bind::preload::shim;
+use crate::vrf::device::Device;
 
 /// Names the VRF, for prompts and scripts. Nothing in vrfrun decides by it.
 const VRF: &str = "VRFRUN_VRF";

@@ -4,10 +4,10 @@ use nix::errno::Errno;
 use vrfbpf::List;
 use vrfnl::link;
 
-use crate::device::Device;
-use crate::netlink::Netlink;
-use crate::netns;
-use crate::refusal::Refusal;
+use crate::error::unavailable::Refusal;
+use crate::vrf::device::Device;
+use crate::vrf::netlink::Netlink;
+use crate::vrf::netns;
 
 /// Ports may change while they are read; more often than this it is something else.
 const TRIES: usize = 8;

@@ -1,17 +1,19 @@
 //! Mechanism `bpf`: a cgroup of our own, and a program on it that binds each inet socket when it is made.
 
+pub mod cgroup;
+pub mod strict;
+
 use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
 use vrfbpf::{Hook, Instruction};
 
-use crate::cgroup::{self, Group};
-use crate::device::Device;
-use crate::kernel;
-use crate::netns;
-use crate::proof;
-use crate::refusal::Refusal;
-use crate::strict;
+use crate::bind::verify;
+use crate::error::unavailable::Refusal;
+use crate::sys::kernel;
+use crate::vrf::device::Device;
+use crate::vrf::netns;
+use cgroup::Group;
 
 /// A concurrent run may remove the empty directory before we are in it; more often than this it is something else.
 const TRIES: usize = 8;
@@ -45,7 +47,7 @@ pub fn remove_empty(device: &Device, is_strict: bool) {
 
 /// In the cgroup: programs that are already there and work are enough; else attach ours.
 fn bind(device: &Device, group: &Group, is_strict: bool) -> Result<(), Refusal> {
-    let prove = || proof::is_bound(device).and_then(|()| if is_strict { strict::prove(device) } else { Ok(()) });
+    let prove = || verify::is_bound(device).and_then(|()| if is_strict { strict::prove(device) } else { Ok(()) });
     if !group.is_new() && prove().is_ok() {
         return if is_strict { strict::refresh(device) } else { Ok(()) };
     }

@@ -4,9 +4,9 @@
 use io_uring::{IoUring, opcode};
 use nix::errno::Errno;
 
-use crate::filter::refuse_all;
-use crate::kernel;
-use crate::seccomp;
+use crate::bind::seccomp::filter::refuse_all;
+use crate::bind::seccomp::install;
+use crate::sys::kernel;
 
 const IORING_REGISTER_BPF_FILTER: libc::c_uint = 37;
 const IORING_OP_SOCKET: u32 = 45;
@@ -19,7 +19,7 @@ const SOCKET_DETAILS: [u8; 5] = [12, 0, 4, 8, 16];
 /// Denies IORING_OP_SOCKET to this process and all it will start; true if a ring then proves it. It cannot be taken
 /// back, and needs no_new_privs where a seccomp filter does.
 pub fn deny_sockets() -> bool {
-    kernel::release() >= (7, 0) && seccomp::allow_filters().and_then(|()| register()).is_ok() && is_denied()
+    kernel::release() >= (7, 0) && install::allow_filters().and_then(|()| register()).is_ok() && is_denied()
 }
 
 /// `struct io_uring_bpf`.

@@ -8,7 +8,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use nix::unistd::{Gid, Uid, geteuid, setgroups, setresgid, setresuid};
 
 use crate::error::Error;
-use crate::kernel;
+use crate::sys::kernel;
 
 /// Whom to become.
 #[derive(Debug)]

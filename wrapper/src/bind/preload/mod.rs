@@ -1,0 +1,3 @@
+//! Mechanism `preload`: the shim in each process.
+
+pub mod shim;

@@ -1,0 +1,4 @@
+//! The program's /etc.
+
+pub mod overlay;
+pub mod resolver;
