@@ -8,10 +8,8 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, ValueEnum};
 
-use crate::bind::Mechanism;
 use crate::error::{EXIT_OWN, Error};
-use crate::etc::overlay::Wish;
-use crate::options::{Command, Options, Task};
+use crate::options::{Command, Mechanism, Options, Task, Wish};
 
 const USAGE: &str = "vrfrun [OPTIONS] VRF [--] COMMAND [ARG]...\n       vrfrun [OPTIONS] --explain [-j] VRF";
 

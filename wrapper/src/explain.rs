@@ -5,13 +5,13 @@ use std::io::Write as _;
 
 use serde_json::{Value, json};
 
+use crate::bind::binding::{Guard, Request};
 use crate::bind::bpf;
 use crate::bind::trial::try_in_child;
-use crate::bind::{Guard, Mechanism, attempt, candidates};
+use crate::bind::{attempt, candidates};
 use crate::error::unavailable::Refusal;
 use crate::error::{self, EXIT_OWN, Error};
-use crate::options::Options;
-use crate::program::elf::Kind;
+use crate::options::{Mechanism, Options};
 use crate::program::environment::Environment;
 use crate::vrf::device::Device;
 use crate::vrf::netlink::Netlink;
@@ -52,7 +52,7 @@ fn trial(mechanism: Mechanism, device: &Device, options: &Options) -> Result<Str
     let mut guard = String::new();
     let outcome = try_in_child(|| {
         let environment = &mut Environment::default();
-        match attempt(mechanism, device, options, &|| Kind::Unknown, None, environment)? {
+        match attempt(mechanism, &Request { device, options, program: None, account: None }, environment)? {
             // The only words that a success has to say travel as a hint.
             Guard::Gate(why) => Err(Refusal::new(GATE).hint(why)),
             _ => Ok(()),

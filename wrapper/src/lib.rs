@@ -18,7 +18,7 @@ use std::ffi::OsString;
 
 pub use cli::definition;
 
-use bind::Engaged;
+use bind::binding::{Binding, Request};
 use error::Error;
 use etc::{overlay, resolver};
 use options::{Options, Task};
@@ -68,23 +68,24 @@ fn prepare(options: &Options, program: &exec::Program) -> Result<Environment, Er
     let account = options.user.as_ref().map(|name| user::look_up(name)).transpose()?;
     let mut netlink = Netlink::open()?;
     let Some(device) = Device::resolve(&mut netlink, options)? else {
-        return finish(bind::leave()?, options, account);
+        return finish(bind::leave::leave()?, options, account);
     };
     seal::check(netlink, &device, options.strict)?;
     let etc = overlay::plan(&device.name, &options.etc)?;
     resolver::check(&etc, options);
     let inherited = if options.keep_fds { Inherited::default() } else { inherited_fds::look(&device)? };
-    let engaged = bind::engage(&device, options, program, account.as_ref())?;
+    let request = Request { device: &device, options, program: Some(program), account: account.as_ref() };
+    let binding = bind::bind(&request)?;
     etc.apply()?;
     inherited.bind(&device)?;
-    finish(engaged, options, account)
+    finish(binding, options, account)
 }
 
-fn finish(engaged: Engaged, options: &Options, account: Option<Account>) -> Result<Environment, Error> {
+fn finish(binding: Binding, options: &Options, account: Option<Account>) -> Result<Environment, Error> {
     if options.verbose {
-        error::note(&engaged.summary);
+        error::note(&binding);
     }
-    let mut environment = engaged.environment;
+    let mut environment = binding.environment;
     if let Some(account) = account {
         account.assume()?;
         environment.extend(account.environment());

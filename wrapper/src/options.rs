@@ -1,9 +1,9 @@
 //! What the user asked for, once the command line has been understood.
 
 use std::ffi::{OsStr, OsString};
-
-use crate::bind::Mechanism;
-use crate::etc::overlay::Wish;
+use std::fmt::{self, Display, Formatter};
+use std::net::IpAddr;
+use std::path::PathBuf;
 
 /// The whole request.
 #[derive(Debug)]
@@ -38,6 +38,48 @@ impl Options {
     /// Whether VRF is the word for "no VRF".
     pub fn is_default(&self) -> bool {
         !self.any_interface && self.vrf == "default"
+    }
+}
+
+/// What to put over /etc.
+#[derive(Debug, Default)]
+pub struct Wish {
+    /// Nothing at all.
+    pub nothing: bool,
+    /// This file as /etc/resolv.conf.
+    pub resolv_conf: Option<PathBuf>,
+    /// A resolv.conf with these servers.
+    pub dns: Vec<IpAddr>,
+}
+
+/// How sockets get into the VRF.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mechanism {
+    /// A BPF program on a cgroup of our own.
+    Bpf,
+    /// The shim in each process, a filter behind it.
+    Preload,
+    /// The supervisor alone.
+    Seccomp,
+}
+
+impl Mechanism {
+    /// All of them, in the order in which `auto` tries them.
+    pub const ALL: [Mechanism; 3] = [Mechanism::Bpf, Mechanism::Preload, Mechanism::Seccomp];
+
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Mechanism::Bpf => "bpf",
+            Mechanism::Preload => "preload",
+            Mechanism::Seccomp => "seccomp",
+        }
+    }
+}
+
+impl Display for Mechanism {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

@@ -3,13 +3,13 @@
 //! Nothing else counts: not an environment variable, not a cgroup's name, not that an attach succeeded.
 
 use std::ffi::OsString;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
+use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
 
 use crate::error::text;
 use crate::error::unavailable::Refusal;
+use crate::sys::socket::{self, device_of};
 use crate::vrf::device::Device;
 
 /// The families whose sockets are bound, and how users call them.
@@ -59,7 +59,7 @@ fn can_bind(device: &Device, domain: i32, family: &str, cookie: Option<u64>) -> 
             return Err(Refusal::new(ancestor_bound(&other)));
         }
     }
-    match bind(&socket, device) {
+    match socket::bind_to_device(&socket, device.name_bytes()) {
         Err(Errno::EPERM) => {
             return Err(Refusal::new("an unprivileged SO_BINDTODEVICE needs Linux 5.7")
                 .hint("run it as root, or give it CAP_NET_RAW"));
@@ -116,36 +116,6 @@ fn opened(domain: libc::c_int, family: &str, cookie: Option<u64>) -> Result<Opti
     }
 }
 
-/// `socket(2)` with the cookie in its sixth, unused argument.
 fn open(domain: libc::c_int, cookie: Option<u64>) -> nix::Result<OwnedFd> {
-    let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC;
-    // SAFETY: plain numbers; the kernel reads three of them, the filter the last one.
-    let fd = Errno::result(unsafe { libc::syscall(libc::SYS_socket, domain, kind, 0, 0, 0, cookie.unwrap_or(0)) })?;
-    // SAFETY: the kernel just made this descriptor, nobody else has it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
-}
-
-/// Binds a socket to the device by name.
-pub fn bind(socket: &impl AsFd, device: &Device) -> nix::Result<()> {
-    let name = device.name_bytes();
-    let (level, option) = (libc::SOL_SOCKET, libc::SO_BINDTODEVICE);
-    // SAFETY: the kernel reads `name.len()` bytes from a live slice; it needs no NUL.
-    let result = unsafe {
-        libc::setsockopt(socket.as_fd().as_raw_fd(), level, option, name.as_ptr().cast(), name.len() as libc::socklen_t)
-    };
-    Errno::result(result).map(drop)
-}
-
-/// The device that a socket is bound to (SO_BINDTODEVICE, readable since 3.8).
-pub fn device_of(socket: &impl AsFd) -> nix::Result<Option<OsString>> {
-    let mut name = [0u8; libc::IFNAMSIZ];
-    let mut length = name.len() as libc::socklen_t;
-    // SAFETY: the kernel writes at most `length` bytes into a live array and says how many.
-    let result = unsafe {
-        let fd = socket.as_fd().as_raw_fd();
-        libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, name.as_mut_ptr().cast(), &raw mut length)
-    };
-    Errno::result(result)?;
-    let name = name.split(|&b| b == 0).next().filter(|_| length > 0).unwrap_or_default();
-    Ok((!name.is_empty()).then(|| OsString::from_vec(name.to_vec())))
+    socket::open_with_cookie(domain, libc::SOCK_DGRAM, 0, cookie.unwrap_or(0))
 }

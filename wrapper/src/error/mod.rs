@@ -9,8 +9,8 @@ use std::path::PathBuf;
 
 use nix::errno::Errno;
 
-use crate::bind::Mechanism;
 use crate::error::unavailable::Refusal;
+use crate::options::Mechanism;
 
 /// vrfrun itself failed.
 pub const EXIT_OWN: i32 = 125;

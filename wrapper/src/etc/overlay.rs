@@ -18,6 +18,7 @@ use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::{getgid, getuid};
 
 use crate::error::Error;
+use crate::options::Wish;
 use crate::sys::capability::{CAP_SYS_ADMIN, is_effective};
 use crate::sys::kernel;
 
@@ -26,17 +27,6 @@ pub const FOLDER: &str = "/etc/vrf";
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 /// nscd, and systemd-resolved's interface for nss-resolve.
 const DAEMONS: [&CStr; 3] = [c"/run/nscd/socket", c"/var/run/nscd/socket", c"/run/systemd/resolve/io.systemd.Resolve"];
-
-/// What the user asked for.
-#[derive(Debug, Default)]
-pub struct Wish {
-    /// Nothing at all.
-    pub nothing: bool,
-    /// This file as /etc/resolv.conf.
-    pub resolv_conf: Option<PathBuf>,
-    /// A resolv.conf with these servers.
-    pub dns: Vec<IpAddr>,
-}
 
 /// What to put where.
 #[derive(Debug, Default)]

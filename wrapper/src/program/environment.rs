@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 
-use crate::bind::preload::shim;
 use crate::vrf::device::Device;
 
 /// Names the VRF, for prompts and scripts. Nothing in vrfrun decides by it.
@@ -26,16 +25,19 @@ impl Environment {
     /// What a program outside any VRF must not find: an outer run's words.
     pub fn of_default() -> Self {
         let mut environment = Self::default();
-        for name in [VRF, RESOLVE_IFINDEX, shim::VARIABLE] {
-            environment.0.push((name.into(), None));
-        }
-        environment.0.push((shim::PRELOAD.into(), shim::preload_list_without(std::env::var_os(shim::PRELOAD))));
+        environment.remove(VRF);
+        environment.remove(RESOLVE_IFINDEX);
         environment
     }
 
     /// Adds a variable.
     pub fn set(&mut self, name: &str, value: impl Into<OsString>) {
         self.0.push((name.into(), Some(value.into())));
+    }
+
+    /// Takes a variable away.
+    pub fn remove(&mut self, name: &str) {
+        self.0.push((name.into(), None));
     }
 
     /// Adds several.

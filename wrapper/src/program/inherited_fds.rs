@@ -2,17 +2,15 @@
 //! already talk to someone outside the VRF are refused.
 
 use std::ffi::OsString;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::socket::{SockaddrStorage, getpeername};
 
-use crate::bind::verify;
 use crate::error::Error;
+use crate::sys::socket::{self, AF_SMC};
 use crate::vrf::device::Device;
-
-const AF_SMC: i32 = 43;
 
 /// Sockets that are to be bound: inherited, inet, unbound, and without a peer.
 #[derive(Debug, Default)]
@@ -42,7 +40,8 @@ impl Inherited {
     /// Binds them. The sockets are shared with whoever handed them over, so this comes last.
     pub fn bind(&self, device: &Device) -> Result<(), Error> {
         self.0.iter().try_for_each(|&fd| {
-            verify::bind(&borrow(fd), device).map_err(Error::kernel(format!("bind inherited descriptor {fd}")))
+            socket::bind_to_device(&borrow(fd), device.name_bytes())
+                .map_err(Error::kernel(format!("bind inherited descriptor {fd}")))
         })
     }
 }
@@ -55,13 +54,13 @@ enum Fate {
 }
 
 fn judge(fd: RawFd, device: &Device) -> Fate {
-    let socket = borrow(fd);
+    let descriptor = borrow(fd);
     // Most descriptors are no sockets: that is asked first.
-    let is_kept = || fcntl(socket, FcntlArg::F_GETFD).is_ok_and(|flags| flags & FdFlag::FD_CLOEXEC.bits() == 0);
-    if !is_inet(&socket) || !is_kept() {
+    let is_kept = || fcntl(descriptor, FcntlArg::F_GETFD).is_ok_and(|flags| flags & FdFlag::FD_CLOEXEC.bits() == 0);
+    if !is_inet(&descriptor) || !is_kept() {
         return Fate::Nothing;
     }
-    match verify::device_of(&socket) {
+    match socket::device_of(&descriptor) {
         Ok(Some(name)) if name == device.name => Fate::Nothing,
         Ok(Some(name)) => Fate::Refuse(bound_to(&name)),
         // ENODEV: bound to a device that is gone; nothing leaves by it.
@@ -77,14 +76,8 @@ fn bound_to(name: &OsString) -> String {
     format!("a socket bound to '{}'", crate::error::text(name))
 }
 
-fn is_inet(socket: &impl AsFd) -> bool {
-    let (mut domain, mut length) = (0i32, size_of::<i32>() as libc::socklen_t);
-    // SAFETY: the kernel writes one int into a live int; ENOTSOCK for everything else.
-    let result = unsafe {
-        let fd = socket.as_fd().as_raw_fd();
-        libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_DOMAIN, (&raw mut domain).cast(), &raw mut length)
-    };
-    result == 0 && matches!(domain, libc::AF_INET | libc::AF_INET6 | AF_SMC)
+fn is_inet(descriptor: &impl AsFd) -> bool {
+    socket::domain_of(descriptor).is_ok_and(|domain| matches!(domain, libc::AF_INET | libc::AF_INET6 | AF_SMC))
 }
 
 fn borrow<'a>(fd: RawFd) -> BorrowedFd<'a> {

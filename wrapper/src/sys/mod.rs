@@ -2,3 +2,5 @@
 
 pub mod capability;
 pub mod kernel;
+pub mod random;
+pub mod socket;

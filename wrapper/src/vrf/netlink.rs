@@ -1,8 +1,9 @@
 //! A routing netlink socket: one request, its answers. What they mean is read by `vrfnl`.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use crate::error::Error;
+use crate::sys;
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket};
 use vrfnl::{Message, Messages, Request};
@@ -66,16 +67,8 @@ impl Netlink {
 }
 
 /// Makes dumps obey their filters (4.20); without it they send more, and the reader sorts it out.
-fn set_strict_check(socket: &impl AsFd) {
+fn set_strict_check(netlink: &OwnedFd) {
     let on: libc::c_int = 1;
-    // SAFETY: the kernel reads one int from a live int; failure only means an older kernel.
-    unsafe {
-        libc::setsockopt(
-            socket.as_fd().as_raw_fd(),
-            libc::SOL_NETLINK,
-            libc::NETLINK_GET_STRICT_CHK,
-            (&raw const on).cast(),
-            size_of_val(&on) as libc::socklen_t,
-        );
-    }
+    // Failure only means an older kernel.
+    let _ = sys::socket::set(netlink, libc::SOL_NETLINK, libc::NETLINK_GET_STRICT_CHK, &on.to_ne_bytes());
 }

@@ -1,12 +1,11 @@
 //! Mechanism `bpf`: a cgroup of our own, and a program on it that binds each inet socket when it is made.
 
 pub mod cgroup;
+pub mod program;
 pub mod strict;
 
-use std::os::fd::OwnedFd;
-
 use nix::errno::Errno;
-use vrfbpf::{Hook, Instruction};
+use vrfbpf::Hook;
 
 use crate::bind::verify;
 use crate::error::unavailable::Refusal;
@@ -14,6 +13,7 @@ use crate::sys::kernel;
 use crate::vrf::device::Device;
 use crate::vrf::netns;
 use cgroup::Group;
+use program::{attach, load};
 
 /// A concurrent run may remove the empty directory before we are in it; more often than this it is something else.
 const TRIES: usize = 8;
@@ -76,23 +76,6 @@ fn explain_failure(refusal: Refusal, release: kernel::Release) -> Refusal {
         }
     }
     refusal
-}
-
-/// Loads a program.
-pub fn load(hook: Hook, instructions: &[Instruction]) -> Result<OwnedFd, Refusal> {
-    vrfbpf::load(hook, instructions).map_err(|errno| match errno {
-        Errno::EPERM => Refusal::new("loading a BPF program needs CAP_BPF and CAP_NET_ADMIN"),
-        Errno::ENOSYS => Refusal::new("the kernel has no bpf(2)"),
-        errno => Refusal::kernel("load the BPF program")(errno),
-    })
-}
-
-/// Attaches it for as long as the cgroup lives.
-pub fn attach(hook: Hook, program: &OwnedFd, group: &Group) -> Result<(), Refusal> {
-    vrfbpf::attach(hook, program, group.open()?).map_err(|errno| match errno {
-        Errno::EPERM => Refusal::new("an ancestor cgroup has a BPF program that allows no other below it"),
-        errno => Refusal::kernel("attach the BPF program")(errno),
-    })
 }
 
 #[cfg(test)]

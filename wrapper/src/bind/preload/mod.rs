@@ -1,3 +1,82 @@
-//! Mechanism `preload`: the shim in each process.
+//! Mechanism `preload`: the shim in each process, and the filter behind it.
 
 pub mod shim;
+
+use crate::bind::binding::{Guard, Request};
+use crate::bind::seccomp::{self, Failure};
+use crate::bind::verify;
+use crate::error::note;
+use crate::error::unavailable::Refusal;
+use crate::program::elf::Kind;
+use crate::program::environment::Environment;
+use crate::sys::random;
+
+/// Puts the shim into the program's environment, once what stands behind it is verified.
+pub fn bind(request: &Request, environment: &mut Environment) -> Result<Guard, Refusal> {
+    let object = shim::find()?;
+    let kind = request.kind();
+    startable(&kind)?;
+    verify::is_bindable(request.device, None)?;
+    let guarded = guard(request, &kind)?;
+    environment.set(shim::PRELOAD, shim::preload_list(std::env::var_os(shim::PRELOAD), &object));
+    environment.set(shim::VARIABLE, shim::configuration(guarded.cookie, request.device));
+    Ok(guarded.guard)
+}
+
+/// What stands behind the shim, and the cookie that passes it.
+struct Guarded {
+    guard: Guard,
+    cookie: Option<u64>,
+}
+
+/// Puts the filter behind the shim, with a supervisor where there can be one.
+fn guard(request: &Request, kind: &Kind) -> Result<Guarded, Refusal> {
+    if request.options.unguarded {
+        enterable(kind)?;
+        note(&"warning: --unguarded: static and set-uid programs, io_uring and cleared environments are not bound");
+        return Ok(Guarded { guard: Guard::None, cookie: None });
+    }
+    let cookie = cookie()?;
+    let without = if request.options.no_supervisor {
+        "--no-supervisor".into()
+    } else {
+        match seccomp::supervise(request, Some(cookie)) {
+            Ok(guard) => return Ok(Guarded { guard, cookie: Some(cookie) }),
+            Err(Failure::NoListener(why)) => why,
+            Err(Failure::Refused(refusal)) => return Err(refusal),
+        }
+    };
+    enterable(kind)?;
+    seccomp::gate(request.device, cookie)?;
+    Ok(Guarded { guard: Guard::Gate(without), cookie: Some(cookie) })
+}
+
+/// Without a supervisor, a program that the shim cannot enter would have all its sockets denied: say it at once.
+pub fn enterable(kind: &Kind) -> Result<(), Refusal> {
+    let what = match kind {
+        Kind::Static => "statically linked",
+        Kind::Foreign => "of another architecture",
+        Kind::Dynamic | Kind::Sanitized | Kind::Script(_) | Kind::Unknown => return Ok(()),
+    };
+    Err(Refusal::new(format!("the program is {what}: the shim cannot enter it, and there is no supervisor"))
+        .hint("vrfrun -m seccomp …, or -m bpf as root"))
+}
+
+/// AddressSanitizer's runtime ends a program that starts with any object before it, unless it was told not to look.
+fn startable(kind: &Kind) -> Result<(), Refusal> {
+    let is_lenient = || {
+        let options = std::env::var_os("ASAN_OPTIONS").unwrap_or_default();
+        options.to_string_lossy().contains("verify_asan_link_order=0")
+    };
+    if *kind != Kind::Sanitized || is_lenient() {
+        return Ok(());
+    }
+    Err(Refusal::new("the program is built with AddressSanitizer, which starts behind no preloaded object")
+        .hint("vrfrun -m seccomp …, or -m bpf as root"))
+}
+
+/// A random number of which neither half is zero: registers that nobody set often are.
+fn cookie() -> Result<u64, Refusal> {
+    let number = random::number().map_err(|_| Refusal::new("the kernel gave no random number"))?;
+    Ok(number | 1 << 32 | 1)
+}

@@ -5,6 +5,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use crate::error::unavailable::Refusal;
+use crate::program::environment::Environment;
 use crate::vrf::device::Device;
 
 /// The object's file name.
@@ -73,8 +74,17 @@ pub fn preload_list(existing: Option<OsString>, object: &Path) -> OsString {
     OsString::from_vec(list.join(&b':'))
 }
 
+/// Takes the shim of an outer run from the program's environment.
+pub fn remove_from(environment: &mut Environment) {
+    environment.remove(VARIABLE);
+    match preload_list_without(std::env::var_os(PRELOAD)) {
+        Some(list) => environment.set(PRELOAD, list),
+        None => environment.remove(PRELOAD),
+    }
+}
+
 /// LD_PRELOAD without the object, wherever it was; None if nothing is left.
-pub fn preload_list_without(existing: Option<OsString>) -> Option<OsString> {
+fn preload_list_without(existing: Option<OsString>) -> Option<OsString> {
     let is_object = |entry: &[u8]| entry.rsplit(|&b| b == b'/').next() == Some(OBJECT.as_bytes());
     let existing = existing?.into_vec();
     let others = existing.split(|b| matches!(b, b':' | b' ')).filter(|entry| !entry.is_empty() && !is_object(entry));

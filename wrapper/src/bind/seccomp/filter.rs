@@ -5,6 +5,8 @@
 
 use libc::{sock_filter, sock_fprog};
 
+use crate::sys::socket::AF_SMC;
+
 /// What meets an inet socket that the shim did not make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unbound {
@@ -35,8 +37,7 @@ const ARG5_HIGH: u32 = ARG5_LOW + 4;
 const IO_URING_SETUP: u32 = 425; // the same on every architecture
 const AF_RDS: u32 = 21;
 const AF_RXRPC: u32 = 33;
-const AF_SMC: u32 = 43;
-const INET: [u32; 3] = [libc::AF_INET as u32, libc::AF_INET6 as u32, AF_SMC];
+const INET: [u32; 3] = [libc::AF_INET as u32, libc::AF_INET6 as u32, AF_SMC as u32];
 /// Families whose inner inet sockets nobody can bind.
 const UNBINDABLE: [u32; 2] = [AF_RDS, AF_RXRPC];
 

@@ -4,7 +4,7 @@
 //! namespace: a socket that is bound after the fact has been used before it.
 
 use std::fs::File;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 
 use libc::{seccomp_notif, seccomp_notif_addfd, seccomp_notif_resp};
@@ -13,11 +13,10 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::stat;
 
 use crate::bind::seccomp::filter::{COMPAT_ARCH, COMPAT_SOCKETCALL};
-use crate::bind::verify;
 use crate::sys::capability;
+use crate::sys::socket::{self, AF_SMC};
 use crate::vrf::device::Device;
 
-const AF_SMC: i32 = 43;
 const ADDFD_FLAG_SEND: u32 = 2;
 /// Wakes the caller on this very CPU (6.6).
 const FD_SYNC_WAKE_UP: u64 = 1;
@@ -156,13 +155,9 @@ impl Supervisor<'_> {
 
     /// The caller's own rights do not count here, nor do the supervisor's: it has none. So SOCK_RAW is EPERM.
     fn make(&self, wanted: Wanted) -> nix::Result<OwnedFd> {
-        // SAFETY: three numbers.
-        let fd =
-            Errno::result(unsafe { libc::socket(wanted.domain, wanted.kind | libc::SOCK_CLOEXEC, wanted.protocol) })?;
-        // SAFETY: the kernel just made this descriptor, nobody else has it.
-        let socket = unsafe { OwnedFd::from_raw_fd(fd) };
+        let socket = socket::open(wanted.domain, wanted.kind, wanted.protocol)?;
         if matches!(wanted.domain, libc::AF_INET | libc::AF_INET6 | AF_SMC) {
-            verify::bind(&socket, self.device)?;
+            socket::bind_to_device(&socket, self.device.name_bytes())?;
         }
         Ok(socket)
     }

@@ -13,7 +13,7 @@ use nix::errno::Errno;
 use vrfbpf::Hook;
 
 use crate::bind::bpf::cgroup::Group;
-use crate::bind::bpf::{attach, load};
+use crate::bind::bpf::program::{attach, load};
 use crate::error::unavailable::Refusal;
 use crate::vrf::device::Device;
 use programs::{egress, setsockopt};
