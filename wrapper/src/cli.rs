@@ -1,4 +1,8 @@
-//! The command line as it is typed; what it means is in `options`.
+//! The command line as it is typed, and its translation into `options`.
+//!
+//! May use `options` and `error`. Refuses what contradicts itself; looks at nothing but the words, and prints only the
+//! help and the version.
+#![forbid(unsafe_code)]
 
 use std::ffi::OsString;
 use std::io::Write;

@@ -1,4 +1,7 @@
-//! `--explain`: what would happen, for each mechanism, tried for real in a throwaway child; nothing is run.
+//! `--explain`: what would happen, for each mechanism, tried for real in a temporary child process; nothing is run.
+//!
+//! May use everything below it. Changes nothing of its caller: what a trial did ends with its child.
+#![forbid(unsafe_code)]
 
 use std::fmt::Write as _;
 use std::io::Write as _;

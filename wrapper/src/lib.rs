@@ -1,6 +1,11 @@
-//! Runs a program inside a VRF: chooses a mechanism, proves it, and becomes the program.
+//! Runs a program inside a VRF: chooses a mechanism, verifies it, and becomes the program.
+//!
+//! Holds the order of the work, and nothing that decides. The rooms, from top to bottom: `explain`, `bind`, `program`,
+//! `cli`, `etc`, `vrf`, `error`, `options`, `sys`; each uses only what is below it.
 //!
 //! Not a public API: the contract is the command line, see `vrfrun(1)`.
+
+#![deny(unsafe_code)]
 
 mod bind;
 mod cli;
@@ -11,6 +16,7 @@ mod options;
 mod program;
 #[cfg(test)]
 mod proptests;
+#[allow(unsafe_code)]
 mod sys;
 mod vrf;
 

@@ -1,4 +1,7 @@
-//! What the user asked for, once the command line has been understood.
+//! What the user asked for, once the command line has been understood: plain values.
+//!
+//! Uses no other room, reads nothing and checks nothing: that was done by `cli`.
+#![forbid(unsafe_code)]
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::{self, Display, Formatter};

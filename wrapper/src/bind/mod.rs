@@ -1,4 +1,13 @@
-//! Chooses a mechanism: each in its turn, until one is verified.
+//! Binds this process to a device: tries each mechanism in its turn until one is verified.
+//!
+//! Holds the choice (`bind`), what goes in and comes out (`binding`), the verification (`verify`), the temporary child
+//! process in which a mechanism is tried (`trial`), VRF `default` (`leave`), and one directory for each mechanism:
+//! `bpf`, `preload` and `seccomp`. A mechanism knows no other, except that the filter of `seccomp` stands behind the
+//! shim of `preload`.
+//!
+//! May use `vrf`, `program`, `options`, `error` and `sys`. Never starts the program, and never believes that a
+//! mechanism works because a call succeeded: a socket has to say so.
+#![forbid(unsafe_code)]
 
 pub mod binding;
 pub mod bpf;

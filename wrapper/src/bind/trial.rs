@@ -5,22 +5,21 @@ use std::io::{Read, Write};
 
 use nix::fcntl::OFlag;
 use nix::sys::wait::{WaitPidFlag, waitpid};
-use nix::unistd::{ForkResult, fork, pipe2};
+use nix::unistd::{ForkResult, pipe2};
 
 use crate::error::unavailable::Refusal;
+use crate::sys::process;
 
 const PROVED: u8 = b'+';
 
 /// Runs the trial in a child and brings its verdict back. A child that dies without one has failed.
 pub fn try_in_child(trial: impl FnOnce() -> Result<(), Refusal>) -> Result<(), Refusal> {
     let (verdict, report) = pipe2(OFlag::O_CLOEXEC).map_err(Refusal::kernel("make a pipe"))?;
-    // SAFETY: vrfrun has one thread, so the child may do whatever the parent may.
-    match unsafe { fork() }.map_err(Refusal::kernel("fork"))? {
+    match process::fork().map_err(Refusal::kernel("fork"))? {
         ForkResult::Child => {
             drop(verdict);
             let _ = File::from(report).write_all(&encode(&trial()));
-            // SAFETY: leaves without running the parent's exit handlers a second time.
-            unsafe { libc::_exit(0) }
+            process::exit(0)
         }
         ForkResult::Parent { child } => {
             drop(report);

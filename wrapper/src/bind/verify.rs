@@ -9,6 +9,7 @@ use nix::errno::Errno;
 
 use crate::error::text;
 use crate::error::unavailable::Refusal;
+use crate::sys::seccomp;
 use crate::sys::socket::{self, device_of};
 use crate::vrf::device::Device;
 
@@ -81,14 +82,8 @@ fn expect(socket: &OwnedFd, device: &Device, family: &str) -> Result<(), Refusal
 /// Something above this process binds its sockets elsewhere.
 fn ancestor_bound(device: &OsString) -> String {
     // A supervisor is behind a filter; without one it can only be a cgroup.
-    let supervisor = if is_filtered() { "a supervisor above (another vrfrun) or " } else { "" };
+    let supervisor = if seccomp::is_filtered() { "a supervisor above (another vrfrun) or " } else { "" };
     format!("{supervisor}a BPF program of an ancestor cgroup binds sockets to '{}'", text(device))
-}
-
-/// Whether a seccomp filter is on this process.
-fn is_filtered() -> bool {
-    // SAFETY: asks for a number; no pointer is involved.
-    unsafe { libc::prctl(libc::PR_GET_SECCOMP) != libc::SECCOMP_MODE_DISABLED as i32 }
 }
 
 fn not_opened(family: &str, errno: Errno) -> Refusal {

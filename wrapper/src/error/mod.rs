@@ -1,4 +1,8 @@
-//! Why nothing was run: every failure of vrfrun's own, its one line, its hint and its exit status.
+//! What can go wrong, how it is said on stderr, and with which exit status.
+//!
+//! Holds the failures of vrfrun itself and why one mechanism is not available (`unavailable`). May use `options`. Asks
+//! the kernel nothing, and does no more than print.
+#![forbid(unsafe_code)]
 
 pub mod unavailable;
 

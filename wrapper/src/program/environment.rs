@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 
+use crate::sys::process;
 use crate::vrf::device::Device;
 
 /// Names the VRF, for prompts and scripts. Nothing in vrfrun decides by it.
@@ -48,13 +49,7 @@ impl Environment {
     /// Changes them in this process; everything else in its environment stays byte for byte.
     pub fn apply(&self) {
         for (name, value) in &self.0 {
-            // SAFETY: vrfrun has one thread, and nothing reads the environment meanwhile.
-            unsafe {
-                match value {
-                    Some(value) => std::env::set_var(name, value),
-                    None => std::env::remove_var(name),
-                }
-            }
+            process::set_variable(name, value.as_ref());
         }
     }
 }

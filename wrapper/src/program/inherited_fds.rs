@@ -2,13 +2,14 @@
 //! already talk to someone outside the VRF are refused.
 
 use std::ffi::OsString;
-use std::os::fd::{AsFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, RawFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::socket::{SockaddrStorage, getpeername};
 
 use crate::error::Error;
+use crate::sys::process::descriptor;
 use crate::sys::socket::{self, AF_SMC};
 use crate::vrf::device::Device;
 
@@ -40,7 +41,7 @@ impl Inherited {
     /// Binds them. The sockets are shared with whoever handed them over, so this comes last.
     pub fn bind(&self, device: &Device) -> Result<(), Error> {
         self.0.iter().try_for_each(|&fd| {
-            socket::bind_to_device(&borrow(fd), device.name_bytes())
+            socket::bind_to_device(&descriptor(fd), device.name_bytes())
                 .map_err(Error::kernel(format!("bind inherited descriptor {fd}")))
         })
     }
@@ -54,13 +55,13 @@ enum Fate {
 }
 
 fn judge(fd: RawFd, device: &Device) -> Fate {
-    let descriptor = borrow(fd);
+    let socket = descriptor(fd);
     // Most descriptors are no sockets: that is asked first.
-    let is_kept = || fcntl(descriptor, FcntlArg::F_GETFD).is_ok_and(|flags| flags & FdFlag::FD_CLOEXEC.bits() == 0);
-    if !is_inet(&descriptor) || !is_kept() {
+    let is_kept = || fcntl(socket, FcntlArg::F_GETFD).is_ok_and(|flags| flags & FdFlag::FD_CLOEXEC.bits() == 0);
+    if !is_inet(&socket) || !is_kept() {
         return Fate::Nothing;
     }
-    match socket::device_of(&descriptor) {
+    match socket::device_of(&socket) {
         Ok(Some(name)) if name == device.name => Fate::Nothing,
         Ok(Some(name)) => Fate::Refuse(bound_to(&name)),
         // ENODEV: bound to a device that is gone; nothing leaves by it.
@@ -78,9 +79,4 @@ fn bound_to(name: &OsString) -> String {
 
 fn is_inet(descriptor: &impl AsFd) -> bool {
     socket::domain_of(descriptor).is_ok_and(|domain| matches!(domain, libc::AF_INET | libc::AF_INET6 | AF_SMC))
-}
-
-fn borrow<'a>(fd: RawFd) -> BorrowedFd<'a> {
-    // SAFETY: the number stands in /proc/self/fd of a process with one thread, which closes none of them meanwhile.
-    unsafe { BorrowedFd::borrow_raw(fd) }
 }

@@ -1,4 +1,7 @@
 //! The program that is run: its file, its environment, its descriptors and its user.
+//!
+//! May use `vrf`, `options`, `error` and `sys`. Knows no mechanism.
+#![forbid(unsafe_code)]
 
 pub mod elf;
 pub mod environment;

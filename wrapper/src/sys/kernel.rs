@@ -1,12 +1,15 @@
 //! What vrfrun asks of the running kernel apart from networking: its release, small files, its own descriptors.
+#![forbid(unsafe_code)]
 
-use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 
 use nix::fcntl::{OFlag, open};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::stat::Mode;
 use nix::sys::utsname::uname;
+
+use crate::sys::process::descriptor;
 
 /// A kernel release, as far as features go: (5, 14).
 pub type Release = (u32, u32);
@@ -44,8 +47,8 @@ pub fn open_null() -> nix::Result<OwnedFd> {
 
 /// All three at once: poll(2) marks a closed one.
 fn is_stdio_open() -> bool {
-    // SAFETY: poll(2) answers for numbers that are no descriptors too, which is what it is asked here.
-    let mut stdio = [0, 1, 2].map(|fd| PollFd::new(unsafe { BorrowedFd::borrow_raw(fd) }, PollFlags::empty()));
+    // poll(2) answers for numbers that are no descriptors too, which is what it is asked here.
+    let mut stdio = [0, 1, 2].map(|fd| PollFd::new(descriptor(fd), PollFlags::empty()));
     let answered = poll(&mut stdio, PollTimeout::ZERO).is_ok();
     let is_closed = |fd: &PollFd| fd.revents().is_none_or(|events| events.contains(PollFlags::POLLNVAL));
     answered && !stdio.iter().any(is_closed)

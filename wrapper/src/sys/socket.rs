@@ -1,10 +1,13 @@
 //! Sockets with what nix does not offer: the cookie for the filter, and the options that bind to a device.
 
 use std::ffi::OsString;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::io::IoSliceMut;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
 
+use nix::cmsg_space;
 use nix::errno::Errno;
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 
 /// Shared memory communications: a socket of this family has a TCP socket inside.
 pub const AF_SMC: libc::c_int = 43;
@@ -61,4 +64,49 @@ fn get(socket: &impl AsFd, option: libc::c_int, value: &mut [u8]) -> nix::Result
     // SAFETY: the kernel writes at most `length` bytes into a live slice and says how many.
     let result = unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, option, value.as_mut_ptr().cast(), &raw mut length) };
     Errno::result(result).map(|_| length as usize)
+}
+
+/// Sends an empty datagram to an IPv4 address and port, with IP_PKTINFO naming the device that it shall leave by.
+pub fn send_by(socket: &impl AsFd, ifindex: libc::c_int, to: [u8; 4], port: u16) -> nix::Result<()> {
+    /// A control message of the kernel's layout, with its value.
+    #[repr(C)]
+    struct Control {
+        header: libc::cmsghdr,
+        value: libc::in_pktinfo,
+    }
+    // SAFETY: structures of numbers and pointers, for which zero is a value.
+    let (mut address, mut control, mut message): (libc::sockaddr_in, Control, libc::msghdr) =
+        unsafe { (std::mem::zeroed(), std::mem::zeroed(), std::mem::zeroed()) };
+    address.sin_family = libc::AF_INET as libc::sa_family_t;
+    address.sin_port = port.to_be();
+    address.sin_addr.s_addr = u32::from_ne_bytes(to);
+    control.header.cmsg_len = size_of::<libc::cmsghdr>() + size_of::<libc::in_pktinfo>();
+    control.header.cmsg_level = libc::IPPROTO_IP;
+    control.header.cmsg_type = libc::IP_PKTINFO;
+    control.value.ipi_ifindex = ifindex;
+    message.msg_name = (&raw mut address).cast();
+    message.msg_namelen = size_of_val(&address) as libc::socklen_t;
+    message.msg_control = (&raw mut control).cast();
+    message.msg_controllen = size_of_val(&control);
+    let fd = socket.as_fd().as_raw_fd();
+    // SAFETY: the message points to live structures, with their sizes.
+    Errno::result(unsafe { libc::sendmsg(fd, &raw const message, libc::MSG_DONTWAIT) }).map(drop)
+}
+
+/// Receives one message with a descriptor in it, close-on-exec; ECONNRESET without one.
+pub fn receive_descriptor(socket: &impl AsFd) -> nix::Result<OwnedFd> {
+    let mut byte = [0; 1];
+    let mut parts = [IoSliceMut::new(&mut byte)];
+    let mut space = cmsg_space!(RawFd);
+    let fd = socket.as_fd().as_raw_fd();
+    let message = recvmsg::<()>(fd, &mut parts, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC)?;
+    for control in message.cmsgs()? {
+        if let ControlMessageOwned::ScmRights(fds) = control {
+            if let Some(&fd) = fds.first() {
+                // SAFETY: the kernel just put this descriptor here, nobody else has it.
+                return Ok(unsafe { OwnedFd::from_raw_fd(fd) });
+            }
+        }
+    }
+    Err(Errno::ECONNRESET)
 }

@@ -4,7 +4,7 @@
 //! program; one directory for each VRF and network namespace, shared by all runs, removed when it is empty.
 
 use std::ffi::{OsStr, OsString};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat, write};
 
 use crate::error::unavailable::Refusal;
-use crate::sys::kernel;
+use crate::sys::{kernel, syscall};
 use crate::vrf::device::Device;
 
 const PREFIX: &[u8] = b"vrfrun-";
@@ -59,7 +59,7 @@ pub fn locate() -> Result<Base, Refusal> {
             (root.map_err(Refusal::kernel(format!("open {}", mount_point.display())))?, inside)
         }
         // `ip netns exec` and containers hide it; who may mount it can have a view of its own, attached nowhere.
-        None => (detached_mount().map_err(|_| Refusal::new("no cgroup2 is mounted here"))?, relative(&own)),
+        None => (syscall::detached_cgroup2().map_err(|_| Refusal::new("no cgroup2 is mounted here"))?, relative(&own)),
     };
     Ok(Base { root, parent: parent_for_ours(&inside), origin: inside })
 }
@@ -109,21 +109,6 @@ fn parent_for_ours(own: &Path) -> PathBuf {
         _ => None,
     });
     parts[..end.unwrap_or(parts.len())].iter().collect()
-}
-
-/// A mount of cgroup2 that is attached nowhere and goes with its descriptor (5.2, CAP_SYS_ADMIN).
-fn detached_mount() -> nix::Result<OwnedFd> {
-    const FSOPEN_CLOEXEC: libc::c_long = 1;
-    const FSMOUNT_CLOEXEC: libc::c_long = 1;
-    const FSCONFIG_CMD_CREATE: libc::c_long = 6;
-    // SAFETY: numbers and a live C string; each descriptor is the kernel's new one and ours alone.
-    unsafe {
-        let fs = Errno::result(libc::syscall(libc::SYS_fsopen, c"cgroup2".as_ptr(), FSOPEN_CLOEXEC))?;
-        let fs = OwnedFd::from_raw_fd(fs as RawFd);
-        Errno::result(libc::syscall(libc::SYS_fsconfig, fs.as_raw_fd(), FSCONFIG_CMD_CREATE, 0usize, 0usize, 0))?;
-        let mount = Errno::result(libc::syscall(libc::SYS_fsmount, fs.as_raw_fd(), FSMOUNT_CLOEXEC, 0))?;
-        Ok(OwnedFd::from_raw_fd(mount as RawFd))
-    }
 }
 
 impl Base {

@@ -1,4 +1,7 @@
 //! Mechanism `bpf`: a cgroup of our own, and a program on it that binds each inet socket when it is made.
+//!
+//! Holds the cgroups (`cgroup`), loading and attaching (`program`) and what `--strict` adds (`strict`). Leaves no
+//! cgroup behind in which it failed.
 
 pub mod cgroup;
 pub mod program;

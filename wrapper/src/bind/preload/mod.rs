@@ -1,4 +1,7 @@
 //! Mechanism `preload`: the shim in each process, and the filter behind it.
+//!
+//! Holds what the program's kind allows, and where the shim is (`shim`). May use `bind::seccomp` for what stands behind
+//! the shim. Never runs a program that the shim cannot enter without a supervisor.
 
 pub mod shim;
 
@@ -9,7 +12,7 @@ use crate::error::note;
 use crate::error::unavailable::Refusal;
 use crate::program::elf::Kind;
 use crate::program::environment::Environment;
-use crate::sys::random;
+use crate::sys::syscall;
 
 /// Puts the shim into the program's environment, once what stands behind it is verified.
 pub fn bind(request: &Request, environment: &mut Environment) -> Result<Guard, Refusal> {
@@ -77,6 +80,6 @@ fn startable(kind: &Kind) -> Result<(), Refusal> {
 
 /// A random number of which neither half is zero: registers that nobody set often are.
 fn cookie() -> Result<u64, Refusal> {
-    let number = random::number().map_err(|_| Refusal::new("the kernel gave no random number"))?;
+    let number = syscall::random().map_err(|_| Refusal::new("the kernel gave no random number"))?;
     Ok(number | 1 << 32 | 1)
 }

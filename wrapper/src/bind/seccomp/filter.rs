@@ -3,7 +3,7 @@
 //! It is a seat-belt for programs that do not know they are bound, not a security boundary: whoever reads the cookie
 //! in its own environment can pass.
 
-use libc::{sock_filter, sock_fprog};
+use libc::sock_filter;
 
 use crate::sys::socket::AF_SMC;
 
@@ -207,11 +207,6 @@ const fn instruction(code: u32, jt: u8, jf: u8, k: u32) -> sock_filter {
 /// A filter that refuses whatever it is asked about: io_uring's verdicts are 0 and 1.
 pub fn refuse_all() -> [sock_filter; 1] {
     [instruction(libc::BPF_RET | libc::BPF_K, 0, 0, 0)]
-}
-
-/// The form in which the kernel takes it; borrows the instructions.
-pub fn as_program(filter: &[sock_filter]) -> sock_fprog {
-    sock_fprog { len: filter.len() as u16, filter: filter.as_ptr().cast_mut() }
 }
 
 #[cfg(all(test, target_arch = "x86_64"))]

@@ -1,4 +1,7 @@
 //! Mechanism `seccomp`: a filter over `socket`, and the supervisor behind it; also what stands behind the shim.
+//!
+//! Holds the filter as a program (`filter`, pure), its installation (`install`), io_uring's own filter (`io_uring`), and
+//! the supervisor's life (`supervisor`) and answers (`notify`). Knows nothing of the shim but its cookie.
 
 pub mod filter;
 pub mod install;

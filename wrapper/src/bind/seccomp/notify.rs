@@ -4,7 +4,7 @@
 //! namespace: a socket that is bound after the fact has been used before it.
 
 use std::fs::File;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 
 use libc::{seccomp_notif, seccomp_notif_addfd, seccomp_notif_resp};
@@ -14,23 +14,11 @@ use nix::sys::stat::stat;
 
 use crate::bind::seccomp::filter::{COMPAT_ARCH, COMPAT_SOCKETCALL};
 use crate::sys::capability;
+use crate::sys::seccomp::Listener;
 use crate::sys::socket::{self, AF_SMC};
 use crate::vrf::device::Device;
 
 const ADDFD_FLAG_SEND: u32 = 2;
-/// Wakes the caller on this very CPU (6.6).
-const FD_SYNC_WAKE_UP: u64 = 1;
-
-// _IOC(direction, '!', number, size): see linux/seccomp.h.
-const fn ioctl_number(direction: u64, number: u64, size: usize) -> libc::c_ulong {
-    direction << 30 | (size as u64) << 16 | (b'!' as u64) << 8 | number
-}
-const NOTIF_RECV: libc::c_ulong = ioctl_number(3, 0, size_of::<seccomp_notif>());
-const NOTIF_SEND: libc::c_ulong = ioctl_number(3, 1, size_of::<seccomp_notif_resp>());
-const NOTIF_ID_VALID: libc::c_ulong = ioctl_number(1, 2, size_of::<u64>());
-const NOTIF_ADDFD: libc::c_ulong = ioctl_number(1, 3, size_of::<seccomp_notif_addfd>());
-const NOTIF_SET_FLAGS: libc::c_ulong = ioctl_number(1, 4, size_of::<u64>());
-
 /// What `/proc/PID/net/dev` shows of a network namespace: unlike `ns/net`, it can be asked of a process of any user.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Netns(u64);
@@ -47,9 +35,8 @@ pub fn netns_of(pid: u32) -> nix::Result<Netns> {
 
 /// Answers calls until the last client is gone.
 pub fn serve(listener: &OwnedFd, device: &Device, own_netns: Netns) -> nix::Result<()> {
-    let supervisor = Supervisor { listener, device, own_netns };
-    // SAFETY: a number; a kernel before 6.6 says EINVAL, which only means slower.
-    unsafe { libc::ioctl(listener.as_raw_fd(), NOTIF_SET_FLAGS, FD_SYNC_WAKE_UP) };
+    let supervisor = Supervisor { listener: Listener(listener), device, own_netns };
+    supervisor.listener.wake_on_this_cpu();
     while supervisor.wait()? {
         if let Some(call) = supervisor.receive()? {
             supervisor.answer(&call)?;
@@ -77,7 +64,7 @@ enum Outcome {
 }
 
 struct Supervisor<'a> {
-    listener: &'a OwnedFd,
+    listener: Listener<'a>,
     device: &'a Device,
     own_netns: Netns,
 }
@@ -86,7 +73,7 @@ impl Supervisor<'_> {
     /// Waits for a call; false when no client is left. RECV itself would never say so.
     fn wait(&self) -> nix::Result<bool> {
         loop {
-            let mut wanted = [PollFd::new(self.fd(), PollFlags::POLLIN)];
+            let mut wanted = [PollFd::new(self.listener.as_fd(), PollFlags::POLLIN)];
             match poll(&mut wanted, PollTimeout::NONE) {
                 Err(Errno::EINTR) => {}
                 Err(errno) => return Err(errno),
@@ -97,14 +84,8 @@ impl Supervisor<'_> {
 
     /// The next call. None: it was withdrawn, for its caller got a signal.
     fn receive(&self) -> nix::Result<Option<seccomp_notif>> {
-        /// A later kernel's structure may be longer; it wants it zeroed and fills it.
-        #[repr(C)]
-        struct Buffer(seccomp_notif, [u64; 32]);
-        // SAFETY: a structure of numbers, for which zero is a value.
-        let mut buffer: Buffer = unsafe { std::mem::zeroed() };
-        // SAFETY: the kernel writes one seccomp_notif into a live buffer with room to spare.
-        match Errno::result(unsafe { libc::ioctl(self.listener.as_raw_fd(), NOTIF_RECV, &raw mut buffer) }) {
-            Ok(_) => Ok(Some(buffer.0)),
+        match self.listener.receive() {
+            Ok(call) => Ok(Some(call)),
             Err(Errno::ENOENT | Errno::EINTR) => Ok(None),
             Err(errno) => Err(errno),
         }
@@ -124,7 +105,7 @@ impl Supervisor<'_> {
         let wanted = self.arguments(call);
         // Only now is it known that what was read belongs to the caller, and not to a later owner of its pid. To a caller
         // that is gone the answer gets nowhere.
-        if !self.is_valid(call) {
+        if !self.listener.is_valid(call.id) {
             return Outcome::Failed(Errno::EACCES);
         }
         match (netns, wanted) {
@@ -174,8 +155,7 @@ impl Supervisor<'_> {
                 newfd: 0,
                 newfd_flags: cloexec,
             };
-            // SAFETY: the kernel reads one live structure.
-            Errno::result(unsafe { libc::ioctl(self.listener.as_raw_fd(), NOTIF_ADDFD, &raw const request) })
+            self.listener.add_descriptor(&request)
         };
         match add(ADDFD_FLAG_SEND) {
             Ok(_) | Err(Errno::ENOENT) => Ok(()),
@@ -189,20 +169,10 @@ impl Supervisor<'_> {
 
     fn send(&self, call: &seccomp_notif, val: i64, error: i32, flags: u32) -> nix::Result<()> {
         let response = seccomp_notif_resp { id: call.id, val, error, flags };
-        // SAFETY: the kernel reads one live structure.
-        match Errno::result(unsafe { libc::ioctl(self.listener.as_raw_fd(), NOTIF_SEND, &raw const response) }) {
+        match self.listener.send(&response) {
             // The caller is gone, and so is its call.
             Err(Errno::ENOENT) => Ok(()),
-            outcome => outcome.map(drop),
+            outcome => outcome,
         }
-    }
-
-    fn is_valid(&self, call: &seccomp_notif) -> bool {
-        // SAFETY: the kernel reads one live u64.
-        unsafe { libc::ioctl(self.listener.as_raw_fd(), NOTIF_ID_VALID, &raw const call.id) == 0 }
-    }
-
-    fn fd(&self) -> BorrowedFd<'_> {
-        std::os::fd::AsFd::as_fd(self.listener)
     }
 }

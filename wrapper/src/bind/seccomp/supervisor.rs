@@ -5,25 +5,24 @@
 //! calls fail with ENOSYS: closed.
 
 use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
-use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, getsockopt, recvmsg, sendmsg,
-    socketpair, sockopt::PeerCredentials,
+    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, getsockopt, recvmsg, sendmsg, socketpair,
+    sockopt::PeerCredentials,
 };
 use nix::sys::wait::{WaitPidFlag, waitpid};
-use nix::unistd::{ForkResult, chdir, dup2_stderr, dup2_stdin, dup2_stdout, fork, getpid, setsid};
+use nix::unistd::{ForkResult, chdir, dup2_stderr, dup2_stdin, dup2_stdout, getpid, setsid};
 
 use crate::bind::seccomp::filter::{self, Policy};
 use crate::bind::seccomp::install;
 use crate::bind::seccomp::notify;
 use crate::error::unavailable::Refusal;
 use crate::program::user::Account;
-use crate::sys::capability;
-use crate::sys::kernel;
+use crate::sys::socket::receive_descriptor;
+use crate::sys::{capability, kernel, process, syscall};
 use crate::vrf::device::Device;
 
 /// The supervisor's report: calls will be answered.
@@ -79,8 +78,8 @@ fn install(policy: &Policy) -> nix::Result<OwnedFd> {
 /// Forks in a way that leaves the program no child to find.
 fn start(device: &Device, ours: &OwnedFd, theirs: OwnedFd, account: Option<&Account>) -> Result<(), Refusal> {
     let live = || {
-        // SAFETY: `ours` is the parent's; this process has a copy, and does not use it.
-        let _ = unsafe { libc::close(ours.as_raw_fd()) };
+        // `ours` is the parent's; this process has a copy, and does not use it.
+        let _ = nix::unistd::close(ours.as_raw_fd());
         i32::from(serve(device, theirs, account).is_err())
     };
     let forked = if getpid().as_raw() == 1 { fork_unseen(live) } else { fork_twice(live) };
@@ -90,17 +89,13 @@ fn start(device: &Device, ours: &OwnedFd, theirs: OwnedFd, account: Option<&Acco
 /// The supervisor is nobody's child but init's.
 fn fork_twice(live: impl FnOnce() -> i32) -> nix::Result<()> {
     let _orphans = OrphansGoUp::new();
-    // SAFETY: vrfrun has one thread, so the child may do whatever the parent may.
-    match unsafe { fork() }? {
+    match process::fork()? {
         ForkResult::Parent { child } => {
             // ECHILD where the caller ignores SIGCHLD.
             let _ = waitpid(child, Some(WaitPidFlag::__WALL));
             Ok(())
         }
-        ForkResult::Child => {
-            // SAFETY: as above; and `_exit` runs no handler of the parent's.
-            unsafe { libc::_exit(if matches!(fork(), Ok(ForkResult::Child)) { live() } else { 0 }) }
-        }
+        ForkResult::Child => process::exit(if matches!(process::fork(), Ok(ForkResult::Child)) { live() } else { 0 }),
     }
 }
 
@@ -108,12 +103,7 @@ fn fork_twice(live: impl FnOnce() -> i32) -> nix::Result<()> {
 /// own supervisor, which waits for it. A child that announces its end by no signal is shown to __WALL and __WCLONE
 /// only, and process 1 may have it, as it never becomes an orphan.
 fn fork_unseen(live: impl FnOnce() -> i32) -> nix::Result<()> {
-    // SAFETY: clone(2) with no flags and no stack is fork(2), and vrfrun has one thread.
-    match Errno::result(unsafe { libc::syscall(libc::SYS_clone, 0, 0, 0, 0, 0) })? {
-        // SAFETY: as above.
-        0 => unsafe { libc::_exit(live()) },
-        _ => Ok(()),
-    }
+    if process::fork_unseen()? { process::exit(live()) } else { Ok(()) }
 }
 
 /// A subreaper (PR_SET_CHILD_SUBREAPER, kept by exec) would find the supervisor among its children: not while this
@@ -144,7 +134,7 @@ fn serve(device: &Device, theirs: OwnedFd, account: Option<&Account>) -> nix::Re
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None)?;
     let _ = nix::sys::prctl::set_name(c"vrfrun: sockets");
     chdir("/")?;
-    let listener = receive(&theirs)?;
+    let listener = receive_descriptor(&theirs)?;
     keep_only(&theirs, &listener)?;
     if let Some(account) = account {
         account.assume().map_err(|_| Errno::EPERM)?;
@@ -183,8 +173,7 @@ fn close_range(first: RawFd, last: RawFd) -> nix::Result<()> {
     if first > last {
         return Ok(());
     }
-    // SAFETY: numbers only; whoever owned these descriptors does not use them any more in this process.
-    Errno::result(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }).map(drop)
+    syscall::close_range(first, last)
 }
 
 /// Sends the listener over and waits for the supervisor's report.
@@ -196,20 +185,4 @@ fn hand_over(ours: &OwnedFd, listener: &OwnedFd) -> nix::Result<u8> {
     let mut parts = [IoSliceMut::new(&mut answer)];
     let bytes = recvmsg::<()>(ours.as_raw_fd(), &mut parts, None, MsgFlags::empty())?.bytes;
     if bytes == 1 { Ok(answer[0]) } else { Err(Errno::ECONNRESET) }
-}
-
-fn receive(theirs: &OwnedFd) -> nix::Result<OwnedFd> {
-    let mut byte = [0; 1];
-    let mut parts = [IoSliceMut::new(&mut byte)];
-    let mut space = cmsg_space!(RawFd);
-    let message = recvmsg::<()>(theirs.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC)?;
-    for control in message.cmsgs()? {
-        if let ControlMessageOwned::ScmRights(fds) = control {
-            if let Some(&fd) = fds.first() {
-                // SAFETY: the kernel just put this descriptor here, nobody else has it.
-                return Ok(unsafe { OwnedFd::from_raw_fd(fd) });
-            }
-        }
-    }
-    Err(Errno::ECONNRESET)
 }

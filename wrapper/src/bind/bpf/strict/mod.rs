@@ -7,7 +7,7 @@
 mod ports;
 mod programs;
 
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use vrfbpf::Hook;
@@ -15,6 +15,7 @@ use vrfbpf::Hook;
 use crate::bind::bpf::cgroup::Group;
 use crate::bind::bpf::program::{attach, load};
 use crate::error::unavailable::Refusal;
+use crate::sys::socket;
 use crate::vrf::device::Device;
 use programs::{egress, setsockopt};
 
@@ -65,40 +66,14 @@ pub fn prove(device: &Device) -> Result<(), Refusal> {
 }
 
 fn datagram_socket() -> nix::Result<OwnedFd> {
-    // SAFETY: three numbers.
-    let fd = Errno::result(unsafe { libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) })?;
-    // SAFETY: the kernel just made this descriptor, nobody else has it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    socket::open(libc::AF_INET, libc::SOCK_DGRAM, 0)
 }
 
 fn set(socket: &OwnedFd, option: libc::c_int, value: &[u8]) -> nix::Result<()> {
-    let (value, length) = (value.as_ptr().cast(), value.len() as libc::socklen_t);
-    // SAFETY: the kernel reads `length` bytes of a live slice.
-    Errno::result(unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, value, length) }).map(drop)
+    socket::set(socket, libc::SOL_SOCKET, option, value)
 }
 
 /// An empty datagram to this machine's own discard port, by `lo`: if it gets out, it gets nowhere.
 fn send_by_loopback(socket: &OwnedFd) -> nix::Result<()> {
-    /// A control message of the kernel's layout, with its value.
-    #[repr(C)]
-    struct Control {
-        header: libc::cmsghdr,
-        value: libc::in_pktinfo,
-    }
-    // SAFETY: structures of numbers and pointers, for which zero is a value.
-    let (mut address, mut control, mut message): (libc::sockaddr_in, Control, libc::msghdr) =
-        unsafe { (std::mem::zeroed(), std::mem::zeroed(), std::mem::zeroed()) };
-    address.sin_family = libc::AF_INET as libc::sa_family_t;
-    address.sin_port = 9u16.to_be();
-    address.sin_addr.s_addr = u32::from_ne_bytes([127, 0, 0, 1]);
-    control.header.cmsg_len = size_of::<libc::cmsghdr>() + size_of::<libc::in_pktinfo>();
-    control.header.cmsg_level = libc::IPPROTO_IP;
-    control.header.cmsg_type = libc::IP_PKTINFO;
-    control.value.ipi_ifindex = LOOPBACK;
-    message.msg_name = (&raw mut address).cast();
-    message.msg_namelen = size_of_val(&address) as libc::socklen_t;
-    message.msg_control = (&raw mut control).cast();
-    message.msg_controllen = size_of_val(&control);
-    // SAFETY: the message points to live structures, with their sizes.
-    Errno::result(unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, libc::MSG_DONTWAIT) }).map(drop)
+    socket::send_by(socket, LOOPBACK, [127, 0, 0, 1], 9)
 }
