@@ -15,7 +15,6 @@ use crate::bind::{attempt, candidates};
 use crate::error::unavailable::Refusal;
 use crate::error::{self, EXIT_OWN, Error};
 use crate::options::{Mechanism, Options};
-use crate::program::environment::Environment;
 use crate::vrf::device::Device;
 use crate::vrf::netlink::Netlink;
 use crate::vrf::netns;
@@ -24,7 +23,7 @@ use crate::vrf::seal;
 /// What was found.
 struct Findings {
     device: Option<Device>,
-    trials: Vec<(Mechanism, Result<String, Refusal>)>,
+    trials: Vec<(Mechanism, Result<Guard, Refusal>)>,
     gap: Option<String>,
 }
 
@@ -51,32 +50,14 @@ fn find(options: &Options) -> Result<Findings, Error> {
 }
 
 /// Tries it in a child, which goes away with all it did.
-fn trial(mechanism: Mechanism, device: &Device, options: &Options) -> Result<String, Refusal> {
-    let mut guard = String::new();
-    let outcome = try_in_child(|| {
-        let environment = &mut Environment::default();
-        match attempt(mechanism, &Request { device, options, program: None, account: None }, environment)? {
-            // The only words that a success has to say travel as a hint.
-            Guard::Gate(why) => Err(Refusal::new(GATE).hint(why)),
-            _ => Ok(()),
-        }
-    });
+fn trial(mechanism: Mechanism, device: &Device, options: &Options) -> Result<Guard, Refusal> {
+    let request = Request { device, options, program: None, account: None };
+    let outcome = try_in_child(|| attempt(mechanism, &request).map(|binding| binding.guard));
     if mechanism == Mechanism::Bpf {
         bpf::remove_empty(device, options.strict);
     }
-    match outcome {
-        Ok(()) => guard.push_str(match mechanism {
-            Mechanism::Bpf => "cgroup",
-            _ if options.unguarded => "none",
-            _ => "supervisor",
-        }),
-        Err(Refusal { why, hint }) if why == GATE => guard = Guard::Gate(hint.unwrap_or_default()).to_string(),
-        Err(refusal) => return Err(refusal),
-    }
-    Ok(guard)
+    outcome
 }
-
-const GATE: &str = "\x01gate";
 
 impl Findings {
     fn chosen(&self) -> Option<Mechanism> {
@@ -116,7 +97,7 @@ impl Findings {
 
     fn json(&self, options: &Options) -> Value {
         let mechanisms = self.trials.iter().map(|(mechanism, outcome)| match outcome {
-            Ok(guard) => json!({"mechanism": mechanism.name(), "available": true, "guard": guard}),
+            Ok(guard) => json!({"mechanism": mechanism.name(), "available": true, "guard": guard.to_string()}),
             Err(refusal) => json!({
                 "mechanism": mechanism.name(), "available": false, "reason": refusal.why, "hint": refusal.hint,
             }),

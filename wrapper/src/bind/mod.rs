@@ -24,23 +24,26 @@ use crate::error::Error;
 use crate::error::unavailable::Refusal;
 use crate::options::{Mechanism, Options};
 use crate::program::environment::Environment;
+use crate::vrf::device::Device;
 
 /// Binds this process to the device by the first mechanism that can be verified.
 pub fn bind(request: &Request) -> Result<Binding, Error> {
     let (device, is_strict) = (request.device, request.options.strict);
-    let binding = |by, guard, environment| Binding { by, device: Some(device.name.clone()), guard, environment };
     if !is_strict && is_already_bound(request) {
-        return Ok(binding(By::Outer, Guard::Outer, Environment::of(device)));
+        return Ok(binding(device, By::Outer, Guard::Outer));
     }
     let mut refusals = Vec::new();
     for mechanism in candidates(request.options) {
-        let mut environment = Environment::of(device);
-        match attempt(mechanism, request, &mut environment) {
-            Ok(guard) => return Ok(binding(By::Mechanism(mechanism), guard, environment)),
+        match attempt(mechanism, request) {
+            Ok(binding) => return Ok(binding),
             Err(refusal) => refusals.push((mechanism, refusal)),
         }
     }
     Err(Error::NoMechanism { device: device.name.clone(), refusals, is_strict })
+}
+
+fn binding(device: &Device, by: By, guard: Guard) -> Binding {
+    Binding { by, device: Some(device.name.clone()), guard, environment: Environment::of(device) }
 }
 
 /// The mechanisms that the options leave open.
@@ -49,11 +52,16 @@ pub fn candidates(options: &Options) -> Vec<Mechanism> {
 }
 
 /// Binds by one mechanism and verifies it.
-pub fn attempt(mechanism: Mechanism, request: &Request, environment: &mut Environment) -> Result<Guard, Refusal> {
+pub fn attempt(mechanism: Mechanism, request: &Request) -> Result<Binding, Refusal> {
+    let bound = |guard| binding(request.device, By::Mechanism(mechanism), guard);
     match mechanism {
-        Mechanism::Bpf => bpf::engage(request.device, request.options.strict).map(|()| Guard::Cgroup),
-        Mechanism::Preload => preload::bind(request, environment),
-        Mechanism::Seccomp => seccomp::bind(request),
+        Mechanism::Bpf => bpf::bind(request.device, request.options.strict).map(|()| bound(Guard::Cgroup)),
+        Mechanism::Preload => preload::bind(request).map(|preloaded| {
+            let mut binding = bound(preloaded.guard);
+            binding.environment.extend(preloaded.variables.into_iter());
+            binding
+        }),
+        Mechanism::Seccomp => seccomp::bind(request).map(bound),
     }
 }
 

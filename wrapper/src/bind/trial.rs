@@ -1,4 +1,4 @@
-//! A throwaway child in which something is tried that cannot be taken back, such as a seccomp filter.
+//! A temporary child process in which something is tried that cannot be undone, such as a seccomp filter.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -7,13 +7,20 @@ use nix::fcntl::OFlag;
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::{ForkResult, pipe2};
 
+use crate::bind::binding::Guard;
 use crate::error::unavailable::Refusal;
 use crate::sys::process;
 
-const PROVED: u8 = b'+';
+// The first byte of the report that the child sends through the pipe.
+const CGROUP: u8 = b'c';
+const SUPERVISOR: u8 = b's';
+const GATE: u8 = b'g';
+const NONE: u8 = b'n';
+const OUTER: u8 = b'o';
+const REFUSED: u8 = b'-';
 
-/// Runs the trial in a child and brings its verdict back. A child that dies without one has failed.
-pub fn try_in_child(trial: impl FnOnce() -> Result<(), Refusal>) -> Result<(), Refusal> {
+/// Runs the trial in a child and returns what it found. A child that dies without one has failed.
+pub fn try_in_child(trial: impl FnOnce() -> Result<Guard, Refusal>) -> Result<Guard, Refusal> {
     let (verdict, report) = pipe2(OFlag::O_CLOEXEC).map_err(Refusal::kernel("make a pipe"))?;
     match process::fork().map_err(Refusal::kernel("fork"))? {
         ForkResult::Child => {
@@ -32,20 +39,34 @@ pub fn try_in_child(trial: impl FnOnce() -> Result<(), Refusal>) -> Result<(), R
     }
 }
 
-fn encode(outcome: &Result<(), Refusal>) -> Vec<u8> {
+fn encode(outcome: &Result<Guard, Refusal>) -> Vec<u8> {
     match outcome {
-        Ok(()) => vec![PROVED],
-        Err(refusal) => format!("-{}\0{}", refusal.why, refusal.hint.as_deref().unwrap_or("")).into_bytes(),
+        Ok(Guard::Cgroup) => vec![CGROUP],
+        Ok(Guard::Supervisor) => vec![SUPERVISOR],
+        Ok(Guard::Gate(why)) => [&[GATE], why.as_bytes()].concat(),
+        Ok(Guard::None) => vec![NONE],
+        Ok(Guard::Outer) => vec![OUTER],
+        Err(Refusal { why, hint }) => {
+            [&[REFUSED], why.as_bytes(), &[0], hint.as_deref().unwrap_or_default().as_bytes()].concat()
+        }
     }
 }
 
-fn decode(bytes: &[u8]) -> Result<(), Refusal> {
-    let (b'-', text) = bytes.split_first().map(|(b, text)| (*b, text)).unwrap_or((0, bytes)) else {
-        return if bytes == [PROVED] { Ok(()) } else { Err(died()) };
-    };
+fn decode(bytes: &[u8]) -> Result<Guard, Refusal> {
+    let (tag, text) = bytes.split_first().ok_or_else(died)?;
     let text = String::from_utf8_lossy(text);
-    let (why, hint) = text.split_once('\0').unwrap_or((&text, ""));
-    Err(Refusal { why: why.into(), hint: (!hint.is_empty()).then(|| hint.into()) })
+    match *tag {
+        CGROUP => Ok(Guard::Cgroup),
+        SUPERVISOR => Ok(Guard::Supervisor),
+        GATE => Ok(Guard::Gate(text.into())),
+        NONE => Ok(Guard::None),
+        OUTER => Ok(Guard::Outer),
+        REFUSED => {
+            let (why, hint) = text.split_once('\0').unwrap_or((&text, ""));
+            Err(Refusal { why: why.into(), hint: (!hint.is_empty()).then(|| hint.into()) })
+        }
+        _ => Err(died()),
+    }
 }
 
 fn died() -> Refusal {
@@ -61,7 +82,14 @@ mod tests {
         for refusal in [Refusal::new("why"), Refusal::new("why").hint("do this")] {
             assert_eq!(decode(&encode(&Err(refusal.clone()))), Err(refusal));
         }
-        assert_eq!(decode(&encode(&Ok(()))), Ok(()));
+    }
+
+    #[test]
+    fn a_guard_comes_back_whole() {
+        let gate = || Guard::Gate("--no-supervisor".into());
+        for guard in [Guard::Cgroup, Guard::Supervisor, gate(), Guard::None, Guard::Outer] {
+            assert_eq!(decode(&encode(&Ok(guard.clone()))), Ok(guard));
+        }
     }
 
     #[test]

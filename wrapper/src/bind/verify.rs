@@ -19,8 +19,31 @@ const FAMILIES: [(libc::c_int, &str); 2] = [(libc::AF_INET, "IPv4"), (libc::AF_I
 /// What the filter answers to sockets that nobody bound.
 pub const DENIED: Errno = Errno::ENETUNREACH;
 
+/// Why a socket is not bound to the device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// It is bound to nothing; the sentence that says so.
+    Unbound(Refusal),
+    /// Anything else.
+    Other(Refusal),
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Failure::Other(refusal)
+    }
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Unbound(refusal) | Failure::Other(refusal) => refusal,
+        }
+    }
+}
+
 /// An ordinary program's sockets, made without any help, are bound to the device.
-pub fn is_bound(device: &Device) -> Result<(), Refusal> {
+pub fn is_bound(device: &Device) -> Result<(), Failure> {
     each_family(|domain, family| match opened(domain, family, None)? {
         Some(socket) => expect(&socket, device, family).map(|()| true),
         None => Ok(false),
@@ -68,14 +91,14 @@ fn can_bind(device: &Device, domain: i32, family: &str, cookie: Option<u64>) -> 
         Err(errno) => return Err(Refusal::kernel(format!("bind an {family} socket"))(errno)),
         Ok(()) => {}
     }
-    expect(&socket, device, family).map(|()| true)
+    Ok(expect(&socket, device, family).map(|()| true)?)
 }
 
-fn expect(socket: &OwnedFd, device: &Device, family: &str) -> Result<(), Refusal> {
+fn expect(socket: &OwnedFd, device: &Device, family: &str) -> Result<(), Failure> {
     match device_of(socket).map_err(Refusal::kernel("read SO_BINDTODEVICE"))? {
         Some(name) if name == device.name => Ok(()),
-        Some(name) => Err(Refusal::new(ancestor_bound(&name))),
-        None => Err(Refusal::new(format!("an {family} socket stayed unbound"))),
+        Some(name) => Err(Refusal::new(ancestor_bound(&name)).into()),
+        None => Err(Failure::Unbound(Refusal::new(format!("an {family} socket stayed unbound")))),
     }
 }
 
@@ -94,12 +117,12 @@ fn not_opened(family: &str, errno: Errno) -> Refusal {
 }
 
 /// Runs a check for each family, which says whether the kernel has it; at least one must be there.
-fn each_family(check: impl Fn(libc::c_int, &str) -> Result<bool, Refusal>) -> Result<(), Refusal> {
+fn each_family<E: From<Refusal>>(check: impl Fn(libc::c_int, &str) -> Result<bool, E>) -> Result<(), E> {
     let mut seen = false;
     for (domain, family) in FAMILIES {
         seen |= check(domain, family)?;
     }
-    if seen { Ok(()) } else { Err(Refusal::new("the kernel has neither IPv4 nor IPv6")) }
+    if seen { Ok(()) } else { Err(Refusal::new("the kernel has neither IPv4 nor IPv6").into()) }
 }
 
 /// None if the kernel does not have the family.

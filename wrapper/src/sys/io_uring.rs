@@ -51,6 +51,12 @@ fn register(registration: *const Registration) -> nix::Result<()> {
     .map(drop)
 }
 
+/// Whether the kernel knows such filters: nothing is registered, for there is no structure to read. A kernel that does
+/// not know the operation says EINVAL, before 6.13 EBADF.
+pub fn knows_filters() -> bool {
+    !matches!(register(std::ptr::null()), Err(Errno::EINVAL | Errno::EBADF | Errno::ENOSYS) | Ok(()))
+}
+
 /// Asks a ring of our own for a socket: whether it is denied. False where there is no ring.
 pub fn is_socket_denied() -> bool {
     let Ok(mut ring) = IoUring::new(1) else { return false };

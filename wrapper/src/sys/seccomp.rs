@@ -25,6 +25,12 @@ pub fn is_filtered() -> bool {
     unsafe { libc::prctl(libc::PR_GET_SECCOMP) != libc::SECCOMP_MODE_DISABLED as i32 }
 }
 
+/// Whether the kernel knows this verdict of a filter (4.14).
+pub fn knows_action(action: u32) -> bool {
+    // SAFETY: the kernel reads one live number.
+    unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_GET_ACTION_AVAIL, 0, &raw const action) == 0 }
+}
+
 /// Puts a filter on this process and all it will start.
 pub fn set_filter(filter: &[sock_filter], flags: libc::c_ulong) -> nix::Result<()> {
     set(filter, flags).map(drop)

@@ -10,7 +10,7 @@ pub mod strict;
 use nix::errno::Errno;
 use vrfbpf::Hook;
 
-use crate::bind::verify;
+use crate::bind::verify::{self, Failure};
 use crate::error::unavailable::Refusal;
 use crate::sys::kernel;
 use crate::vrf::device::Device;
@@ -23,14 +23,14 @@ const TRIES: usize = 8;
 
 /// Joins the device's cgroup and proves that its sockets are bound, and under `--strict` that they stay it; otherwise
 /// this process is back where it was.
-pub fn engage(device: &Device, is_strict: bool) -> Result<(), Refusal> {
+pub fn bind(device: &Device, is_strict: bool) -> Result<(), Refusal> {
     let base = cgroup::locate()?;
     let inode = netns::inode().map_err(Refusal::kernel("read the network namespace"))?;
     let name = cgroup::directory_name(device, inode, is_strict);
     for _ in 0..TRIES {
         let group = base.make(&name)?;
         match group.join() {
-            Ok(()) => return bind(device, &group, is_strict).inspect_err(|_| group.leave()),
+            Ok(()) => return attach_ours(device, &group, is_strict).inspect_err(|_| group.leave()),
             Err(Errno::ENOENT | Errno::ENODEV) => {}
             Err(errno) => {
                 group.remove();
@@ -49,9 +49,10 @@ pub fn remove_empty(device: &Device, is_strict: bool) {
 }
 
 /// In the cgroup: programs that are already there and work are enough; else attach ours.
-fn bind(device: &Device, group: &Group, is_strict: bool) -> Result<(), Refusal> {
-    let prove = || verify::is_bound(device).and_then(|()| if is_strict { strict::prove(device) } else { Ok(()) });
-    if !group.is_new() && prove().is_ok() {
+fn attach_ours(device: &Device, group: &Group, is_strict: bool) -> Result<(), Refusal> {
+    let is_held =
+        || verify::is_bound(device).and_then(|()| if is_strict { Ok(strict::verify(device)?) } else { Ok(()) });
+    if !group.is_new() && is_held().is_ok() {
         return if is_strict { strict::refresh(device) } else { Ok(()) };
     }
     let program = load(Hook::SOCK_CREATE, &vrfbpf::binding(device.ifindex, vrfbpf::netns_cookie()))?;
@@ -59,24 +60,26 @@ fn bind(device: &Device, group: &Group, is_strict: bool) -> Result<(), Refusal> 
     if is_strict {
         strict::guard(device, group)?;
     }
-    prove().map_err(|refusal| explain_failure(refusal, kernel::release()))?;
+    is_held().map_err(|failure| explain_failure(failure, kernel::release()))?;
     group.remove_empty_siblings();
     Ok(())
 }
 
-/// The program is attached, and yet sockets are not bound: say what is known to do that.
-fn explain_failure(refusal: Refusal, release: kernel::Release) -> Refusal {
-    if refusal.why.ends_with("stayed unbound") {
-        if release < (5, 14) {
-            return Refusal::new(format!(
-                "{}: before Linux 5.15 any use of cgroup v1 net_cls or net_prio disables it, and before 5.14 a network \
-                 namespace other than the first",
-                refusal.why
-            ));
-        }
-        if release < (5, 15) {
-            return Refusal::new(format!("{}: net_cls or net_prio of cgroup v1 is in use (Linux 5.15)", refusal.why));
-        }
+/// The program is attached, and yet sockets are not bound: say what is known to do that. The release chooses the words
+/// only: no probe tells this fault of old kernels from others.
+fn explain_failure(failure: Failure, release: kernel::Release) -> Refusal {
+    let refusal = match failure {
+        Failure::Unbound(refusal) => refusal,
+        Failure::Other(refusal) => return refusal,
+    };
+    if release < (5, 14) {
+        return Refusal::new(format!(
+            "{refusal}: before Linux 5.15 any use of cgroup v1 net_cls or net_prio disables it, and before 5.14 a network \
+             namespace other than the first"
+        ));
+    }
+    if release < (5, 15) {
+        return Refusal::new(format!("{refusal}: net_cls or net_prio of cgroup v1 is in use (Linux 5.15)"));
     }
     refusal
 }
@@ -87,8 +90,10 @@ mod tests {
 
     #[test]
     fn what_old_kernels_do_is_named() {
-        let unbound = || Refusal::new("an IPv4 socket stayed unbound");
+        let refusal = || Refusal::new("an IPv4 socket stayed unbound");
+        let unbound = || Failure::Unbound(refusal());
         assert!(explain_failure(unbound(), (5, 10)).why.contains("net_cls"));
-        assert_eq!(explain_failure(unbound(), (6, 1)), unbound());
+        assert_eq!(explain_failure(unbound(), (6, 1)), refusal());
+        assert_eq!(explain_failure(Failure::Other(refusal()), (5, 10)), refusal());
     }
 }

@@ -5,25 +5,34 @@
 
 pub mod shim;
 
+use std::ffi::OsString;
+
 use crate::bind::binding::{Guard, Request};
 use crate::bind::seccomp::{self, Failure};
 use crate::bind::verify;
 use crate::error::note;
 use crate::error::unavailable::Refusal;
 use crate::program::elf::Kind;
-use crate::program::environment::Environment;
 use crate::sys::syscall;
 
-/// Puts the shim into the program's environment, once what stands behind it is verified.
-pub fn bind(request: &Request, environment: &mut Environment) -> Result<Guard, Refusal> {
+/// What the program needs to have the shim in it, and what stands behind the shim.
+pub struct Preloaded {
+    /// What was verified.
+    pub guard: Guard,
+    /// For the program's environment.
+    pub variables: [(OsString, OsString); 2],
+}
+
+/// Finds the shim, and puts the filter behind it.
+pub fn bind(request: &Request) -> Result<Preloaded, Refusal> {
     let object = shim::find()?;
     let kind = request.kind();
     startable(&kind)?;
     verify::is_bindable(request.device, None)?;
-    let guarded = guard(request, &kind)?;
-    environment.set(shim::PRELOAD, shim::preload_list(std::env::var_os(shim::PRELOAD), &object));
-    environment.set(shim::VARIABLE, shim::configuration(guarded.cookie, request.device));
-    Ok(guarded.guard)
+    let Guarded { guard, cookie } = guard(request, &kind)?;
+    let list = shim::preload_list(std::env::var_os(shim::PRELOAD), &object);
+    let configuration = shim::configuration(cookie, request.device);
+    Ok(Preloaded { guard, variables: [(shim::PRELOAD.into(), list), (shim::VARIABLE.into(), configuration)] })
 }
 
 /// What stands behind the shim, and the cookie that passes it.

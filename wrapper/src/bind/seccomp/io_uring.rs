@@ -5,7 +5,8 @@ use nix::errno::Errno;
 
 use crate::bind::seccomp::filter::refuse_all;
 use crate::bind::seccomp::install;
-use crate::sys::{io_uring, kernel};
+use crate::sys::feature::Feature;
+use crate::sys::io_uring;
 
 /// What the kernel shows a filter of IORING_OP_SOCKET: family, type and protocol. It wants to know that we know.
 const SOCKET_DETAILS: [u8; 5] = [12, 0, 4, 8, 16];
@@ -14,7 +15,7 @@ const SOCKET_DETAILS: [u8; 5] = [12, 0, 4, 8, 16];
 /// back, and needs no_new_privs where a seccomp filter does.
 pub fn deny_sockets() -> bool {
     let denied = || install::allow_filters().and_then(|()| register());
-    kernel::release() >= (7, 0) && denied().is_ok() && io_uring::is_socket_denied()
+    Feature::IoUringFilter.probe() && denied().is_ok() && io_uring::is_socket_denied()
 }
 
 fn register() -> nix::Result<()> {

@@ -30,7 +30,7 @@ pub fn supervise(request: &Request, cookie: Option<u64>) -> Result<Guard, Failur
     // What binds the supervisor's sockets elsewhere can be named only before they are its own affair.
     verify::is_bindable(request.device, None)?;
     let policy = Policy { unbound: Unbound::Supervised, cookie, io_uring: io_uring::deny_sockets() };
-    supervisor::engage(request.device, &policy, request.account)?;
+    supervisor::supervise(request.device, &policy, request.account)?;
     verify::is_supervised(request.device, cookie)?;
     Ok(Guard::Supervisor)
 }

@@ -21,6 +21,7 @@ use crate::bind::seccomp::install;
 use crate::bind::seccomp::notify;
 use crate::error::unavailable::Refusal;
 use crate::program::user::Account;
+use crate::sys::feature::Feature;
 use crate::sys::socket::receive_descriptor;
 use crate::sys::{capability, kernel, process, syscall};
 use crate::vrf::device::Device;
@@ -45,9 +46,9 @@ impl From<Refusal> for Failure {
 }
 
 /// Installs the filter on this process with a supervisor behind it, which becomes `account` if there is one.
-pub fn engage(device: &Device, policy: &Policy, account: Option<&Account>) -> Result<(), Failure> {
-    if kernel::release() < (5, 9) {
-        return Err(Failure::NoListener("a supervisor needs Linux 5.9".into()));
+pub fn supervise(device: &Device, policy: &Policy, account: Option<&Account>) -> Result<(), Failure> {
+    if !Feature::Supervisor.probe() {
+        return Err(Failure::NoListener(Feature::Supervisor.missing()));
     }
     let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
         .map_err(Refusal::kernel("make a socket pair"))?;

@@ -42,7 +42,7 @@ pub fn refresh(device: &Device) -> Result<(), Refusal> {
 }
 
 /// Tries the ways out with throwaway sockets, which an ordinary socket of this process, bound by now, must not find.
-pub fn prove(device: &Device) -> Result<(), Refusal> {
+pub fn verify(device: &Device) -> Result<(), Refusal> {
     let socket = match datagram_socket() {
         Err(Errno::EAFNOSUPPORT) => return Ok(()), // the ways out are those of IPv4
         socket => socket.map_err(Refusal::kernel("open an IPv4 socket"))?,
