@@ -30,7 +30,7 @@ pub struct Options {
     /// USER[:GROUP] to become after binding.
     pub user: Option<OsString>,
     /// What to put over /etc.
-    pub etc: Wish,
+    pub etc: EtcSpec,
     /// Leave inherited sockets alone.
     pub keep_fds: bool,
     /// Run or explain.
@@ -46,7 +46,7 @@ impl Options {
 
 /// What to put over /etc.
 #[derive(Debug, Default)]
-pub struct Wish {
+pub struct EtcSpec {
     /// Nothing at all.
     pub nothing: bool,
     /// This file as /etc/resolv.conf.
@@ -104,8 +104,8 @@ pub struct Command(Vec<OsString>);
 
 impl Command {
     /// None if there is no program in it.
-    pub fn new(words: Vec<OsString>) -> Option<Self> {
-        (!words.is_empty()).then_some(Self(words))
+    pub fn new(argv: Vec<OsString>) -> Option<Self> {
+        (!argv.is_empty()).then_some(Self(argv))
     }
 
     /// The program as it was typed: argv\[0\].
@@ -113,8 +113,8 @@ impl Command {
         &self.0[0]
     }
 
-    /// All words, the program first.
-    pub fn words(&self) -> &[OsString] {
+    /// The program as it was typed, and its arguments.
+    pub fn argv(&self) -> &[OsString] {
         &self.0
     }
 }

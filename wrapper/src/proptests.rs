@@ -73,8 +73,8 @@ fn no_command_line_makes_a_panic_or_runs_an_option() {
         let line = std::iter::once("vrfrun".into()).chain(words.clone());
         let Ok(options) = cli::parse(line) else { return };
         let Task::Run(command) = options.task else { return };
-        let before = words.len() - command.words().len();
-        assert_eq!(&words[before..], command.words());
+        let before = words.len() - command.argv().len();
+        assert_eq!(&words[before..], command.argv());
         assert!(before >= 1, "VRF was taken for the command");
         let is_dashed = command.program().as_bytes().starts_with(b"-");
         assert!(!is_dashed || words[before - 1] == "--", "an option was taken for the command");

@@ -1,4 +1,4 @@
-//! The proof: open sockets, and ask the kernel which device they are bound to.
+//! Verification: opens sockets, and asks the kernel which device they are bound to.
 //!
 //! Nothing else counts: not an environment variable, not a cgroup's name, not that an attach succeeded.
 

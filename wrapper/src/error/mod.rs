@@ -36,7 +36,7 @@ pub enum Error {
     NotVrf(OsString),
     /// A kernel interface failed: what was tried, and what the kernel said.
     Kernel { tried: String, errno: Errno },
-    /// No mechanism could be proved; each with its reason.
+    /// No mechanism could be verified; each with its reason.
     NoMechanism { device: OsString, refusals: Vec<(Mechanism, Refusal)>, is_strict: bool },
     /// Under `--strict`: packets could leave the VRF's table.
     Unsealed { vrf: OsString, why: String },
@@ -153,7 +153,7 @@ pub fn note(line: &dyn Display) {
     say(&format_args!("vrfrun: {line}"));
 }
 
-/// A warning and the command that mends it.
+/// A warning and the command that fixes it.
 pub fn warn(line: &str, hint: &str) {
     note(&format_args!("warning: {line}"));
     say(&format_args!("hint: {hint}"));

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 pub struct Refusal {
     /// The reason, as the end of a sentence.
     pub why: String,
-    /// What can be typed to mend it.
+    /// What can be typed to fix it.
     pub hint: Option<String>,
 }
 
@@ -19,7 +19,7 @@ impl Refusal {
         Self { why: why.into(), hint: None }
     }
 
-    /// Adds what can be typed to mend it.
+    /// Adds what can be typed to fix it.
     pub fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
     }

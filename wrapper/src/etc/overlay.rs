@@ -18,12 +18,12 @@ use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::{getgid, getuid};
 
 use crate::error::Error;
-use crate::options::Wish;
+use crate::options::EtcSpec;
 use crate::sys::capability::{CAP_SYS_ADMIN, is_effective};
 use crate::sys::kernel;
 
 /// Where a VRF's files are kept.
-pub const FOLDER: &str = "/etc/vrf";
+pub const DIRECTORY: &str = "/etc/vrf";
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 /// nscd, and systemd-resolved's interface for nss-resolve.
 const DAEMONS: [&CStr; 3] = [c"/run/nscd/socket", c"/var/run/nscd/socket", c"/run/systemd/resolve/io.systemd.Resolve"];
@@ -38,32 +38,32 @@ pub struct Plan {
 }
 
 /// Finds the VRF's files. Changes nothing.
-pub fn plan(vrf: &OsStr, wish: &Wish) -> Result<Plan, Error> {
-    if wish.nothing {
+pub fn plan(vrf: &OsStr, spec: &EtcSpec) -> Result<Plan, Error> {
+    if spec.nothing {
         return Ok(Plan::default());
     }
-    let own = Path::new(FOLDER).join(vrf);
+    let own = Path::new(DIRECTORY).join(vrf);
     let mut files: Vec<_> =
         names_in(&own)?.into_iter().map(|name| (own.join(&name), Path::new("/etc").join(name))).collect();
-    let is_given = wish.resolv_conf.is_some() || !wish.dns.is_empty();
+    let is_given = spec.resolv_conf.is_some() || !spec.dns.is_empty();
     files.retain(|(_, over)| !is_given || over != Path::new(RESOLV_CONF));
-    if let Some(file) = &wish.resolv_conf {
+    if let Some(file) = &spec.resolv_conf {
         files.push((file.clone(), RESOLV_CONF.into()));
     }
-    Ok(Plan { files, servers: (!wish.dns.is_empty()).then(|| servers(&wish.dns)) })
+    Ok(Plan { files, servers: (!spec.dns.is_empty()).then(|| servers(&spec.dns)) })
 }
 
 fn servers(dns: &[IpAddr]) -> String {
     dns.iter().map(|address| format!("nameserver {address}\n")).collect()
 }
 
-fn names_in(folder: &Path) -> Result<Vec<OsString>, Error> {
+fn names_in(directory: &Path) -> Result<Vec<OsString>, Error> {
     let failed = |error: std::io::Error| Error::Etc {
-        tried: format!("read {}", folder.display()),
+        tried: format!("read {}", directory.display()),
         errno: Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)),
         hint: Some("vrfrun --no-etc …".into()),
     };
-    match std::fs::read_dir(folder) {
+    match std::fs::read_dir(directory) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(failed(error)),
         Ok(entries) => entries.map(|entry| entry.map(|entry| entry.file_name()).map_err(failed)).collect(),
@@ -186,14 +186,15 @@ mod tests {
 
     #[test]
     fn given_servers_replace_the_vrfs_own_resolver_only() {
-        let wish = Wish { dns: vec!["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()], ..Wish::default() };
-        let plan = plan(OsStr::new("no-such-vrf"), &wish).unwrap();
+        let spec =
+            EtcSpec { dns: vec!["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()], ..EtcSpec::default() };
+        let plan = plan(OsStr::new("no-such-vrf"), &spec).unwrap();
         assert_eq!(plan.servers.as_deref(), Some("nameserver 192.0.2.1\nnameserver 2001:db8::1\n"));
         assert!(plan.has_resolver());
     }
 
     #[test]
     fn a_vrf_without_files_needs_no_namespace() {
-        assert!(plan(OsStr::new("no-such-vrf"), &Wish::default()).unwrap().is_empty());
+        assert!(plan(OsStr::new("no-such-vrf"), &EtcSpec::default()).unwrap().is_empty());
     }
 }

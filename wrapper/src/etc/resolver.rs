@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use nix::sys::stat::stat;
 
 use crate::error::{text, warn};
-use crate::etc::overlay::{FOLDER, Plan};
+use crate::etc::overlay::{DIRECTORY, Plan};
 use crate::options::Options;
 use crate::sys::kernel;
 
@@ -21,7 +21,7 @@ pub fn check(plan: &Plan, options: &Options) {
     let is_nscd_running = stat(NSCD).is_ok() && UnixStream::connect(NSCD).is_ok();
     if let Some(why) = find(&read("/etc/resolv.conf"), &read("/etc/nsswitch.conf"), is_nscd_running) {
         let vrf = text(&options.vrf);
-        let hint = format!("put the VRF's own name servers into {FOLDER}/{vrf}/resolv.conf, or give --dns ADDR");
+        let hint = format!("put the VRF's own name servers into {DIRECTORY}/{vrf}/resolv.conf, or give --dns ADDR");
         warn(&format!("names may not be resolved in '{vrf}': {why}"), &hint);
     }
 }

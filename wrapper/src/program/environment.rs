@@ -23,7 +23,7 @@ impl Environment {
         environment
     }
 
-    /// What a program outside any VRF must not find: an outer run's words.
+    /// What a program outside any VRF must not find: an outer run's variables.
     pub fn of_default() -> Self {
         let mut environment = Self::default();
         environment.remove(VRF);

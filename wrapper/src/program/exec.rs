@@ -35,10 +35,10 @@ pub fn find(name: &OsStr) -> Result<Program, Error> {
 
 fn search(name: &OsStr, path: &OsStr) -> Result<Program, Error> {
     let mut found_but = None;
-    for folder in path.as_bytes().split(|&b| b == b':').filter(|_| !name.is_empty()) {
+    for directory in path.as_bytes().split(|&b| b == b':').filter(|_| !name.is_empty()) {
         // An empty entry is the current directory.
-        let folder = if folder.is_empty() { b"." } else { folder };
-        let candidate = PathBuf::from(OsString::from_vec(folder.to_vec())).join(name);
+        let directory = if directory.is_empty() { b"." } else { directory };
+        let candidate = PathBuf::from(OsString::from_vec(directory.to_vec())).join(name);
         match check(&candidate) {
             Ok(()) => return Ok(Program { path: candidate }),
             Err(Errno::ENOENT | Errno::ENOTDIR) => {}
@@ -61,8 +61,8 @@ fn check(path: &Path) -> nix::Result<()> {
 pub fn replace_process(program: &Program, command: &Command, environment: &Environment) -> Error {
     environment.apply();
     let c_string = |bytes: &OsStr| CString::new(bytes.as_bytes()).unwrap_or_default(); // argv cannot hold a NUL
-    let words: Vec<_> = command.words().iter().map(|word| c_string(word)).collect();
-    let Err(errno) = execvp(&c_string(program.path.as_os_str()), &words);
+    let argv: Vec<_> = command.argv().iter().map(|word| c_string(word)).collect();
+    let Err(errno) = execvp(&c_string(program.path.as_os_str()), &argv);
     Error::CannotRun { program: program.path.clone(), errno }
 }
 

@@ -25,7 +25,7 @@ pub fn look(device: &Device) -> Result<Inherited, Error> {
     let mut unbound = Vec::new();
     for entry in std::fs::read_dir("/proc/self/fd").map_err(failed)? {
         let name = entry.map_err(failed)?.file_name();
-        // The folder itself is among them, and no socket.
+        // The directory itself is among them, and no socket.
         if let Some(fd) = name.to_str().and_then(|name| name.parse().ok()) {
             match judge(fd, device) {
                 Fate::Nothing => {}

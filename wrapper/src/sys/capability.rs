@@ -14,7 +14,7 @@ pub fn is_effective(capability: u32) -> bool {
 }
 
 /// Takes every capability out of effect, and gives up all but the one to read another process's memory.
-pub fn lay_down() -> nix::Result<()> {
+pub fn drop_all() -> nix::Result<()> {
     syscall::capset(&[Sets { permitted: get()?.permitted & 1 << CAP_SYS_PTRACE, ..Sets::default() }, Sets::default()])
 }
 

@@ -91,12 +91,12 @@ mod tests {
 
     #[test]
     fn a_file_longer_than_the_buffer_is_read_whole() {
-        let folder = std::env::temp_dir().join(format!("vrfrun-read-{}", std::process::id()));
+        let file = std::env::temp_dir().join(format!("vrfrun-read-{}", std::process::id()));
         let content = b"0123456789abcdef".repeat(4096);
-        std::fs::write(&folder, &content).unwrap();
-        let path = folder.to_str().unwrap();
+        std::fs::write(&file, &content).unwrap();
+        let path = file.to_str().unwrap();
         assert!(read(path) == Ok(content.clone()) && read_plain(path) == Ok(content));
-        std::fs::remove_file(&folder).unwrap();
+        std::fs::remove_file(&file).unwrap();
     }
 
     #[test]

@@ -27,8 +27,8 @@ pub enum Gap {
     After { table: u32 },
 }
 
-/// The words that say it.
-fn words(gap: &Gap, table: u32) -> String {
+/// The sentence that says it.
+fn describe(gap: &Gap, table: u32) -> String {
     match gap {
         Gap::Before { priority, table } => {
             format!("rule {priority} (lookup {}) stands before l3mdev", table_name(*table))
@@ -77,7 +77,7 @@ pub fn find(mut netlink: Netlink, device: &Device) -> Result<Option<String>, Err
         match judge.verdict() {
             // A lookup that finds a default route, even an unreachable one, does not miss.
             Some(Gap::After { .. }) if has_default(&mut spare, family as u8, table)? => {}
-            Some(gap) => gaps.push((name, words(&gap, table))),
+            Some(gap) => gaps.push((name, describe(&gap, table))),
             None => {}
         }
     }

@@ -35,7 +35,7 @@ pub struct Group<'a> {
     is_new: bool,
 }
 
-/// `vrfrun-NAME-IFINDEX-NETNS`: a VRF that was made anew, or another network namespace, is another directory; and so is
+/// `vrfrun-NAME-IFINDEX-NETNS`: a VRF that was made again, or another network namespace, is another directory; and so is
 /// one whose programs deny more.
 pub fn directory_name(device: &Device, netns: u64, is_strict: bool) -> OsString {
     let mut name = OsString::from_vec(PREFIX.to_vec());

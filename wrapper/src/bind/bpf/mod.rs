@@ -21,7 +21,7 @@ use program::{attach, load};
 /// A concurrent run may remove the empty directory before we are in it; more often than this it is something else.
 const TRIES: usize = 8;
 
-/// Joins the device's cgroup and proves that its sockets are bound, and under `--strict` that they stay it; otherwise
+/// Joins the device's cgroup and verifies that its sockets are bound, and under `--strict` that they stay it; otherwise
 /// this process is back where it was.
 pub fn bind(device: &Device, is_strict: bool) -> Result<(), Refusal> {
     let base = cgroup::locate()?;

@@ -30,10 +30,10 @@ pub const PRELOAD: &str = "LD_PRELOAD";
 /// Finds the object: beside vrfrun (two files copied anywhere, or a build), else where `make install` puts it.
 pub fn find() -> Result<PathBuf, Refusal> {
     let program = std::env::current_exe().map_err(|_| Refusal::new("cannot read /proc/self/exe"))?;
-    let folder = program.parent().unwrap_or(Path::new("/"));
-    let prefix = folder.parent().unwrap_or(Path::new("/"));
+    let directory = program.parent().unwrap_or(Path::new("/"));
+    let prefix = directory.parent().unwrap_or(Path::new("/"));
     let candidates = [
-        folder.join(OBJECT),
+        directory.join(OBJECT),
         prefix.join(MULTIARCH).join("vrfrun").join(OBJECT),
         prefix.join("lib64/vrfrun").join(OBJECT),
         prefix.join("lib/vrfrun").join(OBJECT),
@@ -44,12 +44,12 @@ pub fn find() -> Result<PathBuf, Refusal> {
     Ok(for_both_classes(found, prefix, Path::is_file))
 }
 
-/// The dynamic linker of glibc puts its own library folder in the place of `$LIB`: where an object for 32-bit programs
+/// The dynamic linker of glibc puts its own library directory in the place of `$LIB`: where an object for 32-bit programs
 /// was installed too, each child gets the one it can load. musl knows no `$LIB` (and says nothing): its programs are
 /// then served by what stands behind the shim, so the plain path stays wherever there is but one object.
 fn for_both_classes(found: PathBuf, prefix: &Path, exists: impl Fn(&Path) -> bool) -> PathBuf {
     let is_installed = found == prefix.join(MULTIARCH).join("vrfrun").join(OBJECT);
-    let other = MULTIARCH_32.map(|folder| prefix.join(folder).join("vrfrun").join(OBJECT));
+    let other = MULTIARCH_32.map(|directory| prefix.join(directory).join("vrfrun").join(OBJECT));
     if is_installed && other.is_some_and(|other| exists(&other)) {
         return prefix.join("$LIB/vrfrun").join(OBJECT);
     }

@@ -9,7 +9,7 @@ use nix::sys::prctl::set_no_new_privs;
 use crate::sys::capability::{CAP_SYS_ADMIN, is_effective};
 use crate::sys::seccomp;
 
-/// Installs the filter for this process and all it will start. It cannot be taken back.
+/// Installs the filter for this process and all it will start. It cannot be undone.
 pub fn install(filter: &[sock_filter]) -> nix::Result<()> {
     allow_filters()?;
     with_speculation(|flags| seccomp::set_filter(filter, flags))

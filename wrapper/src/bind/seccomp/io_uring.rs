@@ -11,8 +11,8 @@ use crate::sys::io_uring;
 /// What the kernel shows a filter of IORING_OP_SOCKET: family, type and protocol. It wants to know that we know.
 const SOCKET_DETAILS: [u8; 5] = [12, 0, 4, 8, 16];
 
-/// Denies IORING_OP_SOCKET to this process and all it will start; true if a ring then proves it. It cannot be taken
-/// back, and needs no_new_privs where a seccomp filter does.
+/// Denies IORING_OP_SOCKET to this process and all it will start; true if a ring then confirms it. It cannot be
+/// undone, and needs no_new_privs where a seccomp filter does.
 pub fn deny_sockets() -> bool {
     let denied = || install::allow_filters().and_then(|()| register());
     Feature::IoUringFilter.probe() && denied().is_ok() && io_uring::is_socket_denied()

@@ -140,7 +140,7 @@ fn serve(device: &Device, theirs: OwnedFd, account: Option<&Account>) -> nix::Re
     if let Some(account) = account {
         account.assume().map_err(|_| Errno::EPERM)?;
     }
-    capability::lay_down()?;
+    capability::drop_all()?;
     let own_netns = notify::netns_of_self()?;
     // The socket pair's other end is vrfrun, the first client.
     let client = getsockopt(&theirs, PeerCredentials)?.pid();

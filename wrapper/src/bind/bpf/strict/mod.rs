@@ -41,7 +41,7 @@ pub fn refresh(device: &Device) -> Result<(), Refusal> {
     ports::refresh(device)
 }
 
-/// Tries the ways out with throwaway sockets, which an ordinary socket of this process, bound by now, must not find.
+/// Tries the ways out with temporary sockets, which an ordinary socket of this process, bound by now, must not find.
 pub fn verify(device: &Device) -> Result<(), Refusal> {
     let socket = match datagram_socket() {
         Err(Errno::EAFNOSUPPORT) => return Ok(()), // the ways out are those of IPv4
