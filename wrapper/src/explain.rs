@@ -12,7 +12,7 @@ use crate::bind::binding::{Guard, Request};
 use crate::bind::bpf;
 use crate::bind::trial::try_in_child;
 use crate::bind::{attempt, candidates};
-use crate::error::unavailable::Refusal;
+use crate::error::unavailable::Unavailable;
 use crate::error::{self, EXIT_OWN, Error};
 use crate::options::{Mechanism, Options};
 use crate::vrf::device::Device;
@@ -23,7 +23,7 @@ use crate::vrf::seal;
 /// What was found.
 struct Findings {
     device: Option<Device>,
-    trials: Vec<(Mechanism, Result<Guard, Refusal>)>,
+    trials: Vec<(Mechanism, Result<Guard, Unavailable>)>,
     gap: Option<String>,
 }
 
@@ -50,7 +50,7 @@ fn find(options: &Options) -> Result<Findings, Error> {
 }
 
 /// Tries it in a child, which goes away with all it did.
-fn trial(mechanism: Mechanism, device: &Device, options: &Options) -> Result<Guard, Refusal> {
+fn trial(mechanism: Mechanism, device: &Device, options: &Options) -> Result<Guard, Unavailable> {
     let request = Request { device, options, program: None, account: None };
     let outcome = try_in_child(|| attempt(mechanism, &request).map(|binding| binding.guard));
     if mechanism == Mechanism::Bpf {
@@ -77,7 +77,7 @@ impl Findings {
         for (mechanism, outcome) in &self.trials {
             let _ = match outcome {
                 Ok(guard) => writeln!(text, "  {:<8} available, guard: {guard}", mechanism.name()),
-                Err(refusal) => writeln!(text, "  {:<8} not available: {refusal}", mechanism.name()),
+                Err(reason) => writeln!(text, "  {:<8} not available: {reason}", mechanism.name()),
             };
         }
         if let Some(gap) = &self.gap {
@@ -98,8 +98,8 @@ impl Findings {
     fn json(&self, options: &Options) -> Value {
         let mechanisms = self.trials.iter().map(|(mechanism, outcome)| match outcome {
             Ok(guard) => json!({"mechanism": mechanism.name(), "available": true, "guard": guard.to_string()}),
-            Err(refusal) => json!({
-                "mechanism": mechanism.name(), "available": false, "reason": refusal.why, "hint": refusal.hint,
+            Err(reason) => json!({
+                "mechanism": mechanism.name(), "available": false, "reason": reason.why, "hint": reason.hint,
             }),
         });
         json!({

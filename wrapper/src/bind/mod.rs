@@ -21,7 +21,7 @@ use binding::{Binding, By, Guard, Request};
 use preload::shim;
 
 use crate::error::Error;
-use crate::error::unavailable::Refusal;
+use crate::error::unavailable::Unavailable;
 use crate::options::{Mechanism, Options};
 use crate::program::environment::Environment;
 use crate::vrf::device::Device;
@@ -32,14 +32,14 @@ pub fn bind(request: &Request) -> Result<Binding, Error> {
     if !is_strict && is_already_bound(request) {
         return Ok(binding(device, By::Outer, Guard::Outer));
     }
-    let mut refusals = Vec::new();
+    let mut unavailable = Vec::new();
     for mechanism in candidates(request.options) {
         match attempt(mechanism, request) {
             Ok(binding) => return Ok(binding),
-            Err(refusal) => refusals.push((mechanism, refusal)),
+            Err(reason) => unavailable.push((mechanism, reason)),
         }
     }
-    Err(Error::NoMechanism { device: device.name.clone(), refusals, is_strict })
+    Err(Error::NoMechanism { device: device.name.clone(), unavailable, is_strict })
 }
 
 fn binding(device: &Device, by: By, guard: Guard) -> Binding {
@@ -52,7 +52,7 @@ pub fn candidates(options: &Options) -> Vec<Mechanism> {
 }
 
 /// Binds by one mechanism and verifies it.
-pub fn attempt(mechanism: Mechanism, request: &Request) -> Result<Binding, Refusal> {
+pub fn attempt(mechanism: Mechanism, request: &Request) -> Result<Binding, Unavailable> {
     let bound = |guard| binding(request.device, By::Mechanism(mechanism), guard);
     match mechanism {
         Mechanism::Bpf => bpf::bind(request.device, request.options.strict).map(|()| bound(Guard::Cgroup)),

@@ -8,7 +8,7 @@ use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::{ForkResult, pipe2};
 
 use crate::bind::binding::Guard;
-use crate::error::unavailable::Refusal;
+use crate::error::unavailable::Unavailable;
 use crate::sys::process;
 
 // The first byte of the report that the child sends through the pipe.
@@ -20,9 +20,9 @@ const OUTER: u8 = b'o';
 const REFUSED: u8 = b'-';
 
 /// Runs the trial in a child and returns what it found. A child that dies without one has failed.
-pub fn try_in_child(trial: impl FnOnce() -> Result<Guard, Refusal>) -> Result<Guard, Refusal> {
-    let (verdict, report) = pipe2(OFlag::O_CLOEXEC).map_err(Refusal::kernel("make a pipe"))?;
-    match process::fork().map_err(Refusal::kernel("fork"))? {
+pub fn try_in_child(trial: impl FnOnce() -> Result<Guard, Unavailable>) -> Result<Guard, Unavailable> {
+    let (verdict, report) = pipe2(OFlag::O_CLOEXEC).map_err(Unavailable::kernel("make a pipe"))?;
+    match process::fork().map_err(Unavailable::kernel("fork"))? {
         ForkResult::Child => {
             drop(verdict);
             let _ = File::from(report).write_all(&encode(&trial()));
@@ -39,20 +39,20 @@ pub fn try_in_child(trial: impl FnOnce() -> Result<Guard, Refusal>) -> Result<Gu
     }
 }
 
-fn encode(outcome: &Result<Guard, Refusal>) -> Vec<u8> {
+fn encode(outcome: &Result<Guard, Unavailable>) -> Vec<u8> {
     match outcome {
         Ok(Guard::Cgroup) => vec![CGROUP],
         Ok(Guard::Supervisor) => vec![SUPERVISOR],
         Ok(Guard::Gate(why)) => [&[GATE], why.as_bytes()].concat(),
         Ok(Guard::None) => vec![NONE],
         Ok(Guard::Outer) => vec![OUTER],
-        Err(Refusal { why, hint }) => {
+        Err(Unavailable { why, hint }) => {
             [&[REFUSED], why.as_bytes(), &[0], hint.as_deref().unwrap_or_default().as_bytes()].concat()
         }
     }
 }
 
-fn decode(bytes: &[u8]) -> Result<Guard, Refusal> {
+fn decode(bytes: &[u8]) -> Result<Guard, Unavailable> {
     let (tag, text) = bytes.split_first().ok_or_else(died)?;
     let text = String::from_utf8_lossy(text);
     match *tag {
@@ -63,14 +63,14 @@ fn decode(bytes: &[u8]) -> Result<Guard, Refusal> {
         OUTER => Ok(Guard::Outer),
         REFUSED => {
             let (why, hint) = text.split_once('\0').unwrap_or((&text, ""));
-            Err(Refusal { why: why.into(), hint: (!hint.is_empty()).then(|| hint.into()) })
+            Err(Unavailable { why: why.into(), hint: (!hint.is_empty()).then(|| hint.into()) })
         }
         _ => Err(died()),
     }
 }
 
-fn died() -> Refusal {
-    Refusal::new("the trial of it died")
+fn died() -> Unavailable {
+    Unavailable::new("the trial of it died")
 }
 
 #[cfg(test)]
@@ -78,9 +78,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_comes_back_whole() {
-        for refusal in [Refusal::new("why"), Refusal::new("why").hint("do this")] {
-            assert_eq!(decode(&encode(&Err(refusal.clone()))), Err(refusal));
+    fn a_reason_comes_back_whole() {
+        for reason in [Unavailable::new("why"), Unavailable::new("why").hint("do this")] {
+            assert_eq!(decode(&encode(&Err(reason.clone()))), Err(reason));
         }
     }
 

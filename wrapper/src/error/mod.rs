@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use nix::errno::Errno;
 
-use crate::error::unavailable::Refusal;
+use crate::error::unavailable::Unavailable;
 use crate::options::Mechanism;
 
 /// vrfrun itself failed.
@@ -37,7 +37,7 @@ pub enum Error {
     /// A kernel interface failed: what was tried, and what the kernel said.
     Kernel { tried: String, errno: Errno },
     /// No mechanism could be verified; each with its reason.
-    NoMechanism { device: OsString, refusals: Vec<(Mechanism, Refusal)>, is_strict: bool },
+    NoMechanism { device: OsString, unavailable: Vec<(Mechanism, Unavailable)>, is_strict: bool },
     /// Under `--strict`: packets could leave the VRF's table.
     Unsealed { vrf: OsString, why: String },
     /// A descriptor that the program would inherit is a socket outside the VRF.
@@ -80,12 +80,14 @@ impl Error {
             }
             Error::NoVrfs(_) => Some("vrfsetup doctor".into()),
             Error::NotVrf(name) => Some(format!("vrfrun --interface {} …", text(name))),
-            Error::NoMechanism { refusals, is_strict, .. } => match &refusals[..] {
-                [(Mechanism::Bpf, Refusal { hint: None, .. })] if *is_strict => {
+            Error::NoMechanism { unavailable, is_strict, .. } => match &unavailable[..] {
+                [(Mechanism::Bpf, Unavailable { hint: None, .. })] if *is_strict => {
                     Some("--strict needs root and a writable cgroup2; without it, -m preload needs no privilege".into())
                 }
-                [(Mechanism::Bpf, Refusal { hint: None, .. })] => Some("vrfrun -m preload needs no privilege".into()),
-                several => several.iter().find_map(|(_, refusal)| refusal.hint.clone()),
+                [(Mechanism::Bpf, Unavailable { hint: None, .. })] => {
+                    Some("vrfrun -m preload needs no privilege".into())
+                }
+                several => several.iter().find_map(|(_, reason)| reason.hint.clone()),
             },
             Error::Unsealed { .. } => Some("vrfsetup rules fix".into()),
             Error::ForeignDescriptor { .. } => Some("close it, or leave it as it is with --keep-fds".into()),
@@ -123,11 +125,11 @@ impl Display for Error {
             Error::Kernel { tried, errno } | Error::Etc { tried, errno, .. } => {
                 write!(f, "cannot {tried}: {}", errno.desc())
             }
-            Error::NoMechanism { device, refusals, .. } => {
+            Error::NoMechanism { device, unavailable, .. } => {
                 write!(f, "cannot bind to '{}': ", text(device))?;
-                for (number, (mechanism, refusal)) in refusals.iter().enumerate() {
+                for (number, (mechanism, reason)) in unavailable.iter().enumerate() {
                     let separator = if number == 0 { "" } else { "; " };
-                    write!(f, "{separator}{mechanism}: {}", refusal.why)?;
+                    write!(f, "{separator}{mechanism}: {}", reason.why)?;
                 }
                 Ok(())
             }

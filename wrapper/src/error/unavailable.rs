@@ -4,17 +4,17 @@ use std::fmt::{self, Display, Formatter};
 
 use nix::errno::Errno;
 
-/// A mechanism's own word on why it cannot be had here.
+/// A mechanism's own reason why it is not available here.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct Unavailable {
     /// The reason, as the end of a sentence.
     pub why: String,
     /// What can be typed to fix it.
     pub hint: Option<String>,
 }
 
-impl Refusal {
-    /// A refusal without a hint.
+impl Unavailable {
+    /// Without a hint.
     pub fn new(why: impl Into<String>) -> Self {
         Self { why: why.into(), hint: None }
     }
@@ -25,13 +25,13 @@ impl Refusal {
     }
 
     /// For `map_err`: what was tried, and what the kernel said.
-    pub fn kernel(tried: impl Into<String>) -> impl FnOnce(Errno) -> Refusal {
+    pub fn kernel(tried: impl Into<String>) -> impl FnOnce(Errno) -> Unavailable {
         let tried = tried.into();
-        move |errno| Refusal::new(format!("cannot {tried}: {}", errno.desc()))
+        move |errno| Unavailable::new(format!("cannot {tried}: {}", errno.desc()))
     }
 }
 
-impl Display for Refusal {
+impl Display for Unavailable {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(&self.why)
     }

@@ -14,7 +14,7 @@ use nix::fcntl::{OFlag, open, openat};
 use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat, write};
 
-use crate::error::unavailable::Refusal;
+use crate::error::unavailable::Unavailable;
 use crate::sys::{kernel, syscall};
 use crate::vrf::device::Device;
 
@@ -45,21 +45,23 @@ pub fn directory_name(device: &Device, netns: u64, is_strict: bool) -> OsString 
 }
 
 /// Finds the cgroup of this process in cgroup2.
-pub fn locate() -> Result<Base, Refusal> {
-    let failed = |path: &str| Refusal::kernel(format!("read {path}"));
+pub fn locate() -> Result<Base, Unavailable> {
+    let failed = |path: &str| Unavailable::kernel(format!("read {path}"));
     let (cgroups, mounts) = ("/proc/self/cgroup", "/proc/self/mountinfo");
     let own = own_path(&kernel::read_plain(cgroups).map_err(failed(cgroups))?)
-        .ok_or_else(|| Refusal::new("the kernel has no cgroup2"))?;
+        .ok_or_else(|| Unavailable::new("the kernel has no cgroup2"))?;
     if own.starts_with("/..") {
-        return Err(Refusal::new("this process's cgroup is outside its cgroup namespace"));
+        return Err(Unavailable::new("this process's cgroup is outside its cgroup namespace"));
     }
     let (root, inside) = match mounted(&kernel::read(mounts).map_err(failed(mounts))?, &own) {
         Some((mount_point, inside)) => {
             let root = open(&mount_point, DIRECTORY, Mode::empty());
-            (root.map_err(Refusal::kernel(format!("open {}", mount_point.display())))?, inside)
+            (root.map_err(Unavailable::kernel(format!("open {}", mount_point.display())))?, inside)
         }
         // `ip netns exec` and containers hide it; who may mount it can have a view of its own, attached nowhere.
-        None => (syscall::detached_cgroup2().map_err(|_| Refusal::new("no cgroup2 is mounted here"))?, relative(&own)),
+        None => {
+            (syscall::detached_cgroup2().map_err(|_| Unavailable::new("no cgroup2 is mounted here"))?, relative(&own))
+        }
     };
     Ok(Base { root, parent: parent_for_ours(&inside), origin: inside })
 }
@@ -113,12 +115,12 @@ fn parent_for_ours(own: &Path) -> PathBuf {
 
 impl Base {
     /// Makes the directory, or finds it.
-    pub fn make(&self, name: &OsStr) -> Result<Group<'_>, Refusal> {
+    pub fn make(&self, name: &OsStr) -> Result<Group<'_>, Unavailable> {
         let path = self.parent.join(name);
         let is_new = match mkdirat(&self.root, &path, Mode::from_bits_truncate(0o755)) {
             Ok(()) => true,
             Err(Errno::EEXIST) => false,
-            Err(errno) => return Err(Refusal::kernel("make a cgroup")(errno)),
+            Err(errno) => return Err(Unavailable::kernel("make a cgroup")(errno)),
         };
         Ok(Group { base: self, name: name.to_owned(), is_new })
     }
@@ -148,8 +150,8 @@ impl Group<'_> {
     }
 
     /// Opens the directory; while this process is in it, it stays.
-    pub fn open(&self) -> Result<OwnedFd, Refusal> {
-        openat(&self.base.root, &self.path(), DIRECTORY, Mode::empty()).map_err(Refusal::kernel("open a cgroup"))
+    pub fn open(&self) -> Result<OwnedFd, Unavailable> {
+        openat(&self.base.root, &self.path(), DIRECTORY, Mode::empty()).map_err(Unavailable::kernel("open a cgroup"))
     }
 
     fn path(&self) -> PathBuf {

@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use vrfbpf::Hook;
 
 use crate::bind::verify::{self, Failure};
-use crate::error::unavailable::Refusal;
+use crate::error::unavailable::Unavailable;
 use crate::sys::kernel;
 use crate::vrf::device::Device;
 use crate::vrf::netns;
@@ -23,9 +23,9 @@ const TRIES: usize = 8;
 
 /// Joins the device's cgroup and verifies that its sockets are bound, and under `--strict` that they stay it; otherwise
 /// this process is back where it was.
-pub fn bind(device: &Device, is_strict: bool) -> Result<(), Refusal> {
+pub fn bind(device: &Device, is_strict: bool) -> Result<(), Unavailable> {
     let base = cgroup::locate()?;
-    let inode = netns::inode().map_err(Refusal::kernel("read the network namespace"))?;
+    let inode = netns::inode().map_err(Unavailable::kernel("read the network namespace"))?;
     let name = cgroup::directory_name(device, inode, is_strict);
     for _ in 0..TRIES {
         let group = base.make(&name)?;
@@ -34,11 +34,11 @@ pub fn bind(device: &Device, is_strict: bool) -> Result<(), Refusal> {
             Err(Errno::ENOENT | Errno::ENODEV) => {}
             Err(errno) => {
                 group.remove();
-                return Err(Refusal::kernel("join a cgroup")(errno));
+                return Err(Unavailable::kernel("join a cgroup")(errno));
             }
         }
     }
-    Err(Refusal::new("another process keeps removing the cgroup"))
+    Err(Unavailable::new("another process keeps removing the cgroup"))
 }
 
 /// Removes the device's cgroup if nobody is in it.
@@ -49,7 +49,7 @@ pub fn remove_empty(device: &Device, is_strict: bool) {
 }
 
 /// In the cgroup: programs that are already there and work are enough; else attach ours.
-fn attach_ours(device: &Device, group: &Group, is_strict: bool) -> Result<(), Refusal> {
+fn attach_ours(device: &Device, group: &Group, is_strict: bool) -> Result<(), Unavailable> {
     let is_held =
         || verify::is_bound(device).and_then(|()| if is_strict { Ok(strict::verify(device)?) } else { Ok(()) });
     if !group.is_new() && is_held().is_ok() {
@@ -67,21 +67,21 @@ fn attach_ours(device: &Device, group: &Group, is_strict: bool) -> Result<(), Re
 
 /// The program is attached, and yet sockets are not bound: say what is known to do that. The release chooses the words
 /// only: no probe tells this fault of old kernels from others.
-fn explain_failure(failure: Failure, release: kernel::Release) -> Refusal {
-    let refusal = match failure {
-        Failure::Unbound(refusal) => refusal,
-        Failure::Other(refusal) => return refusal,
+fn explain_failure(failure: Failure, release: kernel::Release) -> Unavailable {
+    let reason = match failure {
+        Failure::Unbound(reason) => reason,
+        Failure::Other(reason) => return reason,
     };
     if release < (5, 14) {
-        return Refusal::new(format!(
-            "{refusal}: before Linux 5.15 any use of cgroup v1 net_cls or net_prio disables it, and before 5.14 a network \
+        return Unavailable::new(format!(
+            "{reason}: before Linux 5.15 any use of cgroup v1 net_cls or net_prio disables it, and before 5.14 a network \
              namespace other than the first"
         ));
     }
     if release < (5, 15) {
-        return Refusal::new(format!("{refusal}: net_cls or net_prio of cgroup v1 is in use (Linux 5.15)"));
+        return Unavailable::new(format!("{reason}: net_cls or net_prio of cgroup v1 is in use (Linux 5.15)"));
     }
-    refusal
+    reason
 }
 
 #[cfg(test)]
@@ -90,10 +90,10 @@ mod tests {
 
     #[test]
     fn what_old_kernels_do_is_named() {
-        let refusal = || Refusal::new("an IPv4 socket stayed unbound");
-        let unbound = || Failure::Unbound(refusal());
+        let reason = || Unavailable::new("an IPv4 socket stayed unbound");
+        let unbound = || Failure::Unbound(reason());
         assert!(explain_failure(unbound(), (5, 10)).why.contains("net_cls"));
-        assert_eq!(explain_failure(unbound(), (6, 1)), refusal());
-        assert_eq!(explain_failure(Failure::Other(refusal()), (5, 10)), refusal());
+        assert_eq!(explain_failure(unbound(), (6, 1)), reason());
+        assert_eq!(explain_failure(Failure::Other(reason()), (5, 10)), reason());
     }
 }

@@ -11,7 +11,7 @@ use crate::bind::binding::{Guard, Request};
 use crate::bind::seccomp::{self, Failure};
 use crate::bind::verify;
 use crate::error::note;
-use crate::error::unavailable::Refusal;
+use crate::error::unavailable::Unavailable;
 use crate::program::elf::Kind;
 use crate::sys::syscall;
 
@@ -24,7 +24,7 @@ pub struct Preloaded {
 }
 
 /// Finds the shim, and puts the filter behind it.
-pub fn bind(request: &Request) -> Result<Preloaded, Refusal> {
+pub fn bind(request: &Request) -> Result<Preloaded, Unavailable> {
     let object = shim::find()?;
     let kind = request.kind();
     startable(&kind)?;
@@ -42,7 +42,7 @@ struct Guarded {
 }
 
 /// Puts the filter behind the shim, with a supervisor where there can be one.
-fn guard(request: &Request, kind: &Kind) -> Result<Guarded, Refusal> {
+fn guard(request: &Request, kind: &Kind) -> Result<Guarded, Unavailable> {
     if request.options.unguarded {
         enterable(kind)?;
         note(&"warning: --unguarded: static and set-uid programs, io_uring and cleared environments are not bound");
@@ -55,7 +55,7 @@ fn guard(request: &Request, kind: &Kind) -> Result<Guarded, Refusal> {
         match seccomp::supervise(request, Some(cookie)) {
             Ok(guard) => return Ok(Guarded { guard, cookie: Some(cookie) }),
             Err(Failure::NoListener(why)) => why,
-            Err(Failure::Refused(refusal)) => return Err(refusal),
+            Err(Failure::Refused(reason)) => return Err(reason),
         }
     };
     enterable(kind)?;
@@ -64,18 +64,18 @@ fn guard(request: &Request, kind: &Kind) -> Result<Guarded, Refusal> {
 }
 
 /// Without a supervisor, a program that the shim cannot enter would have all its sockets denied: say it at once.
-pub fn enterable(kind: &Kind) -> Result<(), Refusal> {
+pub fn enterable(kind: &Kind) -> Result<(), Unavailable> {
     let what = match kind {
         Kind::Static => "statically linked",
         Kind::Foreign => "of another architecture",
         Kind::Dynamic | Kind::Sanitized | Kind::Script(_) | Kind::Unknown => return Ok(()),
     };
-    Err(Refusal::new(format!("the program is {what}: the shim cannot enter it, and there is no supervisor"))
+    Err(Unavailable::new(format!("the program is {what}: the shim cannot enter it, and there is no supervisor"))
         .hint("vrfrun -m seccomp …, or -m bpf as root"))
 }
 
 /// AddressSanitizer's runtime ends a program that starts with any object before it, unless it was told not to look.
-fn startable(kind: &Kind) -> Result<(), Refusal> {
+fn startable(kind: &Kind) -> Result<(), Unavailable> {
     let is_lenient = || {
         let options = std::env::var_os("ASAN_OPTIONS").unwrap_or_default();
         options.to_string_lossy().contains("verify_asan_link_order=0")
@@ -83,12 +83,12 @@ fn startable(kind: &Kind) -> Result<(), Refusal> {
     if *kind != Kind::Sanitized || is_lenient() {
         return Ok(());
     }
-    Err(Refusal::new("the program is built with AddressSanitizer, which starts behind no preloaded object")
+    Err(Unavailable::new("the program is built with AddressSanitizer, which starts behind no preloaded object")
         .hint("vrfrun -m seccomp …, or -m bpf as root"))
 }
 
 /// A random number of which neither half is zero: registers that nobody set often are.
-fn cookie() -> Result<u64, Refusal> {
-    let number = syscall::random().map_err(|_| Refusal::new("the kernel gave no random number"))?;
+fn cookie() -> Result<u64, Unavailable> {
+    let number = syscall::random().map_err(|_| Unavailable::new("the kernel gave no random number"))?;
     Ok(number | 1 << 32 | 1)
 }

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use crate::error::unavailable::Refusal;
+use crate::error::unavailable::Unavailable;
 use crate::program::environment::Environment;
 use crate::vrf::device::Device;
 
@@ -28,8 +28,8 @@ pub const VARIABLE: &str = "VRFSHIM";
 pub const PRELOAD: &str = "LD_PRELOAD";
 
 /// Finds the object: beside vrfrun (two files copied anywhere, or a build), else where `make install` puts it.
-pub fn find() -> Result<PathBuf, Refusal> {
-    let program = std::env::current_exe().map_err(|_| Refusal::new("cannot read /proc/self/exe"))?;
+pub fn find() -> Result<PathBuf, Unavailable> {
+    let program = std::env::current_exe().map_err(|_| Unavailable::new("cannot read /proc/self/exe"))?;
     let directory = program.parent().unwrap_or(Path::new("/"));
     let prefix = directory.parent().unwrap_or(Path::new("/"));
     let candidates = [
@@ -39,7 +39,8 @@ pub fn find() -> Result<PathBuf, Refusal> {
         prefix.join("lib/vrfrun").join(OBJECT),
     ];
     let found = candidates.into_iter().find(|path| path.is_file());
-    let found = found.ok_or_else(|| Refusal::new(format!("{OBJECT} is neither beside vrfrun nor in {MULTIARCH}")))?;
+    let found =
+        found.ok_or_else(|| Unavailable::new(format!("{OBJECT} is neither beside vrfrun nor in {MULTIARCH}")))?;
     check_path(&found)?;
     Ok(for_both_classes(found, prefix, Path::is_file))
 }
@@ -57,10 +58,13 @@ fn for_both_classes(found: PathBuf, prefix: &Path, exists: impl Fn(&Path) -> boo
 }
 
 /// The dynamic linker splits its list at blanks and colons, without a way to quote them.
-fn check_path(path: &Path) -> Result<(), Refusal> {
+fn check_path(path: &Path) -> Result<(), Unavailable> {
     let is_separator = |b: &u8| matches!(b, b':' | b' ');
     if path.as_os_str().as_bytes().iter().any(is_separator) {
-        return Err(Refusal::new(format!("LD_PRELOAD cannot hold a path with a blank or colon: '{}'", path.display())));
+        return Err(Unavailable::new(format!(
+            "LD_PRELOAD cannot hold a path with a blank or colon: '{}'",
+            path.display()
+        )));
     }
     Ok(())
 }

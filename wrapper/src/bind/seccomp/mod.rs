@@ -14,14 +14,14 @@ pub use supervisor::Failure;
 
 use crate::bind::binding::{Guard, Request};
 use crate::bind::verify;
-use crate::error::unavailable::Refusal;
+use crate::error::unavailable::Unavailable;
 use crate::vrf::device::Device;
 
 /// The supervisor alone.
-pub fn bind(request: &Request) -> Result<Guard, Refusal> {
+pub fn bind(request: &Request) -> Result<Guard, Unavailable> {
     supervise(request, None).map_err(|failure| match failure {
-        Failure::NoListener(why) => Refusal::new(why),
-        Failure::Refused(refusal) => refusal,
+        Failure::NoListener(why) => Unavailable::new(why),
+        Failure::Refused(reason) => reason,
     })
 }
 
@@ -36,8 +36,8 @@ pub fn supervise(request: &Request, cookie: Option<u64>) -> Result<Guard, Failur
 }
 
 /// The gate: what does not carry the cookie is denied.
-pub fn gate(device: &Device, cookie: u64) -> Result<(), Refusal> {
+pub fn gate(device: &Device, cookie: u64) -> Result<(), Unavailable> {
     let policy = Policy { unbound: Unbound::Denied, cookie: Some(cookie), io_uring: io_uring::deny_sockets() };
-    install::install(&filter::assemble(&policy)).map_err(Refusal::kernel("install the seccomp filter"))?;
+    install::install(&filter::assemble(&policy)).map_err(Unavailable::kernel("install the seccomp filter"))?;
     verify::is_gated(device, cookie)
 }

@@ -19,7 +19,7 @@ use nix::unistd::{ForkResult, chdir, dup2_stderr, dup2_stdin, dup2_stdout, getpi
 use crate::bind::seccomp::filter::{self, Policy};
 use crate::bind::seccomp::install;
 use crate::bind::seccomp::notify;
-use crate::error::unavailable::Refusal;
+use crate::error::unavailable::Unavailable;
 use crate::program::user::Account;
 use crate::sys::feature::Feature;
 use crate::sys::socket::receive_descriptor;
@@ -36,12 +36,12 @@ pub enum Failure {
     /// A filter above this process has one already (EBUSY), or the kernel is older than 5.9: the gate can stand in.
     NoListener(String),
     /// Anything else.
-    Refused(Refusal),
+    Refused(Unavailable),
 }
 
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
-        Failure::Refused(refusal)
+impl From<Unavailable> for Failure {
+    fn from(reason: Unavailable) -> Self {
+        Failure::Refused(reason)
     }
 }
 
@@ -51,18 +51,18 @@ pub fn supervise(device: &Device, policy: &Policy, account: Option<&Account>) ->
         return Err(Failure::NoListener(Feature::Supervisor.missing()));
     }
     let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
-        .map_err(Refusal::kernel("make a socket pair"))?;
+        .map_err(Unavailable::kernel("make a socket pair"))?;
     // Before the filter: the supervisor's own sockets must not be filtered.
     start(device, &ours, theirs, account)?;
     let listener = match install(policy) {
         Ok(listener) => listener,
         // Dropping `ours` lets the supervisor go.
         Err(Errno::EBUSY) => return Err(Failure::NoListener("another supervisor is above this process".into())),
-        Err(errno) => return Err(Refusal::kernel("install the seccomp filter")(errno).into()),
+        Err(errno) => return Err(Unavailable::kernel("install the seccomp filter")(errno).into()),
     };
-    if hand_over(&ours, &listener).map_err(Refusal::kernel("hand the listener to the supervisor"))? == BLIND {
+    if hand_over(&ours, &listener).map_err(Unavailable::kernel("hand the listener to the supervisor"))? == BLIND {
         let why = "the supervisor cannot see this process in /proc (mounted with hidepid)";
-        return Err(Refusal::new(why).hint("mount -o remount,hidepid=0 /proc").into());
+        return Err(Unavailable::new(why).hint("mount -o remount,hidepid=0 /proc").into());
     }
     Ok(())
 }
@@ -77,14 +77,14 @@ fn install(policy: &Policy) -> nix::Result<OwnedFd> {
 }
 
 /// Forks in a way that leaves the program no child to find.
-fn start(device: &Device, ours: &OwnedFd, theirs: OwnedFd, account: Option<&Account>) -> Result<(), Refusal> {
+fn start(device: &Device, ours: &OwnedFd, theirs: OwnedFd, account: Option<&Account>) -> Result<(), Unavailable> {
     let live = || {
         // `ours` is the parent's; this process has a copy, and does not use it.
         let _ = nix::unistd::close(ours.as_raw_fd());
         i32::from(serve(device, theirs, account).is_err())
     };
     let forked = if getpid().as_raw() == 1 { fork_unseen(live) } else { fork_twice(live) };
-    forked.map_err(Refusal::kernel("fork the supervisor"))
+    forked.map_err(Unavailable::kernel("fork the supervisor"))
 }
 
 /// The supervisor is nobody's child but init's.

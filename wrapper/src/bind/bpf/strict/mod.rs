@@ -14,7 +14,7 @@ use vrfbpf::Hook;
 
 use crate::bind::bpf::cgroup::Group;
 use crate::bind::bpf::program::{attach, load};
-use crate::error::unavailable::Refusal;
+use crate::error::unavailable::Unavailable;
 use crate::sys::socket;
 use crate::vrf::device::Device;
 use programs::{egress, setsockopt};
@@ -23,7 +23,7 @@ use programs::{egress, setsockopt};
 const LOOPBACK: i32 = 1;
 
 /// Puts the programs on the cgroup.
-pub fn guard(device: &Device, group: &Group) -> Result<(), Refusal> {
+pub fn guard(device: &Device, group: &Group) -> Result<(), Unavailable> {
     // A cgroup may outlive the list of ports that it was made with: lists that are there are brought up to date too.
     refresh(device)?;
     let ports = ports::make(device)?;
@@ -37,22 +37,22 @@ pub fn guard(device: &Device, group: &Group) -> Result<(), Refusal> {
 }
 
 /// Brings the lists of ports of all the VRF's strict cgroups up to date.
-pub fn refresh(device: &Device) -> Result<(), Refusal> {
+pub fn refresh(device: &Device) -> Result<(), Unavailable> {
     ports::refresh(device)
 }
 
 /// Tries the ways out with temporary sockets, which an ordinary socket of this process, bound by now, must not find.
-pub fn verify(device: &Device) -> Result<(), Refusal> {
+pub fn verify(device: &Device) -> Result<(), Unavailable> {
     let socket = match datagram_socket() {
         Err(Errno::EAFNOSUPPORT) => return Ok(()), // the ways out are those of IPv4
-        socket => socket.map_err(Refusal::kernel("open an IPv4 socket"))?,
+        socket => socket.map_err(Unavailable::kernel("open an IPv4 socket"))?,
     };
     for (way, outcome) in [
         ("SO_BINDTODEVICE", set(&socket, libc::SO_BINDTODEVICE, b"\0")),
         ("SO_BINDTOIFINDEX", set(&socket, libc::SO_BINDTOIFINDEX, &0i32.to_ne_bytes())),
     ] {
         if outcome != Err(Errno::EPERM) {
-            return Err(Refusal::new(format!("{way} still unbinds a socket")));
+            return Err(Unavailable::new(format!("{way} still unbinds a socket")));
         }
     }
     if device.ifindex == LOOPBACK as u32 {
@@ -60,8 +60,8 @@ pub fn verify(device: &Device) -> Result<(), Refusal> {
     }
     match send_by_loopback(&socket) {
         Err(Errno::EPERM) => Ok(()),
-        Ok(()) => Err(Refusal::new("IP_PKTINFO still sends by another device")),
-        Err(errno) => Err(Refusal::kernel("try IP_PKTINFO")(errno).hint("ip link set lo up")),
+        Ok(()) => Err(Unavailable::new("IP_PKTINFO still sends by another device")),
+        Err(errno) => Err(Unavailable::kernel("try IP_PKTINFO")(errno).hint("ip link set lo up")),
     }
 }
 
