@@ -1,4 +1,8 @@
-//! The command line as it is typed; what it means is in `options`.
+//! The command line as it is typed, and its translation into `options`.
+//!
+//! May use `options` and `error`. Refuses what contradicts itself; looks at nothing but argv, and prints only the
+//! help and the version.
+#![forbid(unsafe_code)]
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -9,9 +13,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, ValueEnum};
 
 use crate::error::{EXIT_OWN, Error};
-use crate::etc::Wish;
-use crate::mechanism::Mechanism;
-use crate::options::{Command, Options, Task};
+use crate::options::{Command, EtcSpec, Mechanism, Options, Task};
 
 const USAGE: &str = "vrfrun [OPTIONS] VRF [--] COMMAND [ARG]...\n       vrfrun [OPTIONS] --explain [-j] VRF";
 
@@ -89,7 +91,7 @@ struct Cli {
 
     /// The VRF, and the program with its arguments
     #[arg(value_name = "VRF COMMAND", required = true, trailing_var_arg = true)]
-    words: Vec<OsString>,
+    argv: Vec<OsString>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -138,9 +140,9 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Options, Answer> {
 impl Cli {
     fn into_options(self) -> Result<Options, Answer> {
         let mechanism = self.mechanism()?;
-        let mut words = self.words.into_iter();
-        let vrf = words.next().unwrap_or_default();
-        let task = task(self.explain, self.json, words.collect())?;
+        let mut argv = self.argv.into_iter();
+        let vrf = argv.next().unwrap_or_default();
+        let task = task(self.explain, self.json, argv.collect())?;
         Ok(Options {
             vrf,
             any_interface: self.interface,
@@ -151,7 +153,7 @@ impl Cli {
             verbose: self.verbose,
             netns: self.netns,
             user: self.user,
-            etc: Wish { nothing: self.no_etc, resolv_conf: self.resolv_conf, dns: self.dns },
+            etc: EtcSpec { nothing: self.no_etc, resolv_conf: self.resolv_conf, dns: self.dns },
             keep_fds: self.keep_fds,
             task,
         })
@@ -173,21 +175,21 @@ impl Cli {
     }
 }
 
-fn task(explain: bool, json: bool, mut words: Vec<OsString>) -> Result<Task, Answer> {
+fn task(explain: bool, json: bool, mut argv: Vec<OsString>) -> Result<Task, Answer> {
     if explain {
-        return if words.is_empty() { Ok(Task::Explain { json }) } else { Err(usage("--explain takes no COMMAND")) };
+        return if argv.is_empty() { Ok(Task::Explain { json }) } else { Err(usage("--explain takes no COMMAND")) };
     }
-    let first = words.first().map(|word| word.as_encoded_bytes());
+    let first = argv.first().map(|word| word.as_encoded_bytes());
     if first == Some(b"--") {
-        words.remove(0);
+        argv.remove(0);
     } else if first.is_some_and(|word| word.starts_with(b"-")) {
         // A typo in an option must never be run as a command.
         return Err(usage(&format!(
             "'{}' stands after VRF: options go before it, and a COMMAND that begins with '-' needs '--'",
-            crate::error::text(&words[0])
+            crate::error::text(&argv[0])
         )));
     }
-    Command::new(words).map(Task::Run).ok_or_else(|| usage("COMMAND is missing"))
+    Command::new(argv).map(Task::Run).ok_or_else(|| usage("COMMAND is missing"))
 }
 
 fn usage(line: &str) -> Answer {
@@ -222,7 +224,7 @@ mod tests {
 
     fn command(line: &str) -> Vec<OsString> {
         match parse_words(line).unwrap().task {
-            Task::Run(command) => command.words().to_vec(),
+            Task::Run(command) => command.argv().to_vec(),
             Task::Explain { .. } => panic!("explain"),
         }
     }

@@ -1,26 +1,29 @@
-//! `--explain`: what would happen, for each mechanism, tried for real in a throwaway child; nothing is run.
+//! `--explain`: what would happen, for each mechanism, tried for real in a temporary child process; nothing is run.
+//!
+//! May use everything below it. Changes nothing of its caller: what a trial did ends with its child.
+#![forbid(unsafe_code)]
 
 use std::fmt::Write as _;
 use std::io::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::device::Device;
-use crate::elf::Kind;
-use crate::environment::Environment;
+use crate::bind::binding::{Guard, Request};
+use crate::bind::bpf;
+use crate::bind::trial::try_in_child;
+use crate::bind::{attempt, candidates};
+use crate::error::unavailable::Unavailable;
 use crate::error::{self, EXIT_OWN, Error};
-use crate::fallthrough;
-use crate::mechanism::{Guard, Mechanism, attempt, candidates};
-use crate::netlink::Netlink;
-use crate::options::Options;
-use crate::refusal::Refusal;
-use crate::throwaway::try_in_child;
-use crate::{bpf, netns};
+use crate::options::{Mechanism, Options};
+use crate::vrf::device::Device;
+use crate::vrf::netlink::Netlink;
+use crate::vrf::netns;
+use crate::vrf::seal;
 
 /// What was found.
 struct Findings {
     device: Option<Device>,
-    trials: Vec<(Mechanism, Result<String, Refusal>)>,
+    trials: Vec<(Mechanism, Result<Guard, Unavailable>)>,
     gap: Option<String>,
 }
 
@@ -41,38 +44,20 @@ fn find(options: &Options) -> Result<Findings, Error> {
     let Some(device) = Device::resolve(&mut netlink, options)? else {
         return Ok(Findings { device: None, trials: Vec::new(), gap: None });
     };
-    let gap = fallthrough::find(netlink, &device)?;
+    let gap = seal::find(netlink, &device)?;
     let trials = candidates(options).into_iter().map(|mechanism| (mechanism, trial(mechanism, &device, options)));
     Ok(Findings { trials: trials.collect(), gap, device: Some(device) })
 }
 
 /// Tries it in a child, which goes away with all it did.
-fn trial(mechanism: Mechanism, device: &Device, options: &Options) -> Result<String, Refusal> {
-    let mut guard = String::new();
-    let outcome = try_in_child(|| {
-        let environment = &mut Environment::default();
-        match attempt(mechanism, device, options, &|| Kind::Unknown, None, environment)? {
-            // The only words that a success has to say travel as a hint.
-            Guard::Gate(why) => Err(Refusal::new(GATE).hint(why)),
-            _ => Ok(()),
-        }
-    });
+fn trial(mechanism: Mechanism, device: &Device, options: &Options) -> Result<Guard, Unavailable> {
+    let request = Request { device, options, program: None, account: None };
+    let outcome = try_in_child(|| attempt(mechanism, &request).map(|binding| binding.guard));
     if mechanism == Mechanism::Bpf {
         bpf::remove_empty(device, options.strict);
     }
-    match outcome {
-        Ok(()) => guard.push_str(match mechanism {
-            Mechanism::Bpf => "cgroup",
-            _ if options.unguarded => "none",
-            _ => "supervisor",
-        }),
-        Err(Refusal { why, hint }) if why == GATE => guard = Guard::Gate(hint.unwrap_or_default()).to_string(),
-        Err(refusal) => return Err(refusal),
-    }
-    Ok(guard)
+    outcome
 }
-
-const GATE: &str = "\x01gate";
 
 impl Findings {
     fn chosen(&self) -> Option<Mechanism> {
@@ -92,7 +77,7 @@ impl Findings {
         for (mechanism, outcome) in &self.trials {
             let _ = match outcome {
                 Ok(guard) => writeln!(text, "  {:<8} available, guard: {guard}", mechanism.name()),
-                Err(refusal) => writeln!(text, "  {:<8} not available: {refusal}", mechanism.name()),
+                Err(reason) => writeln!(text, "  {:<8} not available: {reason}", mechanism.name()),
             };
         }
         if let Some(gap) = &self.gap {
@@ -112,9 +97,9 @@ impl Findings {
 
     fn json(&self, options: &Options) -> Value {
         let mechanisms = self.trials.iter().map(|(mechanism, outcome)| match outcome {
-            Ok(guard) => json!({"mechanism": mechanism.name(), "available": true, "guard": guard}),
-            Err(refusal) => json!({
-                "mechanism": mechanism.name(), "available": false, "reason": refusal.why, "hint": refusal.hint,
+            Ok(guard) => json!({"mechanism": mechanism.name(), "available": true, "guard": guard.to_string()}),
+            Err(reason) => json!({
+                "mechanism": mechanism.name(), "available": false, "reason": reason.why, "hint": reason.hint,
             }),
         });
         json!({

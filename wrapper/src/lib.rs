@@ -1,54 +1,41 @@
-//! Runs a program inside a VRF: chooses a mechanism, proves it, and becomes the program.
+//! Runs a program inside a VRF: chooses a mechanism, verifies it, and becomes the program.
+//!
+//! Holds the order of the work, and nothing that decides. The rooms, from top to bottom: `explain`, `bind`, `program`,
+//! `cli`, `etc`, `vrf`, `error`, `options`, `sys`; each uses only what is below it.
 //!
 //! Not a public API: the contract is the command line, see `vrfrun(1)`.
 
-mod bpf;
-mod capability;
-mod cgroup;
+#![deny(unsafe_code)]
+
+mod bind;
 mod cli;
-mod device;
-mod elf;
-mod environment;
 mod error;
 mod etc;
-mod exec;
 mod explain;
-mod fallthrough;
-mod filter;
-#[cfg(test)]
-mod hostile;
-mod inherit;
-mod kernel;
-mod mechanism;
-mod netlink;
-mod netns;
-mod notify;
 mod options;
-mod proof;
-mod refusal;
-mod resolver;
-mod seccomp;
-mod shim;
-mod strict;
-mod strict_ports;
-mod strict_programs;
-mod supervisor;
-mod throwaway;
-mod uring;
-mod user;
+mod program;
+#[cfg(test)]
+mod proptests;
+#[allow(unsafe_code)]
+mod sys;
+mod vrf;
 
 use std::ffi::OsString;
 
 pub use cli::definition;
 
-use device::Device;
-use environment::Environment;
+use bind::binding::{Binding, Request};
 use error::Error;
-use inherit::Inherited;
-use mechanism::Engaged;
-use netlink::Netlink;
+use etc::{overlay, resolver};
 use options::{Options, Task};
-use user::Account;
+use program::environment::Environment;
+use program::exec;
+use program::inherited_fds::{self, Inherited};
+use program::user::{self, Account};
+use sys::kernel;
+use vrf::device::Device;
+use vrf::netlink::Netlink;
+use vrf::{netns, seal};
 
 /// Runs with these arguments (the first is the program's own name). Returns the exit status if no program was started.
 pub fn run(args: impl Iterator<Item = OsString>) -> i32 {
@@ -87,23 +74,24 @@ fn prepare(options: &Options, program: &exec::Program) -> Result<Environment, Er
     let account = options.user.as_ref().map(|name| user::look_up(name)).transpose()?;
     let mut netlink = Netlink::open()?;
     let Some(device) = Device::resolve(&mut netlink, options)? else {
-        return finish(mechanism::leave()?, options, account);
+        return finish(bind::leave::leave()?, options, account);
     };
-    fallthrough::check(netlink, &device, options.strict)?;
-    let etc = etc::plan(&device.name, &options.etc)?;
+    seal::check(netlink, &device, options.strict)?;
+    let etc = overlay::plan(&device.name, &options.etc)?;
     resolver::check(&etc, options);
-    let inherited = if options.keep_fds { Inherited::default() } else { inherit::look(&device)? };
-    let engaged = mechanism::engage(&device, options, program, account.as_ref())?;
+    let inherited = if options.keep_fds { Inherited::default() } else { inherited_fds::look(&device)? };
+    let request = Request { device: &device, options, program: Some(program), account: account.as_ref() };
+    let binding = bind::bind(&request)?;
     etc.apply()?;
     inherited.bind(&device)?;
-    finish(engaged, options, account)
+    finish(binding, options, account)
 }
 
-fn finish(engaged: Engaged, options: &Options, account: Option<Account>) -> Result<Environment, Error> {
+fn finish(binding: Binding, options: &Options, account: Option<Account>) -> Result<Environment, Error> {
     if options.verbose {
-        error::note(&engaged.summary);
+        error::note(&binding);
     }
-    let mut environment = engaged.environment;
+    let mut environment = binding.environment;
     if let Some(account) = account {
         account.assume()?;
         environment.extend(account.environment());

@@ -1,9 +1,12 @@
-//! What the user asked for, once the command line has been understood.
+//! What the user asked for, once the command line has been understood: plain values.
+//!
+//! Uses no other room, reads nothing and checks nothing: that was done by `cli`.
+#![forbid(unsafe_code)]
 
 use std::ffi::{OsStr, OsString};
-
-use crate::etc::Wish;
-use crate::mechanism::Mechanism;
+use std::fmt::{self, Display, Formatter};
+use std::net::IpAddr;
+use std::path::PathBuf;
 
 /// The whole request.
 #[derive(Debug)]
@@ -27,7 +30,7 @@ pub struct Options {
     /// USER[:GROUP] to become after binding.
     pub user: Option<OsString>,
     /// What to put over /etc.
-    pub etc: Wish,
+    pub etc: EtcSpec,
     /// Leave inherited sockets alone.
     pub keep_fds: bool,
     /// Run or explain.
@@ -38,6 +41,48 @@ impl Options {
     /// Whether VRF is the word for "no VRF".
     pub fn is_default(&self) -> bool {
         !self.any_interface && self.vrf == "default"
+    }
+}
+
+/// What to put over /etc.
+#[derive(Debug, Default)]
+pub struct EtcSpec {
+    /// Nothing at all.
+    pub nothing: bool,
+    /// This file as /etc/resolv.conf.
+    pub resolv_conf: Option<PathBuf>,
+    /// A resolv.conf with these servers.
+    pub dns: Vec<IpAddr>,
+}
+
+/// How sockets get into the VRF.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mechanism {
+    /// A BPF program on a cgroup of our own.
+    Bpf,
+    /// The shim in each process, a filter behind it.
+    Preload,
+    /// The supervisor alone.
+    Seccomp,
+}
+
+impl Mechanism {
+    /// All of them, in the order in which `auto` tries them.
+    pub const ALL: [Mechanism; 3] = [Mechanism::Bpf, Mechanism::Preload, Mechanism::Seccomp];
+
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Mechanism::Bpf => "bpf",
+            Mechanism::Preload => "preload",
+            Mechanism::Seccomp => "seccomp",
+        }
+    }
+}
+
+impl Display for Mechanism {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -59,8 +104,8 @@ pub struct Command(Vec<OsString>);
 
 impl Command {
     /// None if there is no program in it.
-    pub fn new(words: Vec<OsString>) -> Option<Self> {
-        (!words.is_empty()).then_some(Self(words))
+    pub fn new(argv: Vec<OsString>) -> Option<Self> {
+        (!argv.is_empty()).then_some(Self(argv))
     }
 
     /// The program as it was typed: argv\[0\].
@@ -68,8 +113,8 @@ impl Command {
         &self.0[0]
     }
 
-    /// All words, the program first.
-    pub fn words(&self) -> &[OsString] {
+    /// The program as it was typed, and its arguments.
+    pub fn argv(&self) -> &[OsString] {
         &self.0
     }
 }

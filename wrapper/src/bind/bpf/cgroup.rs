@@ -1,0 +1,262 @@
+//! Where vrfrun's cgroups are, and how a process gets into one and out again.
+//!
+//! They stand under the cgroup that vrfrun was started in, so that limits and `systemctl stop` still reach the
+//! program; one directory for each VRF and network namespace, shared by all runs, removed when it is empty.
+
+use std::ffi::{OsStr, OsString};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open, openat};
+use nix::sys::stat::{Mode, mkdirat};
+use nix::unistd::{UnlinkatFlags, unlinkat, write};
+
+use crate::error::unavailable::Unavailable;
+use crate::sys::{kernel, syscall};
+use crate::vrf::device::Device;
+
+const PREFIX: &[u8] = b"vrfrun-";
+const DIRECTORY: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
+
+/// The cgroup under which ours stands, and the one that this process is in.
+pub struct Base {
+    root: OwnedFd,
+    parent: PathBuf,
+    origin: PathBuf,
+}
+
+/// One of our cgroups.
+pub struct Group<'a> {
+    base: &'a Base,
+    name: OsString,
+    is_new: bool,
+}
+
+/// `vrfrun-NAME-IFINDEX-NETNS`: a VRF that was made again, or another network namespace, is another directory; and so is
+/// one whose programs deny more.
+pub fn directory_name(device: &Device, netns: u64, is_strict: bool) -> OsString {
+    let mut name = OsString::from_vec(PREFIX.to_vec());
+    name.push(&device.name);
+    name.push(format!("-{}-{netns}{}", device.ifindex, if is_strict { "-strict" } else { "" }));
+    name
+}
+
+/// Finds the cgroup of this process in cgroup2.
+pub fn locate() -> Result<Base, Unavailable> {
+    let failed = |path: &str| Unavailable::kernel(format!("read {path}"));
+    let (cgroups, mounts) = ("/proc/self/cgroup", "/proc/self/mountinfo");
+    let own = own_path(&kernel::read_plain(cgroups).map_err(failed(cgroups))?)
+        .ok_or_else(|| Unavailable::new("the kernel has no cgroup2"))?;
+    if own.starts_with("/..") {
+        return Err(Unavailable::new("this process's cgroup is outside its cgroup namespace"));
+    }
+    let (root, inside) = match mounted(&kernel::read(mounts).map_err(failed(mounts))?, &own) {
+        Some((mount_point, inside)) => {
+            let root = open(&mount_point, DIRECTORY, Mode::empty());
+            (root.map_err(Unavailable::kernel(format!("open {}", mount_point.display())))?, inside)
+        }
+        // `ip netns exec` and containers hide it; who may mount it can have a view of its own, attached nowhere.
+        None => {
+            (syscall::detached_cgroup2().map_err(|_| Unavailable::new("no cgroup2 is mounted here"))?, relative(&own))
+        }
+    };
+    Ok(Base { root, parent: parent_for_ours(&inside), origin: inside })
+}
+
+/// The path in cgroup2 from /proc/self/cgroup: the line that begins with `0::`.
+fn own_path(cgroups: &[u8]) -> Option<PathBuf> {
+    let line = cgroups.split(|&b| b == b'\n').find_map(|line| line.strip_prefix(b"0::"))?;
+    Some(PathBuf::from(OsStr::from_bytes(line)))
+}
+
+/// The first mount of cgroup2 that shows this cgroup, and the path of the cgroup below it.
+fn mounted(mount_info: &[u8], own: &Path) -> Option<(PathBuf, PathBuf)> {
+    mount_info.split(|&b| b == b'\n').find_map(|line| {
+        let mut fields = line.split(|&b| b == b' ');
+        let (root, mount_point) = (unescape(fields.nth(3)?), unescape(fields.next()?));
+        let kind = fields.skip_while(|field| *field != b"-").nth(1)?;
+        let inside = own.strip_prefix(&root).ok()?;
+        (kind == b"cgroup2").then(|| (mount_point, relative(inside)))
+    })
+}
+
+/// mountinfo writes blanks and backslashes as three octal digits.
+fn unescape(field: &[u8]) -> PathBuf {
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((&first, after)) = rest.split_first() {
+        let octal = after.get(..3).filter(|_| first == b'\\').and_then(|digits| std::str::from_utf8(digits).ok());
+        match octal.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            Some(byte) => (bytes.push(byte), rest = &after[3..]),
+            None => (bytes.push(first), rest = after),
+        };
+    }
+    PathBuf::from(OsString::from_vec(bytes))
+}
+
+fn relative(path: &Path) -> PathBuf {
+    Path::new(".").join(path.strip_prefix("/").unwrap_or(path))
+}
+
+/// Programs of ancestors run last and win. So what binds to another VRF must not be above ours: one of our own
+/// directories, or the `vrf/NAME` of `ip vrf exec` (which does the same).
+fn parent_for_ours(own: &Path) -> PathBuf {
+    let parts: Vec<_> = own.iter().collect();
+    let is_ours = |part: &&OsStr| part.as_bytes().starts_with(PREFIX);
+    let end = parts.iter().position(is_ours).or(match parts[..] {
+        [.., vrf, _] if vrf == "vrf" => Some(parts.len() - 2),
+        _ => None,
+    });
+    parts[..end.unwrap_or(parts.len())].iter().collect()
+}
+
+impl Base {
+    /// Makes the directory, or finds it.
+    pub fn make(&self, name: &OsStr) -> Result<Group<'_>, Unavailable> {
+        let path = self.parent.join(name);
+        let is_new = match mkdirat(&self.root, &path, Mode::from_bits_truncate(0o755)) {
+            Ok(()) => true,
+            Err(Errno::EEXIST) => false,
+            Err(errno) => return Err(Unavailable::kernel("make a cgroup")(errno)),
+        };
+        Ok(Group { base: self, name: name.to_owned(), is_new })
+    }
+
+    /// Removes the directory if it is empty; a cgroup with a process in it answers EBUSY.
+    pub fn remove(&self, name: &OsStr) {
+        let _ = unlinkat(&self.root, &self.parent.join(name), UnlinkatFlags::RemoveDir);
+    }
+}
+
+/// Leaves a cgroup of ours, or of `ip vrf exec`, for the one above it. Whether that helped, a socket tells.
+pub fn leave_ours() {
+    if let Ok(base) = locate() {
+        let _ = move_here(&base.root, &base.parent.join("cgroup.procs"));
+    }
+}
+
+impl Group<'_> {
+    /// Whether this run made it.
+    pub fn is_new(&self) -> bool {
+        self.is_new
+    }
+
+    /// Moves this process into it.
+    pub fn join(&self) -> nix::Result<()> {
+        move_here(&self.base.root, &self.path().join("cgroup.procs"))
+    }
+
+    /// Opens the directory; while this process is in it, it stays.
+    pub fn open(&self) -> Result<OwnedFd, Unavailable> {
+        openat(&self.base.root, &self.path(), DIRECTORY, Mode::empty()).map_err(Unavailable::kernel("open a cgroup"))
+    }
+
+    fn path(&self) -> PathBuf {
+        self.base.parent.join(&self.name)
+    }
+
+    /// Moves this process back to where it was, and removes the directory if it is empty.
+    pub fn leave(&self) {
+        let _ = move_here(&self.base.root, &self.base.origin.join("cgroup.procs"));
+        self.remove();
+    }
+
+    /// Removes the directory if it is empty.
+    pub fn remove(&self) {
+        self.base.remove(&self.name);
+    }
+
+    /// Removes what earlier runs left beside it and nobody uses.
+    pub fn remove_empty_siblings(&self) {
+        let Ok(mut siblings) = Dir::openat(&self.base.root, &self.base.parent, DIRECTORY, Mode::empty()) else {
+            return;
+        };
+        for entry in siblings.iter().flatten() {
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            if name.as_bytes().starts_with(PREFIX) && name != self.name {
+                self.base.remove(name);
+            }
+        }
+    }
+}
+
+fn move_here(directory: &OwnedFd, procs: &Path) -> nix::Result<()> {
+    let procs = openat(directory, procs, OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+    write(&procs, b"0").map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proptests;
+
+    const HYBRID: &[u8] = b"30 24 0:27 / /sys/fs/cgroup rw shared:9 - tmpfs tmpfs rw,mode=755\n\
+        31 30 0:28 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
+
+    #[test]
+    fn the_unified_line_is_found_among_the_old_ones() {
+        let own = own_path(b"4:memory:/x\n0::/user.slice/session-1.scope\n");
+        assert_eq!(own, Some("/user.slice/session-1.scope".into()));
+        assert_eq!(own_path(b"4:memory:/x\n"), None);
+    }
+
+    #[test]
+    fn a_mount_is_found_wherever_it_is() {
+        let found = mounted(HYBRID, Path::new("/a/b"));
+        assert_eq!(found, Some(("/sys/fs/cgroup/unified".into(), "./a/b".into())));
+    }
+
+    #[test]
+    fn a_mount_of_another_subtree_is_not_taken() {
+        let info = b"31 30 0:28 /docker/x /mnt/my\\040cgroup rw - cgroup2 cgroup2 rw\n";
+        assert_eq!(mounted(info, Path::new("/a/b")), None);
+        let found = mounted(info, Path::new("/docker/x/y"));
+        assert_eq!(found, Some(("/mnt/my cgroup".into(), "./y".into())));
+    }
+
+    #[test]
+    fn another_vrf_goes_beside_ours_not_below() {
+        for (own, parent) in [
+            ("./user.slice", "./user.slice"),
+            ("./user.slice/vrfrun-blue-7-4026531840", "./user.slice"),
+            ("./user.slice/vrfrun-blue-7-4026531840/inner", "./user.slice"),
+            ("./user.slice/vrf/blue", "./user.slice"),
+            ("./vrf/blue", "."),
+            (".", "."),
+        ] {
+            assert_eq!(parent_for_ours(Path::new(own)), Path::new(parent), "{own}");
+        }
+    }
+
+    /// As the kernel writes a path into mountinfo.
+    fn escape(path: &[u8]) -> Vec<u8> {
+        let octal = |b: &u8| if b" \t\n\\".contains(b) { format!("\\{b:03o}").into_bytes() } else { vec![*b] };
+        path.iter().flat_map(octal).collect()
+    }
+
+    #[test]
+    fn any_path_is_read_back_from_a_line_of_mountinfo() {
+        proptests::check((proptests::path(), proptests::path(), proptests::path()), |(root, point, below)| {
+            let line =
+                [&b"31 30 0:28 "[..], &escape(&root), b" ", &escape(&point), b" rw - cgroup2 none rw\n"].concat();
+            let bytes = [&root[..], &below].concat();
+            let own = Path::new(OsStr::from_bytes(&bytes));
+            let (found, inside) = mounted(&line, own).expect("the mount shows the cgroup");
+            assert_eq!(found.as_os_str().as_bytes(), point);
+            assert_eq!(inside, relative(Path::new(OsStr::from_bytes(&below))));
+        });
+    }
+
+    #[test]
+    fn no_bytes_make_the_readers_panic() {
+        proptests::check((proptests::lines(), proptests::path()), |(bytes, own)| {
+            let own = PathBuf::from(OsString::from_vec(own));
+            let _ = mounted(&bytes, &own);
+            let parent = parent_for_ours(&relative(&own_path(&bytes).unwrap_or(own)));
+            assert!(!parent.iter().any(|part| part.as_bytes().starts_with(PREFIX)), "{}", parent.display());
+        });
+    }
+}

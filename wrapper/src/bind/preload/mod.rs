@@ -1,0 +1,94 @@
+//! Mechanism `preload`: the shim in each process, and the filter behind it.
+//!
+//! Holds what the program's kind allows, and where the shim is (`shim`). May use `bind::seccomp` for what stands behind
+//! the shim. Never runs a program that the shim cannot enter without a supervisor.
+
+pub mod shim;
+
+use std::ffi::OsString;
+
+use crate::bind::binding::{Guard, Request};
+use crate::bind::seccomp::{self, Failure};
+use crate::bind::verify;
+use crate::error::note;
+use crate::error::unavailable::Unavailable;
+use crate::program::elf::Kind;
+use crate::sys::syscall;
+
+/// What the program needs to have the shim in it, and what stands behind the shim.
+pub struct Preloaded {
+    /// What was verified.
+    pub guard: Guard,
+    /// For the program's environment.
+    pub variables: [(OsString, OsString); 2],
+}
+
+/// Finds the shim, and puts the filter behind it.
+pub fn bind(request: &Request) -> Result<Preloaded, Unavailable> {
+    let object = shim::find()?;
+    let kind = request.kind();
+    startable(&kind)?;
+    verify::is_bindable(request.device, None)?;
+    let Guarded { guard, cookie } = guard(request, &kind)?;
+    let list = shim::preload_list(std::env::var_os(shim::PRELOAD), &object);
+    let configuration = shim::configuration(cookie, request.device);
+    Ok(Preloaded { guard, variables: [(shim::PRELOAD.into(), list), (shim::VARIABLE.into(), configuration)] })
+}
+
+/// What stands behind the shim, and the cookie that passes it.
+struct Guarded {
+    guard: Guard,
+    cookie: Option<u64>,
+}
+
+/// Puts the filter behind the shim, with a supervisor where there can be one.
+fn guard(request: &Request, kind: &Kind) -> Result<Guarded, Unavailable> {
+    if request.options.unguarded {
+        enterable(kind)?;
+        note(&"warning: --unguarded: static and set-uid programs, io_uring and cleared environments are not bound");
+        return Ok(Guarded { guard: Guard::None, cookie: None });
+    }
+    let cookie = cookie()?;
+    let without = if request.options.no_supervisor {
+        "--no-supervisor".into()
+    } else {
+        match seccomp::supervise(request, Some(cookie)) {
+            Ok(guard) => return Ok(Guarded { guard, cookie: Some(cookie) }),
+            Err(Failure::NoListener(why)) => why,
+            Err(Failure::Refused(reason)) => return Err(reason),
+        }
+    };
+    enterable(kind)?;
+    seccomp::gate(request.device, cookie)?;
+    Ok(Guarded { guard: Guard::Gate(without), cookie: Some(cookie) })
+}
+
+/// Without a supervisor, a program that the shim cannot enter would have all its sockets denied: say it at once.
+pub fn enterable(kind: &Kind) -> Result<(), Unavailable> {
+    let what = match kind {
+        Kind::Static => "statically linked",
+        Kind::Foreign => "of another architecture",
+        Kind::Dynamic | Kind::Sanitized | Kind::Script(_) | Kind::Unknown => return Ok(()),
+    };
+    Err(Unavailable::new(format!("the program is {what}: the shim cannot enter it, and there is no supervisor"))
+        .hint("vrfrun -m seccomp …, or -m bpf as root"))
+}
+
+/// AddressSanitizer's runtime ends a program that starts with any object before it, unless it was told not to look.
+fn startable(kind: &Kind) -> Result<(), Unavailable> {
+    let is_lenient = || {
+        let options = std::env::var_os("ASAN_OPTIONS").unwrap_or_default();
+        options.to_string_lossy().contains("verify_asan_link_order=0")
+    };
+    if *kind != Kind::Sanitized || is_lenient() {
+        return Ok(());
+    }
+    Err(Unavailable::new("the program is built with AddressSanitizer, which starts behind no preloaded object")
+        .hint("vrfrun -m seccomp …, or -m bpf as root"))
+}
+
+/// A random number of which neither half is zero: registers that nobody set often are.
+fn cookie() -> Result<u64, Unavailable> {
+    let number = syscall::random().map_err(|_| Unavailable::new("the kernel gave no random number"))?;
+    Ok(number | 1 << 32 | 1)
+}

@@ -1,0 +1,166 @@
+//! The one place that knows where the shim is, and how it is told what to do.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use crate::error::unavailable::Unavailable;
+use crate::program::environment::Environment;
+use crate::vrf::device::Device;
+
+/// The object's file name.
+const OBJECT: &str = "libvrfshim.so";
+
+#[cfg(target_arch = "x86_64")]
+const MULTIARCH: &str = "lib/x86_64-linux-gnu";
+#[cfg(target_arch = "aarch64")]
+const MULTIARCH: &str = "lib/aarch64-linux-gnu";
+
+/// Where the object for this machine's 32-bit programs is, if there are such.
+#[cfg(target_arch = "x86_64")]
+const MULTIARCH_32: Option<&str> = Some("lib/i386-linux-gnu");
+#[cfg(target_arch = "aarch64")]
+const MULTIARCH_32: Option<&str> = None;
+
+/// The variable that tells the shim the cookie and the device.
+pub const VARIABLE: &str = "VRFSHIM";
+/// The dynamic linker's list of objects to load first.
+pub const PRELOAD: &str = "LD_PRELOAD";
+
+/// Finds the object: beside vrfrun (two files copied anywhere, or a build), else where `make install` puts it.
+pub fn find() -> Result<PathBuf, Unavailable> {
+    let program = std::env::current_exe().map_err(|_| Unavailable::new("cannot read /proc/self/exe"))?;
+    let directory = program.parent().unwrap_or(Path::new("/"));
+    let prefix = directory.parent().unwrap_or(Path::new("/"));
+    let candidates = [
+        directory.join(OBJECT),
+        prefix.join(MULTIARCH).join("vrfrun").join(OBJECT),
+        prefix.join("lib64/vrfrun").join(OBJECT),
+        prefix.join("lib/vrfrun").join(OBJECT),
+    ];
+    let found = candidates.into_iter().find(|path| path.is_file());
+    let found =
+        found.ok_or_else(|| Unavailable::new(format!("{OBJECT} is neither beside vrfrun nor in {MULTIARCH}")))?;
+    check_path(&found)?;
+    Ok(for_both_classes(found, prefix, Path::is_file))
+}
+
+/// The dynamic linker of glibc puts its own library directory in the place of `$LIB`: where an object for 32-bit programs
+/// was installed too, each child gets the one it can load. musl knows no `$LIB` (and says nothing): its programs are
+/// then served by what stands behind the shim, so the plain path stays wherever there is but one object.
+fn for_both_classes(found: PathBuf, prefix: &Path, exists: impl Fn(&Path) -> bool) -> PathBuf {
+    let is_installed = found == prefix.join(MULTIARCH).join("vrfrun").join(OBJECT);
+    let other = MULTIARCH_32.map(|directory| prefix.join(directory).join("vrfrun").join(OBJECT));
+    if is_installed && other.is_some_and(|other| exists(&other)) {
+        return prefix.join("$LIB/vrfrun").join(OBJECT);
+    }
+    found
+}
+
+/// The dynamic linker splits its list at blanks and colons, without a way to quote them.
+fn check_path(path: &Path) -> Result<(), Unavailable> {
+    let is_separator = |b: &u8| matches!(b, b':' | b' ');
+    if path.as_os_str().as_bytes().iter().any(is_separator) {
+        return Err(Unavailable::new(format!(
+            "LD_PRELOAD cannot hold a path with a blank or colon: '{}'",
+            path.display()
+        )));
+    }
+    Ok(())
+}
+
+/// LD_PRELOAD with the object *last*: what the user preloads keeps its place before it.
+pub fn preload_list(existing: Option<OsString>, object: &Path) -> OsString {
+    let existing = existing.unwrap_or_default().into_vec();
+    let others = existing.split(|b| matches!(b, b':' | b' ')).filter(|entry| !entry.is_empty());
+    let mut list: Vec<&[u8]> = others.filter(|entry| *entry != object.as_os_str().as_bytes()).collect();
+    list.push(object.as_os_str().as_bytes());
+    OsString::from_vec(list.join(&b':'))
+}
+
+/// Takes the shim of an outer run from the program's environment.
+pub fn remove_from(environment: &mut Environment) {
+    environment.remove(VARIABLE);
+    match preload_list_without(std::env::var_os(PRELOAD)) {
+        Some(list) => environment.set(PRELOAD, list),
+        None => environment.remove(PRELOAD),
+    }
+}
+
+/// LD_PRELOAD without the object, wherever it was; None if nothing is left.
+fn preload_list_without(existing: Option<OsString>) -> Option<OsString> {
+    let is_object = |entry: &[u8]| entry.rsplit(|&b| b == b'/').next() == Some(OBJECT.as_bytes());
+    let existing = existing?.into_vec();
+    let others = existing.split(|b| matches!(b, b':' | b' ')).filter(|entry| !entry.is_empty() && !is_object(entry));
+    let list = others.collect::<Vec<_>>().join(&b':');
+    (!list.is_empty()).then(|| OsString::from_vec(list))
+}
+
+/// The shim's configuration: the cookie in 16 hexadecimal digits (0: no filter), and the device.
+pub fn configuration(cookie: Option<u64>, device: &Device) -> OsString {
+    let mut value = OsString::from(format!("{:016x}:", cookie.unwrap_or(0)));
+    value.push(&device.name);
+    value
+}
+
+/// The cookie of an outer vrfrun for this very device, if its shim is configured in the environment.
+pub fn outer_cookie(device: &Device) -> Option<u64> {
+    let value = std::env::var_os(VARIABLE)?;
+    let (cookie, name) = split_configuration(&value)?;
+    (name == device.name_bytes()).then_some(cookie)
+}
+
+fn split_configuration(value: &OsStr) -> Option<(u64, &[u8])> {
+    let (cookie, rest) = value.as_bytes().split_at_checked(16)?;
+    let cookie = u64::from_str_radix(std::str::from_utf8(cookie).ok()?, 16).ok()?;
+    Some((cookie, rest.strip_prefix(b":")?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shim_goes_last_and_stands_there_once() {
+        let list = |existing: Option<&str>| preload_list(existing.map(OsString::from), Path::new("/x/libvrfshim.so"));
+        assert_eq!(list(None), "/x/libvrfshim.so");
+        assert_eq!(list(Some("a.so b.so:")), "a.so:b.so:/x/libvrfshim.so");
+        assert_eq!(list(Some("/x/libvrfshim.so:a.so")), "a.so:/x/libvrfshim.so");
+    }
+
+    #[test]
+    fn outside_a_vrf_only_the_shim_leaves_the_list() {
+        let without = |existing: &str| preload_list_without(Some(existing.into()));
+        assert_eq!(without("a.so:/x/libvrfshim.so b.so"), Some("a.so:b.so".into()));
+        assert_eq!(without("/x/libvrfshim.so"), None);
+    }
+
+    #[test]
+    fn a_path_that_the_linker_would_split_is_refused() {
+        assert!(check_path(Path::new("/my tools/libvrfshim.so")).is_err());
+        assert!(check_path(Path::new("/a:b/libvrfshim.so")).is_err());
+        assert!(check_path(Path::new("/tools/libvrfshim.so")).is_ok());
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn an_object_for_32_bit_programs_beside_it_makes_the_path_serve_both() {
+        let installed = "/usr/lib/x86_64-linux-gnu/vrfrun/libvrfshim.so";
+        let other = Path::new("/usr/lib/i386-linux-gnu/vrfrun/libvrfshim.so");
+        let path = |found: &str, has_other| {
+            for_both_classes(found.into(), Path::new("/usr"), |path| has_other && path == other)
+        };
+        assert_eq!(path(installed, true), Path::new("/usr/$LIB/vrfrun/libvrfshim.so"));
+        assert_eq!(path(installed, false), Path::new(installed));
+        assert_eq!(path("/usr/bin/libvrfshim.so", true), Path::new("/usr/bin/libvrfshim.so"));
+    }
+
+    #[test]
+    fn the_configuration_reads_back() {
+        let device = Device { name: "blue".into(), ifindex: 7, table: None };
+        let value = configuration(Some(0x1f), &device);
+        assert_eq!(value, "000000000000001f:blue");
+        assert_eq!(split_configuration(&value), Some((0x1f, &b"blue"[..])));
+        assert_eq!(split_configuration(OsStr::new("1f:blue")), None);
+    }
+}

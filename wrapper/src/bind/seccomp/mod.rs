@@ -1,0 +1,43 @@
+//! Mechanism `seccomp`: a filter over `socket`, and the supervisor behind it; also what stands behind the shim.
+//!
+//! Holds the filter as a program (`filter`, pure), its installation (`install`), io_uring's own filter (`io_uring`), and
+//! the supervisor's life (`supervisor`) and answers (`notify`). Knows nothing of the shim but its cookie.
+
+pub mod filter;
+pub mod install;
+pub mod io_uring;
+pub mod notify;
+pub mod supervisor;
+
+use filter::{Policy, Unbound};
+pub use supervisor::Failure;
+
+use crate::bind::binding::{Guard, Request};
+use crate::bind::verify;
+use crate::error::unavailable::Unavailable;
+use crate::vrf::device::Device;
+
+/// The supervisor alone.
+pub fn bind(request: &Request) -> Result<Guard, Unavailable> {
+    supervise(request, None).map_err(|failure| match failure {
+        Failure::NoListener(why) => Unavailable::new(why),
+        Failure::Refused(reason) => reason,
+    })
+}
+
+/// A supervisor for what does not carry the cookie.
+pub fn supervise(request: &Request, cookie: Option<u64>) -> Result<Guard, Failure> {
+    // What binds the supervisor's sockets elsewhere can be named only before they are its own affair.
+    verify::is_bindable(request.device, None)?;
+    let policy = Policy { unbound: Unbound::Supervised, cookie, io_uring: io_uring::deny_sockets() };
+    supervisor::supervise(request.device, &policy, request.account)?;
+    verify::is_supervised(request.device, cookie)?;
+    Ok(Guard::Supervisor)
+}
+
+/// The gate: what does not carry the cookie is denied.
+pub fn gate(device: &Device, cookie: u64) -> Result<(), Unavailable> {
+    let policy = Policy { unbound: Unbound::Denied, cookie: Some(cookie), io_uring: io_uring::deny_sockets() };
+    install::install(&filter::assemble(&policy)).map_err(Unavailable::kernel("install the seccomp filter"))?;
+    verify::is_gated(device, cookie)
+}

@@ -1,0 +1,189 @@
+//! The supervisor: a process beside the program that makes, binds and hands over the sockets which the shim did not.
+//!
+//! It is no child that the program could find, has no capability in effect, holds nothing of the
+//! program's open, cannot be stopped by its terminal, and leaves when its last client does. If it dies, its clients'
+//! calls fail with ENOSYS: closed.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+
+use nix::errno::Errno;
+use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, getsockopt, recvmsg, sendmsg, socketpair,
+    sockopt::PeerCredentials,
+};
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::{ForkResult, chdir, dup2_stderr, dup2_stdin, dup2_stdout, getpid, setsid};
+
+use crate::bind::seccomp::filter::{self, Policy};
+use crate::bind::seccomp::install;
+use crate::bind::seccomp::notify;
+use crate::error::unavailable::Unavailable;
+use crate::program::user::Account;
+use crate::sys::feature::Feature;
+use crate::sys::socket::receive_descriptor;
+use crate::sys::{capability, kernel, process, syscall};
+use crate::vrf::device::Device;
+
+/// The supervisor's report: calls will be answered.
+const READY: u8 = b'+';
+/// The supervisor's report: it cannot learn of its clients what it must know.
+const BLIND: u8 = b'?';
+
+/// Why there is no supervisor.
+pub enum Failure {
+    /// A filter above this process has one already (EBUSY), or the kernel is older than 5.9: the gate can stand in.
+    NoListener(String),
+    /// Anything else.
+    Refused(Unavailable),
+}
+
+impl From<Unavailable> for Failure {
+    fn from(reason: Unavailable) -> Self {
+        Failure::Refused(reason)
+    }
+}
+
+/// Installs the filter on this process with a supervisor behind it, which becomes `account` if there is one.
+pub fn supervise(device: &Device, policy: &Policy, account: Option<&Account>) -> Result<(), Failure> {
+    if !Feature::Supervisor.probe() {
+        return Err(Failure::NoListener(Feature::Supervisor.missing()));
+    }
+    let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
+        .map_err(Unavailable::kernel("make a socket pair"))?;
+    // Before the filter: the supervisor's own sockets must not be filtered.
+    start(device, &ours, theirs, account)?;
+    let listener = match install(policy) {
+        Ok(listener) => listener,
+        // Dropping `ours` lets the supervisor go.
+        Err(Errno::EBUSY) => return Err(Failure::NoListener("another supervisor is above this process".into())),
+        Err(errno) => return Err(Unavailable::kernel("install the seccomp filter")(errno).into()),
+    };
+    if hand_over(&ours, &listener).map_err(Unavailable::kernel("hand the listener to the supervisor"))? == BLIND {
+        let why = "the supervisor cannot see this process in /proc (mounted with hidepid)";
+        return Err(Unavailable::new(why).hint("mount -o remount,hidepid=0 /proc").into());
+    }
+    Ok(())
+}
+
+/// Calls that wait for the supervisor are interrupted by fatal signals only, where the kernel can (5.19).
+fn install(policy: &Policy) -> nix::Result<OwnedFd> {
+    let filter = filter::assemble(policy);
+    match install::install_with_listener(&filter, libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV) {
+        Err(Errno::EINVAL) => install::install_with_listener(&filter, 0),
+        outcome => outcome,
+    }
+}
+
+/// Forks in a way that leaves the program no child to find.
+fn start(device: &Device, ours: &OwnedFd, theirs: OwnedFd, account: Option<&Account>) -> Result<(), Unavailable> {
+    let live = || {
+        // `ours` is the parent's; this process has a copy, and does not use it.
+        let _ = nix::unistd::close(ours.as_raw_fd());
+        i32::from(serve(device, theirs, account).is_err())
+    };
+    let forked = if getpid().as_raw() == 1 { fork_unseen(live) } else { fork_twice(live) };
+    forked.map_err(Unavailable::kernel("fork the supervisor"))
+}
+
+/// The supervisor is nobody's child but init's.
+fn fork_twice(live: impl FnOnce() -> i32) -> nix::Result<()> {
+    let _orphans = OrphansGoUp::new();
+    match process::fork()? {
+        ForkResult::Parent { child } => {
+            // ECHILD where the caller ignores SIGCHLD.
+            let _ = waitpid(child, Some(WaitPidFlag::__WALL));
+            Ok(())
+        }
+        ForkResult::Child => process::exit(if matches!(process::fork(), Ok(ForkResult::Child)) { live() } else { 0 }),
+    }
+}
+
+/// Process 1 of a container inherits every orphan, and a program that waits for all its children would wait for its
+/// own supervisor, which waits for it. A child that announces its end by no signal is shown to __WALL and __WCLONE
+/// only, and process 1 may have it, as it never becomes an orphan.
+fn fork_unseen(live: impl FnOnce() -> i32) -> nix::Result<()> {
+    if process::fork_unseen()? { process::exit(live()) } else { Ok(()) }
+}
+
+/// A subreaper (PR_SET_CHILD_SUBREAPER, kept by exec) would find the supervisor among its children: not while this
+/// lives.
+struct OrphansGoUp(bool);
+
+impl OrphansGoUp {
+    fn new() -> Self {
+        let was_reaper = nix::sys::prctl::get_child_subreaper().unwrap_or(false);
+        if was_reaper {
+            let _ = nix::sys::prctl::set_child_subreaper(false);
+        }
+        Self(was_reaper)
+    }
+}
+
+impl Drop for OrphansGoUp {
+    fn drop(&mut self) {
+        if self.0 {
+            let _ = nix::sys::prctl::set_child_subreaper(true);
+        }
+    }
+}
+
+/// The supervisor's life.
+fn serve(device: &Device, theirs: OwnedFd, account: Option<&Account>) -> nix::Result<()> {
+    setsid()?;
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None)?;
+    let _ = nix::sys::prctl::set_name(c"vrfrun: sockets");
+    chdir("/")?;
+    let listener = receive_descriptor(&theirs)?;
+    keep_only(&theirs, &listener)?;
+    if let Some(account) = account {
+        account.assume().map_err(|_| Errno::EPERM)?;
+    }
+    capability::drop_all()?;
+    let own_netns = notify::netns_of_self()?;
+    // The socket pair's other end is vrfrun, the first client.
+    let client = getsockopt(&theirs, PeerCredentials)?.pid();
+    let report = if notify::netns_of(client as u32).is_ok() { READY } else { BLIND };
+    // The program may start: from here on its calls are answered.
+    sendmsg::<()>(theirs.as_raw_fd(), &[IoSlice::new(&[report])], &[], MsgFlags::MSG_NOSIGNAL, None)?;
+    drop(theirs);
+    notify::serve(&listener, device, own_netns)
+}
+
+/// Lets go of all that was inherited: a pipe held open here would keep `| head` from ending.
+fn keep_only(theirs: &OwnedFd, listener: &OwnedFd) -> nix::Result<()> {
+    let null = kernel::open_null()?;
+    dup2_stdin(&null)?;
+    dup2_stdout(&null)?;
+    dup2_stderr(&null)?;
+    let mut kept = [theirs.as_raw_fd(), listener.as_raw_fd()];
+    kept.sort_unstable();
+    let mut first: RawFd = 3;
+    for fd in kept {
+        close_range(first, fd - 1)?;
+        first = fd + 1;
+    }
+    // `null` is among what is closed here.
+    std::mem::forget(null);
+    close_range(first, RawFd::MAX)
+}
+
+/// close_range(2), as old as the listener that this file is about (5.9).
+fn close_range(first: RawFd, last: RawFd) -> nix::Result<()> {
+    if first > last {
+        return Ok(());
+    }
+    syscall::close_range(first, last)
+}
+
+/// Sends the listener over and waits for the supervisor's report.
+fn hand_over(ours: &OwnedFd, listener: &OwnedFd) -> nix::Result<u8> {
+    let fds = [listener.as_raw_fd()];
+    let rights = [ControlMessage::ScmRights(&fds)];
+    sendmsg::<()>(ours.as_raw_fd(), &[IoSlice::new(b"l")], &rights, MsgFlags::MSG_NOSIGNAL, None)?;
+    let mut answer = [0; 1];
+    let mut parts = [IoSliceMut::new(&mut answer)];
+    let bytes = recvmsg::<()>(ours.as_raw_fd(), &mut parts, None, MsgFlags::empty())?.bytes;
+    if bytes == 1 { Ok(answer[0]) } else { Err(Errno::ECONNRESET) }
+}

@@ -1,0 +1,139 @@
+//! Verification: opens sockets, and asks the kernel which device they are bound to.
+//!
+//! Nothing else counts: not an environment variable, not a cgroup's name, not that an attach succeeded.
+
+use std::ffi::OsString;
+use std::os::fd::OwnedFd;
+
+use nix::errno::Errno;
+
+use crate::error::text;
+use crate::error::unavailable::Unavailable;
+use crate::sys::seccomp;
+use crate::sys::socket::{self, device_of};
+use crate::vrf::device::Device;
+
+/// The families whose sockets are bound, and how users call them.
+const FAMILIES: [(libc::c_int, &str); 2] = [(libc::AF_INET, "IPv4"), (libc::AF_INET6, "IPv6")];
+
+/// What the filter answers to sockets that nobody bound.
+pub const DENIED: Errno = Errno::ENETUNREACH;
+
+/// Why a socket is not bound to the device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// It is bound to nothing; the sentence that says so.
+    Unbound(Unavailable),
+    /// Anything else.
+    Other(Unavailable),
+}
+
+impl From<Unavailable> for Failure {
+    fn from(reason: Unavailable) -> Self {
+        Failure::Other(reason)
+    }
+}
+
+impl From<Failure> for Unavailable {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Unbound(reason) | Failure::Other(reason) => reason,
+        }
+    }
+}
+
+/// An ordinary program's sockets, made without any help, are bound to the device.
+pub fn is_bound(device: &Device) -> Result<(), Failure> {
+    each_family(|domain, family| match opened(domain, family, None)? {
+        Some(socket) => expect(&socket, device, family).map(|()| true),
+        None => Ok(false),
+    })
+}
+
+/// An ordinary program's sockets are denied, and those that carry the cookie can be bound.
+pub fn is_gated(device: &Device, cookie: u64) -> Result<(), Unavailable> {
+    each_family(|domain, family| match open(domain, None) {
+        Err(DENIED) => can_bind(device, domain, family, Some(cookie)),
+        Err(errno) => Err(not_opened(family, errno)),
+        Ok(_) => Err(Unavailable::new(format!("the filter let an unbound {family} socket through"))),
+    })
+}
+
+/// An ordinary program's sockets are bound by the supervisor, and those that carry the cookie can be bound.
+pub fn is_supervised(device: &Device, cookie: Option<u64>) -> Result<(), Unavailable> {
+    is_bound(device)?;
+    cookie.map_or(Ok(()), |cookie| is_bindable(device, Some(cookie)))
+}
+
+/// A socket of this process can be bound to the device.
+pub fn is_bindable(device: &Device, cookie: Option<u64>) -> Result<(), Unavailable> {
+    each_family(|domain, family| can_bind(device, domain, family, cookie))
+}
+
+/// The device that an ordinary socket of this process is bound to. Err if none can be opened.
+pub fn binding() -> nix::Result<Option<OsString>> {
+    device_of(&open(libc::AF_INET, None)?)
+}
+
+/// False if the kernel does not have the family.
+fn can_bind(device: &Device, domain: i32, family: &str, cookie: Option<u64>) -> Result<bool, Unavailable> {
+    let Some(socket) = opened(domain, family, cookie)? else { return Ok(false) };
+    if let Ok(Some(other)) = device_of(&socket) {
+        if other != device.name {
+            return Err(Unavailable::new(ancestor_bound(&other)));
+        }
+    }
+    match socket::bind_to_device(&socket, device.name_bytes()) {
+        Err(Errno::EPERM) => {
+            return Err(Unavailable::new("an unprivileged SO_BINDTODEVICE needs Linux 5.7")
+                .hint("run it as root, or give it CAP_NET_RAW"));
+        }
+        Err(errno) => return Err(Unavailable::kernel(format!("bind an {family} socket"))(errno)),
+        Ok(()) => {}
+    }
+    Ok(expect(&socket, device, family).map(|()| true)?)
+}
+
+fn expect(socket: &OwnedFd, device: &Device, family: &str) -> Result<(), Failure> {
+    match device_of(socket).map_err(Unavailable::kernel("read SO_BINDTODEVICE"))? {
+        Some(name) if name == device.name => Ok(()),
+        Some(name) => Err(Unavailable::new(ancestor_bound(&name)).into()),
+        None => Err(Failure::Unbound(Unavailable::new(format!("an {family} socket stayed unbound")))),
+    }
+}
+
+/// Something above this process binds its sockets elsewhere.
+fn ancestor_bound(device: &OsString) -> String {
+    // A supervisor is behind a filter; without one it can only be a cgroup.
+    let supervisor = if seccomp::is_filtered() { "a supervisor above (another vrfrun) or " } else { "" };
+    format!("{supervisor}a BPF program of an ancestor cgroup binds sockets to '{}'", text(device))
+}
+
+fn not_opened(family: &str, errno: Errno) -> Unavailable {
+    if errno == DENIED {
+        return Unavailable::new("a seccomp filter above denies inet sockets (is this inside another vrfrun?)");
+    }
+    Unavailable::kernel(format!("open an {family} socket"))(errno)
+}
+
+/// Runs a check for each family, which says whether the kernel has it; at least one must be there.
+fn each_family<E: From<Unavailable>>(check: impl Fn(libc::c_int, &str) -> Result<bool, E>) -> Result<(), E> {
+    let mut seen = false;
+    for (domain, family) in FAMILIES {
+        seen |= check(domain, family)?;
+    }
+    if seen { Ok(()) } else { Err(Unavailable::new("the kernel has neither IPv4 nor IPv6").into()) }
+}
+
+/// None if the kernel does not have the family.
+fn opened(domain: libc::c_int, family: &str, cookie: Option<u64>) -> Result<Option<OwnedFd>, Unavailable> {
+    match open(domain, cookie) {
+        Ok(socket) => Ok(Some(socket)),
+        Err(Errno::EAFNOSUPPORT) => Ok(None),
+        Err(errno) => Err(not_opened(family, errno)),
+    }
+}
+
+fn open(domain: libc::c_int, cookie: Option<u64>) -> nix::Result<OwnedFd> {
+    socket::open_with_cookie(domain, libc::SOCK_DGRAM, 0, cookie.unwrap_or(0))
+}

@@ -1,0 +1,195 @@
+//! What can go wrong, how it is said on stderr, and with which exit status.
+//!
+//! Holds the failures of vrfrun itself and why one mechanism is not available (`unavailable`). May use `options`. Asks
+//! the kernel nothing, and does no more than print.
+#![forbid(unsafe_code)]
+
+pub mod unavailable;
+
+use std::ffi::{OsStr, OsString};
+use std::fmt::{self, Display, Formatter};
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use nix::errno::Errno;
+
+use crate::error::unavailable::Unavailable;
+use crate::options::Mechanism;
+
+/// vrfrun itself failed.
+pub const EXIT_OWN: i32 = 125;
+/// The program was found but cannot be run.
+pub const EXIT_CANNOT_RUN: i32 = 126;
+/// The program was not found.
+pub const EXIT_NOT_FOUND: i32 = 127;
+
+/// A failure, named for the situation that the user is in.
+#[derive(Debug)]
+pub enum Error {
+    /// The command line makes no sense: the line says how.
+    Usage(String),
+    /// There is no interface of this name here.
+    NoSuchDevice { name: OsString, is_vrf: bool },
+    /// There is no VRF here at all: the kernel's module for them is not even loaded.
+    NoVrfs(OsString),
+    /// The interface is there, but it is no VRF.
+    NotVrf(OsString),
+    /// A kernel interface failed: what was tried, and what the kernel said.
+    Kernel { tried: String, errno: Errno },
+    /// No mechanism could be verified; each with its reason.
+    NoMechanism { device: OsString, unavailable: Vec<(Mechanism, Unavailable)>, is_strict: bool },
+    /// Under `--strict`: packets could leave the VRF's table.
+    Unsealed { vrf: OsString, why: String },
+    /// A descriptor that the program would inherit is a socket outside the VRF.
+    ForeignDescriptor { fd: i32, what: String, device: OsString },
+    /// A file of the VRF's own cannot be put over the system's.
+    Etc { tried: String, errno: Errno, hint: Option<String> },
+    /// The user or group is not in the system's files.
+    NoSuchUser(OsString),
+    /// `--user` by somebody who is not root.
+    NotRoot(OsString),
+    /// The sockets of this process are bound by something that cannot be left.
+    CannotLeave { device: OsString, why: String },
+    /// The program cannot be run.
+    CannotRun { program: PathBuf, errno: Errno },
+    /// The program was not found.
+    NotFound(OsString),
+}
+
+impl Error {
+    /// For `map_err`: names what was tried.
+    pub fn kernel(tried: impl Into<String>) -> impl FnOnce(Errno) -> Error {
+        let tried = tried.into();
+        move |errno| Error::Kernel { tried, errno }
+    }
+
+    /// The exit status that says this to a script.
+    pub fn exit_status(&self) -> i32 {
+        match self {
+            Error::CannotRun { .. } => EXIT_CANNOT_RUN,
+            Error::NotFound(_) => EXIT_NOT_FOUND,
+            _ => EXIT_OWN,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Error::Usage(_) => Some("vrfrun --help".into()),
+            Error::NoSuchDevice { is_vrf: true, name } => {
+                Some(format!("vrfsetup show, or make it: vrfsetup add {}", text(name)))
+            }
+            Error::NoVrfs(_) => Some("vrfsetup doctor".into()),
+            Error::NotVrf(name) => Some(format!("vrfrun --interface {} …", text(name))),
+            Error::NoMechanism { unavailable, is_strict, .. } => match &unavailable[..] {
+                [(Mechanism::Bpf, Unavailable { hint: None, .. })] if *is_strict => {
+                    Some("--strict needs root and a writable cgroup2; without it, -m preload needs no privilege".into())
+                }
+                [(Mechanism::Bpf, Unavailable { hint: None, .. })] => {
+                    Some("vrfrun -m preload needs no privilege".into())
+                }
+                several => several.iter().find_map(|(_, reason)| reason.hint.clone()),
+            },
+            Error::Unsealed { .. } => Some("vrfsetup rules fix".into()),
+            Error::ForeignDescriptor { .. } => Some("close it, or leave it as it is with --keep-fds".into()),
+            Error::Etc { hint, .. } => hint.clone(),
+            _ => None,
+        }
+    }
+
+    /// Says it on stderr; returns the exit status.
+    pub fn report(&self) -> i32 {
+        note(self);
+        if let Some(hint) = self.hint() {
+            say(&format_args!("hint: {hint}"));
+        }
+        self.exit_status()
+    }
+}
+
+impl Display for Error {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Usage(line) => f.write_str(line),
+            Error::NoSuchDevice { name, is_vrf } => {
+                let what = if *is_vrf { "VRF" } else { "interface" };
+                write!(f, "cannot bind to {what} '{}': {}", text(name), Errno::ENODEV.desc())
+            }
+            Error::NoVrfs(name) => {
+                let why = "no VRF was made since this machine started (the kernel's vrf module is not loaded)";
+                write!(f, "cannot bind to VRF '{}': {why}: {}", text(name), Errno::ENODEV.desc())
+            }
+            Error::NotVrf(name) => write!(f, "cannot bind to VRF '{}': the interface is not a VRF", text(name)),
+            Error::ForeignDescriptor { fd, what, device } => {
+                write!(f, "cannot take descriptor {fd} into '{}': it is {what}", text(device))
+            }
+            Error::Kernel { tried, errno } | Error::Etc { tried, errno, .. } => {
+                write!(f, "cannot {tried}: {}", errno.desc())
+            }
+            Error::NoMechanism { device, unavailable, .. } => {
+                write!(f, "cannot bind to '{}': ", text(device))?;
+                for (number, (mechanism, reason)) in unavailable.iter().enumerate() {
+                    let separator = if number == 0 { "" } else { "; " };
+                    write!(f, "{separator}{mechanism}: {}", reason.why)?;
+                }
+                Ok(())
+            }
+            Error::Unsealed { vrf, why } => write!(f, "--strict: {}", leaves(vrf, why)),
+            Error::NotRoot(name) => write!(f, "cannot become '{}': --user needs root", text(name)),
+            Error::NoSuchUser(name) => write!(f, "cannot become '{}': no such user or group", text(name)),
+            Error::CannotLeave { device, why } => write!(f, "cannot leave '{}': {why}", text(device)),
+            Error::CannotRun { program, errno } => {
+                write!(f, "cannot run '{}': {}", program.display(), errno.desc())
+            }
+            Error::NotFound(name) => write!(f, "cannot find '{}': command not found", text(name)),
+        }
+    }
+}
+
+/// The sentence about a VRF whose packets can get out of its table.
+pub fn leaves(vrf: &OsStr, why: &str) -> String {
+    format!("packets of VRF '{}' can leave by the default domain: {why}", text(vrf))
+}
+
+/// One line on stderr, with the program's name before it.
+pub fn note(line: &dyn Display) {
+    say(&format_args!("vrfrun: {line}"));
+}
+
+/// A warning and the command that fixes it.
+pub fn warn(line: &str, hint: &str) {
+    note(&format_args!("warning: {line}"));
+    say(&format_args!("hint: {hint}"));
+}
+
+fn say(line: &dyn Display) {
+    // One write, so that lines of several processes do not mix; a closed stderr is no reason to fail.
+    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
+/// Bytes from outside, fit to be shown: a terminal must not obey them.
+pub fn text(bytes: &OsStr) -> String {
+    bytes.to_string_lossy().chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_failure_has_the_exit_status_of_the_contract() {
+        assert_eq!(Error::Usage("x".into()).exit_status(), 125);
+        assert_eq!(Error::CannotRun { program: "/x".into(), errno: Errno::EACCES }.exit_status(), 126);
+        assert_eq!(Error::NotFound("x".into()).exit_status(), 127);
+    }
+
+    #[test]
+    fn an_unknown_vrf_is_named_with_the_kernels_words_last() {
+        let error = Error::NoSuchDevice { name: "red".into(), is_vrf: true };
+        assert_eq!(error.to_string(), "cannot bind to VRF 'red': No such device");
+    }
+
+    #[test]
+    fn control_characters_do_not_reach_the_terminal() {
+        assert_eq!(text(OsStr::new("a\x1b[2Jb")), "a?[2Jb");
+    }
+}

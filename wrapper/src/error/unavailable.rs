@@ -1,0 +1,38 @@
+//! Why one mechanism is not used: a reason, and at most one command that would change that.
+
+use std::fmt::{self, Display, Formatter};
+
+use nix::errno::Errno;
+
+/// A mechanism's own reason why it is not available here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unavailable {
+    /// The reason, as the end of a sentence.
+    pub why: String,
+    /// What can be typed to fix it.
+    pub hint: Option<String>,
+}
+
+impl Unavailable {
+    /// Without a hint.
+    pub fn new(why: impl Into<String>) -> Self {
+        Self { why: why.into(), hint: None }
+    }
+
+    /// Adds what can be typed to fix it.
+    pub fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// For `map_err`: what was tried, and what the kernel said.
+    pub fn kernel(tried: impl Into<String>) -> impl FnOnce(Errno) -> Unavailable {
+        let tried = tried.into();
+        move |errno| Unavailable::new(format!("cannot {tried}: {}", errno.desc()))
+    }
+}
+
+impl Display for Unavailable {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)
+    }
+}

@@ -1,0 +1,200 @@
+//! The VRF's own files over the system's: /etc/vrf/NAME/* over /etc/*, in a mount namespace of the program's own, as
+//! `ip netns exec` does with /etc/netns.
+//!
+//! With them the sockets of nscd and systemd-resolved are masked: those daemons would answer from outside the VRF.
+
+use std::ffi::{CStr, CString, OsStr, OsString};
+use std::io::Write;
+use std::net::IpAddr;
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::stat::{Mode, fchmod};
+use nix::unistd::{getgid, getuid};
+
+use crate::error::Error;
+use crate::options::EtcSpec;
+use crate::sys::capability::{CAP_SYS_ADMIN, is_effective};
+use crate::sys::kernel;
+
+/// Where a VRF's files are kept.
+pub const DIRECTORY: &str = "/etc/vrf";
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+/// nscd, and systemd-resolved's interface for nss-resolve.
+const DAEMONS: [&CStr; 3] = [c"/run/nscd/socket", c"/var/run/nscd/socket", c"/run/systemd/resolve/io.systemd.Resolve"];
+
+/// What to put where.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// (file, what it covers).
+    files: Vec<(PathBuf, PathBuf)>,
+    /// The text of a resolv.conf that is in no file.
+    servers: Option<String>,
+}
+
+/// Finds the VRF's files. Changes nothing.
+pub fn plan(vrf: &OsStr, spec: &EtcSpec) -> Result<Plan, Error> {
+    if spec.nothing {
+        return Ok(Plan::default());
+    }
+    let own = Path::new(DIRECTORY).join(vrf);
+    let mut files: Vec<_> =
+        names_in(&own)?.into_iter().map(|name| (own.join(&name), Path::new("/etc").join(name))).collect();
+    let is_given = spec.resolv_conf.is_some() || !spec.dns.is_empty();
+    files.retain(|(_, over)| !is_given || over != Path::new(RESOLV_CONF));
+    if let Some(file) = &spec.resolv_conf {
+        files.push((file.clone(), RESOLV_CONF.into()));
+    }
+    Ok(Plan { files, servers: (!spec.dns.is_empty()).then(|| servers(&spec.dns)) })
+}
+
+fn servers(dns: &[IpAddr]) -> String {
+    dns.iter().map(|address| format!("nameserver {address}\n")).collect()
+}
+
+fn names_in(directory: &Path) -> Result<Vec<OsString>, Error> {
+    let failed = |error: std::io::Error| Error::Etc {
+        tried: format!("read {}", directory.display()),
+        errno: Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)),
+        hint: Some("vrfrun --no-etc …".into()),
+    };
+    match std::fs::read_dir(directory) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(failed(error)),
+        Ok(entries) => entries.map(|entry| entry.map(|entry| entry.file_name()).map_err(failed)).collect(),
+    }
+}
+
+impl Plan {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty() && self.servers.is_none()
+    }
+
+    /// Whether names are resolved by a file of the VRF's own.
+    pub fn has_resolver(&self) -> bool {
+        self.servers.is_some() || self.files.iter().any(|(_, over)| over == Path::new(RESOLV_CONF))
+    }
+
+    /// Gives this process a mount namespace with the files in it.
+    pub fn apply(&self) -> Result<(), Error> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        enter_namespace()?;
+        for (file, over) in &self.files {
+            bind(&c_path(file), over)?;
+        }
+        if let Some(text) = &self.servers {
+            bind_text(text)?;
+        }
+        DAEMONS.iter().filter(|socket| exists(socket)).try_for_each(|socket| mask(socket))
+    }
+}
+
+/// A mount namespace of our own, from which nothing gets out; through a user namespace where there is no right to one.
+fn enter_namespace() -> Result<(), Error> {
+    let is_root = is_effective(CAP_SYS_ADMIN);
+    let forbidden = |tried: &str| {
+        let tried = tried.to_owned();
+        |errno| Error::Etc { tried, errno, hint: Some(namespace_hint()) }
+    };
+    if is_root {
+        unshare(CloneFlags::CLONE_NEWNS).map_err(forbidden("make a mount namespace"))?;
+    } else {
+        let (uid, gid) = (getuid(), getgid());
+        unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS).map_err(forbidden("make a user namespace"))?;
+        let write = |path: &str, text: String| {
+            let done =
+                std::fs::OpenOptions::new().write(true).open(path).and_then(|mut file| file.write_all(text.as_bytes()));
+            done.map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))
+                .map_err(forbidden(&format!("write {path}")))
+        };
+        write("/proc/self/setgroups", "deny".into())?;
+        write("/proc/self/uid_map", format!("{uid} {uid} 1"))?;
+        write("/proc/self/gid_map", format!("{gid} {gid} 1"))?;
+    }
+    let flags = MsFlags::MS_REC | MsFlags::MS_SLAVE;
+    mount(None::<&CStr>, c"/", None::<&CStr>, flags, None::<&CStr>).map_err(forbidden("keep mounts to the program"))
+}
+
+fn namespace_hint() -> String {
+    let is_set = |path: &str, value: u8| kernel::read(path).is_ok_and(|text| text.first() == Some(&value));
+    if is_set("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", b'1') {
+        "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or vrfrun --no-etc …".into()
+    } else if is_set("/proc/sys/kernel/unprivileged_userns_clone", b'0') {
+        "sysctl -w kernel.unprivileged_userns_clone=1, or vrfrun --no-etc …".into()
+    } else {
+        "vrfrun --no-etc …".into()
+    }
+}
+
+fn bind(file: &CStr, over: &Path) -> Result<(), Error> {
+    let target = c_path(over);
+    mount(Some(file), &*target, None::<&CStr>, MsFlags::MS_BIND, None::<&CStr>).map_err(|errno| Error::Etc {
+        tried: format!("put '{}' over '{}'", file.to_string_lossy(), over.display()),
+        errno,
+        hint: (errno == Errno::ENOENT && !over.exists()).then(|| format!("touch {}", over.display())),
+    })
+}
+
+/// Makes a file that is on no disk: a file system in memory stands over /etc for as long as it takes to bind its one
+/// file to where it belongs. Nothing else runs in this mount namespace meanwhile.
+fn bind_text(text: &str) -> Result<(), Error> {
+    let failed = |errno| Error::Etc { tried: format!("make a {RESOLV_CONF}"), errno, hint: None };
+    let target = open(RESOLV_CONF, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).map_err(|errno| Error::Etc {
+        tried: format!("put the servers over '{RESOLV_CONF}'"),
+        errno,
+        hint: Some(format!("touch {RESOLV_CONF}")),
+    })?;
+    let options = Some(c"mode=0755,size=64k");
+    mount(Some(c"vrfrun"), c"/etc", Some(c"tmpfs"), MsFlags::empty(), options).map_err(failed)?;
+    let outcome = write_new(text).and_then(|()| {
+        let target = format!("/proc/self/fd/{}", target.as_raw_fd());
+        mount(Some(RESOLV_CONF), target.as_str(), None::<&CStr>, MsFlags::MS_BIND, None::<&CStr>)
+    });
+    umount2(c"/etc", MntFlags::MNT_DETACH).and(outcome).map_err(failed)
+}
+
+fn write_new(text: &str) -> nix::Result<()> {
+    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
+    let file = open(RESOLV_CONF, flags, Mode::from_bits_truncate(0o644))?;
+    fchmod(&file, Mode::from_bits_truncate(0o644))?; // whatever the umask took away
+    nix::unistd::write(&file, text.as_bytes()).map(drop)
+}
+
+fn mask(socket: &CStr) -> Result<(), Error> {
+    bind(c"/dev/null", Path::new(OsStr::from_bytes(socket.to_bytes())))
+}
+
+fn exists(path: &CStr) -> bool {
+    nix::sys::stat::stat(path).is_ok()
+}
+
+fn c_path(path: &Path) -> CString {
+    CString::new(path.as_os_str().as_bytes()).unwrap_or_default() // no path holds a NUL
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn given_servers_replace_the_vrfs_own_resolver_only() {
+        let spec =
+            EtcSpec { dns: vec!["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()], ..EtcSpec::default() };
+        let plan = plan(OsStr::new("no-such-vrf"), &spec).unwrap();
+        assert_eq!(plan.servers.as_deref(), Some("nameserver 192.0.2.1\nnameserver 2001:db8::1\n"));
+        assert!(plan.has_resolver());
+    }
+
+    #[test]
+    fn a_vrf_without_files_needs_no_namespace() {
+        assert!(plan(OsStr::new("no-such-vrf"), &EtcSpec::default()).unwrap().is_empty());
+    }
+}

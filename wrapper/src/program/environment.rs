@@ -1,0 +1,55 @@
+//! What the program finds in its environment beyond what vrfrun was given.
+
+use std::ffi::OsString;
+
+use crate::sys::process;
+use crate::vrf::device::Device;
+
+/// Names the VRF, for prompts and scripts. Nothing in vrfrun decides by it.
+const VRF: &str = "VRFRUN_VRF";
+/// Tells nss-resolve which interface's DNS servers to ask (systemd 248).
+const RESOLVE_IFINDEX: &str = "SYSTEMD_NSS_RESOLVE_IFINDEX";
+
+/// Variables to set, or to take away.
+#[derive(Debug, Default)]
+pub struct Environment(Vec<(OsString, Option<OsString>)>);
+
+impl Environment {
+    /// What each program in a VRF gets.
+    pub fn of(device: &Device) -> Self {
+        let mut environment = Self::default();
+        environment.set(VRF, device.name.clone());
+        environment.set(RESOLVE_IFINDEX, device.ifindex.to_string());
+        environment
+    }
+
+    /// What a program outside any VRF must not find: an outer run's variables.
+    pub fn of_default() -> Self {
+        let mut environment = Self::default();
+        environment.remove(VRF);
+        environment.remove(RESOLVE_IFINDEX);
+        environment
+    }
+
+    /// Adds a variable.
+    pub fn set(&mut self, name: &str, value: impl Into<OsString>) {
+        self.0.push((name.into(), Some(value.into())));
+    }
+
+    /// Takes a variable away.
+    pub fn remove(&mut self, name: &str) {
+        self.0.push((name.into(), None));
+    }
+
+    /// Adds several.
+    pub fn extend(&mut self, variables: impl Iterator<Item = (OsString, OsString)>) {
+        self.0.extend(variables.map(|(name, value)| (name, Some(value))));
+    }
+
+    /// Changes them in this process; everything else in its environment stays byte for byte.
+    pub fn apply(&self) {
+        for (name, value) in &self.0 {
+            process::set_variable(name, value.as_ref());
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What vrfrun asks of the running kernel apart from networking: its release, small files, its own descriptors.
+#![forbid(unsafe_code)]
+
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
+
+use nix::fcntl::{OFlag, open};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::stat::Mode;
+use nix::sys::utsname::uname;
+
+use crate::sys::process::descriptor;
+
+/// A kernel release, as far as features go: (5, 14).
+pub type Release = (u32, u32);
+
+/// The release of the running kernel; (0, 0) if it cannot be read, so that nothing is taken for granted.
+pub fn release() -> Release {
+    uname().ok().and_then(|names| parse_release(names.release().to_str()?)).unwrap_or((0, 0))
+}
+
+fn parse_release(release: &str) -> Option<Release> {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+/// Puts /dev/null, close-on-exec, where descriptor 0, 1 or 2 is closed: no descriptor that vrfrun opens may be taken
+/// for stdio, and the program must still find them closed.
+pub fn occupy_closed_stdio() {
+    if is_stdio_open() {
+        return;
+    }
+    while let Ok(fd) = open_null() {
+        if fd.as_raw_fd() > 2 {
+            return;
+        }
+        let _ = fd.into_raw_fd();
+    }
+}
+
+/// /dev/null, close-on-exec. A bare root file system may have none: what nobody writes to, an unnamed file (3.17) can
+/// stand for.
+pub fn open_null() -> nix::Result<OwnedFd> {
+    open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())
+        .or_else(|_| memfd_create(c"null", MFdFlags::MFD_CLOEXEC))
+}
+
+/// All three at once: poll(2) marks a closed one.
+fn is_stdio_open() -> bool {
+    // poll(2) answers for numbers that are no descriptors too, which is what it is asked here.
+    let mut stdio = [0, 1, 2].map(|fd| PollFd::new(descriptor(fd), PollFlags::empty()));
+    let answered = poll(&mut stdio, PollTimeout::ZERO).is_ok();
+    let is_closed = |fd: &PollFd| fd.revents().is_none_or(|events| events.contains(PollFlags::POLLNVAL));
+    answered && !stdio.iter().any(is_closed)
+}
+
+/// Reads a whole file with few system calls: those of /proc say nothing of their size, and `std::fs::read` then asks
+/// for a few bytes at a time.
+pub fn read(path: &str) -> nix::Result<Vec<u8>> {
+    read_until(path, |got, _| got == 0)
+}
+
+/// The same with one call less, for a file on a disk or a /proc file of one record: less than was asked for is its end.
+/// A /proc file of many records may pause anywhere.
+pub fn read_plain(path: &str) -> nix::Result<Vec<u8>> {
+    read_until(path, |got, room| got < room)
+}
+
+/// Reads until `is_end` says so of what was read and how much could have been.
+fn read_until(path: &str, is_end: impl Fn(usize, usize) -> bool) -> nix::Result<Vec<u8>> {
+    let file = open(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+    let mut bytes = vec![0; 16 * 1024];
+    let mut length = 0;
+    loop {
+        let room = bytes.len() - length;
+        let got = nix::unistd::read(&file, &mut bytes[length..])?;
+        length += got;
+        if is_end(got, room) {
+            bytes.truncate(length);
+            return Ok(bytes);
+        }
+        if bytes.len() - length < 4096 {
+            bytes.resize(bytes.len() * 2, 0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_longer_than_the_buffer_is_read_whole() {
+        let file = std::env::temp_dir().join(format!("vrfrun-read-{}", std::process::id()));
+        let content = b"0123456789abcdef".repeat(4096);
+        std::fs::write(&file, &content).unwrap();
+        let path = file.to_str().unwrap();
+        assert!(read(path) == Ok(content.clone()) && read_plain(path) == Ok(content));
+        std::fs::remove_file(&file).unwrap();
+    }
+
+    #[test]
+    fn releases_of_distributions_are_read() {
+        assert_eq!(parse_release("5.10.0-34-cloud-amd64"), Some((5, 10)));
+        assert_eq!(parse_release("6.18-rc3"), Some((6, 18)));
+        assert_eq!(parse_release("mystery"), None);
+    }
+}

@@ -1,0 +1,45 @@
+//! What a process of one thread may do to itself: fork, leave, change its environment, name its descriptors.
+//!
+//! vrfrun starts no thread. Each function here relies on that, and so no caller needs to.
+
+use std::ffi::{OsStr, OsString};
+use std::os::fd::{BorrowedFd, RawFd};
+
+use nix::errno::Errno;
+use nix::unistd::ForkResult;
+
+/// `fork(2)`.
+pub fn fork() -> nix::Result<ForkResult> {
+    // SAFETY: vrfrun has one thread, so the child may do whatever the parent may.
+    unsafe { nix::unistd::fork() }
+}
+
+/// Forks a child that announces its end by no signal; true in the child.
+pub fn fork_unseen() -> nix::Result<bool> {
+    // SAFETY: clone(2) with no flags and no stack is fork(2), and vrfrun has one thread.
+    Errno::result(unsafe { libc::syscall(libc::SYS_clone, 0, 0, 0, 0, 0) }).map(|pid| pid == 0)
+}
+
+/// Ends a child without running the parent's exit handlers a second time.
+pub fn exit(status: i32) -> ! {
+    // SAFETY: runs nothing, and does not come back.
+    unsafe { libc::_exit(status) }
+}
+
+/// Sets a variable of the environment, or removes it.
+pub fn set_variable(name: &OsStr, value: Option<&OsString>) {
+    // SAFETY: vrfrun has one thread, and nothing reads the environment meanwhile.
+    unsafe {
+        match value {
+            Some(value) => std::env::set_var(name, value),
+            None => std::env::remove_var(name),
+        }
+    }
+}
+
+/// A descriptor by its number. A number that is none makes the call that is given it fail with EBADF.
+pub fn descriptor<'a>(number: RawFd) -> BorrowedFd<'a> {
+    assert!(number >= 0, "a descriptor is not negative");
+    // SAFETY: not -1; nothing closes it meanwhile, for vrfrun has one thread and asks about what it has inherited.
+    unsafe { BorrowedFd::borrow_raw(number) }
+}

@@ -1,0 +1,112 @@
+//! Sockets with what nix does not offer: the cookie for the filter, and the options that bind to a device.
+
+use std::ffi::OsString;
+use std::io::IoSliceMut;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStringExt;
+
+use nix::cmsg_space;
+use nix::errno::Errno;
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+
+/// Shared memory communications: a socket of this family has a TCP socket inside.
+pub const AF_SMC: libc::c_int = 43;
+
+/// `socket(2)`, close-on-exec.
+pub fn open(domain: libc::c_int, kind: libc::c_int, protocol: libc::c_int) -> nix::Result<OwnedFd> {
+    open_with_cookie(domain, kind, protocol, 0)
+}
+
+/// `socket(2)`, close-on-exec, with the cookie in its sixth, unused argument.
+pub fn open_with_cookie(
+    domain: libc::c_int,
+    kind: libc::c_int,
+    protocol: libc::c_int,
+    cookie: u64,
+) -> nix::Result<OwnedFd> {
+    let kind = kind | libc::SOCK_CLOEXEC;
+    // SAFETY: plain numbers; the kernel reads three of them, the filter the last one.
+    let fd = Errno::result(unsafe { libc::syscall(libc::SYS_socket, domain, kind, protocol, 0, 0, cookie) })?;
+    // SAFETY: the kernel just made this descriptor, nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// `setsockopt(2)` with the bytes of a value.
+pub fn set(socket: &impl AsFd, level: libc::c_int, option: libc::c_int, value: &[u8]) -> nix::Result<()> {
+    let (fd, length) = (socket.as_fd().as_raw_fd(), value.len() as libc::socklen_t);
+    // SAFETY: the kernel reads `length` bytes from a live slice.
+    Errno::result(unsafe { libc::setsockopt(fd, level, option, value.as_ptr().cast(), length) }).map(drop)
+}
+
+/// Binds a socket to a device by name, which needs no NUL.
+pub fn bind_to_device(socket: &impl AsFd, name: &[u8]) -> nix::Result<()> {
+    set(socket, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, name)
+}
+
+/// The device that a socket is bound to (SO_BINDTODEVICE, readable since 3.8).
+pub fn device_of(socket: &impl AsFd) -> nix::Result<Option<OsString>> {
+    let mut name = [0u8; libc::IFNAMSIZ];
+    let length = get(socket, libc::SO_BINDTODEVICE, &mut name)?;
+    let name = name.split(|&b| b == 0).next().filter(|_| length > 0).unwrap_or_default();
+    Ok((!name.is_empty()).then(|| OsString::from_vec(name.to_vec())))
+}
+
+/// The family of a socket; ENOTSOCK for everything else.
+pub fn domain_of(socket: &impl AsFd) -> nix::Result<libc::c_int> {
+    let mut domain = [0; size_of::<libc::c_int>()];
+    get(socket, libc::SO_DOMAIN, &mut domain)?;
+    Ok(libc::c_int::from_ne_bytes(domain))
+}
+
+/// `getsockopt(2)` at the socket's own level; returns how many bytes were written.
+fn get(socket: &impl AsFd, option: libc::c_int, value: &mut [u8]) -> nix::Result<usize> {
+    let (fd, mut length) = (socket.as_fd().as_raw_fd(), value.len() as libc::socklen_t);
+    // SAFETY: the kernel writes at most `length` bytes into a live slice and says how many.
+    let result = unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, option, value.as_mut_ptr().cast(), &raw mut length) };
+    Errno::result(result).map(|_| length as usize)
+}
+
+/// Sends an empty datagram to an IPv4 address and port, with IP_PKTINFO naming the device that it shall leave by.
+pub fn send_by(socket: &impl AsFd, ifindex: libc::c_int, to: [u8; 4], port: u16) -> nix::Result<()> {
+    /// A control message of the kernel's layout, with its value.
+    #[repr(C)]
+    struct Control {
+        header: libc::cmsghdr,
+        value: libc::in_pktinfo,
+    }
+    // SAFETY: structures of numbers and pointers, for which zero is a value.
+    let (mut address, mut control, mut message): (libc::sockaddr_in, Control, libc::msghdr) =
+        unsafe { (std::mem::zeroed(), std::mem::zeroed(), std::mem::zeroed()) };
+    address.sin_family = libc::AF_INET as libc::sa_family_t;
+    address.sin_port = port.to_be();
+    address.sin_addr.s_addr = u32::from_ne_bytes(to);
+    control.header.cmsg_len = size_of::<libc::cmsghdr>() + size_of::<libc::in_pktinfo>();
+    control.header.cmsg_level = libc::IPPROTO_IP;
+    control.header.cmsg_type = libc::IP_PKTINFO;
+    control.value.ipi_ifindex = ifindex;
+    message.msg_name = (&raw mut address).cast();
+    message.msg_namelen = size_of_val(&address) as libc::socklen_t;
+    message.msg_control = (&raw mut control).cast();
+    message.msg_controllen = size_of_val(&control);
+    let fd = socket.as_fd().as_raw_fd();
+    // SAFETY: the message points to live structures, with their sizes.
+    Errno::result(unsafe { libc::sendmsg(fd, &raw const message, libc::MSG_DONTWAIT) }).map(drop)
+}
+
+/// Receives one message with a descriptor in it, close-on-exec; ECONNRESET without one.
+pub fn receive_descriptor(socket: &impl AsFd) -> nix::Result<OwnedFd> {
+    let mut byte = [0; 1];
+    let mut parts = [IoSliceMut::new(&mut byte)];
+    let mut space = cmsg_space!(RawFd);
+    let fd = socket.as_fd().as_raw_fd();
+    let message = recvmsg::<()>(fd, &mut parts, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC)?;
+    for control in message.cmsgs()? {
+        if let ControlMessageOwned::ScmRights(fds) = control {
+            if let Some(&fd) = fds.first() {
+                // SAFETY: the kernel just put this descriptor here, nobody else has it.
+                return Ok(unsafe { OwnedFd::from_raw_fd(fd) });
+            }
+        }
+    }
+    Err(Errno::ECONNRESET)
+}
