@@ -5,10 +5,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::kernel::Refusal;
-use crate::kernel::errno_text;
-use crate::rule::Rule;
-use crate::socket::Connection;
+use crate::model::rule::Rule;
+use crate::sys::netlink::Refusal;
+use crate::sys::netlink::errno_text;
+use crate::sys::sock_diag::Connection;
 
 /// Why a command did not do what was asked.
 #[derive(Debug)]

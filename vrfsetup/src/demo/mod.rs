@@ -9,7 +9,7 @@ use std::io::{self, BufRead, Write};
 use std::process::ExitCode;
 
 use crate::error::Error;
-use crate::kernel::{Kernel, Refusal};
+use crate::sys::netlink::{Kernel, Refusal};
 
 pub use peer::{PEER, serve};
 use probe::Probe;

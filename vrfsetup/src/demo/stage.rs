@@ -11,8 +11,8 @@ use nix::sched::{CloneFlags, unshare};
 
 use super::peer::PEER;
 use crate::error::Error;
-use crate::kernel::Kernel;
-use crate::step::{Device, Step};
+use crate::model::step::{Device, Step};
+use crate::sys::netlink::Kernel;
 
 /// The networks by the names of their servers, and the links to them.
 const NETWORKS: [(&str, &str); 2] = [("default", "eth0"), ("blue", "blue0")];

@@ -1,0 +1,34 @@
+//! `vrfsetup add`: a VRF that is up, sealed, and has its own loopback addresses and ports.
+
+use crate::change::attach::{self, Defaults};
+use crate::error::Error;
+use crate::plan::inventory::Inventory;
+use crate::plan::sysctls;
+use crate::plan::vrf::{Outlook, Wish};
+use crate::sys::rt_tables::Names;
+use crate::transaction::report::Outcome;
+use crate::transaction::session::Session;
+
+/// Makes the VRF what it is to be; what is so already is left alone. `sysctls` are settings by their file below
+/// /proc/sys, with their values.
+///
+/// # Errors
+/// It cannot be so, a connection would break, or the kernel refused; then nothing is changed.
+pub fn add(session: &Session, wish: &Wish, ports: &[String], sysctls: &[(&str, &str)]) -> Result<Outcome, Error> {
+    let inventory = Inventory::read(session.kernel)?;
+    let ports = attach::new_ports(&inventory.system, ports, wish.name)?;
+    attach::guard(session, &inventory.system, &ports)?;
+    let (steps, domain) = Outlook::new(&inventory).plan(wish)?;
+    let moves = attach::plan(session, &inventory, &ports, &domain, Defaults::Move)?;
+    let (settings, memory) = sysctls::make(sysctls)?;
+    let mut transaction = session.begin()?;
+    transaction.make_all(steps)?;
+    transaction.make_all(settings)?;
+    let is_new = inventory.system.link(wish.name).is_none();
+    let name = is_new.then(|| Names::read().step(wish.name, domain.table)).flatten();
+    for step in memory.into_iter().chain(name) {
+        transaction.try_make(step)?;
+    }
+    attach::make(&mut transaction, moves)?;
+    Ok(transaction.commit())
+}

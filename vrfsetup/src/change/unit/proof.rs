@@ -1,0 +1,37 @@
+//! The proof that a socket made here, in the service's own cgroup, is bound to the VRF.
+
+use std::io;
+use std::net::UdpSocket;
+use std::os::unix::ffi::OsStrExt;
+
+use nix::sys::socket::{getsockopt, sockopt};
+
+use crate::error::Error;
+use crate::sys::netlink::Refusal;
+
+/// Opens a socket of each family and reads back what it is bound to.
+///
+/// # Errors
+/// One is not bound to the VRF. A family that the service may not use at all cannot leak.
+pub fn prove_bound(vrf: &str) -> Result<(), Error> {
+    let unspecified = ["0.0.0.0:0", "[::]:0"];
+    let mut opened = 0;
+    for address in unspecified {
+        let socket = match UdpSocket::bind(address) {
+            Ok(socket) => socket,
+            Err(error) if is_absent(&error) => continue,
+            Err(error) => return Err(Error::unreadable("a socket's device")(Refusal::from_io(&error))),
+        };
+        opened += 1;
+        let device = getsockopt(&socket, sockopt::BindToDevice)
+            .map_err(|errno| Error::unreadable("a socket's device")(Refusal::from_errno(errno as i32)))?;
+        if device.as_bytes() != vrf.as_bytes() {
+            return Err(Error::Unbound(vrf.to_owned()));
+        }
+    }
+    if opened == 0 { Err(Error::Unbound(vrf.to_owned())) } else { Ok(()) }
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    [Some(libc::EAFNOSUPPORT), Some(libc::EADDRNOTAVAIL)].contains(&error.raw_os_error())
+}

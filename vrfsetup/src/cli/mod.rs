@@ -1,0 +1,7 @@
+//! The command line.
+
+mod args;
+mod dispatch;
+mod netns;
+
+pub use dispatch::{definition, main};

@@ -1,0 +1,10 @@
+//! What is there, and the steps from there to what is wanted.
+
+pub mod foreign_rules;
+pub mod gateway;
+pub mod inventory;
+pub mod port;
+pub mod rules;
+pub mod sysctls;
+pub mod system;
+pub mod vrf;
