@@ -145,9 +145,9 @@ pub enum Error {
 
 impl Error {
     /// For `map_err`: what could not be read.
-    pub fn unreadable(what: impl Into<String>) -> impl FnOnce(Refusal) -> Self {
+    pub fn unreadable<E: Into<Refusal>>(what: impl Into<String>) -> impl FnOnce(E) -> Self {
         let what = what.into();
-        |refusal| Self::Unreadable { what, refusal }
+        |refusal| Self::Unreadable { what, refusal: refusal.into() }
     }
 
     /// A file that cannot be read or written.

@@ -4,6 +4,7 @@ use crate::change::attach::{self, Defaults};
 use crate::error::Error;
 use crate::plan::inventory::Inventory;
 use crate::plan::sysctls;
+use crate::plan::tables;
 use crate::plan::vrf::{Outlook, Wish};
 use crate::sys::rt_tables::Names;
 use crate::transaction::report::Outcome;
@@ -25,7 +26,7 @@ pub fn add(session: &Session, wish: &Wish, ports: &[String], sysctls: &[(&str, &
     transaction.make_all(steps)?;
     transaction.make_all(settings)?;
     let is_new = inventory.system.link(wish.name).is_none();
-    let name = is_new.then(|| Names::read().step(wish.name, domain.table)).flatten();
+    let name = is_new.then(|| tables::name_step(&Names::read(), wish.name, domain.table)).flatten();
     for step in memory.into_iter().chain(name) {
         transaction.try_make(step)?;
     }

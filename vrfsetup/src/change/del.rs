@@ -9,7 +9,7 @@ use crate::model::step::Step;
 use crate::plan::inventory::Inventory;
 use crate::plan::port::Domain;
 use crate::plan::sysctls;
-use crate::sys::rt_tables;
+use crate::plan::tables;
 use crate::transaction::report::Outcome;
 use crate::transaction::session::Session;
 
@@ -42,7 +42,7 @@ pub fn del(session: &Session, name: &str) -> Result<Outcome, Error> {
     let is_last = system.vrfs().count() == 1;
     let (settings, memory) = if is_last { sysctls::restore() } else { Default::default() };
     transaction.make_all(settings)?;
-    for step in memory.into_iter().chain(rt_tables::unname_step(name)) {
+    for step in memory.into_iter().chain(tables::unname_step(name)) {
         transaction.try_make(step)?;
     }
     Ok(transaction.commit())

@@ -9,9 +9,9 @@ use rtnetlink::packet_route::route::{RouteAttribute, RouteMessage, RouteProtocol
 
 use crate::error::Error;
 use crate::model::family::Family;
+use crate::model::prefix::{Prefix, contains};
 use crate::model::route::Route;
 use crate::model::step::Step;
-use crate::plan::foreign_rules::contains;
 use crate::plan::inventory::Inventory;
 use crate::plan::port::Domain;
 use crate::plan::system::System;
@@ -19,9 +19,6 @@ use crate::sys::sysctl;
 use crate::transaction::lockout;
 use crate::transaction::report::Outcome;
 use crate::transaction::session::Session;
-
-/// A destination.
-pub type Prefix = (IpAddr, u8);
 
 /// Makes prefixes of either domain reachable from the other one, or, with `removes`, unreachable again.
 ///

@@ -11,10 +11,9 @@ use crate::model::route::Route;
 use crate::model::rule::Rule;
 use crate::model::step::Step;
 use crate::plan::inventory::Inventory;
-use crate::plan::rules::L3MDEV;
-use crate::plan::rules::{self as plan, InTheWay, Lookup, Plan, Situation, Unreachable};
-use crate::sys::netlink::Kernel;
-use crate::sys::run_dir::Memory;
+use crate::plan::memory::Memory;
+use crate::plan::rules::{self, InTheWay, L3MDEV, Plan, Situation, Unreachable};
+use crate::sys::families;
 use crate::transaction::lockout;
 use crate::transaction::report::Outcome;
 use crate::transaction::session::Session;
@@ -44,19 +43,15 @@ pub struct Policy {
 }
 
 /// What the rules are and what they should be; changes nothing.
-///
-/// # Errors
-/// They cannot be read.
-pub fn check(kernel: &Kernel, policy: Policy) -> Result<Vec<Finding>, Error> {
-    let inventory = Inventory::read(kernel)?;
+pub fn check(inventory: &Inventory, policy: Policy) -> Vec<Finding> {
     let finding = |family| {
-        let rules = of_family(&inventory, family);
-        let planned = plan_family(&inventory, &rules, family, policy, false);
+        let rules = of_family(inventory, family);
+        let planned = plan_family(inventory, &rules, family, policy, false);
         let (mut steps, notes) = match &planned {
             Ok(plan) => (plan.steps.clone(), yielding(plan)),
             Err(error) => (Vec::new(), vec![error.to_string()]),
         };
-        steps.extend(seals(&inventory, family, policy));
+        steps.extend(seals(inventory, family, policy));
         Finding {
             family,
             rules: rules.iter().map(ToString::to_string).collect(),
@@ -65,7 +60,7 @@ pub fn check(kernel: &Kernel, policy: Policy) -> Result<Vec<Finding>, Error> {
             notes,
         }
     };
-    Ok(Family::available().into_iter().map(finding).collect())
+    families::available().into_iter().map(finding).collect()
 }
 
 /// Makes the rules what they should be, both families or none.
@@ -75,7 +70,7 @@ pub fn check(kernel: &Kernel, policy: Policy) -> Result<Vec<Finding>, Error> {
 pub fn fix(session: &Session, policy: Policy) -> Result<Outcome, Error> {
     let inventory = Inventory::read(session.kernel)?;
     let (mut plans, mut first) = (Vec::new(), Vec::new());
-    for family in Family::available() {
+    for family in families::available() {
         let rules = of_family(&inventory, family);
         plans.push(plan_family(&inventory, &rules, family, policy, session.takes_risks())?);
         first.extend(seals(&inventory, family, policy));
@@ -89,12 +84,12 @@ pub fn fix(session: &Session, policy: Policy) -> Result<Outcome, Error> {
 /// The kernel refused; then nothing is changed.
 pub fn undo(session: &Session) -> Result<Outcome, Error> {
     let inventory = Inventory::read(session.kernel)?;
-    let (memory, vrfs) = (Memory::read(), vrfs(&inventory));
+    let (memory, vrfs) = (Memory::read(), rules::vrfs(&inventory));
     let plan = |family| {
         let keeps_l3mdev = !vrfs.is_empty() || !memory.l3mdev.contains(&family);
-        plan::undo(family, &of_family(&inventory, family), keeps_l3mdev, &vrfs)
+        rules::undo(family, &of_family(&inventory, family), keeps_l3mdev, &vrfs)
     };
-    carry_out(session, &inventory, Vec::new(), Family::available().into_iter().map(plan).collect())
+    carry_out(session, &inventory, Vec::new(), families::available().into_iter().map(plan).collect())
 }
 
 fn plan_family(
@@ -105,12 +100,12 @@ fn plan_family(
     is_forced: bool,
 ) -> Result<Plan, Error> {
     let own: Vec<IpAddr> = inventory.system.addresses.iter().map(|address| address.local).collect();
-    let vrfs = vrfs(inventory);
+    let vrfs = rules::vrfs(inventory);
     let Policy { unreachable, is_legacy } = policy;
-    let lookup = lookup(is_legacy);
+    let lookup = rules::lookup(is_legacy);
     let situation = Situation { family, rules, own: &own, unreachable, vrfs: &vrfs, lookup };
-    match plan::fix(&situation) {
-        Err(_) if is_forced => Ok(plan::fix_regardless(&situation)),
+    match rules::fix(&situation) {
+        Err(_) if is_forced => Ok(rules::fix_regardless(&situation)),
         Err(InTheWay(rule)) => Err(Error::ForeignRule(rule)),
         Ok(plan) => Ok(plan),
     }
@@ -122,33 +117,12 @@ fn seals(inventory: &Inventory, family: Family, policy: Policy) -> Vec<Step> {
         return Vec::new();
     }
     let is_sealed = |table| inventory.table(table).any(|route| route.is_seal() && route.family() == family);
-    let open = vrfs(inventory).into_iter().filter(|(_, table)| !is_sealed(*table));
+    let open = rules::vrfs(inventory).into_iter().filter(|(_, table)| !is_sealed(*table));
     open.map(|(_, table)| Step::AddRoute(Route::seal(family, table))).collect()
 }
 
 fn of_family(inventory: &Inventory, family: Family) -> Vec<Rule> {
     inventory.rules.iter().filter(|rule| rule.family == family).cloned().collect()
-}
-
-/// All VRFs by name and table.
-pub fn vrfs(inventory: &Inventory) -> Vec<(String, u32)> {
-    inventory.system.vrfs().filter_map(|vrf| Some((vrf.name.clone(), vrf.table?))).collect()
-}
-
-/// What this kernel needs, and what is wanted besides.
-pub fn lookup(is_legacy: bool) -> Lookup {
-    match (has_l3mdev_rules(), is_legacy) {
-        (false, _) => Lookup::Names,
-        (true, false) => Lookup::L3mdev,
-        (true, true) => Lookup::Both,
-    }
-}
-
-/// l3mdev rules came with 4.8.
-pub fn has_l3mdev_rules() -> bool {
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let mut numbers = release.split(['.', '-']).map_while(|part| part.trim().parse::<u32>().ok());
-    !matches!((numbers.next(), numbers.next()), (Some(major), Some(minor)) if (major, minor) < (4, 8))
 }
 
 /// All that is added comes before all that is deleted.

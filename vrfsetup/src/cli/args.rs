@@ -87,7 +87,7 @@ pub enum Command {
         b: String,
         /// A destination; whichever domain has a route to it shares it
         #[arg(required = true, value_name = "PREFIX", value_parser = crate::model::syntax::prefix)]
-        prefixes: Vec<crate::change::leak::Prefix>,
+        prefixes: Vec<crate::model::prefix::Prefix>,
         /// Make them unreachable again
         #[arg(long)]
         remove: bool,
@@ -278,7 +278,7 @@ pub struct Change {
 
 fn table(text: &str) -> Result<u32, String> {
     let table = text.parse().map_err(|_| "not a table number".to_owned())?;
-    if crate::sys::rt_tables::is_usable(table) { Ok(table) } else { Err("the kernel's own table".to_owned()) }
+    if crate::plan::tables::is_usable(table) { Ok(table) } else { Err("the kernel's own table".to_owned()) }
 }
 
 #[cfg(test)]

@@ -27,9 +27,9 @@ use crate::inspect::export;
 use crate::inspect::processes::{self, Process};
 use crate::inspect::show;
 use crate::plan::inventory::Inventory;
-use crate::plan::system::System;
+use crate::plan::system::{self, System};
 use crate::plan::vrf::Wish;
-use crate::sys::netlink::{Kernel, Refusal};
+use crate::sys::netlink::Kernel;
 use crate::transaction::confirm;
 use crate::transaction::journal;
 use crate::transaction::report::Outcome;
@@ -69,8 +69,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
     if let Some(name) = &cli.netns {
         netns::enter(name)?;
     }
-    let kernel =
-        Kernel::open().map_err(|source| Error::unreadable("the routing netlink socket")(Refusal::from_io(&source)))?;
+    let kernel = Kernel::open().map_err(Error::unreadable("the routing netlink socket"))?;
     let session = |change: &Change| Session {
         kernel: &kernel,
         is_forced: change.force,
@@ -136,11 +135,14 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
             demo::tell(*pause)
         }
         Command::DemoPeer { name } => {
-            demo::serve(name).map_err(|error| Error::unreadable("the demonstration")(Refusal::from_io(&error)))?;
+            demo::serve(name).map_err(Error::unreadable("the demonstration"))?;
             Ok(ExitCode::SUCCESS)
         }
         Command::ProveBound { name } => Ok(prove_bound(name)),
-        Command::Pin { name } => unit::pin(&kernel, name).map(|()| ExitCode::SUCCESS),
+        Command::Pin { name } => {
+            unit::pin(&system::link(&kernel, name)?)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::DetachGuardian { journal, seconds } => {
             confirm::detach(journal, *seconds).map_err(|source| Error::NoWayBack { source })?;
             Ok(ExitCode::SUCCESS)
@@ -167,7 +169,7 @@ fn run_rules<'a>(
 ) -> Result<ExitCode, Error> {
     match command {
         Rules::Check { policy } => {
-            let findings = rules::check(kernel, policy.wanted())?;
+            let findings = rules::check(&Inventory::read(kernel)?, policy.wanted());
             print_all(cli, &findings);
             Ok(differs(findings.iter().any(|finding| finding.differs)))
         }

@@ -9,7 +9,7 @@ use std::io::{self, BufRead, Write};
 use std::process::ExitCode;
 
 use crate::error::Error;
-use crate::sys::netlink::{Kernel, Refusal};
+use crate::sys::netlink::Kernel;
 
 pub use peer::{PEER, serve};
 use probe::Probe;
@@ -78,7 +78,7 @@ const STORY: &[Scene] = &[
 /// # Errors
 /// The stage cannot be set: not root, or a kernel without VRFs.
 pub fn tell(pauses: bool) -> Result<ExitCode, Error> {
-    let stage = Stage::set().map_err(|error| Error::unreadable("a new network namespace")(Refusal::from_io(&error)))?;
+    let stage = Stage::set().map_err(Error::unreadable("a new network namespace"))?;
     let mut surprises = 0;
     for scene in STORY {
         match scene {

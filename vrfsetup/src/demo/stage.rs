@@ -11,7 +11,8 @@ use nix::sched::{CloneFlags, unshare};
 
 use super::peer::PEER;
 use crate::error::Error;
-use crate::model::step::{Device, Step};
+use crate::model::device::Device;
+use crate::model::step::Step;
 use crate::sys::netlink::Kernel;
 
 /// The networks by the names of their servers, and the links to them.

@@ -12,8 +12,8 @@ use std::process::{Command, Stdio};
 
 use serde::Serialize;
 
-use crate::change::unit::files;
 use crate::inspect::membership::{self, By, Evidence, Membership};
+use crate::plan::unit_files;
 
 /// How many ancestors are asked at most: a fork while /proc is read could make a circle.
 const ANCESTORS: usize = 64;
@@ -155,7 +155,7 @@ fn bound_units(shown: &[u8]) -> BTreeMap<Vec<u8>, Vec<u8>> {
         } else if let Some(value) = line.strip_prefix(b"BindNetworkInterface=").filter(|value| !value.is_empty()) {
             device = Some(value.to_vec());
         } else if let Some(value) = line.strip_prefix(b"BPFProgram=") {
-            device = device.or_else(|| files::vrf_of_program(value));
+            device = device.or_else(|| unit_files::vrf_of_program(value));
         } else if line.is_empty() {
             units.extend(device.take().map(|device| (std::mem::take(&mut id), device)));
         }

@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::device::Device;
 use crate::model::family::Family;
-use crate::model::step::Device;
 
 /// RT_SCOPE_HOST: valid inside this machine only.
 pub const SCOPE_HOST: u8 = 254;

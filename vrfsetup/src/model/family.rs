@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::path::Path;
 
 use rtnetlink::packet_route::AddressFamily;
 use serde::{Deserialize, Serialize};
@@ -19,12 +18,6 @@ pub enum Family {
 }
 
 impl Family {
-    /// The families that this kernel has: one booted with `ipv6.disable=1` refuses every AF_INET6 request.
-    pub fn available() -> Vec<Self> {
-        let has_v6 = Path::new("/proc/sys/net/ipv6").exists() || !Path::new("/proc/sys/net/ipv4").exists();
-        if has_v6 { vec![Self::V4, Self::V6] } else { vec![Self::V4] }
-    }
-
     /// The flag that makes ip(8) speak of this family.
     pub fn ip_flag(self) -> &'static str {
         match self {

@@ -1,6 +1,6 @@
 //! One interface (`ip -d link`), as far as VRFs go.
 
-use crate::model::step::Device;
+use crate::model::device::Device;
 
 /// An interface.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,17 +10,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::model::address::Address;
+use crate::model::device::Device;
 use crate::model::route::Route;
 use crate::model::rule::Rule;
-
-/// An interface, by the two things that requests and messages need.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Device {
-    /// The index; 0 for one that the kernel has yet to make.
-    pub ifindex: u32,
-    /// The name.
-    pub name: String,
-}
 
 /// One change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 
 use crate::model::family::Family;
+use crate::model::prefix::contains;
 use crate::model::rule::{Action, Rule};
 
 /// The rules that are neither the kernel's own nor l3mdev rules, and that could match a packet for one of `own`.
@@ -37,21 +38,6 @@ fn overlaps_loopback((network, len): (IpAddr, u8)) -> bool {
     match Family::from(network) {
         Family::V4 => contains((network, len.min(8)), IpAddr::from([127, 0, 0, 1])),
         Family::V6 => contains((network, len), IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])),
-    }
-}
-
-/// Whether the address lies in the prefix.
-pub fn contains((network, len): (IpAddr, u8), address: IpAddr) -> bool {
-    match (network, address) {
-        (IpAddr::V4(network), IpAddr::V4(address)) => {
-            let mask = u32::MAX.checked_shl(32 - u32::from(len.min(32))).unwrap_or(0);
-            (network.to_bits() ^ address.to_bits()) & mask == 0
-        }
-        (IpAddr::V6(network), IpAddr::V6(address)) => {
-            let mask = u128::MAX.checked_shl(128 - u32::from(len.min(128))).unwrap_or(0);
-            (network.to_bits() ^ address.to_bits()) & mask == 0
-        }
-        _ => false,
     }
 }
 

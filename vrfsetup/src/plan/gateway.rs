@@ -4,8 +4,8 @@
 use std::net::IpAddr;
 
 use crate::model::address::Address;
+use crate::model::prefix::contains;
 use crate::model::route::Route;
-use crate::plan::foreign_rules::contains;
 
 /// The networks that a VRF's ports are in.
 #[derive(Debug, Default)]
@@ -34,9 +34,7 @@ impl Networks {
     /// # Errors
     /// A gateway that is in no network of the VRF, in words.
     pub fn complete(&self, route: &mut Route) -> Result<(), String> {
-        if route.device.is_none()
-            && let Some(gateway) = route.gateway()
-        {
+        if let (None, Some(gateway)) = (&route.device, route.gateway()) {
             route.device = Some(self.port_of(gateway)?.to_owned());
         }
         route.next_hops().iter().filter_map(|hop| hop.gateway).try_for_each(|gateway| self.port_of(gateway).map(drop))

@@ -7,12 +7,13 @@
 
 use crate::error::Error;
 use crate::model::address::{Address, FOREVER, SCOPE_LINK};
+use crate::model::device::Device;
 use crate::model::family::Family;
 use crate::model::link::Link;
+use crate::model::prefix::contains;
 use crate::model::route::Route;
 use crate::model::rule::TABLE_MAIN;
-use crate::model::step::{Device, Step};
-use crate::plan::foreign_rules::contains;
+use crate::model::step::Step;
 
 /// A routing domain: a VRF, or, without a device, the default one.
 #[derive(Clone, Debug, PartialEq, Eq)]

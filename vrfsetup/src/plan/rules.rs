@@ -16,6 +16,8 @@ use crate::model::family::Family;
 use crate::model::rule::{Action, PROTOCOL_KERNEL, Rule, TABLE_LOCAL};
 use crate::model::step::Step;
 use crate::plan::foreign_rules::in_the_way;
+use crate::plan::inventory::Inventory;
+use crate::sys::release;
 
 /// Where the kernel puts the l3mdev rule.
 pub const L3MDEV: u32 = 1000;
@@ -194,6 +196,25 @@ fn place_of_local(situation: &Situation) -> (u32, Option<Rule>) {
 
 fn is_early_already(rules: &[Rule]) -> bool {
     rules.iter().find(|rule| is_local(rule)).is_some_and(|rule| rule.priority == LOCAL_EARLY)
+}
+
+/// All VRFs by name and table.
+pub fn vrfs(inventory: &Inventory) -> Vec<(String, u32)> {
+    inventory.system.vrfs().filter_map(|vrf| Some((vrf.name.clone(), vrf.table?))).collect()
+}
+
+/// What this kernel needs, and what is wanted besides.
+pub fn lookup(is_legacy: bool) -> Lookup {
+    match (has_l3mdev_rules(), is_legacy) {
+        (false, _) => Lookup::Names,
+        (true, false) => Lookup::L3mdev,
+        (true, true) => Lookup::Both,
+    }
+}
+
+/// l3mdev rules came with 4.8.
+pub fn has_l3mdev_rules() -> bool {
+    !release::is_before((4, 8))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use crate::error::Error;
 use crate::model::step::Step;
-use crate::sys::run_dir::Memory;
+use crate::plan::memory::Memory;
 use crate::sys::sysctl;
 
 /// The steps that make these settings (a file below /proc/sys, and its value), and the one that remembers what was.
@@ -15,7 +15,7 @@ pub fn make(wanted: &[(&str, &str)]) -> Result<(Vec<Step>, Option<Step>), Error>
     let mut steps = Vec::new();
     for (key, value) in wanted {
         let old = sysctl::read(key).ok_or_else(|| Error::NoSuchSetting(key.replace('/', ".")))?;
-        if let Some(step) = sysctl::step(key, value) {
+        if let Some(step) = step(key, value) {
             memory.sysctls.entry((*key).to_owned()).or_insert(old);
             steps.push(step);
         }
@@ -26,7 +26,12 @@ pub fn make(wanted: &[(&str, &str)]) -> Result<(Vec<Step>, Option<Step>), Error>
 /// The steps back to what was, and the one that forgets it.
 pub fn restore() -> (Vec<Step>, Option<Step>) {
     let mut memory = Memory::read();
-    let steps =
-        std::mem::take(&mut memory.sysctls).iter().filter_map(|(key, value)| sysctl::step(key, value)).collect();
+    let steps = std::mem::take(&mut memory.sysctls).iter().filter_map(|(key, value)| step(key, value)).collect();
     (steps, memory.step())
+}
+
+/// The step to this value; none if it holds already, or if there is no such setting.
+fn step(key: &str, value: &str) -> Option<Step> {
+    let from = sysctl::read(key)?;
+    (from != value).then(|| Step::SetSysctl { key: key.to_owned(), from, to: value.to_owned() })
 }

@@ -5,10 +5,10 @@ use std::net::IpAddr;
 
 use crate::error::Error;
 use crate::model::address::Address;
-use crate::model::family::Family;
 use crate::model::link::Link;
 use crate::model::route::Route;
 use crate::model::rule::Rule;
+use crate::sys::families;
 use crate::sys::netlink::Kernel;
 
 /// What is there. Lookups take constant time: there may be thousands of VRFs.
@@ -60,7 +60,7 @@ impl System {
     /// The kernel's own.
     pub fn routes(&self, kernel: &Kernel) -> Result<Vec<Route>, Error> {
         let mut all = Vec::new();
-        for family in Family::available() {
+        for family in families::available() {
             all.extend(kernel.routes(family, None).map_err(Error::unreadable(format!("the {family} routes")))?);
         }
         for route in &mut all {
@@ -126,13 +126,21 @@ impl System {
     }
 }
 
+/// The interface of this name, without a look at the others.
+///
+/// # Errors
+/// There is none.
+pub fn link(kernel: &Kernel, name: &str) -> Result<Link, Error> {
+    kernel.link(name).map_err(|_| Error::NoSuchLink(name.to_owned()))
+}
+
 /// All rules of both families.
 ///
 /// # Errors
 /// The kernel's own.
 pub fn rules(kernel: &Kernel) -> Result<Vec<Rule>, Error> {
     let mut all = Vec::new();
-    for family in Family::available() {
+    for family in families::available() {
         all.extend(kernel.rules(family).map_err(Error::unreadable(format!("the {family} rules")))?);
     }
     Ok(all)

@@ -2,18 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use crate::change::rules;
 use crate::error::Error;
 use crate::model::address::Address;
+use crate::model::device::Device;
 use crate::model::family::Family;
 use crate::model::link::Link;
 use crate::model::route::Route;
 use crate::model::rule::Rule;
-use crate::model::step::{Device, Step};
+use crate::model::step::Step;
 use crate::plan::inventory::Inventory;
 use crate::plan::port::Domain;
-use crate::plan::rules::{L3MDEV, UNREACHABLE, Unreachable};
-use crate::sys::rt_tables;
+use crate::plan::rules::{self, L3MDEV, UNREACHABLE, Unreachable};
+use crate::plan::tables;
+use crate::sys::families;
 
 /// What the VRF is to be.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +48,7 @@ impl<'a> Outlook<'a> {
             taken: inventory.taken_tables(),
             owners: inventory.system.vrfs().filter_map(owner).collect(),
             rules: inventory.rules.clone(),
-            families: Family::available(),
+            families: families::available(),
             has_l3mdev_rules: rules::has_l3mdev_rules(),
         }
     }
@@ -122,8 +123,8 @@ impl<'a> Outlook<'a> {
 
     /// The table that was asked for, if it is no other VRF's, or one that nothing refers to.
     fn free_table(&mut self, wish: &Wish) -> Result<u32, Error> {
-        let remembered = || rt_tables::remembered(wish.name).filter(|table| !self.inventory.is_in_use(*table));
-        let table = wish.table.or_else(remembered).unwrap_or_else(|| rt_tables::first_free(&self.taken));
+        let remembered = || tables::remembered(wish.name).filter(|table| !self.inventory.is_in_use(*table));
+        let table = wish.table.or_else(remembered).unwrap_or_else(|| tables::first_free(&self.taken));
         if let Some((_, owner)) = self.owners.iter().find(|(taken, _)| *taken == table) {
             return Err(Error::TableTaken { table, owner: format!("VRF '{owner}'") });
         }

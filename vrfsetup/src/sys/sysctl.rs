@@ -4,8 +4,6 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use crate::model::step::Step;
-
 const ROOT: &str = "/proc/sys";
 
 /// The value of `net/ipv4/ip_forward`, say; None where the kernel has no such setting.
@@ -24,10 +22,4 @@ pub fn read_named(name: &str) -> Option<String> {
 /// The kernel's own: ENOENT if there is no such setting, EINVAL for a value that it cannot have.
 pub fn write(key: &str, value: &str) -> io::Result<()> {
     fs::write(Path::new(ROOT).join(key), value)
-}
-
-/// The step to this value; none if it holds already, or if there is no such setting.
-pub fn step(key: &str, value: &str) -> Option<Step> {
-    let from = read(key)?;
-    (from != value).then(|| Step::SetSysctl { key: key.to_owned(), from, to: value.to_owned() })
 }

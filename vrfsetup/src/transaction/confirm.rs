@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::sys::netlink::Kernel;
 use crate::sys::run_dir;
 use crate::transaction::journal;
-use crate::transaction::session;
+use crate::transaction::{lock, rollback};
 
 const PAUSE: Duration = Duration::from_millis(200);
 /// The hidden verbs by which this program calls itself.
@@ -84,9 +84,9 @@ pub fn wait_and_roll_back(kernel: &Kernel, journal: &Path, seconds: u64) -> Resu
         sleep(PAUSE);
     }
     // The change itself may still be going on.
-    let _lock = run_dir::lock();
+    let _lock = lock::lock();
     match journal::claim(journal) {
-        Ok(Some(steps)) => session::take_back(kernel, steps),
+        Ok(Some(steps)) => rollback::take_back(kernel, steps),
         Ok(None) => Ok(()),
         Err(source) => Err(Error::file(journal, &source)),
     }

@@ -93,10 +93,10 @@ fn steps(journal: &[u8]) -> Vec<Step> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::device::Device;
     use crate::model::family::Family;
     use crate::model::route::Route;
     use crate::model::rule::Rule;
-    use crate::model::step::Device;
 
     #[test]
     fn every_kind_of_step_comes_back_from_its_line() {

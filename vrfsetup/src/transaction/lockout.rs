@@ -7,13 +7,13 @@ use std::net::IpAddr;
 
 use crate::error::Error;
 use crate::model::link::Link;
+use crate::model::prefix::contains;
 use crate::model::route::Route;
 use crate::model::rule::TABLE_LOCAL;
 use crate::model::step::Step;
-use crate::plan::foreign_rules::contains;
 use crate::plan::port::Move;
 use crate::plan::system::System;
-use crate::sys::netlink::{Kernel, Refusal};
+use crate::sys::netlink::Kernel;
 use crate::sys::sock_diag::{self, Connection};
 use crate::transaction::session::Session;
 
@@ -105,8 +105,7 @@ fn by_lost_route<'a>(kernel: &Kernel, system: &'a System, connection: &Connectio
 }
 
 fn connections() -> Result<Vec<Connection>, Error> {
-    let unreadable = Error::unreadable("the established connections");
-    sock_diag::established().map_err(|source| unreadable(Refusal::from_io(&source)))
+    sock_diag::established().map_err(Error::unreadable("the established connections"))
 }
 
 fn has_address(system: &System, link: &Link, address: IpAddr) -> bool {

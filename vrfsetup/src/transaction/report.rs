@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::model::step::Step;
-use crate::sys::run_dir;
+use crate::plan::memory;
 
 /// The result of a changing command.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -25,7 +25,7 @@ impl Outcome {
     /// The outcome of these steps.
     pub fn of(steps: &[Step]) -> Self {
         let steps: Vec<String> =
-            steps.iter().filter(|step| !run_dir::is_memory(step)).map(ToString::to_string).collect();
+            steps.iter().filter(|step| !memory::is_memory(step)).map(ToString::to_string).collect();
         Self { changed: !steps.is_empty(), is_preview: false, steps, notes: Vec::new() }
     }
 

@@ -4,19 +4,18 @@ use std::collections::HashMap;
 use std::io;
 use std::time::Duration;
 
-use crate::change::rules;
 use crate::error::Error;
-use crate::model::family::Family;
 use crate::model::rule::Rule;
 use crate::model::step::Step;
-use crate::plan::rules::L3MDEV;
+use crate::plan::rules::{self, L3MDEV};
+use crate::sys::families;
 use crate::sys::netlink::{Kernel, Refusal};
-use crate::sys::run_dir::{self, Lock};
 use crate::transaction::confirm;
 use crate::transaction::journal::{self, Journal};
+use crate::transaction::lock::{self, Lock};
 use crate::transaction::progress::Progress;
 use crate::transaction::report::Outcome;
-use crate::transaction::strict;
+use crate::transaction::{rollback, strict};
 
 /// The most steps that are sent at a time: their refusals, each with a copy of its request, must find room in the
 /// socket's buffer.
@@ -46,7 +45,7 @@ impl Session<'_> {
     /// An earlier change still waits for its confirmation.
     pub fn begin(&self) -> Result<Transaction<'_>, Error> {
         // Without a writable /run two runs may meet; each is safe on its own.
-        let lock = run_dir::lock().ok();
+        let lock = lock::lock().ok();
         if journal::is_pending() {
             return Err(Error::Unconfirmed);
         }
@@ -158,7 +157,7 @@ impl Transaction<'_> {
         if !rules::has_l3mdev_rules() {
             return Ok(());
         }
-        for family in Family::available() {
+        for family in families::available() {
             let rule = Rule::l3mdev(family, L3MDEV);
             if !self.session.kernel.rules(family)?.iter().any(|existing| existing.is_same_as(&rule)) {
                 self.session.kernel.make(&Step::AddRule(rule))?;
@@ -188,7 +187,7 @@ impl Transaction<'_> {
     /// Takes everything back, because of an error outside the steps.
     pub fn abandon(&mut self, error: Error) -> Error {
         self.progress = None;
-        let left = roll_back(self.session.kernel, std::mem::take(&mut self.done));
+        let left = rollback::roll_back(self.session.kernel, std::mem::take(&mut self.done));
         if left.is_empty() {
             self.journal.take().into_iter().for_each(Journal::discard);
         }
@@ -235,51 +234,5 @@ impl Transaction<'_> {
             self.journal = Some(journal);
         }
         self.journal.as_mut().ok_or_else(|| io::ErrorKind::NotFound.into())
-    }
-}
-
-/// Takes these steps back.
-///
-/// # Errors
-/// Some could not be.
-pub fn take_back(kernel: &Kernel, steps: Vec<Step>) -> Result<(), Error> {
-    let left = roll_back(kernel, steps);
-    if left.is_empty() { Ok(()) } else { Err(Error::Left(left)) }
-}
-
-fn roll_back(kernel: &Kernel, mut steps: Vec<Step>) -> Vec<String> {
-    let mut left = Vec::new();
-    let vrfs = strict::touched(&steps);
-    while let Some(step) = steps.pop() {
-        let inverse = step.inverse();
-        if is_there(kernel, &inverse) {
-            continue;
-        }
-        match kernel.make(&inverse) {
-            Err(refusal) if !is_so_already(&inverse, &refusal) => left.push(format!("'{inverse}' ({refusal})")),
-            _ => {}
-        }
-    }
-    left.extend(strict::refresh(kernel, &vrfs));
-    left
-}
-
-/// A rule that was never deleted must not be added once more: the kernel keeps twins.
-fn is_there(kernel: &Kernel, step: &Step) -> bool {
-    match step {
-        Step::AddRule(rule) => kernel.rules(rule.family).is_ok_and(|rules| rules.contains(rule)),
-        _ => false,
-    }
-}
-
-/// What is to be deleted is gone, or what is to be added is there: a step that was recorded and never made.
-fn is_so_already(step: &Step, refusal: &Refusal) -> bool {
-    const GONE: [i32; 4] = [libc::ENOENT, libc::ESRCH, libc::ENODEV, libc::EADDRNOTAVAIL];
-    match step {
-        Step::DeleteRule(_) | Step::DeleteRoute(_) | Step::DeleteAddress(_) | Step::DeleteVrf(..) => {
-            GONE.contains(&refusal.errno)
-        }
-        Step::AddRoute(_) | Step::AddAddress(_) | Step::AddVrf(..) => refusal.errno == libc::EEXIST,
-        _ => false,
     }
 }

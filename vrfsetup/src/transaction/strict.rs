@@ -53,7 +53,7 @@ fn text(errno: Errno) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::step::Device;
+    use crate::model::device::Device;
 
     #[test]
     fn each_vrf_whose_ports_change_is_named_once() {

@@ -165,7 +165,7 @@ impl<'a> Source<'a> {
             crate::model::name::vrf(name)
                 .map_err(|why| self.mistake(self.heading(name), &format!("'{name}': {why}")))?;
             if let Some(table) = &vrf.table {
-                if !crate::sys::rt_tables::is_usable(*table.get_ref()) {
+                if !crate::plan::tables::is_usable(*table.get_ref()) {
                     return Err(self.mistake_at(table, "the kernel's own table"));
                 }
                 if let Some(other) = tables.insert(*table.get_ref(), name) {

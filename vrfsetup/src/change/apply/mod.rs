@@ -11,9 +11,7 @@ use std::path::Path;
 use crate::change::apply::config::{Config, Source, Vrf};
 use crate::change::attach::{self, Defaults};
 use crate::change::leak;
-use crate::change::rules;
 use crate::error::Error;
-use crate::model::family::Family;
 use crate::model::link::Link;
 use crate::model::name;
 use crate::model::route::Route;
@@ -22,9 +20,11 @@ use crate::model::syntax;
 use crate::plan::gateway::Networks;
 use crate::plan::inventory::Inventory;
 use crate::plan::port::{Domain, Move};
-use crate::plan::rules::{self as plan, InTheWay, Situation};
+use crate::plan::rules::{self, InTheWay, Situation};
 use crate::plan::sysctls;
+use crate::plan::tables;
 use crate::plan::vrf::{Outlook, Wish};
+use crate::sys::families;
 use crate::sys::rt_tables::Names;
 use crate::transaction::lockout;
 use crate::transaction::report::Outcome;
@@ -153,7 +153,7 @@ impl Planner<'_> {
         let wish = Wish { name, table, has_loopback: vrf.loopback, unreachable: vrf.unreachable };
         let (steps, domain) = self.outlook.plan(&wish)?;
         let is_new = self.inventory.system.link(name).is_none();
-        plan.extras.extend(is_new.then(|| self.names.step(name, domain.table)).flatten());
+        plan.extras.extend(is_new.then(|| tables::name_step(&self.names, name, domain.table)).flatten());
         let mut part = Part { steps, ..Part::default() };
         self.ports(name, vrf, &domain, &mut part)?;
         self.addresses(name, vrf, &domain, &mut part)?;
@@ -253,13 +253,13 @@ impl Planner<'_> {
         }
         let own: Vec<IpAddr> = self.inventory.system.addresses.iter().map(|address| address.local).collect();
         let mut deletes = Vec::new();
-        for family in Family::available() {
+        for family in families::available() {
             let rules = self.outlook.rules(family);
             let unreachable = self.config.rules.unreachable;
             let (vrfs, lookup) = (self.outlook.vrfs(), rules::lookup(false));
             let situation = Situation { family, rules: &rules, own: &own, unreachable, vrfs: &vrfs, lookup };
-            let planned = match plan::fix(&situation) {
-                Err(_) if self.session.takes_risks() => plan::fix_regardless(&situation),
+            let planned = match rules::fix(&situation) {
+                Err(_) if self.session.takes_risks() => rules::fix_regardless(&situation),
                 Err(InTheWay(rule)) => return Err(Error::ForeignRule(rule)),
                 Ok(planned) => planned,
             };

@@ -1,6 +1,5 @@
 //! `vrfsetup unit`: puts systemd's services and sockets into a VRF by drop-ins, without touching what they start.
 
-pub mod files;
 mod pin;
 mod proof;
 
@@ -8,22 +7,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use nix::errno::Errno;
+
 use crate::error::Error;
 use crate::model::step::Step;
 use crate::plan::system::System;
-use crate::sys::netlink::Refusal;
+use crate::plan::unit_files::{self as files, File};
 use crate::sys::run_dir;
 use crate::transaction::report::Outcome;
 use crate::transaction::session::Session;
 
-pub use files::File;
 pub use pin::pin;
 pub use proof::prove_bound;
-
-/// The hidden verb that a service's drop-in runs last before the service.
-pub const PROVE: &str = "__prove-bound";
-/// The hidden verb of the loader unit.
-pub const PIN: &str = "__pin";
 
 /// The files that would put these units into the VRF.
 ///
@@ -137,7 +132,7 @@ fn reload() {
 
 fn systemd() -> Result<u32, Error> {
     let output = Command::new("systemctl").arg("--version").stdin(Stdio::null()).output();
-    let output = output.map_err(|error| Error::unreadable("systemd's version")(Refusal::from_io(&error)))?;
+    let output = output.map_err(|error| Error::unreadable("systemd's version")(error))?;
     let version = files::version(&String::from_utf8_lossy(&output.stdout));
-    version.ok_or_else(|| Error::unreadable("systemd's version")(Refusal::from_errno(libc::EPROTO)))
+    version.ok_or_else(|| Error::unreadable("systemd's version")(Errno::EPROTO))
 }

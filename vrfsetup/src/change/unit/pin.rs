@@ -12,22 +12,20 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use vrfbpf::Hook;
 
-use super::files::{PINNED, pin_name, vrf_of_pin};
 use crate::error::Error;
-use crate::sys::netlink::{Kernel, Refusal};
+use crate::model::link::Link;
+use crate::plan::unit_files::{PINNED, pin_name, vrf_of_pin};
 
 /// Pins a new program of this VRF in the place of the last.
 ///
 /// # Errors
-/// There is no such VRF, bpffs is not mounted, or the kernel refused.
-pub fn pin(kernel: &Kernel, vrf: &str) -> Result<(), Error> {
-    let link = kernel.link(vrf).map_err(|_| Error::NoSuchLink(vrf.to_owned()))?;
-    let program = vrfbpf::load(Hook::SOCK_CREATE, &vrfbpf::binding(link.ifindex, vrfbpf::netns_cookie()));
-    let program = program.map_err(|errno| Error::Refused {
-        step: format!("load a program for {vrf}"),
-        refusal: Refusal::from_errno(errno as i32),
-    })?;
-    let path = path(vrf);
+/// bpffs is not mounted, or the kernel refused.
+pub fn pin(vrf: &Link) -> Result<(), Error> {
+    let name = &vrf.name;
+    let program = vrfbpf::load(Hook::SOCK_CREATE, &vrfbpf::binding(vrf.ifindex, vrfbpf::netns_cookie()));
+    let program = program
+        .map_err(|errno| Error::Refused { step: format!("load a program for {name}"), refusal: errno.into() })?;
+    let path = path(name);
     replace(&program, &path).map_err(|error| Error::file(&path, &error))
 }
 

@@ -7,7 +7,6 @@ use std::os::unix::ffi::OsStrExt;
 use nix::sys::socket::{getsockopt, sockopt};
 
 use crate::error::Error;
-use crate::sys::netlink::Refusal;
 
 /// Opens a socket of each family and reads back what it is bound to.
 ///
@@ -20,11 +19,10 @@ pub fn prove_bound(vrf: &str) -> Result<(), Error> {
         let socket = match UdpSocket::bind(address) {
             Ok(socket) => socket,
             Err(error) if is_absent(&error) => continue,
-            Err(error) => return Err(Error::unreadable("a socket's device")(Refusal::from_io(&error))),
+            Err(error) => return Err(Error::unreadable("a socket's device")(error)),
         };
         opened += 1;
-        let device = getsockopt(&socket, sockopt::BindToDevice)
-            .map_err(|errno| Error::unreadable("a socket's device")(Refusal::from_errno(errno as i32)))?;
+        let device = getsockopt(&socket, sockopt::BindToDevice).map_err(Error::unreadable("a socket's device"))?;
         if device.as_bytes() != vrf.as_bytes() {
             return Err(Error::Unbound(vrf.to_owned()));
         }

@@ -10,7 +10,7 @@ use crate::inspect::show::Vrf;
 use crate::model::link::Link;
 use crate::plan::system::System;
 use crate::sys::netlink::Kernel;
-use crate::sys::sysctl;
+use crate::sys::{release, sysctl};
 
 /// The kernel cannot make VRFs, as far as its module files tell.
 pub fn module() -> Vec<Finding> {
@@ -98,9 +98,8 @@ pub fn caches() -> Vec<Finding> {
 
 /// Before 5.15 one user of net_cls or net_prio switches all cgroup BPF programs off for sockets.
 pub fn net_cls() -> Vec<Finding> {
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let in_use = fs::read_to_string("/proc/cgroups").is_ok_and(|text| has_net_cls_groups(&text));
-    if !is_before(&release, (5, 15)) || !in_use {
+    if !release::is_before((5, 15)) || !in_use {
         return Vec::new();
     }
     let what = "cgroup net_cls or net_prio is in use: on this kernel, 'ip vrf exec' and 'vrfrun -m bpf' do not bind";
@@ -114,11 +113,6 @@ fn has_net_cls_groups(cgroups: &str) -> bool {
         let [name, hierarchy, groups, ..] = fields[..] else { return false };
         ["net_cls", "net_prio"].contains(&name) && hierarchy != "0" && groups.parse::<u32>().is_ok_and(|n| n > 1)
     })
-}
-
-fn is_before(release: &str, version: (u32, u32)) -> bool {
-    let mut numbers = release.split(['.', '-']).map_while(|part| part.trim().parse().ok());
-    matches!((numbers.next(), numbers.next()), (Some(major), Some(minor)) if (major, minor) < version)
 }
 
 /// ping has lost its file capability below no_new_privs, and needs the unprivileged sockets.
@@ -187,14 +181,6 @@ mod tests {
     fn name_servers_are_read_with_and_without_zone() {
         let text = "# x\nnameserver 192.0.2.53\nnameserver fe80::1%eth0\nsearch example\nnameserver nonsense\n";
         assert_eq!(listed_servers(text), ["192.0.2.53", "fe80::1"].map(|text| text.parse::<IpAddr>().unwrap()));
-    }
-
-    #[test]
-    fn releases_are_compared_by_number() {
-        assert!(is_before("5.9.0-1", (5, 15)));
-        assert!(is_before("5.10.0-32-cloud-amd64", (5, 15)));
-        assert!(!is_before("5.15.0", (5, 15)));
-        assert!(!is_before("6.1.0", (5, 15)));
     }
 
     #[test]

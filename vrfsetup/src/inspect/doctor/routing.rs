@@ -11,11 +11,12 @@ use crate::model::rule::{Action, Rule, TABLE_LOCAL};
 use crate::plan::foreign_rules::is_foreign;
 use crate::plan::inventory::Inventory;
 use crate::plan::rules::L3MDEV;
+use crate::sys::families;
 
 /// All checks.
 pub fn all(inventory: &Inventory) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for family in Family::available() {
+    for family in families::available() {
         findings.extend(rules(inventory, family));
     }
     findings.extend(loopback_device(inventory));
@@ -23,7 +24,7 @@ pub fn all(inventory: &Inventory) -> Vec<Finding> {
     for vrf in inventory.system.vrfs() {
         findings.extend(device(vrf));
         findings.extend(loopback_addresses(inventory, vrf));
-        for family in Family::available() {
+        for family in families::available() {
             findings.extend(misses(inventory, vrf, family));
             findings.extend(default_route(inventory, vrf, family));
             findings.extend(leaves_elsewhere(inventory, vrf, family));
@@ -96,7 +97,7 @@ fn device(vrf: &Link) -> Option<Finding> {
 
 fn loopback_addresses(inventory: &Inventory, vrf: &Link) -> Option<Finding> {
     let device = vrf.device();
-    let wanted = Family::available().into_iter().map(|family| Address::loopback(&device, family));
+    let wanted = families::available().into_iter().map(|family| Address::loopback(&device, family));
     let has = |wanted: &Address| inventory.system.addresses_of(vrf.ifindex).any(|own| own.local == wanted.local);
     let missing: Vec<String> = wanted.filter(|address| !has(address)).map(|a| a.local.to_string()).collect();
     let what = format!("{} is not on the VRF: programs in it cannot reach themselves by it", missing.join(" and "));

@@ -17,6 +17,7 @@ use crate::model::route::{Route, SEAL_METRIC};
 use crate::model::rule::{Action, Rule, TABLE_MAIN};
 use crate::model::syntax;
 use crate::plan::inventory::Inventory;
+use crate::sys::families;
 use crate::sys::sysctl;
 
 /// What the files are for.
@@ -100,12 +101,12 @@ fn exported<'a>(inventory: &'a Inventory, vrf: &'a Link) -> Exported<'a> {
         address.is_same_as(&made) && (address.flags ^ made.flags) & libc::IFA_F_NODAD == 0
     };
     let own: Vec<&Address> = system.addresses_of(vrf.ifindex).collect();
-    let has_loopback = own.iter().filter(|address| is_loopback(address)).count() == Family::available().len();
+    let has_loopback = own.iter().filter(|address| is_loopback(address)).count() == families::available().len();
     let of_ports = ports.iter().flat_map(|port| system.addresses_of(port.ifindex));
     let own = own.iter().copied().filter(|address| !(has_loopback && is_loopback(address)));
     let made: Vec<&Route> = made(inventory, table).collect();
     let is_own_seal = |route: &&Route| **route == reported(route, Route::seal(route.family(), table));
-    let is_sealed = made.iter().copied().filter(is_own_seal).count() == Family::available().len();
+    let is_sealed = made.iter().copied().filter(is_own_seal).count() == families::available().len();
     Exported {
         name: &vrf.name,
         table,

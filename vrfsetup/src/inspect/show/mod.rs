@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::inspect::processes::{self, Process};
 use crate::model::link::Link;
 use crate::plan::inventory::Inventory;
-use crate::sys::netlink::{Kernel, Refusal};
+use crate::sys::netlink::Kernel;
 use crate::sys::sock_diag::{self, Connection};
 use crate::sys::sysctl;
 
@@ -64,7 +64,7 @@ pub(crate) struct Sockets {
 
 impl Sockets {
     pub(crate) fn read() -> Result<Self, Error> {
-        let all = sock_diag::all().map_err(|source| Error::unreadable("the sockets")(Refusal::from_io(&source)))?;
+        let all = sock_diag::all().map_err(Error::unreadable("the sockets"))?;
         Ok(Self { all, owners: processes::socket_owners() })
     }
 }

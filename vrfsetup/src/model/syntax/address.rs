@@ -2,7 +2,7 @@
 
 use super::{Words, prefix, scope};
 use crate::model::address::{Address, FOREVER, SCOPE_HOST};
-use crate::model::step::Device;
+use crate::model::device::Device;
 
 /// Flags by their words.
 const FLAGS: [(&str, u32); 6] = [

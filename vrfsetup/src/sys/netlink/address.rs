@@ -9,7 +9,7 @@ use rtnetlink::packet_route::address::{
 
 use super::{Change, IfPresent, Kernel, Refusal};
 use crate::model::address::{Address, FOREVER};
-use crate::model::step::Device;
+use crate::model::device::Device;
 
 /// The flags that a user may set; the kernel makes the others (tentative, permanent …) itself.
 const SETTABLE: u32 = libc::IFA_F_NODAD

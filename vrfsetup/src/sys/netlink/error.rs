@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 
+use nix::errno::Errno;
 use rtnetlink::packet_core::ErrorMessage;
 use serde::Serialize;
 
@@ -35,6 +36,18 @@ impl Refusal {
     /// Reads an NLMSG_ERROR message.
     pub fn from_message(message: &ErrorMessage) -> Self {
         Self { errno: message.raw_code().wrapping_neg(), text: sentence(&message.header) }
+    }
+}
+
+impl From<io::Error> for Refusal {
+    fn from(error: io::Error) -> Self {
+        Self::from_io(&error)
+    }
+}
+
+impl From<Errno> for Refusal {
+    fn from(errno: Errno) -> Self {
+        Self::from_errno(errno as i32)
     }
 }
 

@@ -8,8 +8,8 @@ use vrfnl::Attributes;
 
 use super::socket::Heard;
 use super::{Change, IfPresent, Kernel, Refusal, message};
+use crate::model::device::Device;
 use crate::model::link::Link;
-use crate::model::step::Device;
 
 const IFINFOMSG: usize = 16;
 const IFLA_VRF_TABLE: u16 = 1;

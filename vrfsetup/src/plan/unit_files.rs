@@ -23,6 +23,11 @@ pub const FOLDER: &str = "/etc/systemd/system";
 /// The name of each drop-in.
 pub const DROP_IN: &str = "50-vrf.conf";
 
+/// The hidden verb that a service's drop-in runs last before the service.
+pub const PROVE: &str = "__prove-bound";
+/// The hidden verb of the loader unit.
+pub const PIN: &str = "__pin";
+
 /// A unit file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
@@ -45,7 +50,7 @@ pub fn files(systemd: u32, vrf: &str, unit: &str, program: &str) -> Result<Vec<F
     if unit.ends_with(".socket") {
         return Ok(vec![drop_in(&unit, format!("{MARK} {vrf}\n{place}\n[Socket]\nBindToDevice={vrf}\n"))]);
     }
-    let proof = format!("ExecCondition=+{program} {} {vrf}\n", super::PROVE);
+    let proof = format!("ExecCondition=+{program} {} {vrf}\n", PROVE);
     if systemd >= BINDS {
         let text = format!("{MARK} {vrf}\n{place}\n[Service]\nBindNetworkInterface={vrf}\n{proof}");
         return Ok(vec![drop_in(&unit, text)]);
@@ -106,7 +111,7 @@ fn loader_file(program: &str) -> File {
          [Service]\n\
          Type=oneshot\n\
          ExecStart={program} {} %i\n",
-        super::PIN
+        PIN
     );
     File { path: loader_path(), text }
 }
