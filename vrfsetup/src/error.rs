@@ -1,4 +1,7 @@
-//! Everything that can go wrong, named for the user's situation, and the exit code of each.
+//! Everything that can go wrong, named for the user's situation, with its message, its hint and its exit code.
+//!
+//! May use the values of `model` and `sys`. Does not print: `cli` does.
+#![forbid(unsafe_code)]
 
 use std::fmt;
 use std::io;

@@ -1,9 +1,12 @@
-//! Sets up, inspects, mends and undoes Linux VRFs.
+//! Sets up, inspects, fixes and undoes Linux VRFs.
 //!
-//! Plans are pure and consist of [`step::Step`]s; [`transaction::Transaction`] makes them and takes them back;
-//! [`kernel::Kernel`] is the one door to routing netlink. `run` alone prints, but for a line on the terminal
-//! while a long plan is carried out.
-#![deny(unsafe_code)]
+//! The rooms from top to bottom; each uses only what stands below it. `cli` reads the command line and prints. `change`
+//! and `inspect` hold the verbs, `demo` the demonstration. `transaction` makes [`model::step::Step`]s as one change and
+//! undoes them; `plan` says which steps, and writes nothing. `error` names what can go wrong. `sys` talks to the
+//! kernel, by routing netlink through [`sys::netlink::Kernel`] alone. `model` has the plain values.
+//!
+//! Not a public API: the contract is the command line, see `vrfsetup(8)`.
+#![forbid(unsafe_code)]
 
 pub mod change;
 mod cli;

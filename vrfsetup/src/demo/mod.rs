@@ -1,5 +1,9 @@
-//! `vrfsetup demo`: two networks with the same addresses, and what goes wrong between them until the rules are mended.
+//! `vrfsetup demo`: two networks with the same addresses, and what goes wrong between them until the rules are fixed.
 //! Told step by step with the commands, in a network namespace of its own, of which nothing is left behind.
+//!
+//! May use `sys`, `model` and `error`; the commands that it shows are run as processes. Leaves the host alone: all that
+//! it does there is to try whether the kernel can make a VRF, which it deletes at once.
+#![forbid(unsafe_code)]
 
 mod peer;
 mod probe;

@@ -1,4 +1,7 @@
-//! Plain values.
+//! Plain values: devices, links, addresses, routes, rules, names, the steps of a plan, and how ip(8) writes them.
+//!
+//! Uses no other room. Refuses all input and output: nothing here opens a file or a socket.
+#![forbid(unsafe_code)]
 
 pub mod address;
 pub mod device;

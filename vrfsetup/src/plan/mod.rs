@@ -1,4 +1,9 @@
-//! What is there, and the steps from there to what is wanted.
+//! From what is there to the steps that lead to what is wanted: VRFs, ports, gateways, rules, settings, names of tables,
+//! unit files; and the inventory that all of it starts from.
+//!
+//! May use `sys` to read, `model` and `error`. Writes nothing and sends no request that changes anything: even what a
+//! later run must remember is a step.
+#![forbid(unsafe_code)]
 
 pub mod foreign_rules;
 pub mod gateway;

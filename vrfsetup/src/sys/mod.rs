@@ -1,4 +1,8 @@
-//! The kernel and the files of the system.
+//! The operating system, as plain values: routing netlink, socket diagnosis, settings below /proc/sys, the names of
+//! routing tables, the files in /run/vrfsetup, the kernel's release and families.
+//!
+//! May use `model`. Does what it is told and reports what the kernel answered; decides nothing.
+#![forbid(unsafe_code)]
 
 pub mod families;
 pub mod netlink;
