@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::plan::inventory::Inventory;
 use crate::plan::sysctls;
 use crate::plan::tables;
-use crate::plan::vrf::{Outlook, Wish};
+use crate::plan::vrf::{VrfPlanner, VrfSpec};
 use crate::sys::rt_tables::Names;
 use crate::transaction::report::Outcome;
 use crate::transaction::session::Session;
@@ -15,18 +15,18 @@ use crate::transaction::session::Session;
 ///
 /// # Errors
 /// It cannot be so, a connection would break, or the kernel refused; then nothing is changed.
-pub fn add(session: &Session, wish: &Wish, ports: &[String], sysctls: &[(&str, &str)]) -> Result<Outcome, Error> {
+pub fn add(session: &Session, spec: &VrfSpec, ports: &[String], sysctls: &[(&str, &str)]) -> Result<Outcome, Error> {
     let inventory = Inventory::read(session.kernel)?;
-    let ports = attach::new_ports(&inventory.system, ports, wish.name)?;
-    attach::guard(session, &inventory.system, &ports)?;
-    let (steps, domain) = Outlook::new(&inventory).plan(wish)?;
+    let ports = attach::new_ports(&inventory.system, ports, spec.name)?;
+    attach::check_lockout(session, &inventory.system, &ports)?;
+    let (steps, domain) = VrfPlanner::new(&inventory).plan(spec)?;
     let moves = attach::plan(session, &inventory, &ports, &domain, Defaults::Move)?;
     let (settings, memory) = sysctls::make(sysctls)?;
     let mut transaction = session.begin()?;
     transaction.make_all(steps)?;
     transaction.make_all(settings)?;
-    let is_new = inventory.system.link(wish.name).is_none();
-    let name = is_new.then(|| tables::name_step(&Names::read(), wish.name, domain.table)).flatten();
+    let is_new = inventory.system.link(spec.name).is_none();
+    let name = is_new.then(|| tables::name_step(&Names::read(), spec.name, domain.table)).flatten();
     for step in memory.into_iter().chain(name) {
         transaction.try_make(step)?;
     }

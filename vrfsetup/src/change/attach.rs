@@ -53,7 +53,7 @@ pub fn detach(session: &Session, names: &[String]) -> Result<Outcome, Error> {
 }
 
 fn move_all(session: &Session, inventory: &Inventory, ports: &[&Link], to: &Domain) -> Result<Outcome, Error> {
-    guard(session, &inventory.system, ports)?;
+    check_lockout(session, &inventory.system, ports)?;
     let moves = plan(session, inventory, ports, to, Defaults::Move)?;
     let mut transaction = session.begin()?;
     make(&mut transaction, moves)?;
@@ -85,7 +85,7 @@ pub fn new_ports<'a>(system: &'a System, names: &[String], vrf: &str) -> Result<
 ///
 /// # Errors
 /// There is such a connection.
-pub fn guard(session: &Session, system: &System, ports: &[&Link]) -> Result<(), Error> {
+pub fn check_lockout(session: &Session, system: &System, ports: &[&Link]) -> Result<(), Error> {
     if session.takes_risks() { Ok(()) } else { lockout::refuse_if_in_use(session.kernel, system, ports) }
 }
 
@@ -130,7 +130,7 @@ pub fn plan(
 /// Makes the moves.
 ///
 /// # Errors
-/// The kernel refused; what the transaction did is taken back.
+/// The kernel refused; what the transaction did is undone.
 pub fn make(transaction: &mut Transaction, moves: Vec<Move>) -> Result<(), Error> {
     for moved in moves {
         transaction.make_all(moved.steps)?;

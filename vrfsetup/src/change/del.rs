@@ -30,7 +30,7 @@ pub fn del(session: &Session, name: &str) -> Result<Outcome, Error> {
         return Err(Error::HasUnits { vrf: name.to_owned(), units });
     }
     let affected: Vec<&Link> = ports.iter().copied().chain([vrf]).collect();
-    attach::guard(session, system, &affected)?;
+    attach::check_lockout(session, system, &affected)?;
     let moves = attach::plan(session, &inventory, &ports, &Domain::default_domain(), Defaults::Leave)?;
     let mut transaction = session.begin()?;
     // Ports first: their routes move out of the table. Then the device goes down, so that nothing is sent by it while
@@ -48,7 +48,7 @@ pub fn del(session: &Session, name: &str) -> Result<Outcome, Error> {
     Ok(transaction.commit())
 }
 
-/// Takes down what the kernel would leave behind, or drop without a way back: routes over the VRF's device in any
+/// Takes down what the kernel would leave behind, or drop for good: routes over the VRF's device in any
 /// table (leaks), then the device, then what its table holds besides the routes of its ports.
 fn remaining(inventory: &Inventory, vrf: &Link, ports: &[&Link]) -> Vec<Step> {
     let of_ports = |route: &Route| ports.iter().any(|port| route.oifs().contains(&port.ifindex));

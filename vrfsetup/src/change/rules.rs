@@ -78,7 +78,7 @@ pub fn fix(session: &Session, policy: Policy) -> Result<Outcome, Error> {
     carry_out(session, &inventory, first, plans)
 }
 
-/// Gives the rules back to the kernel: `local` at 0, no unreachable rule.
+/// Undoes `fix`: `local` at 0, no unreachable rule, as the kernel makes them.
 ///
 /// # Errors
 /// The kernel refused; then nothing is changed.

@@ -9,7 +9,7 @@ use crate::inspect::export::Format;
 use crate::model::name;
 use crate::plan::rules::Unreachable;
 
-/// Set up, inspect, mend and undo VRFs.
+/// Set up, inspect, fix and undo VRFs.
 #[derive(Debug, Parser)]
 #[command(name = "vrfsetup", version, max_term_width = 100)]
 pub struct Cli {
@@ -27,7 +27,7 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// The verbs. Those that begin with two underscores are how the program calls itself (see `guardian`).
+/// The verbs. Those that begin with two underscores are how the program calls itself (see `confirm`).
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Create a VRF: up, sealed, with its own loopback addresses and ports
@@ -75,8 +75,8 @@ pub enum Command {
         /// For whom
         #[arg(long, value_enum, default_value = "toml")]
         format: Format,
-        /// Write the files into this folder [default: print them, each below its path]
-        #[arg(long, value_name = "FOLDER")]
+        /// Write the files into this directory [default: print them, each below its path]
+        #[arg(long, value_name = "DIRECTORY")]
         directory: Option<PathBuf>,
     },
     /// Make prefixes of one routing domain reachable from another
@@ -120,16 +120,16 @@ pub enum Command {
     /// Keep a change that was made with --confirm
     Confirm,
     #[command(name = "__detach", hide = true)]
-    DetachGuardian { journal: PathBuf, seconds: u64 },
-    #[command(name = "__prove-bound", hide = true)]
-    ProveBound { name: String },
+    DetachRollback { journal: PathBuf, seconds: u64 },
+    #[command(name = "__verify-bound", hide = true)]
+    VerifyBound { name: String },
     #[command(name = "__pin", hide = true)]
     Pin { name: String },
     #[command(name = "__demo-peer", hide = true)]
     DemoPeer { name: String },
     #[command(name = "__roll-back", hide = true)]
     RollBack { journal: PathBuf, seconds: u64 },
-    /// Check, mend or undo the routing rules that VRFs need
+    /// Check, fix or undo the routing rules that VRFs need
     Rules {
         /// What to do with them
         #[command(subcommand)]
@@ -144,7 +144,7 @@ pub enum Command {
         #[arg(long)]
         sockets: bool,
     },
-    /// Find what is wrong, and what mends it; exit status 3 if something is
+    /// Find what is wrong, and what fixes it; exit status 3 if something is
     Doctor,
     /// List the processes in a VRF
     Pids {
@@ -240,7 +240,7 @@ pub enum Rules {
         #[command(flatten)]
         change: Change,
     },
-    /// Give them back to the kernel
+    /// Undo what fix did: the rules that the kernel makes
     Undo {
         #[command(flatten)]
         change: Change,

@@ -21,22 +21,19 @@ use crate::change::unit;
 use crate::cli::args::{Add, Change, Cli, Command, Rules};
 use crate::cli::netns;
 use crate::demo;
-use crate::error::Error;
+use crate::error::{DIFFERS, Error};
 use crate::inspect::doctor;
 use crate::inspect::export;
 use crate::inspect::processes::{self, Process};
 use crate::inspect::show;
 use crate::plan::inventory::Inventory;
 use crate::plan::system::{self, System};
-use crate::plan::vrf::Wish;
+use crate::plan::vrf::VrfSpec;
 use crate::sys::netlink::Kernel;
 use crate::transaction::confirm;
 use crate::transaction::journal;
 use crate::transaction::report::Outcome;
 use crate::transaction::session::Session;
-
-/// `check`, `doctor` and `--dry-run` found differences.
-const DIFFERS: u8 = 3;
 
 /// The command line, for the tests that compare the manual with it.
 pub fn definition() -> clap::Command {
@@ -79,7 +76,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
     match &cli.command {
         Command::Add(add) => {
             let (session, sysctls) = (session(&add.change), add.sysctls.wanted());
-            changed(cli, add::add(&session, &wish(add), &add.ports, &sysctls)?)
+            changed(cli, add::add(&session, &spec(add), &add.ports, &sysctls)?)
         }
         Command::Del { name, change } => changed(cli, del::del(&session(change), name)?),
         Command::Attach { name, ports, change } => changed(cli, attach::attach(&session(change), name, ports)?),
@@ -112,7 +109,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
             let findings = doctor::examine(&kernel)?;
             print_all(cli, &findings);
             if findings.is_empty() && !cli.json {
-                print("nothing to mend\n");
+                print("nothing to fix\n");
             }
             Ok(differs(!findings.is_empty()))
         }
@@ -138,12 +135,12 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
             demo::serve(name).map_err(Error::unreadable("the demonstration"))?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::ProveBound { name } => Ok(prove_bound(name)),
+        Command::VerifyBound { name } => Ok(verify_bound(name)),
         Command::Pin { name } => {
             unit::pin(&system::link(&kernel, name)?)?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::DetachGuardian { journal, seconds } => {
+        Command::DetachRollback { journal, seconds } => {
             confirm::detach(journal, *seconds).map_err(|source| Error::NoWayBack { source })?;
             Ok(ExitCode::SUCCESS)
         }
@@ -154,9 +151,9 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
     }
 }
 
-/// systemd skips a service without a word where its condition ends with 1 to 254.
-fn prove_bound(name: &str) -> ExitCode {
-    let Err(error) = unit::prove_bound(name) else { return ExitCode::SUCCESS };
+/// systemd silently skips a service where its condition ends with 1 to 254.
+fn verify_bound(name: &str) -> ExitCode {
+    let Err(error) = unit::verify_bound(name) else { return ExitCode::SUCCESS };
     let _ = writeln!(io::stderr().lock(), "vrfsetup: {error}");
     ExitCode::from(255)
 }
@@ -230,8 +227,8 @@ fn differs(yes: bool) -> ExitCode {
     if yes { ExitCode::from(DIFFERS) } else { ExitCode::SUCCESS }
 }
 
-fn wish(add: &Add) -> Wish<'_> {
-    Wish { name: &add.name, table: add.table, has_loopback: !add.no_loopback, unreachable: add.unreachable }
+fn spec(add: &Add) -> VrfSpec<'_> {
+    VrfSpec { name: &add.name, table: add.table, has_loopback: !add.no_loopback, unreachable: add.unreachable }
 }
 
 fn changed(cli: &Cli, outcome: Outcome) -> Result<ExitCode, Error> {

@@ -36,7 +36,7 @@ pub fn in_vrfs() -> Vec<Process> {
     let units = units();
     let own = netns(Path::new("/proc/thread-self"));
     let mut found: Vec<Process> = pids()
-        .filter(|&pid| own.is_some() && netns(&folder(pid)) == own)
+        .filter(|&pid| own.is_some() && netns(&directory(pid)) == own)
         .filter_map(|pid| {
             let Membership { vrf, by } = membership::of(&evidence(pid).ok()?, &units)?;
             Some(Process { pid, command: command(pid), vrf: text(&vrf), mechanism: by })
@@ -60,7 +60,7 @@ pub fn identify(pid: u32) -> io::Result<Option<Process>> {
 pub fn socket_owners() -> HashMap<u64, Vec<u32>> {
     let mut owners: HashMap<u64, Vec<u32>> = HashMap::new();
     for pid in pids() {
-        for entry in fs::read_dir(folder(pid).join("fd")).into_iter().flatten().flatten() {
+        for entry in fs::read_dir(directory(pid).join("fd")).into_iter().flatten().flatten() {
             let target = fs::read_link(entry.path()).unwrap_or_default();
             let Some(inode) = socket_inode(target.as_os_str()) else { continue };
             let pids = owners.entry(inode).or_default();
@@ -75,7 +75,7 @@ pub fn socket_owners() -> HashMap<u64, Vec<u32>> {
 
 /// The name of a process; empty once it is gone.
 pub fn command(pid: u32) -> String {
-    text(fs::read(folder(pid).join("comm")).unwrap_or_default().trim_ascii_end())
+    text(fs::read(directory(pid).join("comm")).unwrap_or_default().trim_ascii_end())
 }
 
 /// `socket:[12345]`.
@@ -89,7 +89,7 @@ fn pids() -> impl Iterator<Item = u32> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
-fn folder(pid: u32) -> PathBuf {
+fn directory(pid: u32) -> PathBuf {
     Path::new("/proc").join(pid.to_string())
 }
 
@@ -98,12 +98,12 @@ fn netns(process: &Path) -> Option<u64> {
 }
 
 fn evidence(pid: u32) -> io::Result<Evidence> {
-    let folder = folder(pid);
-    let status = fs::read(folder.join("status"))?;
+    let directory = directory(pid);
+    let status = fs::read(directory.join("status"))?;
     let is_filtered = is_filtered(&status);
     Ok(Evidence {
-        cgroup: fs::read(folder.join("cgroup")).unwrap_or_default(),
-        environ: fs::read(folder.join("environ")).unwrap_or_default(),
+        cgroup: fs::read(directory.join("cgroup")).unwrap_or_default(),
+        environ: fs::read(directory.join("environ")).unwrap_or_default(),
         is_filtered,
         filtered_ancestors: if is_filtered { filtered_ancestors(&status) } else { Vec::new() },
     })
@@ -113,11 +113,11 @@ fn filtered_ancestors(status: &[u8]) -> Vec<Vec<u8>> {
     let mut environs = Vec::new();
     let mut parent = field(status, b"PPid:");
     while let Some(pid) = parent.filter(|_| environs.len() < ANCESTORS) {
-        let Ok(status) = fs::read(folder(pid).join("status")) else { break };
+        let Ok(status) = fs::read(directory(pid).join("status")) else { break };
         if !is_filtered(&status) {
             break;
         }
-        environs.push(fs::read(folder(pid).join("environ")).unwrap_or_default());
+        environs.push(fs::read(directory(pid).join("environ")).unwrap_or_default());
         parent = field(&status, b"PPid:");
     }
     environs

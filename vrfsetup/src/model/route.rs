@@ -86,6 +86,11 @@ impl Route {
         self.is_default() && stops.contains(&self.message.header.kind)
     }
 
+    /// Whether it answers EHOSTUNREACH.
+    pub fn is_unreachable(&self) -> bool {
+        self.message.header.kind == RouteType::Unreachable
+    }
+
     /// Whether the kernel made it for an address, and makes and removes it with that.
     pub fn is_kernels(&self) -> bool {
         self.message.header.protocol == RouteProtocol::Kernel

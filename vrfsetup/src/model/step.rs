@@ -105,7 +105,12 @@ impl Step {
         })
     }
 
-    /// The step that takes this one back.
+    /// Whether it needs a kernel that has VRFs.
+    pub fn makes_vrf(&self) -> bool {
+        matches!(self, Self::AddVrf(..))
+    }
+
+    /// The step that undoes this one.
     pub fn inverse(self) -> Self {
         match self {
             Self::AddRule(rule) => Self::DeleteRule(rule),

@@ -166,19 +166,19 @@ fn in_table(route: &Route, table: u32) -> Route {
 }
 
 /// Whether the kernel forgets the address for good while the interface is down. Temporary addresses (RFC 8981) are
-/// its own to make anew.
+/// its own to make again.
 fn is_lost(port: &Port, address: &Address) -> bool {
     let is_temporary = address.flags & libc::IFA_F_TEMPORARY != 0 && address.lifetimes.0 != FOREVER;
     let is_kept = address.lifetimes.0 == FOREVER && port.keeps_addresses.is_some();
     may_be_kept(address) && port.link.is_up() && !is_temporary && !is_kept
 }
 
-/// Whether `keep_addr_on_down` matters to the address: link-local ones are made anew in any case.
+/// Whether `keep_addr_on_down` matters to the address: link-local ones are made again in any case.
 pub fn may_be_kept(address: &Address) -> bool {
     address.family() == Family::V6 && address.scope != SCOPE_LINK
 }
 
-/// The steps that make the kernel keep IPv6 addresses, and that take this back.
+/// The steps that make the kernel keep IPv6 addresses, and that undo this.
 fn keeping(port: &Port) -> (Option<Step>, Option<Step>) {
     let has_v6 = port.addresses.iter().any(|address| may_be_kept(address));
     match &port.keeps_addresses {

@@ -144,7 +144,7 @@ fn obstacles<'a>(situation: &Situation<'a>) -> Vec<&'a Rule> {
     in_the_way(situation.rules, situation.own).into_iter().filter(|rule| !names_vrf(rule)).collect()
 }
 
-/// Plans the way back to the rules that the kernel makes: `local` at 0, no unreachable rule. The l3mdev rule stays
+/// Plans the undoing, back to the rules that the kernel makes: `local` at 0, no unreachable rule. The l3mdev rule stays
 /// while there are VRFs, which would not work without it, and where the kernel made it, which it does only once.
 pub fn undo(family: Family, rules: &[Rule], keeps_l3mdev: bool, vrfs: &[(String, u32)]) -> Plan {
     let unreachable = Unreachable::Rule;

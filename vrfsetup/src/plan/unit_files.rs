@@ -1,7 +1,7 @@
 //! What a service's drop-in says. Pure.
 //!
 //! systemd only warns when it cannot bind a service and starts it all the same, so the drop-in asserts that the VRF is
-//! there and, before anything else of the service is run, proves that a socket made in the service's cgroup is bound.
+//! there and, before anything else of the service is run, verifies that a socket made in the service's cgroup is bound.
 
 use std::path::PathBuf;
 
@@ -19,12 +19,12 @@ const HAS_PROGRAMS: u32 = 249;
 /// The first line of everything that is made here.
 pub const MARK: &str = "# made by vrfsetup unit";
 /// Where units and their drop-ins are.
-pub const FOLDER: &str = "/etc/systemd/system";
+pub const DIRECTORY: &str = "/etc/systemd/system";
 /// The name of each drop-in.
 pub const DROP_IN: &str = "50-vrf.conf";
 
 /// The hidden verb that a service's drop-in runs last before the service.
-pub const PROVE: &str = "__prove-bound";
+pub const VERIFY: &str = "__verify-bound";
 /// The hidden verb of the loader unit.
 pub const PIN: &str = "__pin";
 
@@ -50,9 +50,9 @@ pub fn files(systemd: u32, vrf: &str, unit: &str, program: &str) -> Result<Vec<F
     if unit.ends_with(".socket") {
         return Ok(vec![drop_in(&unit, format!("{MARK} {vrf}\n{place}\n[Socket]\nBindToDevice={vrf}\n"))]);
     }
-    let proof = format!("ExecCondition=+{program} {} {vrf}\n", PROVE);
+    let condition = format!("ExecCondition=+{program} {} {vrf}\n", VERIFY);
     if systemd >= BINDS {
-        let text = format!("{MARK} {vrf}\n{place}\n[Service]\nBindNetworkInterface={vrf}\n{proof}");
+        let text = format!("{MARK} {vrf}\n{place}\n[Service]\nBindNetworkInterface={vrf}\n{condition}");
         return Ok(vec![drop_in(&unit, text)]);
     }
     if systemd < HAS_PROGRAMS {
@@ -60,7 +60,7 @@ pub fn files(systemd: u32, vrf: &str, unit: &str, program: &str) -> Result<Vec<F
     }
     let loader = format!("vrfsetup-bind@{vrf}.service");
     let place = format!("{place}Requires={loader}\nAfter={loader}\n");
-    let text = format!("{MARK} {vrf}\n{place}\n[Service]\nBPFProgram={}\n{proof}", program_of(vrf));
+    let text = format!("{MARK} {vrf}\n{place}\n[Service]\nBPFProgram={}\n{condition}", program_of(vrf));
     Ok(vec![loader_file(program), drop_in(&unit, text)])
 }
 
@@ -118,7 +118,7 @@ fn loader_file(program: &str) -> File {
 
 /// Where the template is.
 pub fn loader_path() -> PathBuf {
-    PathBuf::from(FOLDER).join("vrfsetup-bind@.service")
+    PathBuf::from(DIRECTORY).join("vrfsetup-bind@.service")
 }
 
 fn drop_in(unit: &str, text: String) -> File {
@@ -127,7 +127,7 @@ fn drop_in(unit: &str, text: String) -> File {
 
 /// Where a unit's drop-in is. One for all VRFs: a service is in one at most.
 pub fn drop_in_path(unit: &str) -> PathBuf {
-    PathBuf::from(FOLDER).join(format!("{unit}.d")).join(DROP_IN)
+    PathBuf::from(DIRECTORY).join(format!("{unit}.d")).join(DROP_IN)
 }
 
 /// `sshd` is `sshd.service`, as for systemctl.
@@ -176,11 +176,11 @@ mod tests {
     }
 
     #[test]
-    fn no_service_starts_without_the_vrf_and_the_proof() {
+    fn no_service_starts_without_the_vrf_and_the_condition() {
         for systemd in [249, 252, 260, 262] {
             let text = texts(systemd, "sshd").pop().unwrap();
             assert!(text.contains("AssertPathExists=/sys/class/net/blue\n"));
-            assert!(text.contains("ExecCondition=+/usr/sbin/vrfsetup __prove-bound blue\n"));
+            assert!(text.contains("ExecCondition=+/usr/sbin/vrfsetup __verify-bound blue\n"));
             assert!(!text.contains("ExecStart="));
         }
     }

@@ -18,7 +18,7 @@ use crate::sys::families;
 
 /// What the VRF is to be.
 #[derive(Clone, Copy, Debug)]
-pub struct Wish<'a> {
+pub struct VrfSpec<'a> {
     /// Its name.
     pub name: &'a str,
     /// Its table; None for the one it has, or a free one.
@@ -30,7 +30,7 @@ pub struct Wish<'a> {
 }
 
 /// Which VRFs there will be, and which rules, when the steps planned so far are made.
-pub struct Outlook<'a> {
+pub struct VrfPlanner<'a> {
     inventory: &'a Inventory,
     taken: BTreeSet<u32>,
     owners: Vec<(u32, String)>,
@@ -39,7 +39,7 @@ pub struct Outlook<'a> {
     has_l3mdev_rules: bool,
 }
 
-impl<'a> Outlook<'a> {
+impl<'a> VrfPlanner<'a> {
     /// Nothing is planned yet.
     pub fn new(inventory: &'a Inventory) -> Self {
         let owner = |vrf: &Link| Some((vrf.table?, vrf.name.clone()));
@@ -79,20 +79,20 @@ impl<'a> Outlook<'a> {
     ///
     /// # Errors
     /// It cannot be so.
-    pub fn plan(&mut self, wish: &Wish) -> Result<(Vec<Step>, Domain), Error> {
-        let existing = self.existing(wish)?;
+    pub fn plan(&mut self, spec: &VrfSpec) -> Result<(Vec<Step>, Domain), Error> {
+        let existing = self.existing(spec)?;
         let table = match existing.and_then(|link| link.table) {
             Some(table) => table,
-            None => self.free_table(wish)?,
+            None => self.free_table(spec)?,
         };
-        let device = existing.map_or(Device { ifindex: 0, name: wish.name.to_owned() }, Link::device);
+        let device = existing.map_or(Device { ifindex: 0, name: spec.name.to_owned() }, Link::device);
         let mut steps = Vec::new();
         steps.extend(existing.is_none().then(|| Step::AddVrf(device.clone(), table)));
         for family in self.families.clone() {
             // The kernel makes it with the first VRF of a namespace only, even if it was deleted since.
             let has_vrf = (existing.is_some() || !self.owners.is_empty()) && self.has_l3mdev_rules;
             steps.extend(self.rule(Rule::l3mdev(family, L3MDEV)).filter(|_| has_vrf));
-            match wish.unreachable {
+            match spec.unreachable {
                 Unreachable::Rule => steps.extend(self.rule(Rule::l3mdev_unreachable(family, UNREACHABLE))),
                 Unreachable::Route => steps.extend(self.seal(family, table)),
                 Unreachable::None => {}
@@ -101,30 +101,30 @@ impl<'a> Outlook<'a> {
         if !existing.is_some_and(Link::is_up) {
             steps.push(Step::SetUp(device.clone()));
         }
-        if wish.has_loopback {
+        if spec.has_loopback {
             steps.extend(self.loopback(&device));
         }
         if existing.is_none() {
-            self.owners.push((table, wish.name.to_owned()));
+            self.owners.push((table, spec.name.to_owned()));
         }
         Ok((steps, Domain { device: Some(device), table }))
     }
 
-    fn existing(&self, wish: &Wish) -> Result<Option<&'a Link>, Error> {
-        let Some(link) = self.inventory.system.link(wish.name) else { return Ok(None) };
-        match (link.table, wish.table) {
-            (None, _) => Err(Error::NotAVrf(wish.name.to_owned())),
+    fn existing(&self, spec: &VrfSpec) -> Result<Option<&'a Link>, Error> {
+        let Some(link) = self.inventory.system.link(spec.name) else { return Ok(None) };
+        match (link.table, spec.table) {
+            (None, _) => Err(Error::NotAVrf(spec.name.to_owned())),
             (Some(table), Some(wanted)) if table != wanted => {
-                Err(Error::OtherTable { name: wish.name.to_owned(), table })
+                Err(Error::OtherTable { name: spec.name.to_owned(), table })
             }
             _ => Ok(Some(link)),
         }
     }
 
     /// The table that was asked for, if it is no other VRF's, or one that nothing refers to.
-    fn free_table(&mut self, wish: &Wish) -> Result<u32, Error> {
-        let remembered = || tables::remembered(wish.name).filter(|table| !self.inventory.is_in_use(*table));
-        let table = wish.table.or_else(remembered).unwrap_or_else(|| tables::first_free(&self.taken));
+    fn free_table(&mut self, spec: &VrfSpec) -> Result<u32, Error> {
+        let remembered = || tables::remembered(spec.name).filter(|table| !self.inventory.is_in_use(*table));
+        let table = spec.table.or_else(remembered).unwrap_or_else(|| tables::first_free(&self.taken));
         if let Some((_, owner)) = self.owners.iter().find(|(taken, _)| *taken == table) {
             return Err(Error::TableTaken { table, owner: format!("VRF '{owner}'") });
         }
@@ -158,7 +158,8 @@ mod tests {
     use super::*;
     use crate::plan::system::System;
 
-    const BLUE: Wish<'static> = Wish { name: "blue", table: None, has_loopback: true, unreachable: Unreachable::Route };
+    const BLUE: VrfSpec<'static> =
+        VrfSpec { name: "blue", table: None, has_loopback: true, unreachable: Unreachable::Route };
 
     fn link(ifindex: u32, name: &str, table: Option<u32>) -> Link {
         Link {
@@ -178,14 +179,14 @@ mod tests {
         Inventory::new(System::new(links, Vec::new()), Vec::new(), rules.to_vec())
     }
 
-    fn shown(inventory: &Inventory, wish: &Wish) -> Vec<String> {
-        let (steps, _) = Outlook::new(inventory).plan(wish).unwrap();
+    fn shown(inventory: &Inventory, spec: &VrfSpec) -> Vec<String> {
+        let (steps, _) = VrfPlanner::new(inventory).plan(spec).unwrap();
         steps.iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn a_new_vrf_is_sealed_before_it_is_up() {
-        let steps = shown(&inventory(Vec::new()), &Wish { table: Some(10), ..BLUE });
+        let steps = shown(&inventory(Vec::new()), &VrfSpec { table: Some(10), ..BLUE });
         assert_eq!(
             steps,
             [
@@ -202,32 +203,32 @@ mod tests {
     #[test]
     fn two_new_vrfs_get_two_tables() {
         let inventory = inventory(Vec::new());
-        let mut outlook = Outlook::new(&inventory);
-        let tables = ["blue", "red"].map(|name| outlook.plan(&Wish { name, ..BLUE }).unwrap().1.table);
+        let mut planner = VrfPlanner::new(&inventory);
+        let tables = ["blue", "red"].map(|name| planner.plan(&VrfSpec { name, ..BLUE }).unwrap().1.table);
         assert_ne!(tables[0], tables[1]);
     }
 
     #[test]
     fn a_table_of_another_vrf_is_refused_even_if_that_is_only_planned() {
         let inventory = inventory(vec![link(7, "red", Some(10))]);
-        let mut outlook = Outlook::new(&inventory);
-        let wish = Wish { table: Some(10), ..BLUE };
-        assert!(matches!(outlook.plan(&wish), Err(Error::TableTaken { table: 10, .. })));
-        outlook.plan(&Wish { table: Some(11), ..BLUE }).unwrap();
-        let green = Wish { name: "green", table: Some(11), ..BLUE };
-        assert!(matches!(outlook.plan(&green), Err(Error::TableTaken { table: 11, .. })));
+        let mut planner = VrfPlanner::new(&inventory);
+        let spec = VrfSpec { table: Some(10), ..BLUE };
+        assert!(matches!(planner.plan(&spec), Err(Error::TableTaken { table: 10, .. })));
+        planner.plan(&VrfSpec { table: Some(11), ..BLUE }).unwrap();
+        let green = VrfSpec { name: "green", table: Some(11), ..BLUE };
+        assert!(matches!(planner.plan(&green), Err(Error::TableTaken { table: 11, .. })));
     }
 
     #[test]
     fn another_kind_of_interface_is_refused() {
         let inventory = inventory(vec![link(7, "blue", None)]);
-        assert!(matches!(Outlook::new(&inventory).plan(&BLUE), Err(Error::NotAVrf(_))));
+        assert!(matches!(VrfPlanner::new(&inventory).plan(&BLUE), Err(Error::NotAVrf(_))));
     }
 
     #[test]
     fn an_existing_vrf_gets_only_what_it_lacks() {
         let inventory = inventory(vec![link(7, "blue", Some(10))]);
-        let wish = Wish { has_loopback: false, unreachable: Unreachable::None, ..BLUE };
-        assert_eq!(shown(&inventory, &wish), [""; 0]);
+        let spec = VrfSpec { has_loopback: false, unreachable: Unreachable::None, ..BLUE };
+        assert_eq!(shown(&inventory, &spec), [""; 0]);
     }
 }

@@ -7,7 +7,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-const FOLDER: &str = "/run/vrfsetup";
+const DIRECTORY: &str = "/run/vrfsetup";
 
 /// The file of this kind for this thread's network namespace. The inode's number is given to another namespace once this
 /// one is gone, its cookie (5.14) never: what was known of the one must not be undone in the other.
@@ -16,7 +16,7 @@ const FOLDER: &str = "/run/vrfsetup";
 /// /proc is not mounted.
 pub fn path(kind: &str) -> io::Result<PathBuf> {
     let cookie = vrfbpf::netns_cookie().unwrap_or(0);
-    Ok(Path::new(FOLDER).join(format!("netns-{}-{cookie}.{kind}", netns()?)))
+    Ok(Path::new(DIRECTORY).join(format!("netns-{}-{cookie}.{kind}", netns()?)))
 }
 
 /// The inode of this thread's network namespace: the number in `net:[4026531840]`.
@@ -38,12 +38,12 @@ pub fn is_first_netns() -> bool {
     }
 }
 
-/// Makes the folder for root alone: who could write there could have steps undone that were never made.
+/// Makes the directory for root alone: who could write there could have steps undone that were never made.
 ///
 /// # Errors
 /// Those of mkdir(2).
-pub fn make_folder() -> io::Result<()> {
-    match DirBuilder::new().mode(0o700).create(FOLDER) {
+pub fn make_directory() -> io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(DIRECTORY) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         answer => answer,
     }
@@ -54,11 +54,11 @@ pub fn make_folder() -> io::Result<()> {
 /// # Errors
 /// It cannot be made: a read-only /run, or not root.
 pub fn open() -> io::Result<File> {
-    make_folder()?;
-    File::open(FOLDER)
+    make_directory()?;
+    File::open(DIRECTORY)
 }
 
 /// Whether a file is one of those here.
 pub fn holds(path: &Path) -> bool {
-    path.starts_with(FOLDER)
+    path.starts_with(DIRECTORY)
 }

@@ -2,11 +2,12 @@
 //! which may be outside the VRF that their program should be in.
 
 use std::fmt;
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use rtnetlink::sys::protocols::NETLINK_SOCK_DIAG;
-use rtnetlink::sys::{Socket, SocketAddr};
+
+use crate::sys::netlink::KernelError;
+use crate::sys::netlink::socket::Socket;
 
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const NLMSG_HEADER: usize = 16;
@@ -75,7 +76,7 @@ impl fmt::Display for Connection {
 ///
 /// # Errors
 /// Those of the socket; a kernel without sock_diag for TCP (inet_diag is a module) is one.
-pub fn established() -> io::Result<Vec<Connection>> {
+pub fn established() -> Result<Vec<Connection>, KernelError> {
     let mut all = dump(libc::AF_INET, libc::IPPROTO_TCP, TCP_ESTABLISHED)?;
     all.extend(dump(libc::AF_INET6, libc::IPPROTO_TCP, TCP_ESTABLISHED)?);
     Ok(all)
@@ -85,12 +86,12 @@ pub fn established() -> io::Result<Vec<Connection>> {
 ///
 /// # Errors
 /// Those of the socket. A kernel without the raw_diag module (4.10) has no raw sockets to tell.
-pub fn all() -> io::Result<Vec<Connection>> {
+pub fn all() -> Result<Vec<Connection>, KernelError> {
     let mut all = Vec::new();
     for family in [libc::AF_INET, libc::AF_INET6] {
         for protocol in [libc::IPPROTO_TCP, libc::IPPROTO_UDP, libc::IPPROTO_RAW] {
             match dump(family, protocol, ANY_STATE) {
-                Err(error) if error.raw_os_error() == Some(libc::ENOENT) && protocol != libc::IPPROTO_TCP => {}
+                Err(error) if error.errno == libc::ENOENT && protocol != libc::IPPROTO_TCP => {}
                 sockets => all.extend(sockets?),
             }
         }
@@ -99,18 +100,14 @@ pub fn all() -> io::Result<Vec<Connection>> {
     Ok(all)
 }
 
-fn dump(family: i32, protocol: i32, states: u32) -> io::Result<Vec<Connection>> {
-    let mut socket = Socket::new(NETLINK_SOCK_DIAG)?;
-    socket.bind_auto()?;
-    socket.connect(&SocketAddr::new(0, 0))?;
-    socket.send(&request(family as u8, protocol as u8, states), 0)?;
-    let mut all = Vec::new();
-    loop {
-        let (datagram, _) = socket.recv_from_full()?;
-        if read(&datagram, protocol as u8, &mut all)? {
-            return Ok(all);
-        }
-    }
+fn dump(family: i32, protocol: i32, states: u32) -> Result<Vec<Connection>, KernelError> {
+    let mut socket = Socket::open(NETLINK_SOCK_DIAG)?;
+    let (mut all, mut error) = (Vec::new(), None);
+    socket.exchange(&[request(family as u8, protocol as u8, states)], |_, reply| match reply.is_end() {
+        true => error = reply.error(),
+        false => all.extend(connection(reply.body(), protocol as u8)),
+    })?;
+    error.map_or(Ok(all), Err)
 }
 
 /// `struct nlmsghdr` and `struct inet_diag_req_v2`.
@@ -124,27 +121,6 @@ fn request(family: u8, protocol: u8, states: u32) -> Vec<u8> {
     bytes.extend(states.to_ne_bytes());
     bytes.resize(NLMSG_HEADER + INET_DIAG_REQ, 0);
     bytes
-}
-
-/// Reads one datagram; true at the end of the dump.
-fn read(mut datagram: &[u8], protocol: u8, all: &mut Vec<Connection>) -> io::Result<bool> {
-    while let Some(header) = datagram.get(..NLMSG_HEADER) {
-        let len = u32::from_ne_bytes([header[0], header[1], header[2], header[3]]) as usize;
-        let kind = i32::from(u16::from_ne_bytes([header[4], header[5]]));
-        let body = datagram.get(NLMSG_HEADER..len).ok_or(io::ErrorKind::InvalidData)?;
-        match kind {
-            libc::NLMSG_DONE => return Ok(true),
-            libc::NLMSG_ERROR => return Err(refusal(body)),
-            _ => all.extend(connection(body, protocol)),
-        }
-        datagram = datagram.get((len + 3) & !3..).unwrap_or_default();
-    }
-    Ok(false)
-}
-
-fn refusal(body: &[u8]) -> io::Error {
-    let code = body.first_chunk().map_or(-libc::EPROTO, |bytes| i32::from_ne_bytes(*bytes));
-    io::Error::from_raw_os_error(code.wrapping_neg())
 }
 
 /// `struct inet_diag_msg`.

@@ -23,7 +23,7 @@ pub const DETACH: &str = "__detach";
 /// The other one.
 pub const ROLL_BACK: &str = "__roll-back";
 
-/// Starts the guardian of a journal.
+/// Starts the process that rolls a journal back.
 ///
 /// # Errors
 /// No process can be started; then nothing may be changed.
@@ -71,10 +71,10 @@ fn leave_cgroup() {
     }
 }
 
-/// The guardian itself: waits, and takes everything back unless the journal is gone by then.
+/// The process itself: waits, and undoes everything unless the journal is gone by then.
 ///
 /// # Errors
-/// A step cannot be taken back.
+/// A step cannot be undone.
 pub fn wait_and_roll_back(kernel: &Kernel, journal: &Path, seconds: u64) -> Result<(), Error> {
     let deadline = Instant::now() + Duration::from_secs(seconds);
     while Instant::now() < deadline {
@@ -86,7 +86,7 @@ pub fn wait_and_roll_back(kernel: &Kernel, journal: &Path, seconds: u64) -> Resu
     // The change itself may still be going on.
     let _lock = lock::lock();
     match journal::claim(journal) {
-        Ok(Some(steps)) => rollback::take_back(kernel, steps),
+        Ok(Some(steps)) => rollback::undo(kernel, steps),
         Ok(None) => Ok(()),
         Err(source) => Err(Error::file(journal, &source)),
     }

@@ -24,7 +24,7 @@ impl Journal {
     /// # Errors
     /// Another change waits for its confirmation (AlreadyExists), or the file cannot be made.
     pub fn begin() -> io::Result<Self> {
-        run_dir::make_folder()?;
+        run_dir::make_directory()?;
         let path = run_dir::path("pending")?;
         let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&path)?;
         Ok(Self { path, file })

@@ -2,14 +2,14 @@
 
 use crate::error::Error;
 use crate::model::step::Step;
-use crate::sys::netlink::{Kernel, Refusal};
+use crate::sys::netlink::{Kernel, KernelError};
 use crate::transaction::strict;
 
-/// Takes these steps back.
+/// Undoes these steps.
 ///
 /// # Errors
 /// Some could not be.
-pub fn take_back(kernel: &Kernel, steps: Vec<Step>) -> Result<(), Error> {
+pub fn undo(kernel: &Kernel, steps: Vec<Step>) -> Result<(), Error> {
     let left = roll_back(kernel, steps);
     if left.is_empty() { Ok(()) } else { Err(Error::Left(left)) }
 }
@@ -41,7 +41,7 @@ fn is_there(kernel: &Kernel, step: &Step) -> bool {
 }
 
 /// What is to be deleted is gone, or what is to be added is there: a step that was recorded and never made.
-fn is_so_already(step: &Step, refusal: &Refusal) -> bool {
+fn is_so_already(step: &Step, refusal: &KernelError) -> bool {
     const GONE: [i32; 4] = [libc::ENOENT, libc::ESRCH, libc::ENODEV, libc::EADDRNOTAVAIL];
     match step {
         Step::DeleteRule(_) | Step::DeleteRoute(_) | Step::DeleteAddress(_) | Step::DeleteVrf(..) => {

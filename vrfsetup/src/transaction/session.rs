@@ -1,4 +1,4 @@
-//! A command's changes as one: a step that fails takes the earlier ones back, in reverse order.
+//! A command's changes as one: when a step fails, the earlier ones are undone in reverse order.
 
 use std::collections::HashMap;
 use std::io;
@@ -9,7 +9,7 @@ use crate::model::rule::Rule;
 use crate::model::step::Step;
 use crate::plan::rules::{self, L3MDEV};
 use crate::sys::families;
-use crate::sys::netlink::{Kernel, Refusal};
+use crate::sys::netlink::{Kernel, KernelError};
 use crate::transaction::confirm;
 use crate::transaction::journal::{self, Journal};
 use crate::transaction::lock::{self, Lock};
@@ -81,7 +81,7 @@ impl Transaction<'_> {
     /// Makes one step.
     ///
     /// # Errors
-    /// The kernel refused; everything that was done is taken back by then.
+    /// The kernel refused; everything that was done is undone by then.
     pub fn make(&mut self, step: Step) -> Result<(), Error> {
         self.make_all([step])
     }
@@ -142,9 +142,9 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Nobody knows which of the steps were made: taking back what was not does no harm, except to a VRF of that name
+    /// Nobody knows which of the steps were made: undoing what was not is harmless, except to a VRF of that name
     /// that is somebody else's.
-    fn give_up_unheard(&mut self, steps: Vec<Step>, lost: Refusal) -> Error {
+    fn give_up_unheard(&mut self, steps: Vec<Step>, lost: KernelError) -> Error {
         let step = steps[0].clone();
         self.done
             .extend(steps.into_iter().filter(|step| !matches!(step, Step::AddVrf(device, _) if device.ifindex == 0)));
@@ -152,8 +152,8 @@ impl Transaction<'_> {
     }
 
     /// The kernel makes the l3mdev rule with a namespace's first VRF, and never again if it was deleted since. It is no
-    /// step: as with the kernel's own, taking the VRF back leaves it.
-    fn ensure_l3mdev(&self) -> Result<(), Refusal> {
+    /// step: as with the kernel's own, deleting the VRF leaves it.
+    fn ensure_l3mdev(&self) -> Result<(), KernelError> {
         if !rules::has_l3mdev_rules() {
             return Ok(());
         }
@@ -184,7 +184,7 @@ impl Transaction<'_> {
         self.notes.push(note.into());
     }
 
-    /// Takes everything back, because of an error outside the steps.
+    /// Undoes everything, because of an error outside the steps.
     pub fn abandon(&mut self, error: Error) -> Error {
         self.progress = None;
         let left = rollback::roll_back(self.session.kernel, std::mem::take(&mut self.done));
@@ -211,9 +211,8 @@ impl Transaction<'_> {
         self.notes.into_iter().fold(Outcome::of(&self.done), Outcome::note)
     }
 
-    fn give_up(&mut self, step: &Step, refusal: Refusal) -> Error {
-        let step = step.to_string();
-        self.abandon(Error::Refused { step, refusal })
+    fn give_up(&mut self, step: &Step, refusal: KernelError) -> Error {
+        self.abandon(Error::Refused { step: Box::new(step.clone()), refusal })
     }
 
     /// Writes the step down first where it may have to be undone by somebody else.
@@ -223,7 +222,7 @@ impl Transaction<'_> {
         recorded.map_err(|source| self.abandon(Error::NoWayBack { source }))
     }
 
-    /// The guardian stands before the first step is made.
+    /// The rollback process is started before the first step is made.
     fn armed_journal(&mut self, time: Duration) -> io::Result<&mut Journal> {
         if self.journal.is_none() {
             let journal = Journal::begin()?;

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use vrfbpf::List;
 
 use crate::model::step::Step;
-use crate::sys::netlink::{Kernel, Refusal};
+use crate::sys::netlink::{Kernel, KernelError};
 
 /// The VRFs, by index and name, whose ports these steps change.
 pub fn touched(steps: &[Step]) -> BTreeMap<u32, String> {
@@ -28,7 +28,7 @@ pub fn refresh(kernel: &Kernel, vrfs: &BTreeMap<u32, String>) -> Vec<String> {
         return Vec::new();
     }
     let failed = |name: &str, why: String| {
-        format!("running 'vrfrun --strict {name}' programs do not see the new ports ({why}); the next run mends it")
+        format!("running 'vrfrun --strict {name}' programs do not see the new ports ({why}); the next run fixes it")
     };
     let outcome = |(&vrf, name): (&u32, &String)| refresh_one(kernel, vrf).err().map(|error| failed(name, error));
     vrfs.iter().filter_map(outcome).collect()
@@ -47,7 +47,7 @@ fn refresh_one(kernel: &Kernel, vrf: u32) -> Result<(), String> {
 }
 
 fn text(errno: Errno) -> String {
-    Refusal::from_io(&io::Error::from(errno)).to_string()
+    KernelError::from_io(&io::Error::from(errno)).to_string()
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ pub struct Config {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rules {
-    /// Whether they are mended.
+    /// Whether they are fixed.
     pub fix: bool,
     /// What stops packets that a VRF's table has no route for.
     pub unreachable: Unreachable,
@@ -204,10 +204,10 @@ impl<'a> Source<'a> {
     ///
     /// # Errors
     /// The first mistake.
-    pub fn routes(&self, words: &[Spanned<String>]) -> Result<Vec<Route>, Error> {
+    pub fn routes(&self, texts: &[Spanned<String>]) -> Result<Vec<Route>, Error> {
         let read =
             |text: &Spanned<String>| syntax::route::parse(text.get_ref(), 0).map_err(|why| self.mistake_at(text, &why));
-        words.iter().map(read).collect()
+        texts.iter().map(read).collect()
     }
 
     fn heading(&self, name: &str) -> usize {

@@ -23,7 +23,7 @@ use crate::plan::port::{Domain, Move};
 use crate::plan::rules::{self, InTheWay, Situation};
 use crate::plan::sysctls;
 use crate::plan::tables;
-use crate::plan::vrf::{Outlook, Wish};
+use crate::plan::vrf::{VrfPlanner, VrfSpec};
 use crate::sys::families;
 use crate::sys::rt_tables::Names;
 use crate::transaction::lockout;
@@ -86,8 +86,8 @@ pub fn plan(session: &Session, path: &Path) -> Result<Plan, Error> {
     let source = Source::new(path, &text);
     let config = source.read()?;
     let inventory = Inventory::read(session.kernel)?;
-    let (inventory, outlook) = (&inventory, Outlook::new(&inventory));
-    Planner { session, source, config: &config, inventory, outlook, names: Names::read(), moved: vec![] }.plan()
+    let (inventory, vrf_planner) = (&inventory, VrfPlanner::new(&inventory));
+    Planner { session, source, config: &config, inventory, vrf_planner, names: Names::read(), moved: vec![] }.plan()
 }
 
 /// Makes a plan.
@@ -112,14 +112,14 @@ pub fn make(session: &Session, plan: Plan) -> Result<Outcome, Error> {
 }
 
 /// Routes in the words of `ip route add`.
-type Words = [toml::Spanned<String>];
+type RouteTexts = [toml::Spanned<String>];
 
 struct Planner<'a> {
     session: &'a Session<'a>,
     source: Source<'a>,
     config: &'a Config,
     inventory: &'a Inventory,
-    outlook: Outlook<'a>,
+    vrf_planner: VrfPlanner<'a>,
     names: Names,
     moved: Vec<&'a Link>,
 }
@@ -128,13 +128,13 @@ impl Planner<'_> {
     fn plan(mut self) -> Result<Plan, Error> {
         let mut plan = Plan { vrfs: vec![], then: vec![], extras: vec![], notes: vec![] };
         let asked = self.config.vrf.values().filter_map(|vrf| vrf.table.as_ref().map(|table| *table.get_ref()));
-        self.outlook.reserve(asked);
+        self.vrf_planner.reserve(asked);
         let mut domains = Vec::new();
         for (name, vrf) in &self.config.vrf {
             domains.push((name.as_str(), self.vrf(name, vrf, &mut plan)?));
         }
         self.routes(&self.config.default.routes, &Domain::default_domain(), &Part::default(), &mut plan)?;
-        attach::guard(self.session, &self.inventory.system, &self.moved)?;
+        attach::check_lockout(self.session, &self.inventory.system, &self.moved)?;
         plan.vrfs.sort_by_key(Part::place);
         self.rules(&mut plan)?;
         self.leaks(&domains, &mut plan)?;
@@ -150,8 +150,8 @@ impl Planner<'_> {
 
     fn vrf(&mut self, name: &str, vrf: &Vrf, plan: &mut Plan) -> Result<Domain, Error> {
         let table = vrf.table.as_ref().map(|table| *table.get_ref());
-        let wish = Wish { name, table, has_loopback: vrf.loopback, unreachable: vrf.unreachable };
-        let (steps, domain) = self.outlook.plan(&wish)?;
+        let spec = VrfSpec { name, table, has_loopback: vrf.loopback, unreachable: vrf.unreachable };
+        let (steps, domain) = self.vrf_planner.plan(&spec)?;
         let is_new = self.inventory.system.link(name).is_none();
         plan.extras.extend(is_new.then(|| tables::name_step(&self.names, name, domain.table)).flatten());
         let mut part = Part { steps, ..Part::default() };
@@ -192,8 +192,8 @@ impl Planner<'_> {
     }
 
     /// A route that is there in the same words is left alone, one of the same destination and metric replaced.
-    fn routes(&self, words: &Words, domain: &Domain, part: &Part, plan: &mut Plan) -> Result<(), Error> {
-        if words.is_empty() {
+    fn routes(&self, texts: &RouteTexts, domain: &Domain, part: &Part, plan: &mut Plan) -> Result<(), Error> {
+        if texts.is_empty() {
             return Ok(());
         }
         let brought = part.moves.iter().flat_map(|moved| &moved.steps).filter_map(|step| match step {
@@ -204,7 +204,7 @@ impl Planner<'_> {
         let known: HashSet<String> = there.iter().flat_map(|route| descriptions(route)).collect();
         let mut networks = self.networks(domain, part);
         there.iter().for_each(|route| networks.add_route(route));
-        for (mut route, text) in self.source.routes(words)?.into_iter().zip(words) {
+        for (mut route, text) in self.source.routes(texts)?.into_iter().zip(texts) {
             if !domain.is_default() {
                 networks.complete(&mut route).map_err(|why| self.source.mistake_at(text, &why))?;
                 networks.add_route(&route);
@@ -254,9 +254,9 @@ impl Planner<'_> {
         let own: Vec<IpAddr> = self.inventory.system.addresses.iter().map(|address| address.local).collect();
         let mut deletes = Vec::new();
         for family in families::available() {
-            let rules = self.outlook.rules(family);
+            let rules = self.vrf_planner.rules(family);
             let unreachable = self.config.rules.unreachable;
-            let (vrfs, lookup) = (self.outlook.vrfs(), rules::lookup(false));
+            let (vrfs, lookup) = (self.vrf_planner.vrfs(), rules::lookup(false));
             let situation = Situation { family, rules: &rules, own: &own, unreachable, vrfs: &vrfs, lookup };
             let planned = match rules::fix(&situation) {
                 Err(_) if self.session.takes_risks() => rules::fix_regardless(&situation),

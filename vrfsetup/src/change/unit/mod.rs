@@ -1,7 +1,7 @@
 //! `vrfsetup unit`: puts systemd's services and sockets into a VRF by drop-ins, without touching what they start.
 
 mod pin;
-mod proof;
+mod verify;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use crate::transaction::report::Outcome;
 use crate::transaction::session::Session;
 
 pub use pin::pin;
-pub use proof::prove_bound;
+pub use verify::verify_bound;
 
 /// The files that would put these units into the VRF.
 ///
@@ -70,9 +70,9 @@ pub fn remove(session: &Session, vrf: &str, units: &[String]) -> Result<Outcome,
     }
     let outcome = carry_out(session, steps, "takes effect when the units are restarted");
     for unit in units {
-        let folder = files::drop_in_path(&files::full_name(unit)?);
+        let directory = files::drop_in_path(&files::full_name(unit)?);
         // Stays if somebody else has a drop-in there.
-        let _ = folder.parent().map(fs::remove_dir);
+        let _ = directory.parent().map(fs::remove_dir);
     }
     outcome
 }
@@ -98,7 +98,7 @@ pub fn units_of(vrf: &str) -> Vec<String> {
 
 /// All drop-ins of our making, with their VRFs.
 fn drop_ins() -> impl Iterator<Item = (PathBuf, String)> {
-    let units = fs::read_dir(files::FOLDER).into_iter().flatten().flatten();
+    let units = fs::read_dir(files::DIRECTORY).into_iter().flatten().flatten();
     units.filter_map(|unit| {
         let path = unit.path().join(files::DROP_IN);
         let vrf = files::vrf_of_drop_in(&read(&path)?)?.to_owned();

@@ -23,8 +23,7 @@ use crate::plan::unit_files::{PINNED, pin_name, vrf_of_pin};
 pub fn pin(vrf: &Link) -> Result<(), Error> {
     let name = &vrf.name;
     let program = vrfbpf::load(Hook::SOCK_CREATE, &vrfbpf::binding(vrf.ifindex, vrfbpf::netns_cookie()));
-    let program = program
-        .map_err(|errno| Error::Refused { step: format!("load a program for {name}"), refusal: errno.into() })?;
+    let program = program.map_err(|errno| Error::NoProgram { vrf: name.clone(), refusal: errno.into() })?;
     let path = path(name);
     replace(&program, &path).map_err(|error| Error::file(&path, &error))
 }

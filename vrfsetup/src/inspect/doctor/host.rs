@@ -15,8 +15,8 @@ use crate::sys::{release, sysctl};
 /// The kernel cannot make VRFs, as far as its module files tell.
 pub fn module() -> Vec<Finding> {
     let Ok(release) = fs::read_to_string("/proc/sys/kernel/osrelease") else { return Vec::new() };
-    let folder = Path::new("/lib/modules").join(release.trim());
-    let lists = ["modules.builtin", "modules.dep"].map(|name| fs::read(folder.join(name)).unwrap_or_default());
+    let directory = Path::new("/lib/modules").join(release.trim());
+    let lists = ["modules.builtin", "modules.dep"].map(|name| fs::read(directory.join(name)).unwrap_or_default());
     let is_there = Path::new("/sys/module/vrf").exists() || lists.iter().any(|list| names_vrf(list));
     if is_there || lists.iter().all(Vec::is_empty) && has_no_modules() {
         return Vec::new();
@@ -74,9 +74,9 @@ fn unreachable(kernel: &Kernel, vrf: &Link, server: IpAddr) -> Option<Finding> {
         kernel.route_to(server, None, vrf.ifindex).err().map(|_| "has no route there")?
     };
     let what = format!("name server {server} {reason}");
-    let folder = format!("/etc/vrf/{}", vrf.name);
-    let mend = format!("mkdir -p {folder}; echo nameserver ADDRESS > {folder}/resolv.conf");
-    Some(Finding::new("resolver-unreachable", what, mend).about(&vrf.name))
+    let directory = format!("/etc/vrf/{}", vrf.name);
+    let fix = format!("mkdir -p {directory}; echo nameserver ADDRESS > {directory}/resolv.conf");
+    Some(Finding::new("resolver-unreachable", what, fix).about(&vrf.name))
 }
 
 /// Daemons that resolve names in everybody's name, from the default domain.
@@ -122,8 +122,8 @@ pub fn ping_groups() -> Vec<Finding> {
     match bounds[..] {
         [first, last] if first > last => {
             let what = "a plain user cannot ping: under 'vrfrun' ping has no capability of its own";
-            let mend = "sysctl -w net.ipv4.ping_group_range='0 2147483647'";
-            vec![Finding::new("ping-group-range", what, mend)]
+            let fix = "sysctl -w net.ipv4.ping_group_range='0 2147483647'";
+            vec![Finding::new("ping-group-range", what, fix)]
         }
         _ => Vec::new(),
     }
@@ -141,8 +141,8 @@ pub fn netfilter(system: &System) -> Vec<Finding> {
                 "a firewall rule matches '{}' as input interface, where most hooks see '{}'",
                 port.name, vrf.name
             );
-            let mend = format!("nft list ruleset; use iifname \"{}\", or meta sdifname \"{}\"", vrf.name, port.name);
-            findings.push(Finding::new("netfilter-port", what, mend).about(&vrf.name));
+            let fix = format!("nft list ruleset; use iifname \"{}\", or meta sdifname \"{}\"", vrf.name, port.name);
+            findings.push(Finding::new("netfilter-port", what, fix).about(&vrf.name));
         }
     }
     findings
@@ -169,8 +169,8 @@ pub fn stray_sockets(vrf: &Vrf) -> Option<Finding> {
     let strays: Vec<String> =
         vrf.stray_sockets().map(|socket| format!("{} ({})", socket.command, socket.pid)).collect();
     let what = format!("sockets outside the VRF: {}", strays.join(", "));
-    let mend = format!("vrfsetup show --sockets {}", vrf.name());
-    (!strays.is_empty()).then(|| Finding::new("stray-sockets", what, mend).about(vrf.name()))
+    let fix = format!("vrfsetup show --sockets {}", vrf.name());
+    (!strays.is_empty()).then(|| Finding::new("stray-sockets", what, fix).about(vrf.name()))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `vrfsetup doctor`: what is wrong with the machine's VRFs, each with the command that mends it.
+//! `vrfsetup doctor`: what is wrong with the machine's VRFs, each with the command that fixes it.
 //!
 //! The checks are pure and look at what is read here once. On a machine without VRFs only what would hinder the first
 //! one is a finding.
@@ -27,12 +27,12 @@ pub struct Finding {
     /// What is wrong, and what comes of it.
     pub what: String,
     /// A line to type.
-    pub mend: String,
+    pub fix: String,
 }
 
 impl Finding {
-    fn new(finding: &'static str, what: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { finding, vrf: None, what: what.into(), mend: mend.into() }
+    fn new(finding: &'static str, what: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { finding, vrf: None, what: what.into(), fix: fix.into() }
     }
 
     fn about(self, vrf: &str) -> Self {
@@ -62,12 +62,12 @@ pub fn examine(kernel: &Kernel) -> Result<Vec<Finding>, Error> {
     Ok(findings)
 }
 
-/// One line: what, and the mend.
+/// One line: what, and the fix.
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(vrf) = &self.vrf {
             write!(f, "{vrf}: ")?;
         }
-        writeln!(f, "{}; mend: {}", self.what, self.mend)
+        writeln!(f, "{}; fix: {}", self.what, self.fix)
     }
 }

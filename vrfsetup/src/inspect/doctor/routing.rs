@@ -59,12 +59,12 @@ fn before_l3mdev(rule: &Rule) -> Option<Finding> {
             format!("{family} rule '{rule}' comes before the l3mdev rule and takes packets of VRFs that it matches");
         let moved = Rule { priority: rule.priority + L3MDEV + 1001, ..rule.clone() };
         let flag = family.ip_flag();
-        let mend = format!(
+        let fix = format!(
             "ip {flag}rule add {}; ip {flag}rule del {}; vrfsetup rules fix",
             moved.arguments(),
             rule.arguments()
         );
-        Finding::new("foreign-rule-first", what, mend)
+        Finding::new("foreign-rule-first", what, fix)
     })
 }
 
@@ -101,8 +101,8 @@ fn loopback_addresses(inventory: &Inventory, vrf: &Link) -> Option<Finding> {
     let has = |wanted: &Address| inventory.system.addresses_of(vrf.ifindex).any(|own| own.local == wanted.local);
     let missing: Vec<String> = wanted.filter(|address| !has(address)).map(|a| a.local.to_string()).collect();
     let what = format!("{} is not on the VRF: programs in it cannot reach themselves by it", missing.join(" and "));
-    let mend = format!("vrfsetup add {}", vrf.name);
-    (!missing.is_empty()).then(|| Finding::new("loopback-address-missing", what, mend).about(&vrf.name))
+    let fix = format!("vrfsetup add {}", vrf.name);
+    (!missing.is_empty()).then(|| Finding::new("loopback-address-missing", what, fix).about(&vrf.name))
 }
 
 /// Neither a default route of any kind nor the rule behind l3mdev stops what the table lacks.
@@ -129,8 +129,8 @@ fn default_route(inventory: &Inventory, vrf: &Link, family: Family) -> Option<Fi
     }
     let what = format!("table {table} has no {family} default route");
     let flag = family.ip_flag();
-    let mend = format!("ip {flag}route add default via GATEWAY dev {} table {table}", port.device.name);
-    Some(Finding::new("default-route-missing", what, mend).about(&vrf.name))
+    let fix = format!("ip {flag}route add default via GATEWAY dev {} table {table}", port.device.name);
+    Some(Finding::new("default-route-missing", what, fix).about(&vrf.name))
 }
 
 /// The kernel looks for a gateway that the VRF's table does not know in the default domain.
@@ -144,8 +144,8 @@ fn leaves_elsewhere(inventory: &Inventory, vrf: &Link, family: Family) -> Option
         .find_map(|route| Some((route, route.oifs().into_iter().find_map(|oif| link(oif).filter(is_elsewhere))?)))?;
     let what = format!("its {family} default route leaves by {}, which is no port of it", device.name);
     let flag = family.ip_flag();
-    let mend = format!("ip {flag}route del {route} table {table}, and add it with 'dev PORT onlink'");
-    Some(Finding::new("default-route-elsewhere", what, mend).about(&vrf.name))
+    let fix = format!("ip {flag}route del {route} table {table}, and add it with 'dev PORT onlink'");
+    Some(Finding::new("default-route-elsewhere", what, fix).about(&vrf.name))
 }
 
 #[cfg(test)]

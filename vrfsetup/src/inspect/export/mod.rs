@@ -120,11 +120,7 @@ fn exported<'a>(inventory: &'a Inventory, vrf: &'a Link) -> Exported<'a> {
 
 /// The seal as the kernel reports it has more to it; what matters is what makes it one.
 fn reported(route: &Route, seal: Route) -> Route {
-    if route.is_seal() && route.metric() == Some(SEAL_METRIC) && route.type_name() == "unreachable" {
-        route.clone()
-    } else {
-        seal
-    }
+    if route.is_seal() && route.metric() == Some(SEAL_METRIC) && route.is_unreachable() { route.clone() } else { seal }
 }
 
 /// Not made by the kernel (link-local) and not on loan (dynamic).

@@ -17,7 +17,7 @@ use crate::model::route::Route;
 use crate::model::rule::Rule;
 use crate::sys::sysctl;
 
-const FOLDER: &str = "/etc/systemd/network";
+const DIRECTORY: &str = "/etc/systemd/network";
 
 /// All files.
 pub fn files(all: &All, rules: &[Rule]) -> Vec<File> {
@@ -33,7 +33,7 @@ pub fn files(all: &All, rules: &[Rule]) -> Vec<File> {
 }
 
 fn file(name: &str, text: String) -> File {
-    File { path: Path::new(FOLDER).join(name), text }
+    File { path: Path::new(DIRECTORY).join(name), text }
 }
 
 fn netdev(vrf: &Exported) -> String {

@@ -19,6 +19,8 @@ pub struct Vrf {
     pub(super) ifindex: u32,
     pub(super) ifname: String,
     pub(super) flags: Vec<&'static str>,
+    #[serde(skip)]
+    pub(super) is_up: bool,
     pub(super) mtu: u32,
     pub(super) operstate: &'static str,
     pub(super) table: u32,
@@ -67,6 +69,8 @@ pub struct RouteInfo {
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub(super) kind: Option<String>,
     pub(super) dst: String,
+    #[serde(skip)]
+    pub(super) is_default: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) gateway: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -140,6 +144,7 @@ impl Vrf {
             ifindex: link.ifindex,
             ifname: link.name.clone(),
             flags: link.flag_names(),
+            is_up: link.is_up(),
             mtu: link.mtu,
             operstate: link.operstate_name(),
             table,
@@ -188,6 +193,7 @@ impl RouteInfo {
         Self {
             kind: (!route.is_unicast()).then(|| route.type_name()),
             dst: destination_text(route),
+            is_default: route.is_default() || route.destination().is_none(),
             gateway: route.gateway().map(|gateway| gateway.to_string()),
             dev: route.device.clone(),
             protocol: route.protocol_name(),

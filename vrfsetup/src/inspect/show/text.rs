@@ -9,7 +9,7 @@ use crate::model::family::Family;
 
 impl fmt::Display for Vrf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = if self.flags.contains(&"UP") { "up" } else { "down" };
+        let state = if self.is_up { "up" } else { "down" };
         writeln!(f, "{} (table {}, {state}){}", self.ifname, self.table, listed(&self.addr_info))?;
         for port in &self.ports {
             writeln!(f, "  port {} ({}){}", port.ifname, port.operstate.to_lowercase(), listed(&port.addr_info))?;
@@ -49,7 +49,7 @@ impl fmt::Display for RouteInfo {
             write!(f, "{kind} ")?;
         }
         f.write_str(&self.dst)?;
-        if self.dst == "default" && self.family == Family::V6 {
+        if self.is_default && self.family == Family::V6 {
             f.write_str(" (ipv6)")?;
         }
         if let Some(gateway) = &self.gateway {

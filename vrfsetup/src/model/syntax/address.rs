@@ -1,10 +1,10 @@
 //! `192.0.2.1/24 brd 192.0.2.255 dev eth1 label eth1:1 metric 5 nodad`.
 
-use super::{Words, prefix, scope};
+use super::{Tokens, prefix, scope};
 use crate::model::address::{Address, FOREVER, SCOPE_HOST};
 use crate::model::device::Device;
 
-/// Flags by their words.
+/// Flags by their tokens.
 const FLAGS: [(&str, u32); 6] = [
     ("nodad", libc::IFA_F_NODAD),
     ("optimistic", libc::IFA_F_OPTIMISTIC),
@@ -17,10 +17,10 @@ const FLAGS: [(&str, u32); 6] = [
 /// Reads an address; its device has a name and no index.
 ///
 /// # Errors
-/// What is wrong with it, in words.
+/// What is wrong with it, in tokens.
 pub fn parse(text: &str) -> Result<Address, String> {
-    let mut words = Words::of(text);
-    let (local, prefix_len) = prefix(words.next().ok_or("an address is missing")?)?;
+    let mut tokens = Tokens::of(text);
+    let (local, prefix_len) = prefix(tokens.next().ok_or("an address is missing")?)?;
     let device = Device { ifindex: 0, name: String::new() };
     let scope_of = if local.is_loopback() { SCOPE_HOST } else { 0 };
     let mut address = Address {
@@ -35,15 +35,15 @@ pub fn parse(text: &str) -> Result<Address, String> {
         metric: None,
         lifetimes: (FOREVER, FOREVER),
     };
-    while let Some(word) = words.next() {
+    while let Some(word) = tokens.next() {
         match word {
-            "dev" => words.value(word)?.clone_into(&mut address.device.name),
-            "brd" | "broadcast" => address.broadcast = Some(words.parsed(word)?),
-            "label" => address.label = Some(words.value(word)?.to_owned()),
-            "metric" => address.metric = Some(words.parsed(word)?),
-            "scope" => address.scope = scope(words.value(word)?)?,
+            "dev" => tokens.value(word)?.clone_into(&mut address.device.name),
+            "brd" | "broadcast" => address.broadcast = Some(tokens.parsed(word)?),
+            "label" => address.label = Some(tokens.value(word)?.to_owned()),
+            "metric" => address.metric = Some(tokens.parsed(word)?),
+            "scope" => address.scope = scope(tokens.value(word)?)?,
             "peer" => {
-                let (peer, len) = prefix(words.value(word)?)?;
+                let (peer, len) = prefix(tokens.value(word)?)?;
                 (address.peer, address.prefix_len) = (Some(peer), len);
             }
             flag => match FLAGS.iter().find(|(name, _)| *name == flag) {

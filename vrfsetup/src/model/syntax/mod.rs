@@ -10,9 +10,9 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 /// The words of one line, taken from the front.
-struct Words<'a>(std::str::SplitWhitespace<'a>);
+struct Tokens<'a>(std::str::SplitWhitespace<'a>);
 
-impl<'a> Words<'a> {
+impl<'a> Tokens<'a> {
     fn of(text: &'a str) -> Self {
         Self(text.split_whitespace())
     }

@@ -6,7 +6,7 @@ use rtnetlink::packet_route::route::{
     RouteAttribute, RouteFlags, RouteMessage, RouteMetric, RouteNextHop, RouteProtocol, RouteScope, RouteType,
 };
 
-use super::{Words, prefix, scope};
+use super::{Tokens, prefix, scope};
 use crate::model::family::Family;
 use crate::model::route::{Route, destination_text};
 
@@ -25,16 +25,16 @@ const IP6_RT_PRIO_USER: u32 = 1024;
 /// an IPv6 address, or before it `-6`.
 ///
 /// # Errors
-/// What is wrong with it, in words.
+/// What is wrong with it, in tokens.
 pub fn parse(text: &str, table: u32) -> Result<Route, String> {
-    let mut words = Words::of(text);
-    let mut first = words.next().ok_or("a destination is missing")?;
+    let mut tokens = Tokens::of(text);
+    let mut first = tokens.next().ok_or("a destination is missing")?;
     let says_v6 = first == "-6";
     if says_v6 {
-        first = words.next().ok_or("a destination is missing")?;
+        first = tokens.next().ok_or("a destination is missing")?;
     }
     let kind = TYPES.iter().find(|(name, _)| *name == first).map(|(_, kind)| *kind);
-    let destination = if kind.is_some() { words.next().ok_or("a destination is missing")? } else { first };
+    let destination = if kind.is_some() { tokens.next().ok_or("a destination is missing")? } else { first };
     let destination = if destination == "default" { None } else { Some(prefix(destination)?) };
 
     let mut message = RouteMessage::default();
@@ -44,11 +44,11 @@ pub fn parse(text: &str, table: u32) -> Result<Route, String> {
     let (mut device, mut given_scope, mut metric, mut metrics) = (None, None, None, Vec::new());
     let attributes = &mut message.attributes;
     let mut hops: Vec<RouteNextHop> = Vec::new();
-    while let Some(word) = words.next() {
+    while let Some(word) = tokens.next() {
         match word {
             "nexthop" => hops.push(RouteNextHop::default()),
             "via" if !hops.is_empty() => {
-                let address: IpAddr = words.parsed(word)?;
+                let address: IpAddr = tokens.parsed(word)?;
                 if *family.get_or_insert(address.into()) != Family::from(address) {
                     return Err(format!("'{address}' is of another family than the destination"));
                 }
@@ -56,24 +56,24 @@ pub fn parse(text: &str, table: u32) -> Result<Route, String> {
                 hop.attributes.push(RouteAttribute::Gateway(address.into()));
             }
             "weight" => {
-                let weight: u8 = words.parsed(word)?;
+                let weight: u8 = tokens.parsed(word)?;
                 let hop = hops.last_mut().ok_or("'nexthop' is missing")?;
                 hop.hops = weight.checked_sub(1).ok_or("'0' is no weight")?;
             }
             "via" | "src" => {
-                let address: IpAddr = words.parsed(word)?;
+                let address: IpAddr = tokens.parsed(word)?;
                 if *family.get_or_insert(address.into()) != Family::from(address) {
                     return Err(format!("'{address}' is of another family than the destination"));
                 }
                 let of = if word == "via" { RouteAttribute::Gateway } else { RouteAttribute::PrefSource };
                 attributes.push(of(address.into()));
             }
-            "dev" => device = Some(words.value(word)?.to_owned()),
-            "metric" => metric = Some(words.parsed(word)?),
-            "proto" => message.header.protocol = protocol(words.value(word)?)?,
-            "scope" => given_scope = Some(scope(words.value(word)?)?),
-            "mtu" => metrics.push(RouteMetric::Mtu(words.parsed(word)?)),
-            "advmss" => metrics.push(RouteMetric::Advmss(words.parsed(word)?)),
+            "dev" => device = Some(tokens.value(word)?.to_owned()),
+            "metric" => metric = Some(tokens.parsed(word)?),
+            "proto" => message.header.protocol = protocol(tokens.value(word)?)?,
+            "scope" => given_scope = Some(scope(tokens.value(word)?)?),
+            "mtu" => metrics.push(RouteMetric::Mtu(tokens.parsed(word)?)),
+            "advmss" => metrics.push(RouteMetric::Advmss(tokens.parsed(word)?)),
             "onlink" => message.header.flags |= RouteFlags::Onlink,
             other => return Err(format!("'{other}' is not known in a route")),
         }

@@ -138,9 +138,9 @@ fn a_foreign_rule_for_a_foreign_destination_is_left_alone() {
 fn a_rule_that_networkd_would_remove_is_replaced_by_one_of_protocol_kernel() {
     let mut rules = fixed(&born());
     rules[2].protocol = Some(3);
-    let mended = fixed(&rules);
-    assert_eq!(shown(&mended), FIXED);
-    assert!(mended.iter().all(is_kernels));
+    let fixed_rules = fixed(&rules);
+    assert_eq!(shown(&fixed_rules), FIXED);
+    assert!(fixed_rules.iter().all(is_kernels));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use rtnetlink::packet_route::address::{
     AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage, AddressScope, CacheInfo,
 };
 
-use super::{Change, IfPresent, Kernel, Refusal};
+use super::{Change, IfPresent, Kernel, KernelError};
 use crate::model::address::{Address, FOREVER};
 use crate::model::device::Device;
 
@@ -24,7 +24,7 @@ impl Kernel {
     ///
     /// # Errors
     /// The kernel's own.
-    pub fn addresses(&self) -> Result<Vec<Address>, Refusal> {
+    pub fn addresses(&self) -> Result<Vec<Address>, KernelError> {
         self.dump(RouteNetlinkMessage::GetAddress(AddressMessage::default()), |answer| match answer {
             RouteNetlinkMessage::NewAddress(message) => from_message(&message),
             _ => None,

@@ -12,14 +12,14 @@ const NLMSGERR_ATTR_MSG: u16 = 1;
 
 /// A refused request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Refusal {
+pub struct KernelError {
     /// The positive errno.
     pub errno: i32,
     /// The kernel's sentence, where it gave one.
     pub text: Option<String>,
 }
 
-impl Refusal {
+impl KernelError {
     /// A refusal without a sentence.
     pub fn from_errno(errno: i32) -> Self {
         Self { errno, text: None }
@@ -39,19 +39,19 @@ impl Refusal {
     }
 }
 
-impl From<io::Error> for Refusal {
+impl From<io::Error> for KernelError {
     fn from(error: io::Error) -> Self {
         Self::from_io(&error)
     }
 }
 
-impl From<Errno> for Refusal {
+impl From<Errno> for KernelError {
     fn from(errno: Errno) -> Self {
         Self::from_errno(errno as i32)
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for KernelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(text) = &self.text {
             write!(f, "{}: ", text.trim_end_matches('.'))?;
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn errno_text_comes_last_and_bare() {
-        let refusal = Refusal { errno: libc::EPERM, text: Some("Not here.".into()) };
+        let refusal = KernelError { errno: libc::EPERM, text: Some("Not here.".into()) };
         assert_eq!(refusal.to_string(), "Not here: Operation not permitted");
     }
 }

@@ -6,8 +6,8 @@ use rtnetlink::packet_route::link::{LinkAttribute, LinkExtentMask, LinkFlags, Li
 use rtnetlink::{LinkUnspec, LinkVrf};
 use vrfnl::Attributes;
 
-use super::socket::Heard;
-use super::{Change, IfPresent, Kernel, Refusal, message};
+use super::reply::Reply;
+use super::{Change, IfPresent, Kernel, KernelError, message};
 use crate::model::device::Device;
 use crate::model::link::Link;
 
@@ -19,7 +19,7 @@ impl Kernel {
     ///
     /// # Errors
     /// The kernel's own.
-    pub fn links(&self) -> Result<Vec<Link>, Refusal> {
+    pub fn links(&self) -> Result<Vec<Link>, KernelError> {
         let mut request = LinkMessage::default();
         // The statistics are most of the answer.
         request.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
@@ -30,9 +30,9 @@ impl Kernel {
     ///
     /// # Errors
     /// The kernel's own: ENODEV if there is none.
-    pub fn link(&self, name: &str) -> Result<Link, Refusal> {
+    pub fn link(&self, name: &str) -> Result<Link, KernelError> {
         let found = self.exchange(message(question(name), NLM_F_REQUEST | NLM_F_ACK), &answer)?;
-        found.into_iter().next().ok_or(Refusal::from_errno(libc::ENODEV))
+        found.into_iter().next().ok_or(KernelError::from_errno(libc::ENODEV))
     }
 }
 
@@ -46,9 +46,9 @@ pub(super) fn question(name: &str) -> RouteNetlinkMessage {
 
 /// The interface that an answer tells about. Of its dozens of attributes few are wanted, and there may be thousands of
 /// interfaces: they are picked out here, not all read.
-pub(super) fn answer(heard: &Heard) -> Option<Link> {
-    let body = heard.body();
-    if heard.kind != libc::RTM_NEWLINK {
+pub(super) fn answer(reply: &Reply) -> Option<Link> {
+    let body = reply.body();
+    if reply.kind != libc::RTM_NEWLINK {
         return None;
     }
     let mut link = Link {

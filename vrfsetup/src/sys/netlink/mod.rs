@@ -1,14 +1,15 @@
-//! The one door to the kernel's routing netlink: dumps come in as plain values, changes go out one at a time, or
+//! The kernel's routing netlink, over one socket: dumps come in as plain values, changes go out one at a time, or
 //! several together where a refusal of one does no harm to the others.
 //!
-//! The network namespace is the one that the thread is in when the door is opened.
+//! The network namespace is the one that the thread is in when the socket is opened.
 
 pub mod address;
 mod error;
 pub mod link;
+pub mod reply;
 pub mod route;
 pub mod rule;
-mod socket;
+pub mod socket;
 mod step;
 
 use std::cell::RefCell;
@@ -16,12 +17,13 @@ use std::io;
 
 use rtnetlink::packet_core::{
     NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkMessage,
-    NetlinkPayload,
 };
 use rtnetlink::packet_route::RouteNetlinkMessage;
+use rtnetlink::sys::protocols::NETLINK_ROUTE;
 
-pub use error::{Refusal, errno_text};
-use socket::{Door, Heard, Message};
+pub use error::{KernelError, errno_text};
+use reply::{Message, Reply};
+use socket::{Socket, bytes_of};
 
 /// How often a list is asked for again that changed while the kernel was making it (NLM_F_DUMP_INTR, 3.11): entries
 /// may be missing in it, or come twice.
@@ -44,7 +46,7 @@ pub struct Change(RouteNetlinkMessage, IfPresent);
 
 /// An open routing netlink socket.
 pub struct Kernel {
-    door: RefCell<Door>,
+    socket: RefCell<Socket>,
 }
 
 impl Kernel {
@@ -53,7 +55,9 @@ impl Kernel {
     /// # Errors
     /// Those of socket(2) and bind(2).
     pub fn open() -> io::Result<Self> {
-        Ok(Self { door: RefCell::new(Door::open()?) })
+        let socket = Socket::open(NETLINK_ROUTE)?;
+        socket.ask_for_details();
+        Ok(Self { socket: RefCell::new(socket) })
     }
 
     /// Asks for everything that `request` describes, and keeps what `wanted` recognises.
@@ -64,16 +68,16 @@ impl Kernel {
         &self,
         request: RouteNetlinkMessage,
         wanted: impl Fn(RouteNetlinkMessage) -> Option<T>,
-    ) -> Result<Vec<T>, Refusal> {
-        self.dump_unread(request, |heard| read(heard).and_then(&wanted))
+    ) -> Result<Vec<T>, KernelError> {
+        self.dump_unread(request, |reply| reply.message().and_then(&wanted))
     }
 
     /// The same for who reads the messages himself.
     fn dump_unread<T>(
         &self,
         request: RouteNetlinkMessage,
-        wanted: impl Fn(&Heard) -> Option<T>,
-    ) -> Result<Vec<T>, Refusal> {
+        wanted: impl Fn(&Reply) -> Option<T>,
+    ) -> Result<Vec<T>, KernelError> {
         let message = message(request, NLM_F_REQUEST | NLM_F_DUMP);
         for _ in 0..ATTEMPTS {
             match self.exchange(message.clone(), &wanted) {
@@ -81,7 +85,7 @@ impl Kernel {
                 answer => return answer,
             }
         }
-        Err(Refusal::from_errno(libc::EINTR))
+        Err(KernelError::from_errno(libc::EINTR))
     }
 
     /// Asks for one thing.
@@ -92,40 +96,40 @@ impl Kernel {
         &self,
         request: RouteNetlinkMessage,
         wanted: impl Fn(RouteNetlinkMessage) -> Option<T>,
-    ) -> Result<Vec<T>, Refusal> {
-        self.exchange(message(request, NLM_F_REQUEST | NLM_F_ACK), &|heard| read(heard).and_then(&wanted))
+    ) -> Result<Vec<T>, KernelError> {
+        self.exchange(message(request, NLM_F_REQUEST | NLM_F_ACK), &|reply| reply.message().and_then(&wanted))
     }
 
     /// Makes one change and waits for the acknowledgement.
     ///
     /// # Errors
     /// The kernel's own.
-    pub fn change(&self, change: Change) -> Result<(), Refusal> {
+    pub fn change(&self, change: Change) -> Result<(), KernelError> {
         let mut request = change.into_message();
         request.header.flags |= NLM_F_ACK;
         self.exchange(request, &|_| None::<()>).map(drop)
     }
 
-    fn exchange<T>(&self, request: Message, wanted: &impl Fn(&Heard) -> Option<T>) -> Result<Vec<T>, Refusal> {
+    fn exchange<T>(&self, request: Message, wanted: &impl Fn(&Reply) -> Option<T>) -> Result<Vec<T>, KernelError> {
         let (mut found, mut refusal, mut is_torn) = (Vec::new(), None, false);
-        let heard = self.door.borrow_mut().exchange(&mut [request], |_, answer| {
-            is_torn |= answer.flags & NLM_F_DUMP_INTR != 0;
-            match answer.is_end() {
-                true => refusal = refused(&answer),
-                false => found.extend(wanted(&answer)),
+        let answered = self.socket.borrow_mut().exchange(&[bytes_of(request)], |_, reply| {
+            is_torn |= reply.flags & NLM_F_DUMP_INTR != 0;
+            match reply.is_end() {
+                true => refusal = reply.error(),
+                false => found.extend(wanted(&reply)),
             }
         });
-        heard.map_err(|error| Refusal::from_io(&error))?;
+        answered.map_err(|error| KernelError::from_io(&error))?;
         match refusal {
             Some(refusal) => Err(refusal),
-            None if is_torn => Err(Refusal::from_errno(libc::EINTR)),
+            None if is_torn => Err(KernelError::from_errno(libc::EINTR)),
             None => Ok(found),
         }
     }
 }
 
 impl Change {
-    /// Without a wish for an acknowledgement.
+    /// Does not ask for an acknowledgement.
     fn into_message(self) -> Message {
         let Self(request, if_present) = self;
         let creates = matches!(
@@ -149,20 +153,4 @@ fn message(request: RouteNetlinkMessage, flags: u16) -> Message {
     let mut message = NetlinkMessage::from(request);
     message.header.flags = flags;
     message
-}
-
-fn read(heard: &Heard) -> Option<RouteNetlinkMessage> {
-    match heard.payload() {
-        Some(NetlinkPayload::InnerMessage(inner)) => Some(inner),
-        _ => None,
-    }
-}
-
-/// The refusal that an answer is; a list that failed half-way says so at its end.
-fn refused(heard: &Heard) -> Option<Refusal> {
-    match heard.payload() {
-        Some(NetlinkPayload::Error(error)) if error.code.is_some() => Some(Refusal::from_message(&error)),
-        Some(NetlinkPayload::Done(done)) if done.code < 0 => Some(Refusal::from_errno(done.code.wrapping_neg())),
-        _ => None,
-    }
 }

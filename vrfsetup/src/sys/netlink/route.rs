@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::route::{RouteAttribute, RouteFlags, RouteMessage, RouteNextHopFlags};
 
-use super::{Change, IfPresent, Kernel, Refusal};
+use super::{Change, IfPresent, Kernel, KernelError};
 use crate::model::family::Family;
 use crate::model::route::Route;
 
@@ -18,7 +18,7 @@ impl Kernel {
     ///
     /// # Errors
     /// The kernel's own.
-    pub fn routes(&self, family: Family, table: Option<u32>) -> Result<Vec<Route>, Refusal> {
+    pub fn routes(&self, family: Family, table: Option<u32>) -> Result<Vec<Route>, KernelError> {
         let mut request = RouteMessage::default();
         request.header.address_family = family.into();
         request.attributes.extend(table.map(RouteAttribute::Table));
@@ -42,7 +42,7 @@ impl Kernel {
     ///
     /// # Errors
     /// The kernel's own: ENETUNREACH if there is none.
-    pub fn route_to(&self, to: IpAddr, from: Option<IpAddr>, oif: u32) -> Result<Route, Refusal> {
+    pub fn route_to(&self, to: IpAddr, from: Option<IpAddr>, oif: u32) -> Result<Route, KernelError> {
         let mut request = RouteMessage::default();
         request.header.address_family = Family::from(to).into();
         let length = if to.is_ipv4() { 32 } else { 128 };
@@ -55,7 +55,7 @@ impl Kernel {
             RouteNetlinkMessage::NewRoute(message) => Some(Route { message, device: None }),
             _ => None,
         })?;
-        found.into_iter().next().ok_or(Refusal::from_errno(libc::ENETUNREACH))
+        found.into_iter().next().ok_or(KernelError::from_errno(libc::ENETUNREACH))
     }
 }
 
@@ -74,7 +74,7 @@ pub(super) fn delete(route: &Route) -> Change {
     Change(RouteNetlinkMessage::DelRoute(request(route)), IfPresent::Refuse)
 }
 
-/// A route as the kernel reports it carries state (linkdown, age) that it does not take back.
+/// A route as the kernel reports it carries state (linkdown, age) that it does not accept.
 fn request(route: &Route) -> RouteMessage {
     let mut message = route.message.clone();
     message.header.flags &= RouteFlags::Onlink;

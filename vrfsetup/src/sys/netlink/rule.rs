@@ -5,7 +5,7 @@ use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::route::RouteProtocol;
 use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RuleFlags, RuleMessage};
 
-use super::{Change, IfPresent, Kernel, Refusal};
+use super::{Change, IfPresent, Kernel, KernelError};
 use crate::model::family::Family;
 use crate::model::rule::{Action, Rule, Selectors};
 
@@ -14,7 +14,7 @@ impl Kernel {
     ///
     /// # Errors
     /// The kernel's own.
-    pub fn rules(&self, family: Family) -> Result<Vec<Rule>, Refusal> {
+    pub fn rules(&self, family: Family) -> Result<Vec<Rule>, KernelError> {
         let mut request = RuleMessage::default();
         request.header.family = family.into();
         self.dump(RouteNetlinkMessage::GetRule(request), |answer| match answer {

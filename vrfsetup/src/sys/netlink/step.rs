@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use rtnetlink::packet_core::{NLM_F_ACK, NLM_F_REQUEST};
 
-use super::socket::{Heard, Message};
-use super::{Change, Kernel, Refusal, address, link, message, refused, route, rule};
+use super::reply::{Message, Reply};
+use super::socket::bytes_of;
+use super::{Change, Kernel, KernelError, address, link, message, route, rule};
 use crate::model::route::Route;
 use crate::model::step::Step;
 use crate::sys::sysctl;
@@ -23,12 +24,12 @@ impl Kernel {
     ///
     /// # Errors
     /// The kernel's own.
-    pub fn make(&self, step: &Step) -> Result<(), Refusal> {
+    pub fn make(&self, step: &Step) -> Result<(), KernelError> {
         match step {
             Step::AddRoute(route) => self.add_route_in_time(route),
-            Step::SetSysctl { key, to, .. } => sysctl::write(key, to).map_err(|error| Refusal::from_io(&error)),
+            Step::SetSysctl { key, to, .. } => sysctl::write(key, to).map_err(|error| KernelError::from_io(&error)),
             Step::WriteFile { path, to, .. } => {
-                write_file(path, to.as_deref()).map_err(|error| Refusal::from_io(&error))
+                write_file(path, to.as_deref()).map_err(|error| KernelError::from_io(&error))
             }
             _ => change(step).map_or(Ok(()), |change| self.change(change)),
         }
@@ -39,25 +40,26 @@ impl Kernel {
     ///
     /// # Errors
     /// The answers could not be read: each step may be made or not.
-    pub fn make_together(&self, steps: &mut [Step]) -> Result<Vec<Option<Refusal>>, Refusal> {
-        let mut refusals: Vec<Option<Refusal>> = steps.iter().map(|_| None).collect();
+    pub fn make_together(&self, steps: &mut [Step]) -> Result<Vec<Option<KernelError>>, KernelError> {
+        let mut refusals: Vec<Option<KernelError>> = steps.iter().map(|_| None).collect();
         let (owners, mut requests) = requests(steps);
         let Some(last) = requests.last_mut() else { return Ok(refusals) };
         last.header.flags |= NLM_F_ACK;
-        let heard = self.door.borrow_mut().exchange(&mut requests, |place, answer| {
+        let requests: Vec<Vec<u8>> = requests.into_iter().map(bytes_of).collect();
+        let answered = self.socket.borrow_mut().exchange(&requests, |place, reply| {
             let owner = owners[place];
-            match answer.is_end() {
-                true => refusals[owner] = refusals[owner].take().or(refused(&answer)),
-                false => learn(&mut steps[owner], &answer),
+            match reply.is_end() {
+                true => refusals[owner] = refusals[owner].take().or(reply.error()),
+                false => learn(&mut steps[owner], &reply),
             }
         });
-        heard.map_err(|error| Refusal::from_io(&error))?;
+        answered.map_err(|error| KernelError::from_io(&error))?;
         Ok(refusals)
     }
 
     /// An IPv6 route with a source address is refused (EINVAL) while that address is still being probed, as it is after
     /// its interface has been down.
-    fn add_route_in_time(&self, route: &Route) -> Result<(), Refusal> {
+    fn add_route_in_time(&self, route: &Route) -> Result<(), KernelError> {
         let mut waited = Duration::ZERO;
         loop {
             match self.change(route::add(route)) {
@@ -85,8 +87,8 @@ fn requests(steps: &[Step]) -> (Vec<usize>, Vec<Message>) {
     all.into_iter().unzip()
 }
 
-fn learn(step: &mut Step, answer: &Heard) {
-    if let (Step::AddVrf(device, _), Some(link)) = (step, link::answer(answer)) {
+fn learn(step: &mut Step, reply: &Reply) {
+    if let (Step::AddVrf(device, _), Some(link)) = (step, link::answer(reply)) {
         *device = link.device();
     }
 }
@@ -119,8 +121,8 @@ fn write_file(path: &Path, content: Option<&str>) -> io::Result<()> {
             answer => answer,
         };
     };
-    let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    fs::create_dir_all(folder)?;
+    let directory = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    fs::create_dir_all(directory)?;
     let new = path.with_extension("new");
     fs::write(&new, content)?;
     fs::rename(new, path)

@@ -1,4 +1,4 @@
-//! The stage: a network namespace of our own with a link into each of two networks. It ends with this process and the
+//! The sandbox: a network namespace of our own with a link into each of two networks. It ends with this process and the
 //! peers, which end when their standard input does.
 
 use std::io::{self, BufRead, BufReader, Write};
@@ -24,7 +24,7 @@ const START: Duration = Duration::from_secs(10);
 const TRAVEL: Duration = Duration::from_millis(500);
 
 /// The two peers.
-pub struct Stage {
+pub struct Sandbox {
     peers: Vec<Peer>,
 }
 
@@ -32,39 +32,39 @@ struct Peer {
     name: &'static str,
     process: Child,
     orders: Option<ChildStdin>,
-    words: Receiver<String>,
+    lines: Receiver<String>,
 }
 
-impl Stage {
-    /// Sets it.
+impl Sandbox {
+    /// Builds it.
     ///
     /// # Errors
     /// Not root, or `ip` fails.
-    pub fn set() -> io::Result<Self> {
+    pub fn build() -> io::Result<Self> {
         unshare(CloneFlags::CLONE_NEWNET)?;
-        let mut stage = Self { peers: Vec::new() };
+        let mut sandbox = Self { peers: Vec::new() };
         ip("link set lo up")?;
         for (name, link) in NETWORKS {
             let mut peer = Command::new("/proc/self/exe");
             peer.arg(PEER).arg(name).stdin(Stdio::piped()).stdout(Stdio::piped());
             let mut process = peer.spawn()?;
             let (pid, orders, stdout) = (process.id(), process.stdin.take(), process.stdout.take());
-            let words = listen(stdout.ok_or(io::ErrorKind::BrokenPipe)?);
-            stage.peers.push(Peer { name, process, orders, words });
-            let Some(peer) = stage.peers.last_mut() else { continue };
-            peer.wait_for_word(START)?;
+            let lines = listen(stdout.ok_or(io::ErrorKind::BrokenPipe)?);
+            sandbox.peers.push(Peer { name, process, orders, lines });
+            let Some(peer) = sandbox.peers.last_mut() else { continue };
+            peer.wait_for_line(START)?;
             ip(&format!("link add {link} type veth peer name eth0 netns {pid}"))?;
             peer.orders.iter_mut().try_for_each(|orders| orders.write_all(b"\n"))?;
-            peer.wait_for_word(START)?;
+            peer.wait_for_line(START)?;
         }
-        Ok(stage)
+        Ok(sandbox)
     }
 
     /// In whose network a datagram arrives, if it does.
     pub fn arrival(&self) -> Option<String> {
         let deadline = Instant::now() + TRAVEL;
         while Instant::now() < deadline {
-            let receiver = self.peers.iter().find(|peer| peer.wait_for_word(TRAVEL / 50).is_ok());
+            let receiver = self.peers.iter().find(|peer| peer.wait_for_line(TRAVEL / 50).is_ok());
             if let Some(peer) = receiver {
                 return Some(peer.name.to_owned());
             }
@@ -72,27 +72,25 @@ impl Stage {
         None
     }
 
-    /// Runs `ip …` or `vrfsetup …`, which is this program; says whether it succeeded, and what it said. `rules check`
-    /// succeeds with differences.
-    #[allow(clippy::unused_self)] // what is run needs the stage
-    pub fn run(&self, command: &str) -> (bool, String) {
-        let mut words = command.split_whitespace();
-        let program = match words.next() {
+    /// Runs `ip …` or `vrfsetup …`, which is this program; gives its exit status, None if it has none, and what it said.
+    #[allow(clippy::unused_self)] // what is run needs the sandbox
+    pub fn run(&self, command: &str) -> (Option<i32>, String) {
+        let mut argv = command.split_whitespace();
+        let program = match argv.next() {
             Some("vrfsetup") => "/proc/self/exe",
             other => other.unwrap_or_default(),
         };
-        match Command::new(program).args(words).stdin(Stdio::null()).output() {
+        match Command::new(program).args(argv).stdin(Stdio::null()).output() {
             Ok(output) => {
-                let is_expected =
-                    output.status.success() || (command.contains("check") && output.status.code() == Some(3));
-                (is_expected, String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+                let said = [output.stdout, output.stderr].concat();
+                (output.status.code(), String::from_utf8_lossy(&said).into_owned())
             }
-            Err(error) => (false, error.to_string()),
+            Err(error) => (None, error.to_string()),
         }
     }
 }
 
-impl Drop for Stage {
+impl Drop for Sandbox {
     fn drop(&mut self) {
         for peer in &mut self.peers {
             drop(peer.orders.take());
@@ -103,19 +101,19 @@ impl Drop for Stage {
 }
 
 impl Peer {
-    fn wait_for_word(&self, time: Duration) -> io::Result<()> {
-        self.words.recv_timeout(time).map(drop).map_err(|_| io::ErrorKind::TimedOut.into())
+    fn wait_for_line(&self, time: Duration) -> io::Result<()> {
+        self.lines.recv_timeout(time).map(drop).map_err(|_| io::ErrorKind::TimedOut.into())
     }
 }
 
 /// What the peer says, line by line.
 fn listen(stdout: ChildStdout) -> Receiver<String> {
-    let (sender, words) = channel();
+    let (sender, lines) = channel();
     thread::spawn(move || {
-        let lines = BufReader::new(stdout).lines().map_while(Result::ok);
-        lines.map(|line| sender.send(line)).all(|sent| sent.is_ok())
+        let read = BufReader::new(stdout).lines().map_while(Result::ok);
+        read.map(|line| sender.send(line)).all(|sent| sent.is_ok())
     });
-    words
+    lines
 }
 
 fn ip(arguments: &str) -> io::Result<()> {
@@ -123,13 +121,13 @@ fn ip(arguments: &str) -> io::Result<()> {
     if status.success() { Ok(()) } else { Err(io::Error::other(format!("ip {arguments}: {status}"))) }
 }
 
-/// Makes a VRF and takes it away again.
+/// Makes a VRF and deletes it again.
 ///
 /// # Errors
 /// The kernel's own.
 pub fn try_vrf(kernel: &Kernel) -> Result<(), Error> {
     let step = Step::AddVrf(Device { ifindex: 0, name: "vrfsetup-demo".to_owned() }, 4_294_967_000);
-    let refused = |refusal| Error::Refused { step: step.to_string(), refusal };
+    let refused = |refusal| Error::Refused { step: Box::new(step.clone()), refusal };
     kernel.make(&step).map_err(refused)?;
     kernel.make(&step.clone().inverse()).map_err(refused)
 }

@@ -1,4 +1,4 @@
-//! The proof that a socket made here, in the service's own cgroup, is bound to the VRF.
+//! Verifies that a socket made here, in the service's own cgroup, is bound to the VRF.
 
 use std::io;
 use std::net::UdpSocket;
@@ -12,7 +12,7 @@ use crate::error::Error;
 ///
 /// # Errors
 /// One is not bound to the VRF. A family that the service may not use at all cannot leak.
-pub fn prove_bound(vrf: &str) -> Result<(), Error> {
+pub fn verify_bound(vrf: &str) -> Result<(), Error> {
     let unspecified = ["0.0.0.0:0", "[::]:0"];
     let mut opened = 0;
     for address in unspecified {
