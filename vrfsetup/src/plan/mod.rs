@@ -8,6 +8,7 @@
 pub mod foreign_rules;
 pub mod gateway;
 pub mod inventory;
+pub mod leak;
 pub mod memory;
 pub mod port;
 pub mod rules;
