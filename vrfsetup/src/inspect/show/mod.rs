@@ -39,17 +39,17 @@ pub fn show(kernel: &Kernel, name: Option<&str>, with_sockets: bool) -> Result<V
     if links.is_empty() {
         return Ok(Vec::new());
     }
-    let surroundings = Surroundings {
+    let snapshot = Snapshot {
         inventory: &inventory,
         sysctls: SYSCTLS.iter().filter_map(|name| Some((*name, sysctl::read_named(name)?))).collect(),
         processes: processes::in_vrfs(),
         sockets: if with_sockets { Some(Sockets::read()?) } else { None },
     };
-    Ok(links.into_iter().map(|link| Vrf::new(&surroundings, link)).collect())
+    Ok(links.into_iter().map(|link| Vrf::new(&snapshot, link)).collect())
 }
 
-/// What the VRFs stand in, read once for all of them.
-pub(crate) struct Surroundings<'a> {
+/// What is there besides the VRFs, read once for all of them.
+pub(crate) struct Snapshot<'a> {
     pub(crate) inventory: &'a Inventory,
     pub(crate) sysctls: Vec<(&'static str, String)>,
     pub(crate) processes: Vec<Process>,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
-use super::Surroundings;
+use super::Snapshot;
 use crate::inspect::processes::Process;
 use crate::model::address::Address;
 use crate::model::family::Family;
@@ -134,12 +134,12 @@ pub struct SocketInfo {
 
 impl Vrf {
     /// Puts together what belongs to a VRF.
-    pub(super) fn new(around: &Surroundings, link: &Link) -> Self {
-        let Surroundings { inventory, sysctls, .. } = around;
+    pub(super) fn new(snapshot: &Snapshot, link: &Link) -> Self {
+        let Snapshot { inventory, sysctls, .. } = snapshot;
         let system = &inventory.system;
         let table = link.table.unwrap_or_default();
         let routes = inventory.table(table);
-        let processes: Vec<Process> = around.processes.iter().filter(|p| p.vrf == link.name).cloned().collect();
+        let processes: Vec<Process> = snapshot.processes.iter().filter(|p| p.vrf == link.name).cloned().collect();
         Self {
             ifindex: link.ifindex,
             ifname: link.name.clone(),
@@ -153,7 +153,7 @@ impl Vrf {
             routes: routes.filter(|route| is_shown(route)).map(RouteInfo::new).collect(),
             rules: inventory.rules.iter().filter(|rule| concerns(rule, &link.name)).map(RuleInfo::new).collect(),
             sysctls: sysctls.iter().cloned().collect(),
-            sockets: around.sockets.as_ref().map(|_| sockets(around, link, &processes)),
+            sockets: snapshot.sockets.as_ref().map(|_| sockets(snapshot, link, &processes)),
             processes,
         }
     }
@@ -245,13 +245,13 @@ fn addr_info(system: &System, link: &Link) -> Vec<AddrInfo> {
     system.addresses_of(link.ifindex).map(info).collect()
 }
 
-fn sockets(around: &Surroundings, vrf: &Link, processes: &[Process]) -> Vec<SocketInfo> {
+fn sockets(snapshot: &Snapshot, vrf: &Link, processes: &[Process]) -> Vec<SocketInfo> {
     let mut found = Vec::new();
-    for socket in around.sockets.iter().flat_map(|sockets| &sockets.all) {
-        let owners = around.sockets.as_ref().and_then(|sockets| sockets.owners.get(&u64::from(socket.inode)));
+    for socket in snapshot.sockets.iter().flat_map(|sockets| &sockets.all) {
+        let owners = snapshot.sockets.as_ref().and_then(|sockets| sockets.owners.get(&u64::from(socket.inode)));
         for process in processes.iter().filter(|process| owners.is_some_and(|pids| pids.contains(&process.pid))) {
-            let bound = around.inventory.system.link_by_index(socket.bound);
-            let own_vrf = bound.and_then(|link| around.inventory.system.vrf_of(link));
+            let bound = snapshot.inventory.system.link_by_index(socket.bound);
+            let own_vrf = bound.and_then(|link| snapshot.inventory.system.vrf_of(link));
             found.push(SocketInfo {
                 pid: process.pid,
                 command: process.command.clone(),
