@@ -1,40 +1,51 @@
-//! Everything that can go wrong, named for the user's situation, and the exit code of each.
+//! Everything that can go wrong, named for the user's situation, with its message, its hint and its exit code.
+//!
+//! May use the values of `model` and `sys`. Does not print: `cli` does.
+#![forbid(unsafe_code)]
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::kernel::Refusal;
-use crate::kernel::errno_text;
-use crate::rule::Rule;
-use crate::socket::Connection;
+use crate::model::rule::Rule;
+use crate::model::step::Step;
+use crate::sys::netlink::KernelError;
+use crate::sys::netlink::errno_text;
+use crate::sys::sock_diag::Connection;
 
 /// Why a command did not do what was asked.
 #[derive(Debug)]
 pub enum Error {
-    /// A step was refused; what was done before it has been taken back.
+    /// A step was refused; what was done before it has been undone.
     Refused {
-        /// The step, as a command.
-        step: String,
+        /// The step.
+        step: Box<Step>,
         /// The kernel's answer.
-        refusal: Refusal,
+        refusal: KernelError,
     },
-    /// A step was refused, and so was the way back.
+    /// A step was refused, and so was the rollback.
     NotRolledBack {
         /// The step that was refused first.
-        step: String,
+        step: Box<Step>,
         /// The kernel's answer to it.
-        refusal: Refusal,
-        /// The steps that could not be taken back, each with the kernel's answer.
+        refusal: KernelError,
+        /// The steps that could not be undone, each with the kernel's answer.
         left: Vec<String>,
+    },
+    /// The program that binds a service's sockets was refused.
+    NoProgram {
+        /// The VRF that it would bind them to.
+        vrf: String,
+        /// The kernel's answer.
+        refusal: KernelError,
     },
     /// Something could not be read.
     Unreadable {
         /// What.
         what: String,
         /// The errno.
-        refusal: Refusal,
+        refusal: KernelError,
     },
     /// No interface has this name.
     NoSuchLink(String),
@@ -106,7 +117,7 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
-    /// These steps could not be taken back, each with the kernel's answer.
+    /// These steps could not be undone, each with the kernel's answer.
     Left(Vec<String>),
     /// This systemd can bind no services.
     OldSystemd(u32),
@@ -130,7 +141,7 @@ pub enum Error {
         /// Which.
         path: PathBuf,
         /// The errno.
-        refusal: Refusal,
+        refusal: KernelError,
     },
     /// The network namespace cannot be entered.
     NoNetns {
@@ -145,14 +156,14 @@ pub enum Error {
 
 impl Error {
     /// For `map_err`: what could not be read.
-    pub fn unreadable(what: impl Into<String>) -> impl FnOnce(Refusal) -> Self {
+    pub fn unreadable<E: Into<KernelError>>(what: impl Into<String>) -> impl FnOnce(E) -> Self {
         let what = what.into();
-        |refusal| Self::Unreadable { what, refusal }
+        |refusal| Self::Unreadable { what, refusal: refusal.into() }
     }
 
     /// A file that cannot be read or written.
     pub fn file(path: &Path, source: &io::Error) -> Self {
-        Self::File { path: path.to_owned(), refusal: Refusal::from_io(source) }
+        Self::File { path: path.to_owned(), refusal: KernelError::from_io(source) }
     }
 
     /// 2 for a command line or a file that makes no sense, 1 for the rest.
@@ -166,7 +177,7 @@ impl Error {
     /// A line that the user can type, where there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Refused { refusal, step } if refusal.errno == libc::EOPNOTSUPP && step.contains("type vrf") => {
+            Self::Refused { refusal, step } if refusal.errno == libc::EOPNOTSUPP && step.makes_vrf() => {
                 Some("modprobe vrf".to_owned())
             }
             Self::NotAVrf(name) => Some(format!("ip -d link show {name}")),
@@ -186,7 +197,10 @@ impl fmt::Display for Error {
         match self {
             Self::Refused { step, refusal } => write!(f, "refused '{step}', nothing is changed: {refusal}"),
             Self::NotRolledBack { step, refusal, left } => {
-                write!(f, "refused '{step}', and these could not be taken back: {}: {refusal}", left.join(", "))
+                write!(f, "refused '{step}', and these could not be undone: {}: {refusal}", left.join(", "))
+            }
+            Self::NoProgram { vrf, refusal } => {
+                write!(f, "refused 'load a program for {vrf}', nothing is changed: {refusal}")
             }
             Self::Unreadable { what, refusal } => write!(f, "cannot read {what}: {refusal}"),
             Self::NoSuchLink(name) => write!(f, "no interface '{name}': {}", errno_text(libc::ENODEV)),
@@ -221,16 +235,16 @@ impl fmt::Display for Error {
             Self::Unconfirmed => f.write_str("an earlier change waits for its confirmation"),
             Self::NothingToConfirm => f.write_str("no change waits for a confirmation"),
             Self::NoWayBack { source } => {
-                write!(f, "cannot prepare the rollback, nothing is changed: {}", Refusal::from_io(source))
+                write!(f, "cannot prepare the rollback, nothing is changed: {}", KernelError::from_io(source))
             }
-            Self::Left(steps) => write!(f, "could not be taken back: {}", steps.join(", ")),
+            Self::Left(steps) => write!(f, "could not be undone: {}", steps.join(", ")),
             Self::OldSystemd(version) => write!(f, "systemd {version} cannot bind services (v249 can)"),
             Self::Unbound(vrf) => write!(f, "sockets made here are not bound to VRF '{vrf}'"),
             Self::BadFile { path, line, text, what } => write!(f, "{}:{line}: {what}: {text}", path.display()),
             Self::NobodysPrefix(prefix) => write!(f, "neither domain has a route of its own to {prefix}"),
             Self::File { path, refusal } => write!(f, "cannot use '{}': {refusal}", path.display()),
             Self::NoNetns { name, source } => {
-                write!(f, "cannot enter network namespace '{name}': {}", Refusal::from_io(source))
+                write!(f, "cannot enter network namespace '{name}': {}", KernelError::from_io(source))
             }
             Self::Usage(what) => f.write_str(what),
         }
@@ -238,3 +252,6 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// The exit status of `check`, `doctor` and dry runs that found differences.
+pub const DIFFERS: u8 = 3;

@@ -1,53 +1,21 @@
-//! Sets up, inspects, mends and undoes Linux VRFs.
+//! Sets up, inspects, fixes and undoes Linux VRFs.
 //!
-//! Plans are pure and consist of [`step::Step`]s; [`transaction::Transaction`] makes them and takes them back;
-//! [`kernel::Kernel`] is the one door to routing netlink. `run` alone prints, but for a line on the terminal
-//! while a long plan is carried out.
-#![deny(unsafe_code)]
+//! The rooms from top to bottom; each uses only what stands below it. `cli` reads the command line and prints. `change`
+//! and `inspect` hold the verbs, `demo` the demonstration. `transaction` makes [`model::step::Step`]s as one change and
+//! undoes them; `plan` says which steps, and writes nothing. `error` names what can go wrong. `sys` talks to the
+//! kernel, by routing netlink through [`sys::netlink::Kernel`] alone. `model` has the plain values.
+//!
+//! Not a public API: the contract is the command line, see `vrfsetup(8)`.
+#![forbid(unsafe_code)]
 
-pub mod add;
-pub mod address;
-pub mod apply;
-pub mod attach;
+pub mod change;
 mod cli;
-pub mod config;
-pub mod del;
 pub mod demo;
-pub mod doctor;
 pub mod error;
-pub mod export;
-pub mod family;
-mod gateway;
-pub mod guard;
-pub mod guardian;
-pub mod inventory;
-pub mod journal;
-pub mod kernel;
-pub mod leak;
-pub mod link;
-pub mod membership;
-mod name;
-pub mod netns;
-pub mod outcome;
-pub mod port;
-pub mod process;
-mod progress;
-pub mod route;
-pub mod rule;
-pub mod rules;
-mod run;
-pub mod settings;
-pub mod show;
-pub mod socket;
-pub mod state;
-pub mod step;
-mod strict;
-pub mod sysctl;
-pub mod system;
-pub mod table;
+pub mod inspect;
+pub mod model;
+pub mod plan;
+pub mod sys;
 pub mod transaction;
-pub mod unit;
-pub mod vrf;
-pub mod words;
 
-pub use run::{definition, main};
+pub use cli::{definition, main};

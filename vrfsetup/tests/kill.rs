@@ -1,5 +1,5 @@
 //! `rules fix` killed before each system call it makes: at no instant is local delivery interrupted, and a second run
-//! mends. strace injects the kill; a flood of pings over lo and to a peer loses nothing.
+//! fixes them. strace injects the kill; a flood of pings over lo and to a peer loses nothing.
 
 mod namespace;
 
@@ -12,7 +12,7 @@ use namespace::Namespace;
 const TARGETS: [&str; 4] = ["127.0.0.1", "::1", "198.51.100.1", "192.0.2.2"];
 
 #[test]
-fn killed_before_any_system_call_it_loses_no_packet_and_a_second_run_mends() {
+fn killed_before_any_system_call_it_loses_no_packet_and_a_second_run_fixes_them() {
     let namespace = Namespace::new();
     // 198.51.100.1 is the machine's own address, 192.0.2.2 a peer's.
     namespace.ip("addr add 198.51.100.1/32 dev lo");
@@ -34,7 +34,7 @@ fn killed_before_any_system_call_it_loses_no_packet_and_a_second_run_mends() {
             killed(&namespace, &call, at);
             halfway += usize::from(namespace.rules() != born);
             assert!(namespace.vrfsetup("rules fix").status.success());
-            assert_eq!(namespace.rules(), fixed, "mended after a kill at {call} {at}");
+            assert_eq!(namespace.rules(), fixed, "fixed after a kill at {call} {at}");
             assert!(namespace.vrfsetup("rules undo").status.success());
             assert_eq!(namespace.rules(), born, "undone after a kill at {call} {at}");
         }

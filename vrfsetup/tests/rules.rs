@@ -121,7 +121,7 @@ fn a_namespace_that_does_not_exist_is_refused() {
 fn a_mistake_on_the_command_line_is_2() {
     let namespace = Namespace::new();
     for line in
-        ["", "ad blue", "add", "add default", "add blue --table 254", "rules", "rules mend", "leak a b nonsense"]
+        ["", "ad blue", "add", "add default", "add blue --table 254", "rules", "rules repair", "leak a b nonsense"]
     {
         assert_eq!(namespace.vrfsetup(line).status.code(), Some(2), "{line:?}");
     }

@@ -49,27 +49,27 @@ fn a_login_that_cuts_itself_off_is_rescued() {
     refused.assert_says(1, "default route");
     let session = login(&mut world, "vrfsetup attach blue eth0 --confirm 12");
     wait_until(&world, "the change", is_port_of_blue);
-    let units = guardians(&mut world);
+    let units = rollback_units(&mut world);
     assert!(units.contains("running"), "{units}");
     kill_logins(&mut world);
     assert!(is_port_of_blue(&world), "undone too early");
     wait_until(&world, "the rollback", |world| !is_port_of_blue(world));
     wait_until(&world, "its end", |world| state(world) == before);
     assert_same(&before, &state(&world));
-    wait_for_the_guardians_end(&mut world);
+    wait_for_the_rollbacks_end(&mut world);
     session.interrupt();
     drop(session);
 }
 
 /// The transient unit that would undo the change.
-fn guardians(world: &mut World) -> String {
+fn rollback_units(world: &mut World) -> String {
     systemctl(world, 0, "list-units --plain --no-legend vrfsetup-rollback-*").text()
 }
 
 #[track_caller]
-fn wait_for_the_guardians_end(world: &mut World) {
+fn wait_for_the_rollbacks_end(world: &mut World) {
     let deadline = Instant::now() + Duration::from_secs(20);
-    while !guardians(world).is_empty() {
+    while !rollback_units(world).is_empty() {
         assert!(Instant::now() < deadline, "the rollback goes on waiting");
         std::thread::sleep(Duration::from_millis(500));
     }
@@ -82,7 +82,7 @@ fn a_change_outlives_its_login_when_it_is_confirmed() {
     wait_until(&world, "the change", is_port_of_blue);
     kill_logins(&mut world);
     vrfsetup(&mut world, 0, "confirm");
-    wait_for_the_guardians_end(&mut world);
+    wait_for_the_rollbacks_end(&mut world);
     assert!(is_port_of_blue(&world), "{}", state(&world));
     drop(session);
 }

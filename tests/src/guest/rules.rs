@@ -8,7 +8,7 @@ use crate::world::{Kind, World};
 
 guest_tests! {
     fix_twice_and_undo,
-    fix_mends_rules_that_were_changed_by_hand,
+    fix_restores_rules_that_were_changed_by_hand,
     fix_keeps_local_delivery_beside_a_vpn,
     fix_refuses_beside_a_rule_that_comes_before_the_vrfs,
     rules_by_name_stand_beside_those_for_all,
@@ -88,7 +88,7 @@ fn fix_twice_and_undo() {
     });
 }
 
-fn fix_mends_rules_that_were_changed_by_hand() {
+fn fix_restores_rules_that_were_changed_by_hand() {
     let mut world = world();
     for family in ["-4", "-6"] {
         world.ip(&format!("{family} rule add pref 500 lookup local"));

@@ -173,7 +173,7 @@ fn rules_fix_killed_before_any_message_loses_no_packet() {
         let words = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &inject, "vrfsetup", "rules", "fix"];
         ended = world.judge(&root(words)).code == 0;
         vrfsetup(&mut world, 0, "rules fix");
-        assert_eq!(rules(&world), fixed, "mended after a kill before message {at}");
+        assert_eq!(rules(&world), fixed, "fixed after a kill before message {at}");
         vrfsetup(&mut world, 0, "rules undo");
         if ended {
             break;

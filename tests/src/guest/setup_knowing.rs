@@ -13,7 +13,7 @@ guest_tests! {
     show_has_the_names_and_values_of_ip,
     every_mechanism_is_known_by_identify_and_pids,
     a_socket_outside_its_vrf_is_named,
-    doctor_finds_what_is_wrong_and_its_mends_help,
+    doctor_finds_what_is_wrong_and_its_fixes_help,
     doctor_looks_beyond_the_routing,
     the_demonstration_goes_as_told_and_leaves_nothing,
 }
@@ -110,15 +110,15 @@ print('up',flush=True); time.sleep(60)";
     assert!(findings.contains("blue: sockets outside the VRF: python3"), "{findings}");
 }
 
-/// The names of what the doctor finds, each of which has a mend.
+/// The names of what the doctor finds, each of which has a fix.
 fn findings(world: &mut World) -> Vec<String> {
     let findings = json(&vrfsetup(world, 3, "doctor -j"));
     let all = findings.as_array().expect("a list");
-    assert!(all.iter().all(|finding| finding["mend"].as_str().is_some_and(|mend| !mend.is_empty())), "{findings}");
+    assert!(all.iter().all(|finding| finding["fix"].as_str().is_some_and(|fix| !fix.is_empty())), "{findings}");
     all.iter().map(|finding| finding["finding"].as_str().expect("a name").to_owned()).collect()
 }
 
-fn doctor_finds_what_is_wrong_and_its_mends_help() {
+fn doctor_finds_what_is_wrong_and_its_fixes_help() {
     let mut world = World::new(Kind::Vrfs).expect("a world");
     world.ip("link set lo down");
     world.ip("link set red down");

@@ -1,26 +1,32 @@
-//! `vrfsetup demo`: two networks with the same addresses, and what goes wrong between them until the rules are mended.
+//! `vrfsetup demo`: two networks with the same addresses, and what goes wrong between them until the rules are fixed.
 //! Told step by step with the commands, in a network namespace of its own, of which nothing is left behind.
+//!
+//! May use `sys`, `model` and `error`; the commands that it shows are run as processes. Leaves the host alone: all that
+//! it does there is to try whether the kernel can make a VRF, which it deletes at once.
+#![forbid(unsafe_code)]
 
 mod peer;
 mod probe;
-mod stage;
+mod sandbox;
 
 use std::io::{self, BufRead, Write};
 use std::process::ExitCode;
 
-use crate::error::Error;
-use crate::kernel::{Kernel, Refusal};
+use crate::error::{DIFFERS, Error};
+use crate::sys::netlink::Kernel;
 
 pub use peer::{PEER, serve};
 use probe::Probe;
-use stage::Stage;
+use sandbox::Sandbox;
 
 /// Something that is shown.
 enum Scene {
     /// A sentence.
     Say(&'static str),
-    /// A command that is run.
+    /// A command that is run, and succeeds.
     Run(&'static str),
+    /// A command that is run, and finds differences.
+    Find(&'static str),
     /// A probe, and what must come of it.
     Try(Probe, Answer),
 }
@@ -35,7 +41,7 @@ pub enum Answer {
 }
 
 use Answer::{From, None as Nobody};
-use Scene::{Run, Say, Try};
+use Scene::{Find, Run, Say, Try};
 
 const STORY: &[Scene] = &[
     Say("This machine has two networks, which use the same addresses and know nothing of each other."),
@@ -52,14 +58,14 @@ const STORY: &[Scene] = &[
     Say("One address, two networks, two answers."),
     Try(Probe::fetch("192.0.2.80"), From("default")),
     Try(Probe::fetch("192.0.2.80").within("blue"), From("blue")),
-    Say("Before the rules are mended: a VRF cannot reach itself by 127.0.0.1 …"),
+    Say("Before the rules are fixed: a VRF cannot reach itself by 127.0.0.1 …"),
     Try(Probe::ping("127.0.0.1").within("blue"), Nobody),
     Say("… nor blue's host 203.0.113.9, because that is the machine's own address in the other network …"),
     Try(Probe::fetch("203.0.113.9").within("blue"), Nobody),
     Say("… and what blue has no route to leaves by the other network. This is the leak."),
     Try(Probe::send("198.18.0.1").within("blue"), From("default")),
     Say("What vrfsetup has to say about it:"),
-    Run("vrfsetup rules check"),
+    Find("vrfsetup rules check"),
     Run("vrfsetup rules fix"),
     Say("After: the same three."),
     Try(Probe::ping("127.0.0.1").within("blue"), From("this machine")),
@@ -76,9 +82,9 @@ const STORY: &[Scene] = &[
 /// Tells the story. Fails if anything in it comes out otherwise than told.
 ///
 /// # Errors
-/// The stage cannot be set: not root, or a kernel without VRFs.
+/// The sandbox cannot be built: not root, or a kernel without VRFs.
 pub fn tell(pauses: bool) -> Result<ExitCode, Error> {
-    let stage = Stage::set().map_err(|error| Error::unreadable("a new network namespace")(Refusal::from_io(&error)))?;
+    let sandbox = Sandbox::build().map_err(Error::unreadable("a new network namespace"))?;
     let mut surprises = 0;
     for scene in STORY {
         match scene {
@@ -88,13 +94,9 @@ pub fn tell(pauses: bool) -> Result<ExitCode, Error> {
                 }
                 say(&format!("\n{sentence}\n"));
             }
-            Run(command) => {
-                say(&format!("$ {command}\n"));
-                let (succeeded, output) = stage.run(command);
-                say(&indented(&output));
-                surprises += usize::from(!succeeded);
-            }
-            Try(probe, expected) => surprises += usize::from(!shown(&stage, probe, *expected)),
+            Run(command) => surprises += usize::from(!ran(&sandbox, command, 0)),
+            Find(command) => surprises += usize::from(!ran(&sandbox, command, DIFFERS)),
+            Try(probe, expected) => surprises += usize::from(!shown(&sandbox, probe, *expected)),
         }
     }
     let all = STORY.iter().filter(|scene| matches!(scene, Try(..))).count();
@@ -107,11 +109,19 @@ pub fn tell(pauses: bool) -> Result<ExitCode, Error> {
 /// # Errors
 /// It has none, or we may not.
 pub fn can_be_told(kernel: &Kernel) -> Result<(), Error> {
-    stage::try_vrf(kernel)
+    sandbox::try_vrf(kernel)
 }
 
-fn shown(stage: &Stage, probe: &Probe, expected: Answer) -> bool {
-    let answer = probe.ask(|| stage.arrival());
+/// Whether the command ends with this exit status.
+fn ran(sandbox: &Sandbox, command: &str, expected: u8) -> bool {
+    say(&format!("$ {command}\n"));
+    let (status, output) = sandbox.run(command);
+    say(&indented(&output));
+    status == Some(i32::from(expected))
+}
+
+fn shown(sandbox: &Sandbox, probe: &Probe, expected: Answer) -> bool {
+    let answer = probe.ask(|| sandbox.arrival());
     let is_expected = match (&answer, expected) {
         (Some(name), From(expected)) => name == expected,
         (None, Nobody) => true,

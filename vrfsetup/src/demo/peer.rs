@@ -45,7 +45,7 @@ pub fn serve(name: &str) -> io::Result<()> {
     lines.read_to_end(&mut Vec::new()).map(drop)
 }
 
-/// One line for the stage.
+/// One line for the sandbox.
 fn tell(word: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(format!("{word}\n").as_bytes())?;

@@ -1,0 +1,35 @@
+//! `vrfsetup add`: a VRF that is up, sealed, and has its own loopback addresses and ports.
+
+use crate::change::attach::{self, Defaults};
+use crate::error::Error;
+use crate::plan::inventory::Inventory;
+use crate::plan::sysctls;
+use crate::plan::tables;
+use crate::plan::vrf::{VrfPlanner, VrfSpec};
+use crate::sys::rt_tables::Names;
+use crate::transaction::report::Outcome;
+use crate::transaction::session::Session;
+
+/// Makes the VRF what it is to be; what is so already is left alone. `sysctls` are settings by their file below
+/// /proc/sys, with their values.
+///
+/// # Errors
+/// It cannot be so, a connection would break, or the kernel refused; then nothing is changed.
+pub fn add(session: &Session, spec: &VrfSpec, ports: &[String], sysctls: &[(&str, &str)]) -> Result<Outcome, Error> {
+    let inventory = Inventory::read(session.kernel)?;
+    let ports = attach::new_ports(&inventory.system, ports, spec.name)?;
+    attach::check_lockout(session, &inventory.system, &ports)?;
+    let (steps, domain) = VrfPlanner::new(&inventory).plan(spec)?;
+    let moves = attach::plan(session, &inventory, &ports, &domain, Defaults::Move)?;
+    let (settings, memory) = sysctls::make(sysctls)?;
+    let mut transaction = session.begin()?;
+    transaction.make_all(steps)?;
+    transaction.make_all(settings)?;
+    let is_new = inventory.system.link(spec.name).is_none();
+    let name = is_new.then(|| tables::name_step(&Names::read(), spec.name, domain.table)).flatten();
+    for step in memory.into_iter().chain(name) {
+        transaction.try_make(step)?;
+    }
+    attach::make(&mut transaction, moves)?;
+    Ok(transaction.commit())
+}

@@ -1,0 +1,283 @@
+//! vrf.toml: the declared state. Reading it decides nothing; a mistake is named with its line.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::error::Error;
+use crate::model::address::Address;
+use crate::model::route::Route;
+use crate::model::syntax;
+use crate::plan::rules::Unreachable;
+
+/// A whole file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// `[rules]`.
+    #[serde(default)]
+    pub rules: Rules,
+    /// `[sysctl]`: settings by the names of sysctl(8).
+    #[serde(default)]
+    pub sysctl: BTreeMap<String, Value>,
+    /// `[default]`.
+    #[serde(default)]
+    pub default: DefaultDomain,
+    /// `[vrf.NAME]`.
+    #[serde(default)]
+    pub vrf: BTreeMap<String, Vrf>,
+    /// `[[leak]]`.
+    #[serde(default)]
+    pub leak: Vec<Leak>,
+}
+
+/// What becomes of the routing rules.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rules {
+    /// Whether they are fixed.
+    pub fix: bool,
+    /// What stops packets that a VRF's table has no route for.
+    pub unreachable: Unreachable,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self { fix: true, unreachable: Unreachable::Rule }
+    }
+}
+
+/// A setting's value: a number, or whatever sysctl(8) takes, in quotes.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Value {
+    /// `1`.
+    Number(i64),
+    /// `"0 2147483647"`.
+    Text(String),
+}
+
+/// What the domain outside all VRFs has to do with them.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DefaultDomain {
+    /// Routes of its table, in the words of `ip route add`.
+    #[serde(default)]
+    pub routes: Vec<Spanned<String>>,
+}
+
+/// One VRF.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Vrf {
+    /// Its table; the one it has, or a free one.
+    pub table: Option<Spanned<u32>>,
+    /// Whether it has 127.0.0.1/8 and ::1/128.
+    #[serde(default = "yes")]
+    pub loopback: bool,
+    /// How its own table is sealed.
+    #[serde(default = "route")]
+    pub unreachable: Unreachable,
+    /// Its ports.
+    #[serde(default)]
+    pub ports: Vec<Spanned<String>>,
+    /// Addresses of its ports and of itself, in the words of `ip addr add`.
+    #[serde(default)]
+    pub addresses: Vec<Spanned<String>>,
+    /// Routes of its table, in the words of `ip route add`.
+    #[serde(default)]
+    pub routes: Vec<Spanned<String>>,
+}
+
+/// Prefixes of one domain that another one reaches.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Leak {
+    /// Whose they are: a VRF, or `default`.
+    pub from: Spanned<String>,
+    /// Who reaches them.
+    pub to: Spanned<String>,
+    /// The prefixes.
+    pub prefixes: Vec<Spanned<String>>,
+}
+
+impl std::fmt::Display for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn route() -> Unreachable {
+    Unreachable::Route
+}
+
+/// A file's text, by which mistakes get their line.
+pub struct Source<'a> {
+    path: &'a Path,
+    text: &'a str,
+}
+
+impl<'a> Source<'a> {
+    /// Of this file.
+    pub fn new(path: &'a Path, text: &'a str) -> Self {
+        Self { path, text }
+    }
+
+    /// Reads it and checks what one can see without the machine.
+    ///
+    /// # Errors
+    /// The first mistake.
+    pub fn read(&self) -> Result<Config, Error> {
+        let config: Config = toml::from_str(self.text)
+            .map_err(|error| self.mistake(error.span().map_or(0, |span| span.start), error.message()))?;
+        self.check(&config)?;
+        Ok(config)
+    }
+
+    /// A mistake at this value.
+    pub fn mistake_at<T>(&self, value: &Spanned<T>, what: &str) -> Error {
+        self.mistake(value.span().start, what)
+    }
+
+    fn mistake(&self, at: usize, what: &str) -> Error {
+        let before = self.text.get(..at).unwrap_or_default();
+        let line = before.matches('\n').count();
+        Error::BadFile {
+            path: self.path.to_owned(),
+            line: line + 1,
+            text: self.text.lines().nth(line).unwrap_or_default().trim().to_owned(),
+            what: what.lines().next().unwrap_or_default().to_owned(),
+        }
+    }
+
+    fn check(&self, config: &Config) -> Result<(), Error> {
+        let (mut tables, mut ports) = (BTreeMap::new(), BTreeMap::new());
+        for (name, vrf) in &config.vrf {
+            crate::model::name::vrf(name)
+                .map_err(|why| self.mistake(self.heading(name), &format!("'{name}': {why}")))?;
+            if let Some(table) = &vrf.table {
+                if !crate::plan::tables::is_usable(*table.get_ref()) {
+                    return Err(self.mistake_at(table, "the kernel's own table"));
+                }
+                if let Some(other) = tables.insert(*table.get_ref(), name) {
+                    return Err(self.mistake_at(table, &format!("the table of '{other}', too")));
+                }
+            }
+            for port in &vrf.ports {
+                if let Some(other) = ports.insert(port.get_ref(), name) {
+                    return Err(self.mistake_at(port, &format!("a port of '{other}', too")));
+                }
+            }
+            self.addresses(name, vrf)?;
+            self.routes(&vrf.routes)?;
+        }
+        self.routes(&config.default.routes)?;
+        Ok(())
+    }
+
+    /// The addresses of a VRF, which are on it or its ports.
+    ///
+    /// # Errors
+    /// The first mistake.
+    pub fn addresses(&self, name: &str, vrf: &Vrf) -> Result<Vec<Address>, Error> {
+        let read = |text: &Spanned<String>| {
+            let address = syntax::address::parse(text.get_ref()).map_err(|why| self.mistake_at(text, &why))?;
+            let device = &address.device.name;
+            if device != name && !vrf.ports.iter().any(|port| port.get_ref() == device) {
+                return Err(self.mistake_at(text, &format!("'{device}' is neither '{name}' nor one of its ports")));
+            }
+            Ok(address)
+        };
+        vrf.addresses.iter().map(read).collect()
+    }
+
+    /// The routes of a domain, in no table yet; one may lead into another domain.
+    ///
+    /// # Errors
+    /// The first mistake.
+    pub fn routes(&self, texts: &[Spanned<String>]) -> Result<Vec<Route>, Error> {
+        let read =
+            |text: &Spanned<String>| syntax::route::parse(text.get_ref(), 0).map_err(|why| self.mistake_at(text, &why));
+        texts.iter().map(read).collect()
+    }
+
+    fn heading(&self, name: &str) -> usize {
+        let headings = [format!("[vrf.{name}"), format!("[vrf.\"{name}"), name.to_owned()];
+        headings.iter().find_map(|heading| self.text.find(heading.as_str())).unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Config, String> {
+        Source::new(Path::new("vrf.toml"), text).read().map_err(|error| error.to_string())
+    }
+
+    fn mistake(text: &str) -> String {
+        read(text).unwrap_err()
+    }
+
+    #[test]
+    fn a_full_file_is_read() {
+        let config = read(
+            "[rules]\nfix = false\nunreachable = \"none\"\n[sysctl]\n\"net.vrf.strict_mode\" = 1\n\
+             [vrf.blue]\ntable = 10\nports = [\"eth1\"]\naddresses = [\"192.0.2.1/24 dev eth1\"]\n\
+             routes = [\"default via 192.0.2.254\"]\n[[leak]]\nfrom = \"red\"\nto = \"blue\"\nprefixes = [\"198.51.100.0/24\"]\n",
+        )
+        .unwrap();
+        assert_eq!(config.vrf["blue"].table.as_ref().map(|table| *table.get_ref()), Some(10));
+        assert!(config.vrf["blue"].loopback);
+        assert_eq!(config.sysctl["net.vrf.strict_mode"].to_string(), "1");
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_line() {
+        let text = mistake("[vrf.blue]\ntabel = 10\n");
+        assert!(text.starts_with("vrf.toml:2: unknown field `tabel`"), "{text}");
+        assert!(text.contains("tabel = 10"), "{text}");
+    }
+
+    #[test]
+    fn a_wrong_value_is_named_with_its_line_and_key() {
+        let text = mistake("[vrf.blue]\n\ntable = \"ten\"\n");
+        assert!(text.starts_with("vrf.toml:3: ") && text.contains("table = \"ten\""), "{text}");
+    }
+
+    #[test]
+    fn a_wrong_address_among_several_has_its_own_line() {
+        let text = mistake(
+            "[vrf.blue]\nports = [\"eth1\"]\naddresses = [\n  \"192.0.2.1/24 dev eth1\",\n  \"192.0.2.1/99 dev eth1\",\n]\n",
+        );
+        assert!(text.starts_with("vrf.toml:5: '192.0.2.1/99' is no address and no prefix"), "{text}");
+    }
+
+    #[test]
+    fn what_two_vrfs_claim_is_refused() {
+        let table = mistake("[vrf.a]\ntable = 10\n[vrf.b]\ntable = 10\n");
+        assert!(table.starts_with("vrf.toml:4: the table of 'a', too"), "{table}");
+        let port = mistake("[vrf.a]\nports = [\"eth1\"]\n[vrf.b]\nports = [\"eth1\"]\n");
+        assert!(port.starts_with("vrf.toml:4: a port of 'a', too"), "{port}");
+    }
+
+    #[test]
+    fn an_address_on_another_interface_is_refused() {
+        let text = mistake("[vrf.blue]\naddresses = [\"192.0.2.1/24 dev eth1\"]\n");
+        assert!(text.starts_with("vrf.toml:2: 'eth1' is neither 'blue' nor one of its ports"), "{text}");
+    }
+
+    #[test]
+    fn a_name_that_means_something_else_is_refused() {
+        assert!(mistake("[vrf.default]\n").starts_with("vrf.toml:1: 'default': reserved"));
+    }
+}

@@ -1,0 +1,212 @@
+//! From what a file declares and what is there to the steps between the two.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+
+use super::config::{Config, Source, Vrf};
+use super::{Part, Plan};
+use crate::change::attach::{self, Defaults};
+use crate::error::Error;
+use crate::model::link::Link;
+use crate::model::name;
+use crate::model::route::Route;
+use crate::model::step::Step;
+use crate::model::syntax;
+use crate::plan::gateway::Networks;
+use crate::plan::inventory::Inventory;
+use crate::plan::port::Domain;
+use crate::plan::rules::{self, InTheWay, Situation};
+use crate::plan::vrf::{VrfPlanner, VrfSpec};
+use crate::plan::{leak, sysctls, tables};
+use crate::sys::families;
+use crate::sys::rt_tables::Names;
+use crate::transaction::lockout;
+use crate::transaction::session::Session;
+
+/// Routes in the words of `ip route add`.
+type RouteTexts = [toml::Spanned<String>];
+
+pub(super) struct Planner<'a> {
+    pub(super) session: &'a Session<'a>,
+    pub(super) source: Source<'a>,
+    pub(super) config: &'a Config,
+    pub(super) inventory: &'a Inventory,
+    pub(super) vrf_planner: VrfPlanner<'a>,
+    pub(super) names: Names,
+    pub(super) moved: Vec<&'a Link>,
+}
+
+impl Planner<'_> {
+    pub(super) fn plan(mut self) -> Result<Plan, Error> {
+        let mut plan = Plan { vrfs: vec![], then: vec![], extras: vec![], notes: vec![] };
+        let asked = self.config.vrf.values().filter_map(|vrf| vrf.table.as_ref().map(|table| *table.get_ref()));
+        self.vrf_planner.reserve(asked);
+        let mut domains = Vec::new();
+        for (name, vrf) in &self.config.vrf {
+            domains.push((name.as_str(), self.vrf(name, vrf, &mut plan)?));
+        }
+        self.routes(&self.config.default.routes, &Domain::default_domain(), &Part::default(), &mut plan)?;
+        attach::check_lockout(self.session, &self.inventory.system, &self.moved)?;
+        plan.vrfs.sort_by_key(Part::place);
+        self.rules(&mut plan)?;
+        self.leaks(&domains, &mut plan)?;
+        lockout::refuse_if_cut(self.session, &self.inventory.system, &plan.then)?;
+        let sysctls: Vec<(String, String)> =
+            self.config.sysctl.iter().map(|(name, value)| (name.replace('.', "/"), value.to_string())).collect();
+        let sysctls: Vec<(&str, &str)> = sysctls.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        let (settings, memory) = sysctls::make(&sysctls)?;
+        plan.then.extend(settings);
+        plan.extras.extend(memory);
+        Ok(plan)
+    }
+
+    fn vrf(&mut self, name: &str, vrf: &Vrf, plan: &mut Plan) -> Result<Domain, Error> {
+        let table = vrf.table.as_ref().map(|table| *table.get_ref());
+        let spec = VrfSpec { name, table, has_loopback: vrf.loopback, unreachable: vrf.unreachable };
+        let (steps, domain) = self.vrf_planner.plan(&spec)?;
+        let is_new = self.inventory.system.link(name).is_none();
+        plan.extras.extend(is_new.then(|| tables::name_step(&self.names, name, domain.table)).flatten());
+        let mut part = Part { steps, ..Part::default() };
+        self.ports(name, vrf, &domain, &mut part)?;
+        self.addresses(name, vrf, &domain, &mut part)?;
+        self.routes(&vrf.routes, &domain, &part, plan)?;
+        plan.vrfs.push(part);
+        Ok(domain)
+    }
+
+    /// The ports that come in now, each with what it has; all are up in the end.
+    fn ports(&mut self, name: &str, vrf: &Vrf, domain: &Domain, part: &mut Part) -> Result<(), Error> {
+        let system = &self.inventory.system;
+        for port in &vrf.ports {
+            name::device(port.get_ref()).map_err(|why| self.source.mistake_at(port, &why))?;
+            if system.link(port.get_ref()).is_none() {
+                return Err(self.source.mistake_at(port, "no such interface"));
+            }
+        }
+        let names: Vec<String> = vrf.ports.iter().map(|port| port.get_ref().clone()).collect();
+        let new = attach::new_ports(system, &names, name)?;
+        part.moves = attach::plan(self.session, self.inventory, &new, domain, Defaults::Move)?;
+        self.moved.extend(new);
+        let down = names.iter().filter_map(|name| system.link(name)).filter(|link| !link.is_up());
+        part.then.extend(down.map(|link| Step::SetUp(link.device())));
+        Ok(())
+    }
+
+    fn addresses(&self, name: &str, vrf: &Vrf, domain: &Domain, part: &mut Part) -> Result<(), Error> {
+        for mut address in self.source.addresses(name, vrf)? {
+            address.device.ifindex = self.ifindex(&address.device.name, domain);
+            let mut there = self.inventory.system.addresses_of(address.device.ifindex);
+            if !there.any(|own| own.is_same_as(&address)) {
+                part.then.push(Step::AddAddress(address));
+            }
+        }
+        Ok(())
+    }
+
+    /// A route that is there in the same words is left alone, one of the same destination and metric replaced.
+    fn routes(&self, texts: &RouteTexts, domain: &Domain, part: &Part, plan: &mut Plan) -> Result<(), Error> {
+        if texts.is_empty() {
+            return Ok(());
+        }
+        let brought = part.moves.iter().flat_map(|moved| &moved.steps).filter_map(|step| match step {
+            Step::AddRoute(route) => Some(route),
+            _ => None,
+        });
+        let there: Vec<&Route> = self.inventory.table(domain.table).chain(brought).collect();
+        let known: HashSet<String> = there.iter().flat_map(|route| descriptions(route)).collect();
+        let mut networks = self.networks(domain, part);
+        there.iter().for_each(|route| networks.add_route(route));
+        for (mut route, text) in self.source.routes(texts)?.into_iter().zip(texts) {
+            if !domain.is_default() {
+                networks.complete(&mut route).map_err(|why| self.source.mistake_at(text, &why))?;
+                networks.add_route(&route);
+            }
+            if syntax::route::write(&route).is_some_and(|text| known.contains(&text)) {
+                continue;
+            }
+            route.set_table(domain.table);
+            route.lead_over(|name| Some(self.ifindex(name, domain)).filter(|&ifindex| ifindex != 0));
+            let key = |route: &Route| (route.family(), route.destination(), route.metric().unwrap_or(0));
+            plan.then.push(match there.iter().find(|old| key(old) == key(&route)) {
+                Some(old) => Step::ReplaceRoute { from: (*old).clone(), to: route },
+                None => Step::AddRoute(route),
+            });
+        }
+        Ok(())
+    }
+
+    /// The networks of the ports that the VRF has, gets, and of the addresses that they get.
+    fn networks(&self, domain: &Domain, part: &Part) -> Networks {
+        let system = &self.inventory.system;
+        let vrf = domain.device.as_ref().and_then(|device| system.link(&device.name));
+        let moved = part.steps().filter_map(|step| match step {
+            Step::Enslave(port, _) => Some(port.ifindex),
+            _ => None,
+        });
+        let ports = vrf.iter().flat_map(|vrf| system.ports(vrf)).map(|port| port.ifindex).chain(moved);
+        let new = part.steps().filter_map(|step| match step {
+            Step::AddAddress(address) => Some(address),
+            _ => None,
+        });
+        let mut networks = Networks::default();
+        ports.flat_map(|port| system.addresses_of(port)).chain(new).for_each(|address| networks.add_address(address));
+        networks
+    }
+
+    /// 0 for a VRF that is yet to be made.
+    fn ifindex(&self, name: &str, domain: &Domain) -> u32 {
+        let new = domain.device.as_ref().filter(|device| device.name == name).map(|device| device.ifindex);
+        new.or_else(|| self.inventory.system.link(name).map(|link| link.ifindex)).unwrap_or(0)
+    }
+
+    fn rules(&self, plan: &mut Plan) -> Result<(), Error> {
+        if !self.config.rules.fix {
+            return Ok(());
+        }
+        let own: Vec<IpAddr> = self.inventory.system.addresses.iter().map(|address| address.local).collect();
+        let mut deletes = Vec::new();
+        for family in families::available() {
+            let rules = self.vrf_planner.rules(family);
+            let unreachable = self.config.rules.unreachable;
+            let (vrfs, lookup) = (self.vrf_planner.vrfs(), rules::lookup(false));
+            let situation = Situation { family, rules: &rules, own: &own, unreachable, vrfs: &vrfs, lookup };
+            let planned = match rules::fix(&situation) {
+                Err(_) if self.session.takes_risks() => rules::fix_regardless(&situation),
+                Err(InTheWay(rule)) => return Err(Error::ForeignRule(rule)),
+                Ok(planned) => planned,
+            };
+            let (adds, others): (Vec<_>, Vec<_>) =
+                planned.steps.into_iter().partition(|step| matches!(step, Step::AddRule(_)));
+            plan.then.extend(adds);
+            deletes.extend(others);
+        }
+        plan.then.extend(deletes);
+        Ok(())
+    }
+
+    fn leaks(&self, domains: &[(&str, Domain)], plan: &mut Plan) -> Result<(), Error> {
+        for declared in &self.config.leak {
+            let find = |name: &toml::Spanned<String>| {
+                let planned =
+                    domains.iter().find(|(known, _)| known == name.get_ref()).map(|(_, domain)| domain.clone());
+                let missing = |_| self.source.mistake_at(name, "no such VRF");
+                planned.map_or_else(|| leak::domain(&self.inventory.system, name.get_ref()).map_err(missing), Ok)
+            };
+            let (owner, other) = (find(&declared.from)?, find(&declared.to)?);
+            for prefix in &declared.prefixes {
+                let parsed = syntax::prefix(prefix.get_ref()).map_err(|why| self.source.mistake_at(prefix, &why))?;
+                let route = leak::route(self.inventory, &owner, other.table, parsed)?;
+                if !self.inventory.table(other.table).any(|existing| leak::is_same(existing, &route)) {
+                    plan.then.push(Step::AddRoute(route));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The words of a route, and, since a gateway tells the interface, those without it.
+fn descriptions(route: &Route) -> Vec<String> {
+    let vague = route.gateway().map(|_| Route { device: None, ..route.clone() });
+    std::iter::once(route).chain(&vague).filter_map(syntax::route::write).collect()
+}

@@ -1,0 +1,146 @@
+//! `vrfsetup attach` and `detach`: interfaces go into a VRF and out of it with their addresses and routes.
+
+use crate::error::Error;
+use crate::model::address::Address;
+use crate::model::link::Link;
+use crate::model::route::Route;
+use crate::model::rule::TABLE_MAIN;
+use crate::plan::inventory::Inventory;
+use crate::plan::port::{self, Domain, Move, Port, Rivals};
+use crate::plan::system::System;
+use crate::sys::sysctl;
+use crate::transaction::lockout;
+use crate::transaction::report::Outcome;
+use crate::transaction::session::{Session, Transaction};
+
+/// What becomes of default routes on the way into the default domain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Defaults {
+    /// They come along; where there is one already, if the user takes the risk.
+    Move,
+    /// They stay behind: who deletes a VRF has not asked for another way out of the machine.
+    Leave,
+}
+
+/// Makes interfaces ports of a VRF; those that are already are left alone.
+///
+/// # Errors
+/// One cannot be moved, a connection would break, or the kernel refused; then nothing is changed.
+pub fn attach(session: &Session, vrf: &str, names: &[String]) -> Result<Outcome, Error> {
+    let inventory = Inventory::read(session.kernel)?;
+    let to = Domain::of(inventory.system.existing_vrf(vrf)?);
+    let ports = new_ports(&inventory.system, names, vrf)?;
+    move_all(session, &inventory, &ports, &to)
+}
+
+/// Takes interfaces out of their VRFs; those that are in none, or do not exist, are left alone.
+///
+/// # Errors
+/// As [`attach`].
+pub fn detach(session: &Session, names: &[String]) -> Result<Outcome, Error> {
+    let inventory = Inventory::read(session.kernel)?;
+    let system = &inventory.system;
+    let mut ports = Vec::new();
+    for name in names {
+        let Some(link) = system.link(name) else { continue };
+        let Some(master) = link.master.and_then(|master| system.link_by_index(master)) else { continue };
+        if !master.is_vrf() {
+            return Err(Error::OtherMaster { port: name.clone(), master: master.name.clone() });
+        }
+        ports.push(link);
+    }
+    move_all(session, &inventory, &ports, &Domain::default_domain())
+}
+
+fn move_all(session: &Session, inventory: &Inventory, ports: &[&Link], to: &Domain) -> Result<Outcome, Error> {
+    check_lockout(session, &inventory.system, ports)?;
+    let moves = plan(session, inventory, ports, to, Defaults::Move)?;
+    let mut transaction = session.begin()?;
+    make(&mut transaction, moves)?;
+    Ok(transaction.commit())
+}
+
+/// The interfaces of these names that are not ports of the VRF yet and can become so.
+///
+/// # Errors
+/// One does not exist, is a VRF, the loopback, or another's port.
+pub fn new_ports<'a>(system: &'a System, names: &[String], vrf: &str) -> Result<Vec<&'a Link>, Error> {
+    let mut new: Vec<&Link> = Vec::new();
+    for name in names {
+        let port = system.existing(name)?;
+        if port.is_vrf() || port.is_loopback() {
+            return Err(Error::NoPort(name.clone()));
+        }
+        match port.master.and_then(|master| system.link_by_index(master)) {
+            Some(master) if master.name == vrf => {}
+            Some(master) => return Err(Error::OtherMaster { port: name.clone(), master: master.name.clone() }),
+            None if new.iter().any(|other| other.ifindex == port.ifindex) => {}
+            None => new.push(port),
+        }
+    }
+    Ok(new)
+}
+
+/// Refuses, unless the user takes the risk, to move what somebody's connection uses.
+///
+/// # Errors
+/// There is such a connection.
+pub fn check_lockout(session: &Session, system: &System, ports: &[&Link]) -> Result<(), Error> {
+    if session.takes_risks() { Ok(()) } else { lockout::refuse_if_in_use(session.kernel, system, ports) }
+}
+
+/// Plans to move each interface from where it is.
+///
+/// # Errors
+/// As [`attach`].
+pub fn plan(
+    session: &Session,
+    inventory: &Inventory,
+    ports: &[&Link],
+    to: &Domain,
+    defaults: Defaults,
+) -> Result<Vec<Move>, Error> {
+    let mut moves = Vec::new();
+    for &link in ports {
+        let from = inventory.system.vrf_of(link).map_or_else(Domain::default_domain, Domain::of);
+        let main = inventory.table(TABLE_MAIN).filter(|_| to.is_default());
+        let rivals: Vec<&Route> = main.filter(|route| !route.oifs().contains(&link.ifindex)).collect();
+        let rivals = Rivals { routes: &rivals, are_challenged: defaults == Defaults::Move };
+        let addresses: Vec<&Address> = inventory.system.addresses_of(link.ifindex).collect();
+        let port = Port {
+            link,
+            keeps_addresses: addresses
+                .iter()
+                .any(|own| port::may_be_kept(own))
+                .then(|| keeps_addresses(&link.name))
+                .flatten(),
+            addresses,
+            routes: inventory.over(link.ifindex).collect(),
+            rivals,
+        };
+        let moved = port::plan(&port, &from, to)?;
+        if !session.takes_risks() {
+            lockout::refuse_default_route(&moved, link)?;
+        }
+        moves.push(moved);
+    }
+    Ok(moves)
+}
+
+/// Makes the moves.
+///
+/// # Errors
+/// The kernel refused; what the transaction did is undone.
+pub fn make(transaction: &mut Transaction, moves: Vec<Move>) -> Result<(), Error> {
+    for moved in moves {
+        transaction.make_all(moved.steps)?;
+        moved.notes.into_iter().for_each(|note| transaction.note(note));
+    }
+    Ok(())
+}
+
+/// Below 0, the setting for all interfaces overrules that of each.
+fn keeps_addresses(name: &str) -> Option<String> {
+    let all = sysctl::read(&port::keep_key("all"))?;
+    if all.starts_with('-') { None } else { sysctl::read(&port::keep_key(name)) }
+}

@@ -1,0 +1,65 @@
+//! `vrfsetup del`: a VRF goes, with the routes of its table; its ports stay, with their addresses and routes.
+
+use crate::change::attach::{self, Defaults};
+use crate::change::unit;
+use crate::error::Error;
+use crate::model::link::Link;
+use crate::model::route::Route;
+use crate::model::step::Step;
+use crate::plan::inventory::Inventory;
+use crate::plan::port::Domain;
+use crate::plan::sysctls;
+use crate::plan::tables;
+use crate::transaction::report::Outcome;
+use crate::transaction::session::Session;
+
+/// Deletes the VRF; one that is not there is as good as deleted.
+///
+/// # Errors
+/// It is not a VRF, a connection would break, a unit would not start, or the kernel refused; then nothing is changed.
+pub fn del(session: &Session, name: &str) -> Result<Outcome, Error> {
+    let inventory = Inventory::read(session.kernel)?;
+    let system = &inventory.system;
+    if system.link(name).is_none() {
+        return Ok(Outcome::default());
+    }
+    let vrf = system.existing_vrf(name)?;
+    let ports: Vec<&Link> = system.ports(vrf).collect();
+    let units = unit::units_of(name);
+    if !units.is_empty() && !session.takes_risks() {
+        return Err(Error::HasUnits { vrf: name.to_owned(), units });
+    }
+    let affected: Vec<&Link> = ports.iter().copied().chain([vrf]).collect();
+    attach::check_lockout(session, system, &affected)?;
+    let moves = attach::plan(session, &inventory, &ports, &Domain::default_domain(), Defaults::Leave)?;
+    let mut transaction = session.begin()?;
+    // Ports first: their routes move out of the table. Then the device goes down, so that nothing is sent by it while
+    // the table loses its seal.
+    attach::make(&mut transaction, moves)?;
+    transaction.make_all(system.addresses_of(vrf.ifindex).cloned().map(Step::DeleteAddress))?;
+    transaction.make_all(remaining(&inventory, vrf, &ports))?;
+    transaction.make(Step::DeleteVrf(vrf.device(), vrf.table.unwrap_or_default()))?;
+    let is_last = system.vrfs().count() == 1;
+    let (settings, memory) = if is_last { sysctls::restore() } else { Default::default() };
+    transaction.make_all(settings)?;
+    for step in memory.into_iter().chain(tables::unname_step(name)) {
+        transaction.try_make(step)?;
+    }
+    Ok(transaction.commit())
+}
+
+/// Takes down what the kernel would leave behind, or drop for good: routes over the VRF's device in any
+/// table (leaks), then the device, then what its table holds besides the routes of its ports.
+fn remaining(inventory: &Inventory, vrf: &Link, ports: &[&Link]) -> Vec<Step> {
+    let of_ports = |route: &Route| ports.iter().any(|port| route.oifs().contains(&port.ifindex));
+    let leaks = inventory.over(vrf.ifindex).filter(|route| !route.is_kernels());
+    let over_vrf = |route: &Route| route.oifs().contains(&vrf.ifindex);
+    let table = inventory.table(vrf.table.unwrap_or_default());
+    let seals = table.filter(|route| !route.is_kernels() && !of_ports(route) && !over_vrf(route));
+    leaks
+        .cloned()
+        .map(Step::DeleteRoute)
+        .chain(vrf.is_up().then(|| Step::SetDown(vrf.device())))
+        .chain(seals.cloned().map(Step::DeleteRoute))
+        .collect()
+}

@@ -1,0 +1,14 @@
+//! The verbs that change something, one file each: `add`, `del`, `attach` and `detach`, `leak`, `rules`, `apply`, `unit`.
+//!
+//! Each reads what is there, has the steps planned, asks the lockout check, and has a transaction make them. May use
+//! `transaction`, `plan`, `model` and `error`, and of `sys` what is a file. Talks to routing netlink only through a
+//! transaction and an inventory, and prints nothing.
+#![forbid(unsafe_code)]
+
+pub mod add;
+pub mod apply;
+pub mod attach;
+pub mod del;
+pub mod leak;
+pub mod rules;
+pub mod unit;

@@ -1,0 +1,264 @@
+//! From the command line to the exit code. stdout carries results only; messages go to stderr.
+
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use serde::Serialize;
+
+use crate::change::add;
+use crate::change::apply;
+use crate::change::attach;
+use crate::change::del;
+use crate::change::leak;
+use crate::change::rules;
+use crate::change::unit;
+use crate::cli::args::{Add, Change, Cli, Command, Rules};
+use crate::cli::netns;
+use crate::demo;
+use crate::error::{DIFFERS, Error};
+use crate::inspect::doctor;
+use crate::inspect::export;
+use crate::inspect::processes::{self, Process};
+use crate::inspect::show;
+use crate::plan::inventory::Inventory;
+use crate::plan::system::{self, System};
+use crate::plan::vrf::VrfSpec;
+use crate::sys::netlink::Kernel;
+use crate::transaction::confirm;
+use crate::transaction::journal;
+use crate::transaction::report::Outcome;
+use crate::transaction::session::Session;
+
+/// The command line, for the tests that compare the manual with it.
+pub fn definition() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
+/// The program.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(error.exit_code() as u8);
+        }
+    };
+    match run(&cli) {
+        Ok(code) => code,
+        Err(error) => {
+            let mut stderr = io::stderr().lock();
+            let _ = writeln!(stderr, "vrfsetup: {error}");
+            if let Some(hint) = error.hint() {
+                let _ = writeln!(stderr, "hint: {hint}");
+            }
+            error.exit_code()
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<ExitCode, Error> {
+    if let Some(name) = &cli.netns {
+        netns::enter(name)?;
+    }
+    let kernel = Kernel::open().map_err(Error::unreadable("the routing netlink socket"))?;
+    let session = |change: &Change| Session {
+        kernel: &kernel,
+        is_forced: change.force,
+        confirm: change.confirm.map(Duration::from_secs),
+        netns: cli.netns.as_deref(),
+    };
+    match &cli.command {
+        Command::Add(add) => {
+            let (session, sysctls) = (session(&add.change), add.sysctls.wanted());
+            changed(cli, add::add(&session, &spec(add), &add.ports, &sysctls)?)
+        }
+        Command::Del { name, change } => changed(cli, del::del(&session(change), name)?),
+        Command::Attach { name, ports, change } => changed(cli, attach::attach(&session(change), name, ports)?),
+        Command::Detach { ports, change } => changed(cli, attach::detach(&session(change), ports)?),
+        Command::Rules { command } => run_rules(cli, &kernel, command, session),
+        Command::Apply { file, dry_run, change } => {
+            let session = session(change);
+            let plan = apply::plan(&session, file)?;
+            if *dry_run {
+                let outcome = plan.preview();
+                let exit = differs(outcome.changed);
+                changed(cli, outcome.as_preview())?;
+                return Ok(exit);
+            }
+            changed(cli, apply::make(&session, plan)?)
+        }
+        Command::Export { format, directory } => {
+            let files = export::export(&Inventory::read(&kernel)?, *format);
+            write_files(cli, &files, directory.as_deref())
+        }
+        Command::Leak { a, b, prefixes, remove, change } => {
+            changed(cli, leak::leak(&session(change), [a, b], prefixes, *remove)?)
+        }
+        Command::Confirm => confirm(cli),
+        Command::Show { name, sockets } => {
+            print_all(cli, &show::show(&kernel, name.as_deref(), *sockets)?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Doctor => {
+            let findings = doctor::examine(&kernel)?;
+            print_all(cli, &findings);
+            if findings.is_empty() && !cli.json {
+                print("nothing to fix\n");
+            }
+            Ok(differs(!findings.is_empty()))
+        }
+        Command::Pids { name } => pids(cli, &kernel, name),
+        Command::Identify { pid } => identify(cli, pid.unwrap_or_else(std::process::id)),
+        Command::Unit { name, services, dry_run, remove, change } => {
+            let session = session(change);
+            if *remove {
+                return changed(cli, unit::remove(&session, name, services)?);
+            }
+            let files = unit::plan(&session, name, services)?;
+            if *dry_run {
+                files.iter().for_each(|file| print(format!("# {}\n{}\n", file.path.display(), file.text)));
+                return Ok(differs(!files.is_empty()));
+            }
+            changed(cli, unit::make(&session, files)?)
+        }
+        Command::Demo { pause } => {
+            demo::can_be_told(&kernel)?;
+            demo::tell(*pause)
+        }
+        Command::DemoPeer { name } => {
+            demo::serve(name).map_err(Error::unreadable("the demonstration"))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::VerifyBound { name } => Ok(verify_bound(name)),
+        Command::Pin { name } => {
+            unit::pin(&system::link(&kernel, name)?)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::DetachRollback { journal, seconds } => {
+            confirm::detach(journal, *seconds).map_err(|source| Error::NoWayBack { source })?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::RollBack { journal, seconds } => {
+            confirm::wait_and_roll_back(&kernel, journal, *seconds)?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// systemd silently skips a service where its condition ends with 1 to 254.
+fn verify_bound(name: &str) -> ExitCode {
+    let Err(error) = unit::verify_bound(name) else { return ExitCode::SUCCESS };
+    let _ = writeln!(io::stderr().lock(), "vrfsetup: {error}");
+    ExitCode::from(255)
+}
+
+fn run_rules<'a>(
+    cli: &Cli,
+    kernel: &Kernel,
+    command: &Rules,
+    session: impl Fn(&Change) -> Session<'a>,
+) -> Result<ExitCode, Error> {
+    match command {
+        Rules::Check { policy } => {
+            let findings = rules::check(&Inventory::read(kernel)?, policy.wanted());
+            print_all(cli, &findings);
+            Ok(differs(findings.iter().any(|finding| finding.differs)))
+        }
+        Rules::Fix { policy, change } => changed(cli, rules::fix(&session(change), policy.wanted())?),
+        Rules::Undo { change } => changed(cli, rules::undo(&session(change))?),
+    }
+}
+
+/// One file is printed as it is; several are told apart by their paths.
+fn write_files(cli: &Cli, files: &[export::File], directory: Option<&Path>) -> Result<ExitCode, Error> {
+    for file in files {
+        match directory {
+            Some(directory) => {
+                let path = directory.join(file.path.file_name().unwrap_or_default());
+                fs::write(&path, &file.text).map_err(|source| Error::file(&path, &source))?;
+            }
+            None if cli.json => {}
+            None if files.len() > 1 => print(format!("# {}\n{}\n", file.path.display(), file.text)),
+            None => print(&file.text),
+        }
+    }
+    if cli.json {
+        print(json(cli, files));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn pids(cli: &Cli, kernel: &Kernel, name: &str) -> Result<ExitCode, Error> {
+    System::read(kernel)?.existing_vrf(name)?;
+    let processes: Vec<Process> = processes::in_vrfs().into_iter().filter(|process| process.vrf == name).collect();
+    print_all(cli, &processes);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One line, empty outside any VRF, as `ip vrf identify` has it.
+fn identify(cli: &Cli, pid: u32) -> Result<ExitCode, Error> {
+    let found = processes::identify(pid).map_err(|_| Error::NoSuchProcess(pid))?;
+    if cli.json {
+        print(json(cli, &Vec::from_iter(found)));
+    } else {
+        print(found.map_or_else(String::new, |process| process.vrf) + "\n");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn confirm(cli: &Cli) -> Result<ExitCode, Error> {
+    match journal::confirm() {
+        Ok(true) => changed(
+            cli,
+            Outcome { changed: true, ..Outcome::default() }.note("confirmed, the change is kept".to_owned()),
+        ),
+        Ok(false) => Err(Error::NothingToConfirm),
+        Err(source) => Err(Error::NoWayBack { source }),
+    }
+}
+
+fn differs(yes: bool) -> ExitCode {
+    if yes { ExitCode::from(DIFFERS) } else { ExitCode::SUCCESS }
+}
+
+fn spec(add: &Add) -> VrfSpec<'_> {
+    VrfSpec { name: &add.name, table: add.table, has_loopback: !add.no_loopback, unreachable: add.unreachable }
+}
+
+fn changed(cli: &Cli, outcome: Outcome) -> Result<ExitCode, Error> {
+    if is_json(cli) {
+        print(json(cli, &outcome));
+    } else {
+        print(outcome);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_all<T: Serialize + Display>(cli: &Cli, results: &[T]) {
+    if is_json(cli) {
+        print(json(cli, results));
+    } else {
+        results.iter().for_each(print);
+    }
+}
+
+fn is_json(cli: &Cli) -> bool {
+    cli.json
+}
+
+fn json<T: Serialize + ?Sized>(cli: &Cli, value: &T) -> String {
+    let text = if cli.pretty { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
+    text.map_or_else(|_| String::new(), |text| text + "\n")
+}
+
+/// A closed pipe is the reader's business and never ours.
+fn print(result: impl Display) {
+    // Standard output writes each line by itself, and there may be thousands.
+    let _ = io::stdout().lock().write_all(result.to_string().as_bytes());
+}

@@ -1,0 +1,12 @@
+//! The command line: what it can say (`args`), and which verb does it and how its result is printed (`dispatch`).
+//!
+//! May use every other room. Plans nothing and changes nothing itself, except that `-n` moves this thread into a network
+//! namespace (`netns`) before anything is opened. Standard output carries results only; nobody else prints, except for
+//! the demonstration and the progress line of a long transaction.
+#![forbid(unsafe_code)]
+
+mod args;
+mod dispatch;
+mod netns;
+
+pub use dispatch::{definition, main};

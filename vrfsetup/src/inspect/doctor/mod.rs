@@ -1,0 +1,73 @@
+//! `vrfsetup doctor`: what is wrong with the machine's VRFs, each with the command that fixes it.
+//!
+//! The checks are pure and look at what is read here once. On a machine without VRFs only what would hinder the first
+//! one is a finding.
+
+mod host;
+mod routing;
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::error::Error;
+use crate::inspect::show;
+use crate::plan::inventory::Inventory;
+use crate::plan::system::System;
+use crate::sys::netlink::Kernel;
+
+/// One thing that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// A name for programs.
+    pub finding: &'static str,
+    /// The VRF that it is about, if it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vrf: Option<String>,
+    /// What is wrong, and what comes of it.
+    pub what: String,
+    /// A line to type.
+    pub fix: String,
+}
+
+impl Finding {
+    fn new(finding: &'static str, what: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { finding, vrf: None, what: what.into(), fix: fix.into() }
+    }
+
+    fn about(self, vrf: &str) -> Self {
+        Self { vrf: Some(vrf.to_owned()), ..self }
+    }
+}
+
+/// Examines everything; changes nothing.
+///
+/// # Errors
+/// The kernel will not say.
+pub fn examine(kernel: &Kernel) -> Result<Vec<Finding>, Error> {
+    if System::read(kernel)?.vrfs().next().is_none() {
+        return Ok(host::module());
+    }
+    let inventory = Inventory::read(kernel)?;
+    let system = &inventory.system;
+    let mut findings = routing::all(&inventory);
+    findings.extend(host::resolvers(kernel, system));
+    findings.extend(host::caches());
+    findings.extend(host::net_cls());
+    findings.extend(host::ping_groups());
+    findings.extend(host::netfilter(system));
+    for vrf in show::show(kernel, None, true)? {
+        findings.extend(host::stray_sockets(&vrf));
+    }
+    Ok(findings)
+}
+
+/// One line: what, and the fix.
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(vrf) = &self.vrf {
+            write!(f, "{vrf}: ")?;
+        }
+        writeln!(f, "{}; fix: {}", self.what, self.fix)
+    }
+}

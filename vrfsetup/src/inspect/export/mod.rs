@@ -1,0 +1,153 @@
+//! `vrfsetup export`: what is there, as files that make it again. Pure: what is there in, texts out.
+//!
+//! Only what somebody configured is exported: the kernel's own routes and addresses, and those with a lifetime, come by
+//! themselves.
+
+mod ifupdown;
+mod networkd;
+mod toml;
+
+use std::path::PathBuf;
+
+use crate::inspect::show::SYSCTLS;
+use crate::model::address::{Address, FOREVER, SCOPE_LINK};
+use crate::model::family::Family;
+use crate::model::link::Link;
+use crate::model::route::{Route, SEAL_METRIC};
+use crate::model::rule::{Action, Rule, TABLE_MAIN};
+use crate::model::syntax;
+use crate::plan::inventory::Inventory;
+use crate::sys::families;
+use crate::sys::sysctl;
+
+/// What the files are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// vrf.toml(5), for `vrfsetup apply`.
+    Toml,
+    /// systemd.netdev(5) and systemd.network(5).
+    Networkd,
+    /// interfaces(5).
+    Ifupdown,
+}
+
+/// A file of an export.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct File {
+    /// Where it belongs.
+    pub path: PathBuf,
+    /// What stands in it.
+    pub text: String,
+}
+
+/// Everything that is exported of one VRF.
+struct Exported<'a> {
+    name: &'a str,
+    table: u32,
+    has_loopback: bool,
+    is_sealed: bool,
+    ports: Vec<&'a Link>,
+    addresses: Vec<&'a Address>,
+    routes: Vec<&'a Route>,
+}
+
+/// Everything that is exported.
+struct All<'a> {
+    vrfs: Vec<Exported<'a>>,
+    /// The default domain's routes that lead into a VRF.
+    inbound: Vec<&'a Route>,
+}
+
+impl<'a> All<'a> {
+    /// The routes of all tables that lead over this device, or begin their several ways with it.
+    fn routes_over<'b>(&'b self, device: &'b str, ifindex: Option<u32>) -> impl Iterator<Item = &'a Route> + 'b {
+        let all = self.vrfs.iter().flat_map(|vrf| &vrf.routes).chain(&self.inbound).copied();
+        all.filter(move |route| route.is_unicast() && leads_over(route, device, ifindex))
+    }
+}
+
+/// The files.
+pub fn export(inventory: &Inventory, format: Format) -> Vec<File> {
+    let vrfs = inventory.system.vrfs().map(|vrf| exported(inventory, vrf)).collect();
+    let all = All { vrfs, inbound: inbound(inventory) };
+    match format {
+        Format::Toml => vec![toml::file(&all, &inventory.rules, &settings())],
+        Format::Networkd => networkd::files(&all, &inventory.rules),
+        Format::Ifupdown => ifupdown::files(&all),
+    }
+}
+
+fn inbound(inventory: &Inventory) -> Vec<&Route> {
+    let leads_in = |ifindex: u32| {
+        let link = inventory.system.link_by_index(ifindex);
+        link.is_some_and(|link| link.is_vrf() || inventory.system.vrf_of(link).is_some())
+    };
+    made(inventory, TABLE_MAIN)
+        .filter(|route| route.is_unicast() && route.oifs().iter().any(|&oif| leads_in(oif)))
+        .collect()
+}
+
+/// What somebody put into a table.
+fn made(inventory: &Inventory, table: u32) -> impl Iterator<Item = &Route> {
+    inventory.table(table).filter(|route| !route.is_kernels() && !route.is_advertised())
+}
+
+fn exported<'a>(inventory: &'a Inventory, vrf: &'a Link) -> Exported<'a> {
+    let system = &inventory.system;
+    let (table, device) = (vrf.table.unwrap_or_default(), vrf.device());
+    let ports: Vec<&Link> = system.ports(vrf).collect();
+    let is_loopback = |address: &Address| {
+        let made = Address::loopback(&device, address.family());
+        address.is_same_as(&made) && (address.flags ^ made.flags) & libc::IFA_F_NODAD == 0
+    };
+    let own: Vec<&Address> = system.addresses_of(vrf.ifindex).collect();
+    let has_loopback = own.iter().filter(|address| is_loopback(address)).count() == families::available().len();
+    let of_ports = ports.iter().flat_map(|port| system.addresses_of(port.ifindex));
+    let own = own.iter().copied().filter(|address| !(has_loopback && is_loopback(address)));
+    let made: Vec<&Route> = made(inventory, table).collect();
+    let is_own_seal = |route: &&Route| **route == reported(route, Route::seal(route.family(), table));
+    let is_sealed = made.iter().copied().filter(is_own_seal).count() == families::available().len();
+    Exported {
+        name: &vrf.name,
+        table,
+        has_loopback,
+        is_sealed,
+        addresses: own.chain(of_ports).filter(|address| is_configured(address)).collect(),
+        routes: made.into_iter().filter(|route| !(is_sealed && is_own_seal(route))).collect(),
+        ports,
+    }
+}
+
+/// The seal as the kernel reports it has more to it; what matters is what makes it one.
+fn reported(route: &Route, seal: Route) -> Route {
+    if route.is_seal() && route.metric() == Some(SEAL_METRIC) && route.is_unreachable() { route.clone() } else { seal }
+}
+
+/// Not made by the kernel (link-local) and not on loan (dynamic).
+fn is_configured(address: &Address) -> bool {
+    address.lifetimes.0 == FOREVER && !(address.family() == Family::V6 && address.scope == SCOPE_LINK)
+}
+
+/// Settings that are not as a kernel is born with.
+fn settings() -> Vec<(&'static str, String)> {
+    let born = |name: &str| if name == "net.ipv4.raw_l3mdev_accept" { "1" } else { "0" };
+    let values = SYSCTLS.iter().take(4).filter_map(|name| Some((*name, sysctl::read_named(name)?)));
+    values.filter(|(name, value)| value != born(name)).collect()
+}
+
+fn has_unreachable_rule(rules: &[Rule]) -> bool {
+    rules.iter().any(|rule| rule.is_l3mdev && rule.action == Action::Unreachable)
+}
+
+/// Whether the route leads over this device, or begins its several ways with it.
+fn leads_over(route: &Route, device: &str, ifindex: Option<u32>) -> bool {
+    match route.next_hops().first() {
+        Some(hop) => Some(hop.ifindex) == ifindex,
+        None => route.device.as_deref() == Some(device),
+    }
+}
+
+/// The words of a route, or why there are none.
+fn route_words(route: &Route) -> Result<String, String> {
+    syntax::route::write(route).ok_or_else(|| format!("not declared, it has no words here: {route}"))
+}

@@ -1,0 +1,103 @@
+//! vrf.toml(5).
+
+use std::fmt::Write;
+
+use super::{All, Exported, File, has_unreachable_rule, route_words};
+use crate::model::route::Route;
+use crate::model::rule::{Rule, TABLE_LOCAL};
+use crate::model::syntax;
+use crate::plan::rules::L3MDEV;
+
+/// The one file.
+pub fn file(all: &All, rules: &[Rule], settings: &[(&str, String)]) -> File {
+    let mut text = String::from("# vrf.toml(5), for 'vrfsetup apply'\n");
+    let is_fixed =
+        !rules.iter().any(|rule| rule.is_kernels_own() && rule.table == TABLE_LOCAL && rule.priority <= L3MDEV);
+    let unreachable = if has_unreachable_rule(rules) { "rule" } else { "none" };
+    let _ = write!(text, "\n[rules]\nfix = {is_fixed}\nunreachable = \"{unreachable}\"\n");
+    if !settings.is_empty() {
+        text += "\n[sysctl]\n";
+    }
+    for (name, value) in settings {
+        let _ = writeln!(text, "\"{name}\" = {value}");
+    }
+    if !all.inbound.is_empty() {
+        text += "\n[default]\n";
+        routes(&mut text, &all.inbound);
+    }
+    all.vrfs.iter().for_each(|vrf| text += &section(vrf));
+    File { path: "/etc/vrf/vrf.toml".into(), text }
+}
+
+fn section(vrf: &Exported) -> String {
+    let mut text = format!("\n[vrf.{}]\ntable = {}\n", quoted(vrf.name), vrf.table);
+    if !vrf.has_loopback {
+        text += "loopback = false\n";
+    }
+    if !vrf.is_sealed {
+        text += "unreachable = \"none\"\n";
+    }
+    list(&mut text, "ports", vrf.ports.iter().map(|port| port.name.clone()));
+    list(&mut text, "addresses", vrf.addresses.iter().map(|address| syntax::address::write(address)));
+    routes(&mut text, &vrf.routes);
+    text
+}
+
+fn routes(text: &mut String, routes: &[&Route]) {
+    let (words, wordless): (Vec<_>, Vec<_>) = routes.iter().map(|route| route_words(route)).partition(Result::is_ok);
+    list(text, "routes", words.into_iter().flatten());
+    for why in wordless.into_iter().filter_map(Result::err) {
+        let _ = writeln!(text, "# {why}");
+    }
+}
+
+fn list(text: &mut String, key: &str, values: impl Iterator<Item = String>) {
+    let values: Vec<String> = values.map(|value| format!("    {},\n", literal(&value))).collect();
+    if !values.is_empty() {
+        let _ = write!(text, "{key} = [\n{}]\n", values.concat());
+    }
+}
+
+/// A key: bare where TOML allows it.
+fn quoted(name: &str) -> String {
+    let is_bare = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    if is_bare { name.to_owned() } else { literal(name) }
+}
+
+fn literal(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::apply::config::Source;
+    use crate::model::syntax::route::parse;
+    use std::path::Path;
+
+    #[test]
+    fn what_is_exported_can_be_applied() {
+        let routes =
+            ["default via 192.0.2.254 dev eth1", "-6 blackhole default metric 7"].map(|text| parse(text, 10).unwrap());
+        let address = syntax::address::parse("192.0.2.1/24 dev blue.1").unwrap();
+        let vrf = Exported {
+            name: "blue.1",
+            table: 10,
+            has_loopback: false,
+            is_sealed: false,
+            ports: Vec::new(),
+            addresses: vec![&address],
+            routes: routes.iter().collect(),
+        };
+        let inbound = parse("198.51.100.0/24 dev blue.1", 254).unwrap();
+        let all = All { vrfs: vec![vrf], inbound: vec![&inbound] };
+        let text = file(&all, &[], &[("net.vrf.strict_mode", "1".into())]).text;
+        let source = Source::new(Path::new("x"), &text);
+        let config = source.read().unwrap_or_else(|error| panic!("{error}\n{text}"));
+        let read = &config.vrf["blue.1"];
+        assert_eq!(read.table.as_ref().map(|table| *table.get_ref()), Some(10));
+        assert_eq!(source.routes(&read.routes).unwrap().len(), 2);
+        assert_eq!(source.routes(&config.default.routes).unwrap().len(), 1);
+        assert!(!read.loopback);
+    }
+}

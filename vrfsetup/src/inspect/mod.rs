@@ -1,0 +1,12 @@
+//! The verbs that change nothing: `show`, `doctor`, `export`, and which process is in which VRF (`processes`,
+//! `membership`).
+//!
+//! May use `plan`, `sys`, `model` and `error`. Reads, and gives back values that can be printed; refuses to change
+//! anything, so it knows no transaction.
+#![forbid(unsafe_code)]
+
+pub mod doctor;
+pub mod export;
+pub mod membership;
+pub mod processes;
+pub mod show;

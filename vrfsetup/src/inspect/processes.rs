@@ -1,0 +1,208 @@
+//! Processes, from /proc: who is in which VRF, and who has which socket.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsStr;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde::Serialize;
+
+use crate::inspect::membership::{self, By, Evidence, Membership};
+use crate::plan::unit_files;
+
+/// How many ancestors are asked at most: a fork while /proc is read could make a circle.
+const ANCESTORS: usize = 64;
+
+/// A process in a VRF.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Process {
+    /// Its number in our pid namespace.
+    pub pid: u32,
+    /// Its name (`comm`).
+    pub command: String,
+    /// The VRF.
+    pub vrf: String,
+    /// What put it there.
+    pub mechanism: By,
+}
+
+/// All processes of our network namespace that are in a VRF.
+pub fn in_vrfs() -> Vec<Process> {
+    let units = units();
+    let own = netns(Path::new("/proc/thread-self"));
+    let mut found: Vec<Process> = pids()
+        .filter(|&pid| own.is_some() && netns(&directory(pid)) == own)
+        .filter_map(|pid| {
+            let Membership { vrf, by } = membership::of(&evidence(pid).ok()?, &units)?;
+            Some(Process { pid, command: command(pid), vrf: text(&vrf), mechanism: by })
+        })
+        .collect();
+    found.sort_unstable();
+    found
+}
+
+/// The VRF of one process; None if it is in none.
+///
+/// # Errors
+/// There is no such process.
+pub fn identify(pid: u32) -> io::Result<Option<Process>> {
+    let found = membership::of(&evidence(pid)?, &units());
+    let process = |Membership { vrf, by }| Process { pid, command: command(pid), vrf: text(&vrf), mechanism: by };
+    Ok(found.map(process))
+}
+
+/// Which processes have which sockets open, by the sockets' inodes. Processes of others are invisible to a plain user.
+pub fn socket_owners() -> HashMap<u64, Vec<u32>> {
+    let mut owners: HashMap<u64, Vec<u32>> = HashMap::new();
+    for pid in pids() {
+        for entry in fs::read_dir(directory(pid).join("fd")).into_iter().flatten().flatten() {
+            let target = fs::read_link(entry.path()).unwrap_or_default();
+            let Some(inode) = socket_inode(target.as_os_str()) else { continue };
+            let pids = owners.entry(inode).or_default();
+            // One process may have it open several times.
+            if pids.last() != Some(&pid) {
+                pids.push(pid);
+            }
+        }
+    }
+    owners
+}
+
+/// The name of a process; empty once it is gone.
+pub fn command(pid: u32) -> String {
+    text(fs::read(directory(pid).join("comm")).unwrap_or_default().trim_ascii_end())
+}
+
+/// `socket:[12345]`.
+fn socket_inode(target: &OsStr) -> Option<u64> {
+    let number = target.as_bytes().strip_prefix(b"socket:[")?.strip_suffix(b"]")?;
+    std::str::from_utf8(number).ok()?.parse().ok()
+}
+
+fn pids() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+fn directory(pid: u32) -> PathBuf {
+    Path::new("/proc").join(pid.to_string())
+}
+
+fn netns(process: &Path) -> Option<u64> {
+    fs::metadata(process.join("ns/net")).map(|metadata| metadata.ino()).ok()
+}
+
+fn evidence(pid: u32) -> io::Result<Evidence> {
+    let directory = directory(pid);
+    let status = fs::read(directory.join("status"))?;
+    let is_filtered = is_filtered(&status);
+    Ok(Evidence {
+        cgroup: fs::read(directory.join("cgroup")).unwrap_or_default(),
+        environ: fs::read(directory.join("environ")).unwrap_or_default(),
+        is_filtered,
+        filtered_ancestors: if is_filtered { filtered_ancestors(&status) } else { Vec::new() },
+    })
+}
+
+fn filtered_ancestors(status: &[u8]) -> Vec<Vec<u8>> {
+    let mut environs = Vec::new();
+    let mut parent = field(status, b"PPid:");
+    while let Some(pid) = parent.filter(|_| environs.len() < ANCESTORS) {
+        let Ok(status) = fs::read(directory(pid).join("status")) else { break };
+        if !is_filtered(&status) {
+            break;
+        }
+        environs.push(fs::read(directory(pid).join("environ")).unwrap_or_default());
+        parent = field(&status, b"PPid:");
+    }
+    environs
+}
+
+/// SECCOMP_MODE_FILTER.
+fn is_filtered(status: &[u8]) -> bool {
+    field(status, b"Seccomp:") == Some(2)
+}
+
+fn field(status: &[u8], name: &[u8]) -> Option<u32> {
+    let value = status.split(|&b| b == b'\n').find_map(|line| line.strip_prefix(name))?;
+    std::str::from_utf8(value).ok()?.trim().parse().ok()
+}
+
+/// systemd's units that are bound to an interface, with its name. A systemd before v260 does not know the property, and
+/// one before v249 neither of the two.
+fn units() -> BTreeMap<Vec<u8>, Vec<u8>> {
+    if !Path::new("/run/systemd/system").exists() {
+        return BTreeMap::new();
+    }
+    let mut show = Command::new("systemctl");
+    show.args(["show", "--property=Id,BindNetworkInterface,BPFProgram", "*.service", "*.slice", "*.scope", "*.socket"]);
+    let output = show.stdin(Stdio::null()).stderr(Stdio::null()).output();
+    output.map(|output| bound_units(&output.stdout)).unwrap_or_default()
+}
+
+/// Paragraphs of `Property=value` lines.
+fn bound_units(shown: &[u8]) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    let mut units = BTreeMap::new();
+    let (mut id, mut device) = (Vec::new(), None);
+    for line in shown.split(|&b| b == b'\n').chain([&b""[..]]) {
+        if let Some(value) = line.strip_prefix(b"Id=") {
+            id = value.to_vec();
+        } else if let Some(value) = line.strip_prefix(b"BindNetworkInterface=").filter(|value| !value.is_empty()) {
+            device = Some(value.to_vec());
+        } else if let Some(value) = line.strip_prefix(b"BPFProgram=") {
+            device = device.or_else(|| unit_files::vrf_of_program(value));
+        } else if line.is_empty() {
+            units.extend(device.take().map(|device| (std::mem::take(&mut id), device)));
+        }
+    }
+    units
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// As `ip vrf pids` prints it.
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:5}  {}", self.pid, self.command)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_descriptor_that_is_a_socket_has_its_inode() {
+        assert_eq!(socket_inode(OsStr::new("socket:[4711]")), Some(4711));
+        assert_eq!(socket_inode(OsStr::new("pipe:[4711]")), None);
+    }
+
+    #[test]
+    fn status_fields_are_read_by_name() {
+        let status = b"Name:\tx\nPPid:\t12\nSeccomp:\t2\nSeccomp_filters:\t1\n";
+        assert_eq!(field(status, b"PPid:"), Some(12));
+        assert!(is_filtered(status));
+    }
+
+    #[test]
+    fn units_are_bound_by_either_property() {
+        let shown = b"Id=a.service\nBindNetworkInterface=blue\n\nId=b.service\nBindNetworkInterface=\n\n\
+            Id=c.service\nBPFProgram=sock_create:/sys/fs/bpf/vrfsetup/red:1\n";
+        let units = bound_units(shown);
+        assert_eq!(units.get(&b"a.service"[..]).map(Vec::as_slice), Some(&b"blue"[..]));
+        assert_eq!(units.get(&b"c.service"[..]).map(Vec::as_slice), Some(&b"red.1"[..]));
+        assert_eq!(units.len(), 2);
+    }
+
+    #[test]
+    fn this_process_is_in_no_vrf() {
+        assert_eq!(identify(std::process::id()).unwrap(), None);
+    }
+}

@@ -1,0 +1,70 @@
+//! `vrfsetup show`: the VRFs with all that belongs to each.
+
+mod shape;
+mod text;
+
+use std::collections::HashMap;
+
+use crate::error::Error;
+use crate::inspect::processes::{self, Process};
+use crate::model::link::Link;
+use crate::plan::inventory::Inventory;
+use crate::sys::netlink::Kernel;
+use crate::sys::sock_diag::{self, Connection};
+use crate::sys::sysctl;
+
+pub use shape::{SocketInfo, Vrf};
+
+/// The settings that decide what a VRF's sockets receive, as sysctl(8) calls them.
+pub const SYSCTLS: [&str; 6] = [
+    "net.vrf.strict_mode",
+    "net.ipv4.tcp_l3mdev_accept",
+    "net.ipv4.udp_l3mdev_accept",
+    "net.ipv4.raw_l3mdev_accept",
+    "net.ipv4.ip_forward",
+    "net.ipv6.conf.all.forwarding",
+];
+
+/// All VRFs, or the one of this name; `with_sockets` also says who has which socket.
+///
+/// # Errors
+/// There is no such VRF, or the kernel will not say.
+pub fn show(kernel: &Kernel, name: Option<&str>, with_sockets: bool) -> Result<Vec<Vrf>, Error> {
+    let inventory = Inventory::read(kernel)?;
+    let system = &inventory.system;
+    let links: Vec<&Link> = match name {
+        None => system.vrfs().collect(),
+        Some(name) => vec![system.existing_vrf(name)?],
+    };
+    if links.is_empty() {
+        return Ok(Vec::new());
+    }
+    let snapshot = Snapshot {
+        inventory: &inventory,
+        sysctls: SYSCTLS.iter().filter_map(|name| Some((*name, sysctl::read_named(name)?))).collect(),
+        processes: processes::in_vrfs(),
+        sockets: if with_sockets { Some(Sockets::read()?) } else { None },
+    };
+    Ok(links.into_iter().map(|link| Vrf::new(&snapshot, link)).collect())
+}
+
+/// What is there besides the VRFs, read once for all of them.
+pub(crate) struct Snapshot<'a> {
+    pub(crate) inventory: &'a Inventory,
+    pub(crate) sysctls: Vec<(&'static str, String)>,
+    pub(crate) processes: Vec<Process>,
+    pub(crate) sockets: Option<Sockets>,
+}
+
+/// All sockets, and by whom they are held.
+pub(crate) struct Sockets {
+    pub(crate) all: Vec<Connection>,
+    pub(crate) owners: HashMap<u64, Vec<u32>>,
+}
+
+impl Sockets {
+    pub(crate) fn read() -> Result<Self, Error> {
+        let all = sock_diag::all().map_err(Error::unreadable("the sockets"))?;
+        Ok(Self { all, owners: processes::socket_owners() })
+    }
+}

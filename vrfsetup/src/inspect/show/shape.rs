@@ -1,0 +1,283 @@
+//! The shape of what is shown. Key names are those of `ip -j`.
+
+use std::collections::BTreeMap;
+
+use serde::{Serialize, Serializer};
+
+use super::Snapshot;
+use crate::inspect::processes::Process;
+use crate::model::address::Address;
+use crate::model::family::Family;
+use crate::model::link::Link;
+use crate::model::route::{Route, destination_text};
+use crate::model::rule::{Action, Rule, table_name};
+use crate::plan::system::System;
+
+/// One VRF.
+#[derive(Debug, Serialize)]
+pub struct Vrf {
+    pub(super) ifindex: u32,
+    pub(super) ifname: String,
+    pub(super) flags: Vec<&'static str>,
+    #[serde(skip)]
+    pub(super) is_up: bool,
+    pub(super) mtu: u32,
+    pub(super) operstate: &'static str,
+    pub(super) table: u32,
+    pub(super) addr_info: Vec<AddrInfo>,
+    pub(super) ports: Vec<Port>,
+    pub(super) routes: Vec<RouteInfo>,
+    pub(super) rules: Vec<RuleInfo>,
+    pub(super) sysctls: BTreeMap<&'static str, String>,
+    pub(super) processes: Vec<Process>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) sockets: Option<Vec<SocketInfo>>,
+}
+
+/// One port of a VRF.
+#[derive(Debug, Serialize)]
+pub struct Port {
+    pub(super) ifindex: u32,
+    pub(super) ifname: String,
+    pub(super) flags: Vec<&'static str>,
+    pub(super) mtu: u32,
+    pub(super) master: String,
+    pub(super) operstate: &'static str,
+    pub(super) addr_info: Vec<AddrInfo>,
+}
+
+/// One address, as in `ip -j addr`.
+#[derive(Debug, Serialize)]
+pub struct AddrInfo {
+    pub(super) family: Family,
+    pub(super) local: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) address: Option<String>,
+    pub(super) prefixlen: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) broadcast: Option<String>,
+    pub(super) scope: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) label: Option<String>,
+    pub(super) valid_life_time: u32,
+    pub(super) preferred_life_time: u32,
+}
+
+/// One route, as in `ip -j route`.
+#[derive(Debug, Serialize)]
+pub struct RouteInfo {
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub(super) kind: Option<String>,
+    pub(super) dst: String,
+    #[serde(skip)]
+    pub(super) is_default: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) gateway: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) dev: Option<String>,
+    pub(super) protocol: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) prefsrc: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) metric: Option<u32>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) nexthops: Vec<NextHop>,
+    pub(super) family: Family,
+}
+
+/// One of a route's several next hops.
+#[derive(Debug, Serialize)]
+pub struct NextHop {
+    pub(super) gateway: String,
+    pub(super) weight: u16,
+}
+
+/// One rule that the VRF's packets meet, as in `ip -j rule`.
+#[derive(Debug, Serialize)]
+pub struct RuleInfo {
+    pub(super) priority: u32,
+    pub(super) src: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) iif: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) oif: Option<String>,
+    #[serde(skip_serializing_if = "is_false", serialize_with = "null")]
+    pub(super) l3mdev: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) table: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) action: Option<&'static str>,
+    pub(super) family: Family,
+}
+
+/// One socket of a process in the VRF.
+#[derive(Clone, Debug, Serialize)]
+pub struct SocketInfo {
+    /// The process.
+    pub pid: u32,
+    /// Its name.
+    pub command: String,
+    /// `tcp`, `udp` or `raw`.
+    pub protocol: String,
+    /// As `ss` calls it.
+    pub state: &'static str,
+    /// This machine's end.
+    pub local: String,
+    /// The other end.
+    pub peer: String,
+    /// The interface that it is bound to, if it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dev: Option<String>,
+    /// Whether it is outside the VRF that the process is in.
+    pub stray: bool,
+}
+
+impl Vrf {
+    /// Puts together what belongs to a VRF.
+    pub(super) fn new(snapshot: &Snapshot, link: &Link) -> Self {
+        let Snapshot { inventory, sysctls, .. } = snapshot;
+        let system = &inventory.system;
+        let table = link.table.unwrap_or_default();
+        let routes = inventory.table(table);
+        let processes: Vec<Process> = snapshot.processes.iter().filter(|p| p.vrf == link.name).cloned().collect();
+        Self {
+            ifindex: link.ifindex,
+            ifname: link.name.clone(),
+            flags: link.flag_names(),
+            is_up: link.is_up(),
+            mtu: link.mtu,
+            operstate: link.operstate_name(),
+            table,
+            addr_info: addr_info(system, link),
+            ports: system.ports(link).map(|port| Port::new(system, link, port)).collect(),
+            routes: routes.filter(|route| is_shown(route)).map(RouteInfo::new).collect(),
+            rules: inventory.rules.iter().filter(|rule| concerns(rule, &link.name)).map(RuleInfo::new).collect(),
+            sysctls: sysctls.iter().cloned().collect(),
+            sockets: snapshot.sockets.as_ref().map(|_| sockets(snapshot, link, &processes)),
+            processes,
+        }
+    }
+}
+
+impl Vrf {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.ifname
+    }
+
+    /// The sockets of its processes that are outside it, if sockets were asked for.
+    pub fn stray_sockets(&self) -> impl Iterator<Item = &SocketInfo> {
+        self.sockets.iter().flatten().filter(|socket| socket.stray)
+    }
+}
+
+impl Port {
+    fn new(system: &System, vrf: &Link, link: &Link) -> Self {
+        Self {
+            ifindex: link.ifindex,
+            ifname: link.name.clone(),
+            flags: link.flag_names(),
+            mtu: link.mtu,
+            master: vrf.name.clone(),
+            operstate: link.operstate_name(),
+            addr_info: addr_info(system, link),
+        }
+    }
+}
+
+impl RouteInfo {
+    fn new(route: &Route) -> Self {
+        let next_hop = |hop: &crate::model::route::NextHop| {
+            Some(NextHop { gateway: hop.gateway?.to_string(), weight: hop.weight })
+        };
+        Self {
+            kind: (!route.is_unicast()).then(|| route.type_name()),
+            dst: destination_text(route),
+            is_default: route.is_default() || route.destination().is_none(),
+            gateway: route.gateway().map(|gateway| gateway.to_string()),
+            dev: route.device.clone(),
+            protocol: route.protocol_name(),
+            prefsrc: route.source().map(|source| source.to_string()),
+            metric: route.metric(),
+            nexthops: route.next_hops().iter().filter_map(next_hop).collect(),
+            family: route.family(),
+        }
+    }
+}
+
+impl RuleInfo {
+    fn new(rule: &Rule) -> Self {
+        Self {
+            priority: rule.priority,
+            src: "all",
+            iif: rule.selectors.iif.clone(),
+            oif: rule.selectors.oif.clone(),
+            l3mdev: rule.is_l3mdev,
+            table: (!rule.is_l3mdev && rule.action == Action::Lookup).then(|| table_name(rule.table)),
+            action: (rule.action == Action::Unreachable).then_some("unreachable"),
+            family: rule.family,
+        }
+    }
+}
+
+/// `ip route show` leaves the kernel's local, broadcast and multicast routes out, too.
+fn is_shown(route: &Route) -> bool {
+    !["local", "broadcast", "anycast", "multicast"].contains(&route.type_name().as_str())
+}
+
+/// The l3mdev rules, and those of old kernels that name the device.
+fn concerns(rule: &Rule, name: &str) -> bool {
+    rule.is_l3mdev || [&rule.selectors.iif, &rule.selectors.oif].into_iter().flatten().any(|device| device == name)
+}
+
+fn addr_info(system: &System, link: &Link) -> Vec<AddrInfo> {
+    let info = |address: &Address| AddrInfo {
+        family: address.family(),
+        local: address.local.to_string(),
+        address: address.peer.map(|peer| peer.to_string()),
+        prefixlen: address.prefix_len,
+        broadcast: address.broadcast.map(|broadcast| broadcast.to_string()),
+        scope: address.scope_name(),
+        label: address.label.clone(),
+        valid_life_time: address.lifetimes.0,
+        preferred_life_time: address.lifetimes.1,
+    };
+    system.addresses_of(link.ifindex).map(info).collect()
+}
+
+fn sockets(snapshot: &Snapshot, vrf: &Link, processes: &[Process]) -> Vec<SocketInfo> {
+    let mut found = Vec::new();
+    for socket in snapshot.sockets.iter().flat_map(|sockets| &sockets.all) {
+        let owners = snapshot.sockets.as_ref().and_then(|sockets| sockets.owners.get(&u64::from(socket.inode)));
+        for process in processes.iter().filter(|process| owners.is_some_and(|pids| pids.contains(&process.pid))) {
+            let bound = snapshot.inventory.system.link_by_index(socket.bound);
+            let own_vrf = bound.and_then(|link| snapshot.inventory.system.vrf_of(link));
+            found.push(SocketInfo {
+                pid: process.pid,
+                command: process.command.clone(),
+                protocol: socket.protocol_name(),
+                state: socket.state_name(),
+                local: end(socket.local),
+                peer: end(socket.peer),
+                dev: bound.map(|link| link.name.clone()),
+                stray: own_vrf.is_none_or(|own| own.ifindex != vrf.ifindex),
+            });
+        }
+    }
+    found
+}
+
+fn end((address, port): (std::net::IpAddr, u16)) -> String {
+    std::net::SocketAddr::new(address, port).to_string()
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // the signature is serde's
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// `ip -j rule` says `"l3mdev": null` where it applies.
+#[allow(clippy::trivially_copy_pass_by_ref)] // the signature is serde's
+fn null<S: Serializer>(_: &bool, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_none()
+}

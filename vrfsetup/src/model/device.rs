@@ -1,0 +1,12 @@
+//! An interface as requests and messages name it.
+
+use serde::{Deserialize, Serialize};
+
+/// An interface, by the two things that requests and messages need.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// The index; 0 for one that the kernel has yet to make.
+    pub ifindex: u32,
+    /// The name.
+    pub name: String,
+}

@@ -1,0 +1,85 @@
+//! One interface (`ip -d link`), as far as VRFs go.
+
+use crate::model::device::Device;
+
+/// An interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Its index.
+    pub ifindex: u32,
+    /// Its name.
+    pub name: String,
+    /// IFF_* bits.
+    pub flags: u32,
+    /// The maximum packet size.
+    pub mtu: u32,
+    /// IF_OPER_* (RFC 2863).
+    pub operstate: u8,
+    /// The index of the VRF, bridge or bond that it is a port of.
+    pub master: Option<u32>,
+    /// The kind (`vrf`, `veth`…); None for a physical interface.
+    pub kind: Option<String>,
+    /// The routing table, if it is a VRF.
+    pub table: Option<u32>,
+}
+
+impl Link {
+    /// Whether it is administratively up.
+    pub fn is_up(&self) -> bool {
+        self.flags & libc::IFF_UP as u32 != 0
+    }
+
+    /// Whether it is the machine's loopback.
+    pub fn is_loopback(&self) -> bool {
+        self.flags & libc::IFF_LOOPBACK as u32 != 0
+    }
+
+    /// Whether it is a VRF.
+    pub fn is_vrf(&self) -> bool {
+        self.table.is_some()
+    }
+
+    /// What steps call it by.
+    pub fn device(&self) -> Device {
+        Device { ifindex: self.ifindex, name: self.name.clone() }
+    }
+
+    /// The flags by the names of `ip -j link`, in its order.
+    pub fn flag_names(&self) -> Vec<&'static str> {
+        const NAMES: [(u32, &str); 17] = [
+            (1 << 3, "LOOPBACK"),
+            (1 << 1, "BROADCAST"),
+            (1 << 4, "POINTOPOINT"),
+            (1 << 12, "MULTICAST"),
+            (1 << 7, "NOARP"),
+            (1 << 9, "ALLMULTI"),
+            (1 << 8, "PROMISC"),
+            (1 << 10, "MASTER"),
+            (1 << 11, "SLAVE"),
+            (1 << 2, "DEBUG"),
+            (1 << 15, "DYNAMIC"),
+            (1 << 13, "PORTSEL"),
+            (1 << 5, "NOTRAILERS"),
+            (1 << 0, "UP"),
+            (1 << 16, "LOWER_UP"),
+            (1 << 17, "DORMANT"),
+            (1 << 18, "ECHO"),
+        ];
+        let set = NAMES.iter().filter(|(bit, _)| self.flags & bit != 0).map(|(_, name)| *name);
+        let no_carrier = self.is_up() && self.flags & libc::IFF_RUNNING as u32 == 0;
+        no_carrier.then_some("NO-CARRIER").into_iter().chain(set).collect()
+    }
+
+    /// The operational state by the name of `ip -j link`.
+    pub fn operstate_name(&self) -> &'static str {
+        match self.operstate {
+            1 => "NOTPRESENT",
+            2 => "DOWN",
+            3 => "LOWERLAYERDOWN",
+            4 => "TESTING",
+            5 => "DORMANT",
+            6 => "UP",
+            _ => "UNKNOWN",
+        }
+    }
+}

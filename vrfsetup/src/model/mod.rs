@@ -1,0 +1,15 @@
+//! Plain values: devices, links, addresses, routes, rules, names, the steps of a plan, and how ip(8) writes them.
+//!
+//! Uses no other room. Refuses all input and output: nothing here opens a file or a socket.
+#![forbid(unsafe_code)]
+
+pub mod address;
+pub mod device;
+pub mod family;
+pub mod link;
+pub mod name;
+pub mod prefix;
+pub mod route;
+pub mod rule;
+pub mod step;
+pub mod syntax;

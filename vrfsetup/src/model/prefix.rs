@@ -1,0 +1,21 @@
+//! Prefixes of addresses.
+
+use std::net::IpAddr;
+
+/// An address and the length of the prefix.
+pub type Prefix = (IpAddr, u8);
+
+/// Whether the address lies in the prefix.
+pub fn contains((network, len): Prefix, address: IpAddr) -> bool {
+    match (network, address) {
+        (IpAddr::V4(network), IpAddr::V4(address)) => {
+            let mask = u32::MAX.checked_shl(32 - u32::from(len.min(32))).unwrap_or(0);
+            (network.to_bits() ^ address.to_bits()) & mask == 0
+        }
+        (IpAddr::V6(network), IpAddr::V6(address)) => {
+            let mask = u128::MAX.checked_shl(128 - u32::from(len.min(128))).unwrap_or(0);
+            (network.to_bits() ^ address.to_bits()) & mask == 0
+        }
+        _ => false,
+    }
+}

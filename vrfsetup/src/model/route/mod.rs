@@ -1,0 +1,268 @@
+//! One route (`ip route`). The kernel's own message is kept whole, so that a route that moves between tables keeps
+//! what this program has never heard of.
+
+mod text;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use rtnetlink::packet_core::{Emitable, Parseable};
+use rtnetlink::packet_route::route::{
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteNextHop, RouteProtocol, RouteScope, RouteType,
+};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::model::family::Family;
+
+pub use text::{destination_text, protocol_name};
+
+/// The metric of the unreachable default that seals a VRF's table: behind every real default, as FRR and the
+/// kernel's documentation have it.
+pub const SEAL_METRIC: u32 = 4_278_198_272;
+
+/// A route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The message as the kernel sent it, or takes it.
+    pub message: RouteMessage,
+    /// The name of the interface that it leads to, as far as it is one and known.
+    pub device: Option<String>,
+}
+
+impl Route {
+    /// `ip route add unreachable default table TABLE metric 4278198272`: what the table lacks ends here.
+    pub fn seal(family: Family, table: u32) -> Self {
+        let mut message = RouteMessage::default();
+        message.header.address_family = family.into();
+        message.header.kind = RouteType::Unreachable;
+        message.header.protocol = RouteProtocol::Boot;
+        message.header.scope = RouteScope::Universe;
+        message.attributes.push(RouteAttribute::Priority(SEAL_METRIC));
+        let mut route = Self { message, device: None };
+        route.set_table(table);
+        route
+    }
+
+    /// The family.
+    pub fn family(&self) -> Family {
+        Family::try_from(self.message.header.address_family).unwrap_or(Family::V4)
+    }
+
+    /// The table that it is in.
+    pub fn table(&self) -> u32 {
+        self.find(|attribute| match attribute {
+            RouteAttribute::Table(table) => Some(*table),
+            _ => None,
+        })
+        .unwrap_or(u32::from(self.message.header.table))
+    }
+
+    /// Moves the value, not the kernel's route, to another table.
+    pub fn set_table(&mut self, table: u32) {
+        self.message.header.table = u8::try_from(table).unwrap_or(RouteHeader::RT_TABLE_UNSPEC);
+        self.message.attributes.retain(|attribute| !matches!(attribute, RouteAttribute::Table(_)));
+        self.message.attributes.push(RouteAttribute::Table(table));
+    }
+
+    /// The destination; None for a default route.
+    pub fn destination(&self) -> Option<(IpAddr, u8)> {
+        let address = self.find(|attribute| match attribute {
+            RouteAttribute::Destination(address) => ip(address),
+            _ => None,
+        })?;
+        Some((address, self.message.header.destination_prefix_length))
+    }
+
+    /// Whether it matches every destination.
+    pub fn is_default(&self) -> bool {
+        self.message.header.destination_prefix_length == 0
+    }
+
+    /// Whether it leads somewhere, rather than refuse (unreachable, blackhole, prohibit).
+    pub fn is_unicast(&self) -> bool {
+        self.message.header.kind == RouteType::Unicast
+    }
+
+    /// Whether it stops what the table lacks: an unreachable, prohibiting or black-holing default.
+    pub fn is_seal(&self) -> bool {
+        let stops = [RouteType::Unreachable, RouteType::Prohibit, RouteType::BlackHole];
+        self.is_default() && stops.contains(&self.message.header.kind)
+    }
+
+    /// Whether it answers EHOSTUNREACH.
+    pub fn is_unreachable(&self) -> bool {
+        self.message.header.kind == RouteType::Unreachable
+    }
+
+    /// Whether the kernel made it for an address, and makes and removes it with that.
+    pub fn is_kernels(&self) -> bool {
+        self.message.header.protocol == RouteProtocol::Kernel
+    }
+
+    /// The next hop.
+    pub fn gateway(&self) -> Option<IpAddr> {
+        self.find(|attribute| match attribute {
+            RouteAttribute::Gateway(address) => ip(address),
+            _ => None,
+        })
+    }
+
+    /// The index of the interface that it leads to.
+    pub fn oif(&self) -> Option<u32> {
+        self.find(|attribute| match attribute {
+            RouteAttribute::Oif(ifindex) => Some(*ifindex),
+            _ => None,
+        })
+    }
+
+    /// Whether it has several next hops.
+    pub fn is_multipath(&self) -> bool {
+        self.message.attributes.iter().any(|attribute| matches!(attribute, RouteAttribute::MultiPath(_)))
+    }
+
+    /// The indices of all interfaces that it leads to, each once.
+    pub fn oifs(&self) -> Vec<u32> {
+        let hops = self.find(|attribute| match attribute {
+            RouteAttribute::MultiPath(hops) => Some(hops.iter().map(|hop| hop.interface_index).collect()),
+            _ => None,
+        });
+        let mut oifs: Vec<u32> = hops.unwrap_or_else(|| self.oif().into_iter().collect());
+        oifs.sort_unstable();
+        oifs.dedup();
+        oifs
+    }
+
+    /// Its several next hops; empty where it has one at most.
+    pub fn next_hops(&self) -> Vec<NextHop> {
+        let gateway = |attribute: &RouteAttribute| match attribute {
+            RouteAttribute::Gateway(address) => ip(address),
+            _ => None,
+        };
+        let next_hop = |hop: &RouteNextHop| NextHop {
+            gateway: hop.attributes.iter().find_map(gateway),
+            ifindex: hop.interface_index,
+            weight: u16::from(hop.hops) + 1,
+        };
+        let hops = self.find(|attribute| match attribute {
+            RouteAttribute::MultiPath(hops) => Some(hops.iter().map(next_hop).collect()),
+            _ => None,
+        });
+        hops.unwrap_or_default()
+    }
+
+    /// The address that packets get by it.
+    pub fn source(&self) -> Option<IpAddr> {
+        self.find(|attribute| match attribute {
+            RouteAttribute::PrefSource(address) => ip(address),
+            _ => None,
+        })
+    }
+
+    /// Whether it came by a router advertisement, which the kernel asks for again when an interface comes up.
+    pub fn is_advertised(&self) -> bool {
+        self.message.header.protocol == RouteProtocol::Ra
+    }
+
+    /// Whether the kernel may refuse it (EINVAL) for a while: an IPv6 route with a source address, while that is being
+    /// probed, as it is after its interface has been down.
+    pub fn may_wait_for_its_source(&self) -> bool {
+        self.family() == Family::V6 && self.source().is_some()
+    }
+
+    /// Leads it over the device that it names, if that is known by now.
+    pub fn lead_over(&mut self, ifindex_of: impl Fn(&str) -> Option<u32>) {
+        let ifindex = self.device.as_deref().and_then(ifindex_of);
+        if let (None, Some(ifindex)) = (self.oif(), ifindex) {
+            self.message.attributes.push(RouteAttribute::Oif(ifindex));
+        }
+    }
+
+    /// The metric.
+    pub fn metric(&self) -> Option<u32> {
+        self.find(|attribute| match attribute {
+            RouteAttribute::Priority(metric) => Some(*metric),
+            _ => None,
+        })
+    }
+
+    /// The type by the name of `ip route`.
+    pub fn type_name(&self) -> String {
+        match self.message.header.kind {
+            RouteType::Unicast => "unicast".to_owned(),
+            RouteType::Local => "local".to_owned(),
+            RouteType::Broadcast => "broadcast".to_owned(),
+            RouteType::Anycast => "anycast".to_owned(),
+            RouteType::Multicast => "multicast".to_owned(),
+            RouteType::BlackHole => "blackhole".to_owned(),
+            RouteType::Unreachable => "unreachable".to_owned(),
+            RouteType::Prohibit => "prohibit".to_owned(),
+            RouteType::Throw => "throw".to_owned(),
+            other => u8::from(other).to_string(),
+        }
+    }
+
+    /// The protocol by the name of `ip route`.
+    pub fn protocol_name(&self) -> String {
+        protocol_name(self.message.header.protocol)
+    }
+
+    fn find<T>(&self, wanted: impl Fn(&RouteAttribute) -> Option<T>) -> Option<T> {
+        self.message.attributes.iter().find_map(wanted)
+    }
+}
+
+/// One of several next hops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NextHop {
+    /// The gateway.
+    pub gateway: Option<IpAddr>,
+    /// The index of the interface.
+    pub ifindex: u32,
+    /// How much of the packets it takes, from 1.
+    pub weight: u16,
+}
+
+fn ip(address: &RouteAddress) -> Option<IpAddr> {
+    match address {
+        RouteAddress::Inet(address) => Some(Ipv4Addr::into(*address)),
+        RouteAddress::Inet6(address) => Some(Ipv6Addr::into(*address)),
+        _ => None,
+    }
+}
+
+impl Serialize for Route {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut bytes = vec![0; self.message.buffer_len()];
+        self.message.emit(&mut bytes);
+        (bytes, &self.device).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Route {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (bytes, device) = <(Vec<u8>, Option<String>)>::deserialize(deserializer)?;
+        let message = RouteMessage::parse(&bytes).map_err(de::Error::custom)?;
+        Ok(Self { message, device })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seal_reads_like_the_command_that_makes_it() {
+        let seal = Route::seal(Family::V6, 1001);
+        assert_eq!(seal.to_string(), "unreachable default table 1001 metric 4278198272");
+        assert!(seal.is_seal());
+    }
+
+    #[test]
+    fn a_route_comes_back_unchanged_from_a_file() {
+        for table in [10, 1001] {
+            let seal = Route::seal(Family::V4, table);
+            let text = serde_json::to_string(&seal).unwrap();
+            assert_eq!(serde_json::from_str::<Route>(&text).unwrap(), seal);
+            assert_eq!(seal.table(), table);
+        }
+    }
+}

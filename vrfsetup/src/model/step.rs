@@ -1,0 +1,159 @@
+//! One change of the kernel's state, with its inverse.
+//!
+//! A step is a plain value: plans are lists of steps, a dry run prints them, a transaction makes them, and a rollback
+//! makes their inverses, now or, from a file, by another process later.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::address::Address;
+use crate::model::device::Device;
+use crate::model::route::Route;
+use crate::model::rule::Rule;
+
+/// One change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Step {
+    /// `ip rule add`.
+    AddRule(Rule),
+    /// `ip rule del`.
+    DeleteRule(Rule),
+    /// `ip link add NAME type vrf table TABLE`.
+    AddVrf(Device, u32),
+    /// `ip link del NAME`.
+    DeleteVrf(Device, u32),
+    /// `ip link set NAME up`.
+    SetUp(Device),
+    /// `ip link set NAME down`.
+    SetDown(Device),
+    /// `ip link set NAME master VRF`.
+    Enslave(Device, Device),
+    /// `ip link set NAME nomaster`, from this master.
+    Release(Device, Device),
+    /// `ip addr add`.
+    AddAddress(Address),
+    /// `ip addr del`.
+    DeleteAddress(Address),
+    /// `ip route add`.
+    AddRoute(Route),
+    /// `ip route del`.
+    DeleteRoute(Route),
+    /// `ip route replace`: another way to the same destination, without a moment between.
+    ReplaceRoute {
+        /// The old route.
+        from: Route,
+        /// The new route.
+        to: Route,
+    },
+    /// `sysctl -w`: the file below /proc/sys, what it holds, and what it is to hold.
+    SetSysctl {
+        /// `net/ipv4/ip_forward`.
+        key: String,
+        /// The old value.
+        from: String,
+        /// The new value.
+        to: String,
+    },
+    /// Gives a small file another content; None is no file.
+    WriteFile {
+        /// Where it is.
+        path: PathBuf,
+        /// The old content.
+        from: Option<String>,
+        /// The new content.
+        to: Option<String>,
+    },
+}
+
+impl Step {
+    /// Gives the devices that the kernel has made since the step was planned their indices.
+    pub fn bind(&mut self, made: &HashMap<String, u32>) {
+        let bind = |device: &mut Device| {
+            if device.ifindex == 0 {
+                device.ifindex = made.get(&device.name).copied().unwrap_or(0);
+            }
+        };
+        match self {
+            Self::SetUp(device) | Self::SetDown(device) => bind(device),
+            Self::Enslave(port, vrf) | Self::Release(port, vrf) => {
+                bind(port);
+                bind(vrf);
+            }
+            Self::AddAddress(address) | Self::DeleteAddress(address) => bind(&mut address.device),
+            Self::AddRoute(route) | Self::DeleteRoute(route) => route.lead_over(|name| made.get(name).copied()),
+            Self::ReplaceRoute { to, .. } => to.lead_over(|name| made.get(name).copied()),
+            _ => {}
+        }
+    }
+
+    /// Whether it may be sent together with these, and so be made although one of them is refused: until the rollback,
+    /// one address or route too many does no harm. A device that has yet to be made has no index to give it.
+    pub fn may_follow(&self, earlier: &[Self]) -> bool {
+        let names_device = match self {
+            Self::AddAddress(_) => true,
+            Self::AddRoute(route) if !route.may_wait_for_its_source() => route.device.is_some(),
+            _ => return false,
+        };
+        earlier.iter().all(|step| match step {
+            Self::AddVrf(..) => !names_device,
+            Self::AddRoute(route) => !route.may_wait_for_its_source(),
+            Self::SetSysctl { .. } | Self::WriteFile { .. } => false,
+            _ => true,
+        })
+    }
+
+    /// Whether it needs a kernel that has VRFs.
+    pub fn makes_vrf(&self) -> bool {
+        matches!(self, Self::AddVrf(..))
+    }
+
+    /// The step that undoes this one.
+    pub fn inverse(self) -> Self {
+        match self {
+            Self::AddRule(rule) => Self::DeleteRule(rule),
+            Self::DeleteRule(rule) => Self::AddRule(rule),
+            Self::AddVrf(device, table) => Self::DeleteVrf(device, table),
+            Self::DeleteVrf(device, table) => Self::AddVrf(device, table),
+            Self::SetUp(device) => Self::SetDown(device),
+            Self::SetDown(device) => Self::SetUp(device),
+            Self::Enslave(port, vrf) => Self::Release(port, vrf),
+            Self::Release(port, vrf) => Self::Enslave(port, vrf),
+            Self::AddAddress(address) => Self::DeleteAddress(address),
+            Self::DeleteAddress(address) => Self::AddAddress(address),
+            Self::AddRoute(route) => Self::DeleteRoute(route),
+            Self::DeleteRoute(route) => Self::AddRoute(route),
+            Self::ReplaceRoute { from, to } => Self::ReplaceRoute { from: to, to: from },
+            Self::SetSysctl { key, from, to } => Self::SetSysctl { key, from: to, to: from },
+            Self::WriteFile { path, from, to } => Self::WriteFile { path, from: to, to: from },
+        }
+    }
+}
+
+/// The step as the command of ip(8) that would do the same.
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AddRule(rule) => write!(f, "ip {}rule add {}", rule.family.ip_flag(), rule.arguments()),
+            Self::DeleteRule(rule) => write!(f, "ip {}rule del {}", rule.family.ip_flag(), rule.arguments()),
+            Self::AddVrf(device, table) => write!(f, "ip link add {} type vrf table {table}", device.name),
+            Self::DeleteVrf(device, _) => write!(f, "ip link del {}", device.name),
+            Self::SetUp(device) => write!(f, "ip link set {} up", device.name),
+            Self::SetDown(device) => write!(f, "ip link set {} down", device.name),
+            Self::Enslave(port, vrf) => write!(f, "ip link set {} master {}", port.name, vrf.name),
+            Self::Release(port, _) => write!(f, "ip link set {} nomaster", port.name),
+            Self::AddAddress(address) => write!(f, "ip addr add {}", address.arguments()),
+            Self::DeleteAddress(address) => write!(f, "ip addr del {}", address.arguments()),
+            Self::AddRoute(route) => write!(f, "ip {}route add {route}", route.family().ip_flag()),
+            Self::DeleteRoute(route) => write!(f, "ip {}route del {route}", route.family().ip_flag()),
+            Self::ReplaceRoute { to, .. } => write!(f, "ip {}route replace {to}", to.family().ip_flag()),
+            Self::SetSysctl { key, to, .. } => write!(f, "sysctl -w {key}={to}"),
+            Self::WriteFile { path, to: Some(text), .. } => {
+                write!(f, "printf '{}' > {}", text.escape_debug(), path.display())
+            }
+            Self::WriteFile { path, to: None, .. } => write!(f, "rm {}", path.display()),
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! `default via 192.0.2.254 dev eth1 metric 100 proto static src 192.0.2.1`.
+
+use std::net::IpAddr;
+
+use rtnetlink::packet_route::route::{
+    RouteAttribute, RouteFlags, RouteMessage, RouteMetric, RouteNextHop, RouteProtocol, RouteScope, RouteType,
+};
+
+use super::{Tokens, prefix, scope};
+use crate::model::family::Family;
+use crate::model::route::{Route, destination_text};
+
+const TYPES: [(&str, RouteType); 6] = [
+    ("unicast", RouteType::Unicast),
+    ("unreachable", RouteType::Unreachable),
+    ("blackhole", RouteType::BlackHole),
+    ("prohibit", RouteType::Prohibit),
+    ("throw", RouteType::Throw),
+    ("local", RouteType::Local),
+];
+/// `ip -6 route` without a metric.
+const IP6_RT_PRIO_USER: u32 = 1024;
+
+/// Reads a route into this table; its device has a name and no index yet. `default` is IPv4 unless a word after it is
+/// an IPv6 address, or before it `-6`.
+///
+/// # Errors
+/// What is wrong with it, in tokens.
+pub fn parse(text: &str, table: u32) -> Result<Route, String> {
+    let mut tokens = Tokens::of(text);
+    let mut first = tokens.next().ok_or("a destination is missing")?;
+    let says_v6 = first == "-6";
+    if says_v6 {
+        first = tokens.next().ok_or("a destination is missing")?;
+    }
+    let kind = TYPES.iter().find(|(name, _)| *name == first).map(|(_, kind)| *kind);
+    let destination = if kind.is_some() { tokens.next().ok_or("a destination is missing")? } else { first };
+    let destination = if destination == "default" { None } else { Some(prefix(destination)?) };
+
+    let mut message = RouteMessage::default();
+    message.header.kind = kind.unwrap_or(RouteType::Unicast);
+    message.header.protocol = RouteProtocol::Boot;
+    let mut family = destination.map(|(address, _)| Family::from(address));
+    let (mut device, mut given_scope, mut metric, mut metrics) = (None, None, None, Vec::new());
+    let attributes = &mut message.attributes;
+    let mut hops: Vec<RouteNextHop> = Vec::new();
+    while let Some(word) = tokens.next() {
+        match word {
+            "nexthop" => hops.push(RouteNextHop::default()),
+            "via" if !hops.is_empty() => {
+                let address: IpAddr = tokens.parsed(word)?;
+                if *family.get_or_insert(address.into()) != Family::from(address) {
+                    return Err(format!("'{address}' is of another family than the destination"));
+                }
+                let hop = hops.last_mut().ok_or("'nexthop' is missing")?;
+                hop.attributes.push(RouteAttribute::Gateway(address.into()));
+            }
+            "weight" => {
+                let weight: u8 = tokens.parsed(word)?;
+                let hop = hops.last_mut().ok_or("'nexthop' is missing")?;
+                hop.hops = weight.checked_sub(1).ok_or("'0' is no weight")?;
+            }
+            "via" | "src" => {
+                let address: IpAddr = tokens.parsed(word)?;
+                if *family.get_or_insert(address.into()) != Family::from(address) {
+                    return Err(format!("'{address}' is of another family than the destination"));
+                }
+                let of = if word == "via" { RouteAttribute::Gateway } else { RouteAttribute::PrefSource };
+                attributes.push(of(address.into()));
+            }
+            "dev" => device = Some(tokens.value(word)?.to_owned()),
+            "metric" => metric = Some(tokens.parsed(word)?),
+            "proto" => message.header.protocol = protocol(tokens.value(word)?)?,
+            "scope" => given_scope = Some(scope(tokens.value(word)?)?),
+            "mtu" => metrics.push(RouteMetric::Mtu(tokens.parsed(word)?)),
+            "advmss" => metrics.push(RouteMetric::Advmss(tokens.parsed(word)?)),
+            "onlink" => message.header.flags |= RouteFlags::Onlink,
+            other => return Err(format!("'{other}' is not known in a route")),
+        }
+    }
+    let family = if says_v6 { Family::V6 } else { family.unwrap_or(Family::V4) };
+    message.header.address_family = family.into();
+    if let Some((address, len)) = destination {
+        message.header.destination_prefix_length = len;
+        message.attributes.push(RouteAttribute::Destination(address.into()));
+    }
+    message.attributes.extend(metric.or(usual_metric(family)).map(RouteAttribute::Priority));
+    message.attributes.extend((!metrics.is_empty()).then_some(RouteAttribute::Metrics(metrics)));
+    if hops.iter().any(|hop| hop.attributes.is_empty()) {
+        return Err("'nexthop' needs 'via'".to_owned());
+    }
+    let has_hops = !hops.is_empty();
+    message.attributes.extend(has_hops.then_some(RouteAttribute::MultiPath(hops)));
+    message.header.scope = given_scope.map_or_else(|| usual_scope(&message), RouteScope::from);
+    let mut route = Route { message, device };
+    if has_hops && (route.device.is_some() || route.gateway().is_some()) {
+        return Err("'nexthop' comes last, in the place of 'via' and 'dev'".to_owned());
+    }
+    if route.is_unicast() && route.device.is_none() && route.gateway().is_none() && !has_hops {
+        return Err("'via' or 'dev' is missing".to_owned());
+    }
+    route.set_table(table);
+    Ok(route)
+}
+
+fn usual_metric(family: Family) -> Option<u32> {
+    (family == Family::V6).then_some(IP6_RT_PRIO_USER)
+}
+
+/// What iproute2 gives a route without `scope`.
+fn usual_scope(message: &RouteMessage) -> RouteScope {
+    let has_gateway =
+        |attribute: &RouteAttribute| matches!(attribute, RouteAttribute::Gateway(_) | RouteAttribute::MultiPath(_));
+    let has_gateway = message.attributes.iter().any(has_gateway);
+    match message.header.kind {
+        RouteType::Local => RouteScope::Host,
+        RouteType::Unicast if !has_gateway && message.header.address_family == Family::V4.into() => RouteScope::Link,
+        _ => RouteScope::Universe,
+    }
+}
+
+fn protocol(word: &str) -> Result<RouteProtocol, String> {
+    let named =
+        (0..=u8::MAX).map(RouteProtocol::from).find(|protocol| crate::model::route::protocol_name(*protocol) == word);
+    named.or_else(|| word.parse::<u8>().ok().map(RouteProtocol::from)).ok_or_else(|| format!("'{word}' is no protocol"))
+}
+
+/// Writes what [`parse`] reads back; None for a route that has no such words (encapsulation, say).
+pub fn write(route: &Route) -> Option<String> {
+    let header = &route.message.header;
+    let mut text = String::new();
+    if route.is_default() && route.family() == Family::V6 && route.gateway().is_none() && route.source().is_none() {
+        text += "-6 ";
+    }
+    if !route.is_unicast() {
+        text += &format!("{} ", TYPES.iter().find(|(_, kind)| *kind == header.kind)?.0);
+    }
+    text += &destination_text(route);
+    if let Some(gateway) = route.gateway() {
+        text += &format!(" via {gateway}");
+    }
+    if let Some(device) = route.device.as_ref().filter(|_| route.is_unicast()) {
+        text += &format!(" dev {device}");
+    }
+    if let Some(metric) = route.metric().filter(|metric| Some(*metric) != usual_metric(route.family())) {
+        text += &format!(" metric {metric}");
+    }
+    if header.protocol != RouteProtocol::Boot {
+        text += &format!(" proto {}", crate::model::route::protocol_name(header.protocol));
+    }
+    if let Some(source) = route.source() {
+        text += &format!(" src {source}");
+    }
+    if header.scope != usual_scope(&route.message) && route.family() == Family::V4 {
+        text += &format!(" scope {}", u8::from(header.scope));
+    }
+    for attribute in &route.message.attributes {
+        text += &more(attribute)?;
+    }
+    if header.flags.contains(RouteFlags::Onlink) {
+        text += " onlink";
+    }
+    for hop in route.next_hops() {
+        // The interface is found by the gateway, which a link-local one cannot tell.
+        hop.gateway.filter(|gateway| !is_link_local(*gateway))?;
+        text += &format!(" {hop}");
+    }
+    Some(text)
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
+}
+
+/// The words of the attributes that few routes have; None where there are none.
+fn more(attribute: &RouteAttribute) -> Option<String> {
+    match attribute {
+        RouteAttribute::Metrics(metrics) => metrics
+            .iter()
+            .map(|metric| match metric {
+                RouteMetric::Mtu(mtu) => Some(format!(" mtu {mtu}")),
+                RouteMetric::Advmss(advmss) => Some(format!(" advmss {advmss}")),
+                _ => None,
+            })
+            .collect(),
+        RouteAttribute::Encap(_)
+        | RouteAttribute::EncapType(_)
+        | RouteAttribute::Via(_)
+        | RouteAttribute::NhId(_)
+        | RouteAttribute::Expires(_) => None,
+        _ => Some(String::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        for text in [
+            "default via 192.0.2.254 dev eth1",
+            "default via 2001:db8::1 dev eth1 metric 50",
+            "-6 unreachable default metric 4278198272",
+            "unreachable default metric 4278198272",
+            "198.51.100.0/24 dev eth1 proto static",
+            "198.51.100.7 via 192.0.2.254 dev eth1 metric 7 proto bgp src 192.0.2.1 onlink",
+            "198.51.100.0/24 dev red scope 0",
+            "2001:db8:9::/48 dev eth1 mtu 1400",
+            "blackhole 198.51.100.0/24 proto 77",
+            "198.51.100.0/24 metric 7 nexthop via 192.0.2.253 weight 3 nexthop via 192.0.2.254",
+            "2001:db8:9::/48 nexthop via 2001:db8::1 nexthop via 2001:db8::2",
+        ] {
+            assert_eq!(write(&parse(text, 1001).unwrap()).as_deref(), Some(text));
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused() {
+        for (text, why) in [
+            ("", "a destination is missing"),
+            ("default", "'via' or 'dev' is missing"),
+            ("198.51.100.0/24 via 2001:db8::1", "'2001:db8::1' is of another family than the destination"),
+            ("default via 192.0.2.1 devv eth1", "'devv' is not known in a route"),
+            ("198.51.100.0/24 proto kernal dev x", "'kernal' is no protocol"),
+            ("198.51.100.0/24 nexthop weight 2", "'nexthop' needs 'via'"),
+            ("198.51.100.0/24 dev eth1 nexthop via 192.0.2.1", "'nexthop' comes last, in the place of 'via' and 'dev'"),
+            ("198.51.100.0/24 via 192.0.2.1 weight 2", "'nexthop' is missing"),
+        ] {
+            assert_eq!(parse(text, 1), Err(why.to_owned()));
+        }
+    }
+
+    #[test]
+    fn an_ipv6_route_has_the_metric_that_ip_gives_it() {
+        assert_eq!(parse("2001:db8::/32 dev eth1", 1).unwrap().metric(), Some(1024));
+        assert_eq!(parse("192.0.2.0/24 dev eth1", 1).unwrap().metric(), None);
+    }
+}

@@ -1,0 +1,41 @@
+//! What was there before vrfsetup changed it, for a later run that undoes it.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::family::Family;
+use crate::model::step::Step;
+use crate::sys::run_dir;
+
+/// What was there before.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
+    /// The families whose l3mdev rule `rules fix` made. The kernel makes one with a namespace's first VRF and never
+    /// again, so that one of its making must stay.
+    pub l3mdev: Vec<Family>,
+    /// Settings with the values that they had.
+    pub sysctls: BTreeMap<String, String>,
+}
+
+impl Memory {
+    /// Reads it; empty where there is none.
+    pub fn read() -> Self {
+        let bytes = run_dir::path("memory").and_then(fs::read).unwrap_or_default();
+        serde_json::from_slice(&bytes).unwrap_or_default()
+    }
+
+    /// The step that writes it, or that removes its file if there is nothing to remember; none if nothing changed.
+    pub fn step(&self) -> Option<Step> {
+        let path = run_dir::path("memory").ok()?;
+        let from = fs::read_to_string(&path).ok();
+        let to = if *self == Self::default() { None } else { serde_json::to_string(self).ok() };
+        (from != to).then_some(Step::WriteFile { path, from, to })
+    }
+}
+
+/// Whether the step only writes down what a later run must know.
+pub fn is_memory(step: &Step) -> bool {
+    matches!(step, Step::WriteFile { path, .. } if run_dir::holds(path))
+}

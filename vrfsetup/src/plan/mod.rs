@@ -1,0 +1,19 @@
+//! From what is there to the steps that lead to what is wanted: VRFs, ports, gateways, rules, settings, names of tables,
+//! unit files; and the inventory that all of it starts from.
+//!
+//! May use `sys` to read, `model` and `error`. Writes nothing and sends no request that changes anything: even what a
+//! later run must remember is a step.
+#![forbid(unsafe_code)]
+
+pub mod foreign_rules;
+pub mod gateway;
+pub mod inventory;
+pub mod leak;
+pub mod memory;
+pub mod port;
+pub mod rules;
+pub mod sysctls;
+pub mod system;
+pub mod tables;
+pub mod unit_files;
+pub mod vrf;

@@ -1,0 +1,147 @@
+//! The interfaces, addresses and routes of this network namespace, read once per command.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use crate::error::Error;
+use crate::model::address::Address;
+use crate::model::link::Link;
+use crate::model::route::Route;
+use crate::model::rule::Rule;
+use crate::sys::families;
+use crate::sys::netlink::Kernel;
+
+/// What is there. Lookups take constant time: there may be thousands of VRFs.
+pub struct System {
+    /// All interfaces, in the kernel's order.
+    pub links: Vec<Link>,
+    /// All addresses, with the names of their interfaces.
+    pub addresses: Vec<Address>,
+    by_index: HashMap<u32, usize>,
+    by_name: HashMap<String, usize>,
+    ports: HashMap<u32, Vec<usize>>,
+    addresses_of: HashMap<u32, Vec<usize>>,
+}
+
+impl System {
+    /// Reads interfaces and addresses.
+    ///
+    /// # Errors
+    /// The kernel's own.
+    pub fn read(kernel: &Kernel) -> Result<Self, Error> {
+        let links = kernel.links().map_err(Error::unreadable("the interfaces"))?;
+        let addresses = kernel.addresses().map_err(Error::unreadable("the addresses"))?;
+        Ok(Self::new(links, addresses))
+    }
+
+    /// Puts together what was read.
+    pub fn new(links: Vec<Link>, mut addresses: Vec<Address>) -> Self {
+        let by_index: HashMap<u32, usize> = links.iter().enumerate().map(|(at, link)| (link.ifindex, at)).collect();
+        let by_name = links.iter().enumerate().map(|(at, link)| (link.name.clone(), at)).collect();
+        let mut ports: HashMap<u32, Vec<usize>> = HashMap::new();
+        for (at, link) in links.iter().enumerate() {
+            if let Some(master) = link.master {
+                ports.entry(master).or_default().push(at);
+            }
+        }
+        let mut addresses_of: HashMap<u32, Vec<usize>> = HashMap::new();
+        for (at, address) in addresses.iter_mut().enumerate() {
+            addresses_of.entry(address.device.ifindex).or_default().push(at);
+            if let Some(&link) = by_index.get(&address.device.ifindex) {
+                address.device.name.clone_from(&links[link].name);
+            }
+        }
+        Self { links, addresses, by_index, by_name, ports, addresses_of }
+    }
+
+    /// All routes of all tables, both families, with the names of their interfaces.
+    ///
+    /// # Errors
+    /// The kernel's own.
+    pub fn routes(&self, kernel: &Kernel) -> Result<Vec<Route>, Error> {
+        let mut all = Vec::new();
+        for family in families::available() {
+            all.extend(kernel.routes(family, None).map_err(Error::unreadable(format!("the {family} routes")))?);
+        }
+        for route in &mut all {
+            route.device = route.oif().and_then(|oif| self.link_by_index(oif)).map(|link| link.name.clone());
+        }
+        Ok(all)
+    }
+
+    /// The interface of this name.
+    pub fn link(&self, name: &str) -> Option<&Link> {
+        self.by_name.get(name).map(|&at| &self.links[at])
+    }
+
+    /// The interface of this index.
+    pub fn link_by_index(&self, ifindex: u32) -> Option<&Link> {
+        self.by_index.get(&ifindex).map(|&at| &self.links[at])
+    }
+
+    /// The interface of this name.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn existing(&self, name: &str) -> Result<&Link, Error> {
+        self.link(name).ok_or_else(|| Error::NoSuchLink(name.to_owned()))
+    }
+
+    /// The VRF of this name.
+    ///
+    /// # Errors
+    /// There is none, or it is something else.
+    pub fn existing_vrf(&self, name: &str) -> Result<&Link, Error> {
+        let link = self.existing(name)?;
+        if link.is_vrf() { Ok(link) } else { Err(Error::NotAVrf(name.to_owned())) }
+    }
+
+    /// All VRFs.
+    pub fn vrfs(&self) -> impl Iterator<Item = &Link> {
+        self.links.iter().filter(|link| link.is_vrf())
+    }
+
+    /// The VRF that an interface is or is a port of; None in the default domain.
+    pub fn vrf_of(&self, link: &Link) -> Option<&Link> {
+        if link.is_vrf() {
+            return self.link_by_index(link.ifindex);
+        }
+        // A bridge or bond may stand between the two, and cannot stand in a circle.
+        self.vrf_of(self.link_by_index(link.master?)?)
+    }
+
+    /// The ports of a VRF.
+    pub fn ports(&self, vrf: &Link) -> impl Iterator<Item = &Link> {
+        self.ports.get(&vrf.ifindex).into_iter().flatten().map(|&at| &self.links[at])
+    }
+
+    /// The addresses of an interface.
+    pub fn addresses_of(&self, ifindex: u32) -> impl Iterator<Item = &Address> {
+        self.addresses_of.get(&ifindex).into_iter().flatten().map(|&at| &self.addresses[at])
+    }
+
+    /// Whether the machine itself has this address.
+    pub fn is_own(&self, address: IpAddr) -> bool {
+        address.is_loopback() || self.addresses.iter().any(|own| own.local == address)
+    }
+}
+
+/// The interface of this name, without a look at the others.
+///
+/// # Errors
+/// There is none.
+pub fn link(kernel: &Kernel, name: &str) -> Result<Link, Error> {
+    kernel.link(name).map_err(|_| Error::NoSuchLink(name.to_owned()))
+}
+
+/// All rules of both families.
+///
+/// # Errors
+/// The kernel's own.
+pub fn rules(kernel: &Kernel) -> Result<Vec<Rule>, Error> {
+    let mut all = Vec::new();
+    for family in families::available() {
+        all.extend(kernel.rules(family).map_err(Error::unreadable(format!("the {family} rules")))?);
+    }
+    Ok(all)
+}

@@ -1,0 +1,13 @@
+//! The operating system, as plain values: routing netlink, socket diagnosis, settings below /proc/sys, the names of
+//! routing tables, the files in /run/vrfsetup, the kernel's release and families.
+//!
+//! May use `model`. Does what it is told and reports what the kernel answered; decides nothing.
+#![forbid(unsafe_code)]
+
+pub mod families;
+pub mod netlink;
+pub mod release;
+pub mod rt_tables;
+pub mod run_dir;
+pub mod sock_diag;
+pub mod sysctl;

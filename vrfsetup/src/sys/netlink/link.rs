@@ -1,0 +1,126 @@
+//! Interfaces to and from the kernel (RTM_NEWLINK, RTM_SETLINK, RTM_DELLINK, RTM_GETLINK).
+
+use rtnetlink::packet_core::{NLM_F_ACK, NLM_F_REQUEST};
+use rtnetlink::packet_route::RouteNetlinkMessage;
+use rtnetlink::packet_route::link::{LinkAttribute, LinkExtentMask, LinkFlags, LinkMessage};
+use rtnetlink::{LinkUnspec, LinkVrf};
+use vrfnl::Attributes;
+
+use super::reply::Reply;
+use super::{Change, IfPresent, Kernel, KernelError, message};
+use crate::model::device::Device;
+use crate::model::link::Link;
+
+const IFINFOMSG: usize = 16;
+const IFLA_VRF_TABLE: u16 = 1;
+
+impl Kernel {
+    /// All interfaces: `ip -d link show`.
+    ///
+    /// # Errors
+    /// The kernel's own.
+    pub fn links(&self) -> Result<Vec<Link>, KernelError> {
+        let mut request = LinkMessage::default();
+        // The statistics are most of the answer.
+        request.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
+        self.dump_unread(RouteNetlinkMessage::GetLink(request), answer)
+    }
+
+    /// The interface of this name: `ip -d link show NAME`.
+    ///
+    /// # Errors
+    /// The kernel's own: ENODEV if there is none.
+    pub fn link(&self, name: &str) -> Result<Link, KernelError> {
+        let found = self.exchange(message(question(name), NLM_F_REQUEST | NLM_F_ACK), &answer)?;
+        found.into_iter().next().ok_or(KernelError::from_errno(libc::ENODEV))
+    }
+}
+
+/// The question for the interface of this name: `ip -d link show NAME`.
+pub(super) fn question(name: &str) -> RouteNetlinkMessage {
+    let mut request = LinkMessage::default();
+    request.attributes.push(LinkAttribute::IfName(name.to_owned()));
+    request.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
+    RouteNetlinkMessage::GetLink(request)
+}
+
+/// The interface that an answer tells about. Of its dozens of attributes few are wanted, and there may be thousands of
+/// interfaces: they are picked out here, not all read.
+pub(super) fn answer(reply: &Reply) -> Option<Link> {
+    let body = reply.body();
+    if reply.kind != libc::RTM_NEWLINK {
+        return None;
+    }
+    let mut link = Link {
+        ifindex: number(body.get(4..)?)?,
+        name: String::new(),
+        flags: number(body.get(8..)?)?,
+        mtu: 0,
+        operstate: 0,
+        master: None,
+        kind: None,
+        table: None,
+    };
+    for (kind, value) in Attributes(body.get(IFINFOMSG..)?) {
+        match kind {
+            libc::IFLA_IFNAME => link.name = text(value),
+            libc::IFLA_MTU => link.mtu = number(value)?,
+            libc::IFLA_OPERSTATE => link.operstate = *value.first()?,
+            libc::IFLA_MASTER => link.master = number(value).filter(|master| *master != 0),
+            libc::IFLA_LINKINFO => read_info(&mut link, Attributes(value)),
+            _ => {}
+        }
+    }
+    Some(link)
+}
+
+fn read_info(link: &mut Link, info: Attributes) {
+    link.kind = info.find(libc::IFLA_INFO_KIND).map(text);
+    if link.kind.as_deref() == Some("vrf") {
+        link.table = info.find(libc::IFLA_INFO_DATA).and_then(|data| Attributes(data).find_u32(IFLA_VRF_TABLE));
+    }
+}
+
+/// A C string, as the kernel sends it.
+fn text(value: &[u8]) -> String {
+    String::from_utf8_lossy(value.split(|&byte| byte == 0).next().unwrap_or_default()).into_owned()
+}
+
+fn number(bytes: &[u8]) -> Option<u32> {
+    Some(u32::from_ne_bytes(bytes.get(..4)?.try_into().ok()?))
+}
+
+/// `ip link add NAME [index IFINDEX] type vrf table TABLE`. The index is given when a VRF comes back in a rollback, so
+/// that what refers to it by number stays true. EOPNOTSUPP where the kernel has no VRFs, EEXIST if the name is taken.
+pub(super) fn add_vrf(device: &Device, table: u32) -> Change {
+    let mut message = LinkVrf::new(&device.name, table).build();
+    message.header.index = device.ifindex;
+    Change(RouteNetlinkMessage::NewLink(message), IfPresent::Refuse)
+}
+
+/// `ip link del NAME`, by the index where it is known.
+pub(super) fn delete(device: &Device) -> Change {
+    let mut message = LinkMessage::default();
+    message.header.index = device.ifindex;
+    if device.ifindex == 0 {
+        message.attributes.push(LinkAttribute::IfName(device.name.clone()));
+    }
+    Change(RouteNetlinkMessage::DelLink(message), IfPresent::Refuse)
+}
+
+/// `ip link set NAME up` or `down`.
+pub(super) fn set_up(device: &Device, is_up: bool) -> Change {
+    let mut message = LinkMessage::default();
+    message.header.index = device.ifindex;
+    message.header.change_mask = LinkFlags::Up;
+    if is_up {
+        message.header.flags = LinkFlags::Up;
+    }
+    Change(RouteNetlinkMessage::SetLink(message), IfPresent::Refuse)
+}
+
+/// `ip link set NAME master MASTER`, or `nomaster` for None.
+pub(super) fn set_master(device: &Device, master: Option<&Device>) -> Change {
+    let builder = LinkUnspec::new_with_index(device.ifindex).controller(master.map_or(0, |m| m.ifindex));
+    Change(RouteNetlinkMessage::SetLink(builder.build()), IfPresent::Refuse)
+}

@@ -1,0 +1,104 @@
+//! Routes to and from the kernel (RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE).
+
+use std::net::IpAddr;
+
+use rtnetlink::packet_route::RouteNetlinkMessage;
+use rtnetlink::packet_route::route::{RouteAttribute, RouteFlags, RouteMessage, RouteNextHopFlags};
+
+use super::{Change, IfPresent, Kernel, KernelError};
+use crate::model::family::Family;
+use crate::model::route::Route;
+
+/// The unit of the times that the kernel reports, on every architecture of today.
+const USER_HZ: u32 = 100;
+
+impl Kernel {
+    /// All routes of a family in a table, or in all tables: `ip [-6] route show table TABLE`. Devices have no names
+    /// yet.
+    ///
+    /// # Errors
+    /// The kernel's own.
+    pub fn routes(&self, family: Family, table: Option<u32>) -> Result<Vec<Route>, KernelError> {
+        let mut request = RouteMessage::default();
+        request.header.address_family = family.into();
+        request.attributes.extend(table.map(RouteAttribute::Table));
+        let answer = self.dump(RouteNetlinkMessage::GetRoute(request), |answer| match answer {
+            RouteNetlinkMessage::NewRoute(message) if !message.header.flags.contains(RouteFlags::Cloned) => {
+                Some(Route { message, device: None })
+            }
+            _ => None,
+        });
+        let mut routes = match answer {
+            // A table that has never been used (strict filters, 4.20).
+            Err(refusal) if refusal.errno == libc::ENOENT => Vec::new(),
+            other => other?,
+        };
+        // Older kernels ignore the filter.
+        routes.retain(|route| table.is_none_or(|table| route.table() == table));
+        Ok(routes)
+    }
+
+    /// The route that a packet takes: `ip route get TO [from FROM] [oif OIF]`; 0 is no interface.
+    ///
+    /// # Errors
+    /// The kernel's own: ENETUNREACH if there is none.
+    pub fn route_to(&self, to: IpAddr, from: Option<IpAddr>, oif: u32) -> Result<Route, KernelError> {
+        let mut request = RouteMessage::default();
+        request.header.address_family = Family::from(to).into();
+        let length = if to.is_ipv4() { 32 } else { 128 };
+        request.header.destination_prefix_length = length;
+        request.header.source_prefix_length = if from.is_some() { length } else { 0 };
+        request.attributes.push(RouteAttribute::Destination(to.into()));
+        request.attributes.extend(from.map(|from| RouteAttribute::Source(from.into())));
+        request.attributes.extend((oif != 0).then_some(RouteAttribute::Oif(oif)));
+        let found = self.ask(RouteNetlinkMessage::GetRoute(request), |answer| match answer {
+            RouteNetlinkMessage::NewRoute(message) => Some(Route { message, device: None }),
+            _ => None,
+        })?;
+        found.into_iter().next().ok_or(KernelError::from_errno(libc::ENETUNREACH))
+    }
+}
+
+/// `ip route add …`.
+pub(super) fn add(route: &Route) -> Change {
+    Change(RouteNetlinkMessage::NewRoute(request(route)), IfPresent::Refuse)
+}
+
+/// `ip route replace …`.
+pub(super) fn replace(route: &Route) -> Change {
+    Change(RouteNetlinkMessage::NewRoute(request(route)), IfPresent::Replace)
+}
+
+/// `ip route del …`. ESRCH if there is none.
+pub(super) fn delete(route: &Route) -> Change {
+    Change(RouteNetlinkMessage::DelRoute(request(route)), IfPresent::Refuse)
+}
+
+/// A route as the kernel reports it carries state (linkdown, age) that it does not accept.
+fn request(route: &Route) -> RouteMessage {
+    let mut message = route.message.clone();
+    message.header.flags &= RouteFlags::Onlink;
+    let mut expires = None;
+    message.attributes.retain_mut(|attribute| match attribute {
+        RouteAttribute::CacheInfo(info) => {
+            expires = (info.expires != 0).then_some(RouteAttribute::Expires(info.expires / USER_HZ));
+            false
+        }
+        RouteAttribute::MultiPath(hops) => {
+            hops.iter_mut().for_each(|hop| hop.flags &= RouteNextHopFlags::Onlink);
+            true
+        }
+        RouteAttribute::MulticastExpires(_) | RouteAttribute::Uid(_) => false,
+        _ => true,
+    });
+    message.attributes.extend(expires);
+    // A nexthop object goes when its interface goes down; the kernel has sent its gateway and interface, too.
+    if route.oif().is_some() || route.is_multipath() {
+        message.attributes.retain(|attribute| !matches!(attribute, RouteAttribute::NhId(_)));
+    }
+    // `unreachable` routes of IPv6 report lo as their device; given back, that would be part of the match.
+    if !route.is_unicast() && route.gateway().is_none() {
+        message.attributes.retain(|attribute| !matches!(attribute, RouteAttribute::Oif(_)));
+    }
+    message
+}

@@ -1,0 +1,129 @@
+//! Steps, made: one, or several that are sent together.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
+
+use rtnetlink::packet_core::{NLM_F_ACK, NLM_F_REQUEST};
+
+use super::reply::{Message, Reply};
+use super::socket::bytes_of;
+use super::{Change, Kernel, KernelError, address, link, message, route, rule};
+use crate::model::route::Route;
+use crate::model::step::Step;
+use crate::sys::sysctl;
+
+/// How long duplicate address detection can take: a random second before the probe, and one after it.
+const DETECTION: Duration = Duration::from_millis(3000);
+const PAUSE: Duration = Duration::from_millis(50);
+
+impl Kernel {
+    /// Makes the step.
+    ///
+    /// # Errors
+    /// The kernel's own.
+    pub fn make(&self, step: &Step) -> Result<(), KernelError> {
+        match step {
+            Step::AddRoute(route) => self.add_route_in_time(route),
+            Step::SetSysctl { key, to, .. } => sysctl::write(key, to).map_err(|error| KernelError::from_io(&error)),
+            Step::WriteFile { path, to, .. } => {
+                write_file(path, to.as_deref()).map_err(|error| KernelError::from_io(&error))
+            }
+            _ => change(step).map_or(Ok(()), |change| self.change(change)),
+        }
+    }
+
+    /// Sends steps to the kernel together: each is tried, whatever became of those before, and its refusal stands in
+    /// its place. A new VRF learns its index. A step that is no request to the kernel is passed over.
+    ///
+    /// # Errors
+    /// The answers could not be read: each step may be made or not.
+    pub fn make_together(&self, steps: &mut [Step]) -> Result<Vec<Option<KernelError>>, KernelError> {
+        let mut refusals: Vec<Option<KernelError>> = steps.iter().map(|_| None).collect();
+        let (owners, mut requests) = requests(steps);
+        let Some(last) = requests.last_mut() else { return Ok(refusals) };
+        last.header.flags |= NLM_F_ACK;
+        let requests: Vec<Vec<u8>> = requests.into_iter().map(bytes_of).collect();
+        let answered = self.socket.borrow_mut().exchange(&requests, |place, reply| {
+            let owner = owners[place];
+            match reply.is_end() {
+                true => refusals[owner] = refusals[owner].take().or(reply.error()),
+                false => learn(&mut steps[owner], &reply),
+            }
+        });
+        answered.map_err(|error| KernelError::from_io(&error))?;
+        Ok(refusals)
+    }
+
+    /// An IPv6 route with a source address is refused (EINVAL) while that address is still being probed, as it is after
+    /// its interface has been down.
+    fn add_route_in_time(&self, route: &Route) -> Result<(), KernelError> {
+        let mut waited = Duration::ZERO;
+        loop {
+            match self.change(route::add(route)) {
+                Err(refusal)
+                    if refusal.errno == libc::EINVAL && route.may_wait_for_its_source() && waited < DETECTION =>
+                {
+                    sleep(PAUSE);
+                    waited += PAUSE;
+                }
+                answer => return answer,
+            }
+        }
+    }
+}
+
+/// What is asked of the kernel for each step, and by which step. The kernel tells the index of a new VRF only if asked.
+fn requests(steps: &[Step]) -> (Vec<usize>, Vec<Message>) {
+    let mut all = Vec::new();
+    for (at, step) in steps.iter().enumerate() {
+        all.extend(change(step).map(|change| (at, change.into_message())));
+        if let Step::AddVrf(device, _) = step {
+            all.push((at, message(link::question(&device.name), NLM_F_REQUEST)));
+        }
+    }
+    all.into_iter().unzip()
+}
+
+fn learn(step: &mut Step, reply: &Reply) {
+    if let (Step::AddVrf(device, _), Some(link)) = (step, link::answer(reply)) {
+        *device = link.device();
+    }
+}
+
+/// The step as a request; None if it is none.
+fn change(step: &Step) -> Option<Change> {
+    Some(match step {
+        Step::AddRule(rule) => rule::add(rule),
+        Step::DeleteRule(rule) => rule::delete(rule),
+        Step::AddVrf(device, table) => link::add_vrf(device, *table),
+        Step::DeleteVrf(device, _) => link::delete(device),
+        Step::SetUp(device) => link::set_up(device, true),
+        Step::SetDown(device) => link::set_up(device, false),
+        Step::Enslave(port, vrf) => link::set_master(port, Some(vrf)),
+        Step::Release(port, _) => link::set_master(port, None),
+        Step::AddAddress(address) => address::add(address),
+        Step::DeleteAddress(address) => address::delete(address),
+        Step::AddRoute(route) => route::add(route),
+        Step::DeleteRoute(route) => route::delete(route),
+        Step::ReplaceRoute { to, .. } => route::replace(to),
+        Step::SetSysctl { .. } | Step::WriteFile { .. } => return None,
+    })
+}
+
+/// Readers see the old content or the new one.
+fn write_file(path: &Path, content: Option<&str>) -> io::Result<()> {
+    let Some(content) = content else {
+        return match fs::remove_file(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            answer => answer,
+        };
+    };
+    let directory = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    fs::create_dir_all(directory)?;
+    let new = path.with_extension("new");
+    fs::write(&new, content)?;
+    fs::rename(new, path)
+}
