@@ -183,7 +183,7 @@ impl Error {
             Self::NotAVrf(name) => Some(format!("ip -d link show {name}")),
             Self::OtherTable { name, .. } => Some(format!("vrfsetup del {name}")),
             Self::OtherMaster { port, .. } => Some(format!("vrfsetup detach {port}")),
-            Self::ForeignRule(_) => Some("vrfsetup rules fix --force".to_owned()),
+            Self::ForeignRule(rule) => Some(rule.move_command(rule.priority + 1)),
             Self::NoNetns { .. } => Some("ip netns list".to_owned()),
             Self::HasUnits { vrf, units } => Some(format!("vrfsetup unit --remove {vrf} {}", units.join(" "))),
             Self::Unconfirmed => Some("vrfsetup confirm".to_owned()),

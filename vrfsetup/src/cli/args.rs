@@ -268,9 +268,12 @@ impl RulesPolicy {
 /// What every changing verb takes.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct Change {
-    /// Go on where a connection would break or a foreign rule stands in the way
+    /// Go on where a connection would break
     #[arg(long)]
     pub force: bool,
+    /// Go on where another program's rule would catch local packets
+    #[arg(long)]
+    pub force_rules: bool,
     /// Undo everything unless `vrfsetup confirm` comes within this time
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub confirm: Option<u64>,

@@ -70,6 +70,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
     let session = |change: &Change| Session {
         kernel: &kernel,
         is_forced: change.force,
+        forces_rules: change.force_rules,
         confirm: change.confirm.map(Duration::from_secs),
         netns: cli.netns.as_deref(),
     };

@@ -9,6 +9,7 @@ pub mod confirm;
 pub mod journal;
 mod lock;
 pub mod lockout;
+mod moves;
 mod progress;
 pub mod report;
 mod rollback;

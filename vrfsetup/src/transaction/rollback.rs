@@ -1,8 +1,10 @@
 //! Steps, undone: the inverse of each, in reverse order.
 
 use crate::error::Error;
+use crate::model::rule::Rule;
 use crate::model::step::Step;
 use crate::sys::netlink::{Kernel, KernelError};
+use crate::transaction::moves::without_moves;
 use crate::transaction::strict;
 
 /// Undoes these steps.
@@ -15,8 +17,9 @@ pub fn undo(kernel: &Kernel, steps: Vec<Step>) -> Result<(), Error> {
 }
 
 /// The same; gives the steps that could not be undone, each with the answer of the kernel.
-pub fn roll_back(kernel: &Kernel, mut steps: Vec<Step>) -> Vec<String> {
+pub fn roll_back(kernel: &Kernel, steps: Vec<Step>) -> Vec<String> {
     let mut left = Vec::new();
+    let mut steps = without_moves(steps, |rule| has_rule(kernel, rule));
     let vrfs = strict::touched(&steps);
     while let Some(step) = steps.pop() {
         let inverse = step.inverse();
@@ -35,9 +38,13 @@ pub fn roll_back(kernel: &Kernel, mut steps: Vec<Step>) -> Vec<String> {
 /// A rule that was never deleted must not be added once more: the kernel keeps twins.
 fn is_there(kernel: &Kernel, step: &Step) -> bool {
     match step {
-        Step::AddRule(rule) => kernel.rules(rule.family).is_ok_and(|rules| rules.contains(rule)),
+        Step::AddRule(rule) => has_rule(kernel, rule),
         _ => false,
     }
+}
+
+fn has_rule(kernel: &Kernel, rule: &Rule) -> bool {
+    kernel.rules(rule.family).is_ok_and(|rules| rules.contains(rule))
 }
 
 /// What is to be deleted is gone, or what is to be added is there: a step that was recorded and never made.

@@ -25,8 +25,10 @@ const TOGETHER: usize = 32;
 pub struct Session<'a> {
     /// What it changes.
     pub kernel: &'a Kernel,
-    /// Goes on where a connection would break.
+    /// Goes on where a connection would break (`--force`).
     pub is_forced: bool,
+    /// Goes on where another program's rule would catch local packets (`--force-rules`).
+    pub forces_rules: bool,
     /// Undoes everything unless it is confirmed within this time.
     pub confirm: Option<Duration>,
     /// How the network namespace was named on the command line.
@@ -37,6 +39,11 @@ impl Session<'_> {
     /// Whether the user has taken the risk of losing a connection, or a way back from it.
     pub fn takes_risks(&self) -> bool {
         self.is_forced || self.confirm.is_some()
+    }
+
+    /// Whether the user has taken the risk that the machine loses its own addresses, or a way back from it.
+    pub fn overrules_rules(&self) -> bool {
+        self.forces_rules || self.confirm.is_some()
     }
 
     /// Begins the change; nothing is done yet.
@@ -159,7 +166,7 @@ impl Transaction<'_> {
         }
         for family in families::available() {
             let rule = Rule::l3mdev(family, L3MDEV);
-            if !self.session.kernel.rules(family)?.iter().any(|existing| existing.is_same_as(&rule)) {
+            if !self.session.kernel.rules(family)?.iter().any(Rule::looks_up_vrfs) {
                 self.session.kernel.make(&Step::AddRule(rule))?;
             }
         }

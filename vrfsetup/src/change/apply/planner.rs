@@ -164,23 +164,17 @@ impl Planner<'_> {
             return Ok(());
         }
         let own: Vec<IpAddr> = self.inventory.system.addresses.iter().map(|address| address.local).collect();
-        let mut deletes = Vec::new();
         for family in families::available() {
             let rules = self.vrf_planner.rules(family);
             let unreachable = self.config.rules.unreachable;
             let (vrfs, lookup) = (self.vrf_planner.vrfs(), rules::lookup(false));
             let situation = Situation { family, rules: &rules, own: &own, unreachable, vrfs: &vrfs, lookup };
-            let planned = match rules::fix(&situation) {
-                Err(_) if self.session.takes_risks() => rules::fix_regardless(&situation),
+            plan.then.extend(match rules::fix(&situation) {
+                Err(_) if self.session.overrules_rules() => rules::fix_regardless(&situation),
                 Err(InTheWay(rule)) => return Err(Error::ForeignRule(rule)),
-                Ok(planned) => planned,
-            };
-            let (adds, others): (Vec<_>, Vec<_>) =
-                planned.steps.into_iter().partition(|step| matches!(step, Step::AddRule(_)));
-            plan.then.extend(adds);
-            deletes.extend(others);
+                Ok(steps) => steps,
+            });
         }
-        plan.then.extend(deletes);
         Ok(())
     }
 
