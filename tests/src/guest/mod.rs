@@ -7,6 +7,7 @@
 pub mod booted;
 pub mod init;
 
+mod beside;
 mod boot;
 mod capi;
 mod clients;
@@ -97,7 +98,8 @@ impl Test {
 }
 
 /// Those that want a systemd as process 1.
-const UNDER_SYSTEMD: &[&[Test]] = &[boot::TESTS, units::TESTS, logins::TESTS, rollback::TESTS, exported::TESTS];
+const UNDER_SYSTEMD: &[&[Test]] =
+    &[boot::TESTS, units::TESTS, logins::TESTS, rollback::TESTS, exported::TESTS, beside::TESTS];
 
 /// The names of the tests that must run, and pass, under a systemd.
 pub fn expected_under_systemd() -> impl Iterator<Item = String> {

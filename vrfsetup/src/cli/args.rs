@@ -67,6 +67,15 @@ pub enum Command {
         /// Only say what would be done; exit status 3 if anything would
         #[arg(long)]
         dry_run: bool,
+        /// Leave out what cannot be made, and name it: exit status 1, or 3 if only ports are missing
+        #[arg(long, conflicts_with_all = ["dry_run", "confirm"])]
+        each: bool,
+        /// Leave out ports, and what needs them
+        #[arg(long, conflicts_with = "port")]
+        no_ports: bool,
+        /// Only the VRF that declares this port
+        #[arg(long, value_name = "IF", value_parser = name::device)]
+        port: Option<String>,
         #[command(flatten)]
         change: Change,
     },

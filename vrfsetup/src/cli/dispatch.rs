@@ -12,7 +12,7 @@ use clap::Parser;
 use serde::Serialize;
 
 use crate::change::add;
-use crate::change::apply;
+use crate::change::apply::{self, Scope};
 use crate::change::attach;
 use crate::change::del;
 use crate::change::leak;
@@ -83,9 +83,13 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
         Command::Attach { name, ports, change } => changed(cli, attach::attach(&session(change), name, ports)?),
         Command::Detach { ports, change } => changed(cli, attach::detach(&session(change), ports)?),
         Command::Rules { command } => run_rules(cli, &kernel, command, session),
-        Command::Apply { file, dry_run, change } => {
+        Command::Apply { file, dry_run, each, no_ports, port, change } => {
             let session = session(change);
-            let plan = apply::plan(&session, file)?;
+            let scope = Scope { is_without_ports: *no_ports, port: port.as_deref() };
+            if *each {
+                return apply_each(cli, apply::apply_each(&session, file, &scope)?);
+            }
+            let plan = apply::plan(&session, file, &scope)?;
             if *dry_run {
                 let outcome = plan.preview();
                 let exit = differs(outcome.changed);
@@ -149,6 +153,23 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
             confirm::wait_and_roll_back(&kernel, journal, *seconds)?;
             Ok(ExitCode::SUCCESS)
         }
+    }
+}
+
+/// What was left out goes to stderr, and so into the journal.
+fn apply_each(cli: &Cli, made: apply::Each) -> Result<ExitCode, Error> {
+    let mut stderr = io::stderr().lock();
+    for missing in &made.missing {
+        let _ = writeln!(stderr, "vrfsetup: {missing}");
+    }
+    for error in &made.errors {
+        let _ = writeln!(stderr, "vrfsetup: left out: {error}");
+    }
+    changed(cli, made.outcome)?;
+    match (made.errors.is_empty(), made.missing.is_empty()) {
+        (false, _) => Ok(ExitCode::FAILURE),
+        (true, false) => Ok(ExitCode::from(DIFFERS)),
+        (true, true) => Ok(ExitCode::SUCCESS),
     }
 }
 
