@@ -219,13 +219,13 @@ impl fmt::Display for Error {
             Self::DefaultRoute { device, route } => {
                 write!(
                     f,
-                    "'{device}' takes default route '{route}' along, out of the default domain or into it (--force or --confirm SECONDS does it all the same)"
+                    "'{device}' takes default route '{route}' along, out of the default domain or into it (--force or --confirm SECONDS goes on)"
                 )
             }
             Self::InUse { device, connection } => {
                 write!(
                     f,
-                    "{connection} uses '{device}' and would break (--force or --confirm SECONDS does it all the same)"
+                    "{connection} uses '{device}' and would break (--force or --confirm SECONDS goes on)"
                 )
             }
             Self::NoSuchSetting(name) => write!(f, "this kernel has no setting '{name}'"),
