@@ -223,10 +223,7 @@ impl fmt::Display for Error {
                 )
             }
             Self::InUse { device, connection } => {
-                write!(
-                    f,
-                    "{connection} uses '{device}' and would break (--force or --confirm SECONDS goes on)"
-                )
+                write!(f, "{connection} uses '{device}' and would break (--force or --confirm SECONDS goes on)")
             }
             Self::NoSuchSetting(name) => write!(f, "this kernel has no setting '{name}'"),
             Self::HasUnits { vrf, units } => {

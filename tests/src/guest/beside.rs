@@ -3,6 +3,7 @@
 //! machine answers by its own addresses.
 
 use std::fs;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::guest_tests;
@@ -21,9 +22,19 @@ guest_tests! {
 
 const NETWORKD: &str = "/etc/systemd/network";
 
+/// None of the daemons runs any more.
+fn quiet() -> World {
+    for unit in ["NetworkManager.service", "frr.service"] {
+        // Its rules and routes go with the machine's others below.
+        let stopped = Command::new("systemctl").args(["stop", unit]).status();
+        assert!(stopped.is_ok_and(|status| status.success()), "{unit}");
+    }
+    machine(Kind::Vrfs)
+}
+
 /// VRFs as ip(8) made them, with the seals of an earlier vrfsetup, which this one takes over.
 fn sealed() -> World {
-    let mut world = machine(Kind::Vrfs);
+    let mut world = quiet();
     vrfsetup(&mut world, 0, "rules fix");
     assert_untouched(&world, "vrfsetup");
     world
@@ -98,25 +109,25 @@ fn networkd_leaves_seals_and_rules_alone() {
 
 fn networkmanager_leaves_seals_and_rules_alone() {
     let mut world = sealed();
+    // No DHCP on what nobody has configured.
+    fs::write("/etc/NetworkManager/conf.d/beside.conf", "[main]\nno-auto-default=*\n").expect("a file");
     while_local_delivery_holds(&mut world, |world| {
         systemctl(world, 0, "start NetworkManager.service");
-        run(world, "nm-online -q -s -t 30");
         run(
             world,
             "nmcli connection add type dummy con-name beside ifname nm0 ipv4.method manual ipv4.addresses 203.0.113.60/24 ipv6.method disabled",
         );
-        run(
-            world,
-            "nmcli connection modify beside ipv4.routing-rules priority\\ 200\\ from\\ 203.0.113.60\\ table\\ 52",
-        );
+        let rule = "priority 200 from 203.0.113.60 table 52";
+        let modified = world.judge(&root(["nmcli", "connection", "modify", "beside", "ipv4.routing-rules", rule]));
+        assert_eq!(modified.code, 0, "{modified}");
         run(world, "nmcli connection up beside");
         wait_for_address(world, "nm0", "203.0.113.60");
         assert_untouched(world, "the start");
         run(world, "nmcli general reload");
         assert_untouched(world, "nmcli general reload");
         systemctl(world, 0, "restart NetworkManager.service");
-        run(world, "nm-online -q -s -t 30");
-        std::thread::sleep(Duration::from_secs(2));
+        wait_for_address(world, "nm0", "203.0.113.60");
+        std::thread::sleep(Duration::from_secs(3));
         assert_untouched(world, "the restart");
     });
     assert!(rules(&world, "-4").contains(&"200: lookup 52".to_owned()), "{:?}", rules(&world, "-4"));
@@ -167,7 +178,7 @@ AllowedIPs = 0.0.0.0/0, ::/0
 
 fn wg_quick_takes_neither_local_delivery_nor_a_vrf() {
     for comes_first in [false, true] {
-        let mut world = machine(Kind::Vrfs);
+        let mut world = quiet();
         let path = "/run/beside0.conf";
         fs::write(path, TUNNEL).expect("a file");
         while_local_delivery_holds(&mut world, |world| {

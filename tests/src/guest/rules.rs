@@ -9,7 +9,10 @@ use crate::world::{Kind, World};
 guest_tests! {
     fix_twice_and_undo,
     fix_restores_rules_that_were_changed_by_hand,
-    what_vpns_and_routers_add_comes_behind_whoever_comes_first,
+    what_wg_quick_adds_comes_behind_whoever_comes_first,
+    what_tailscale_adds_comes_behind_whoever_comes_first,
+    what_netbird_adds_comes_behind_whoever_comes_first,
+    what_pbrd_adds_comes_behind_whoever_comes_first,
     the_layout_of_an_earlier_version_is_moved,
     fix_refuses_beside_a_rule_that_it_cannot_come_before,
     rules_by_name_stand_beside_those_for_all,
@@ -56,12 +59,15 @@ fn vrfsetup(world: &mut World, words: &[&str]) -> Verdict {
     world.judge(&root(["vrfsetup"].iter().chain(words)))
 }
 
+/// The longest change: a daemon's start and restart on an emulated machine.
+const WATCHED: std::time::Duration = std::time::Duration::from_secs(150);
+
 /// Pings 127.0.0.1, ::1 and the machine's own addresses while `change` runs; not one may be lost.
 pub fn while_local_delivery_holds(world: &mut World, change: impl FnOnce(&mut World)) {
     let targets = ["127.0.0.1", "::1", OWN4, OWN6];
     let mut pings: Vec<Running> = targets
         .iter()
-        .map(|target| world.start(&root(["ping", "-n", "-q", "-i", "0.05", "-W", "5", target])))
+        .map(|target| world.start(&root(["ping", "-n", "-q", "-i", "0.05", "-W", "5", target]).within(WATCHED)))
         .collect();
     change(world);
     for (ping, target) in pings.iter_mut().zip(targets) {
@@ -104,21 +110,29 @@ fn fix_restores_rules_that_were_changed_by_hand() {
     assert_rules(&world, &FIXED[..3]);
 }
 
-/// The rules of those that run beside VRFs, as they add them, and the order in which the kernel then tries them.
-const BESIDE: [(&str, &[&str]); 4] = [
-    ("wg-quick", &["not fwmark 0xca6c lookup 51820", "lookup main suppress_prefixlength 0"]),
-    (
-        "tailscale",
-        &[
-            "pref 5210 fwmark 0x80000/0xff0000 lookup main",
-            "pref 5230 fwmark 0x80000/0xff0000 lookup default",
-            "pref 5250 fwmark 0x80000/0xff0000 unreachable",
-            "pref 5270 lookup 52",
-        ],
-    ),
-    ("netbird", &["pref 100 lookup main suppress_prefixlength 0", "pref 110 not fwmark 0x1bd00 lookup 7120"]),
-    ("frr's pbrd", &["pref 301 iif eth0 lookup 10000"]),
-];
+/// They have no preference: the kernel gives them that before the second rule's, or 0.
+fn what_wg_quick_adds_comes_behind_whoever_comes_first() {
+    come_behind(&["not fwmark 0xca6c lookup 51820", "lookup main suppress_prefixlength 0"]);
+}
+
+/// With an exit node.
+fn what_tailscale_adds_comes_behind_whoever_comes_first() {
+    come_behind(&[
+        "pref 5210 fwmark 0x80000/0xff0000 lookup main",
+        "pref 5230 fwmark 0x80000/0xff0000 lookup default",
+        "pref 5250 fwmark 0x80000/0xff0000 unreachable",
+        "pref 5270 lookup 52",
+    ]);
+}
+
+fn what_netbird_adds_comes_behind_whoever_comes_first() {
+    come_behind(&["pref 100 lookup main suppress_prefixlength 0", "pref 110 not fwmark 0x1bd00 lookup 7120"]);
+}
+
+/// The policy-based routing of FRR.
+fn what_pbrd_adds_comes_behind_whoever_comes_first() {
+    come_behind(&["pref 301 iif eth0 lookup 10000"]);
+}
 
 /// Each of these tables leads out of the machine by the default domain.
 fn add_their_routes(world: &World) {
@@ -139,41 +153,37 @@ pub fn assert_vrf_holds(world: &mut World, who: &str) {
     }
 }
 
-/// wg-quick's have no preference: the kernel gives them that before the second rule's, or 0.
-fn what_vpns_and_routers_add_comes_behind_whoever_comes_first() {
-    for (who, theirs) in BESIDE {
-        for comes_first in [false, true] {
-            let mut world = world();
-            add_their_routes(&world);
-            let add = |world: &World| {
-                for (family, rule) in
-                    ["-4", "-6"].iter().flat_map(|family| theirs.iter().map(move |rule| (family, rule)))
-                {
-                    world.ip(&format!("{family} rule add {rule}"));
-                }
-            };
-            while_local_delivery_holds(&mut world, |world| {
-                if comes_first {
-                    add(world);
-                }
-                assert_eq!(vrfsetup(world, &["rules", "fix"]).code, 0, "{who}");
-                if !comes_first {
-                    add(world);
-                }
-                // Long enough for a ping that would be lost.
-                std::thread::sleep(std::time::Duration::from_millis(300));
-                let verdict = vrfsetup(world, &["rules", "fix"]);
-                assert!(verdict.text().contains("nothing to do"), "{who}: {verdict}");
-            });
-            for family in ["-4", "-6"] {
-                assert_eq!(rules(&world, family)[..3], FIXED[..3], "{who} {family}");
+/// These rules of another program, added before `rules fix` and after it, take neither local delivery nor a VRF.
+fn come_behind(theirs: &[&str]) {
+    for comes_first in [false, true] {
+        let mut world = world();
+        add_their_routes(&world);
+        let add = |world: &World| {
+            for (family, rule) in ["-4", "-6"].iter().flat_map(|family| theirs.iter().map(move |rule| (family, rule))) {
+                world.ip(&format!("{family} rule add {rule}"));
             }
-            assert_vrf_holds(&mut world, who);
-            while_local_delivery_holds(&mut world, |world| {
-                assert_eq!(vrfsetup(world, &["rules", "undo"]).code, 0, "{who}");
-                std::thread::sleep(std::time::Duration::from_millis(300));
-            });
+        };
+        while_local_delivery_holds(&mut world, |world| {
+            if comes_first {
+                add(world);
+            }
+            assert_eq!(vrfsetup(world, &["rules", "fix"]).code, 0);
+            if !comes_first {
+                add(world);
+            }
+            // Long enough for a ping that would be lost.
+            std::thread::sleep(std::time::Duration::from_millis(300));
+            let verdict = vrfsetup(world, &["rules", "fix"]);
+            assert!(verdict.text().contains("nothing to do"), "{verdict}");
+        });
+        for family in ["-4", "-6"] {
+            assert_eq!(rules(&world, family)[..3], FIXED[..3], "{family}");
         }
+        assert_vrf_holds(&mut world, theirs[0]);
+        while_local_delivery_holds(&mut world, |world| {
+            assert_eq!(vrfsetup(world, &["rules", "undo"]).code, 0);
+            std::thread::sleep(std::time::Duration::from_millis(300));
+        });
     }
 }
 

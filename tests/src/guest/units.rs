@@ -37,6 +37,8 @@ pub fn machine(kind: Kind) -> World {
         removed.unwrap_or_else(|error| panic!("{name}: {error}"));
         is_dirty = true;
     }
+    // The world's interfaces have the name of one that the boot has declared.
+    let _ = fs::remove_dir_all("/run/vrfsetup/ports");
     let mut world = World::of_machine(kind).expect("a world");
     systemctl(&mut world, 0, "stop ssh.service systemd-networkd.socket systemd-networkd.service vrftest-*");
     if is_dirty {

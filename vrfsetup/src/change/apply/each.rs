@@ -9,6 +9,8 @@ use serde::Serialize;
 use super::config::{Config, Source};
 use super::{Plan, Scope, Section, make, plan_config, read, sections};
 use crate::error::Error;
+use crate::model::link::Link;
+use crate::plan::system::System;
 use crate::sys::run_dir;
 use crate::transaction::report::Outcome;
 use crate::transaction::session::Session;
@@ -42,6 +44,11 @@ pub fn apply(session: &Session, path: &Path, scope: &Scope) -> std::result::Resu
     let legible = sections::read(path, &text)?;
     let (mut config, mut errors) = (scope.narrow(legible.config), legible.mistakes);
     expect_ports(&config);
+    if scope.port.is_some() {
+        // A port that comes does not bring a VRF back that somebody has deleted.
+        let system = System::read(session.kernel)?;
+        config.vrf.retain(|name, _| system.link(name).is_some_and(Link::is_vrf));
+    }
     loop {
         let planned = plan_config(session, Source::new(path, &legible.text), &config, true);
         let (section, error) = match planned.and_then(|plan| make_or_blame(session, plan)) {
