@@ -36,6 +36,15 @@ test: packages build
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(NEXTEST) run --workspace
 
+# What needs no root and no virtual machine: a minute or two once the tests are compiled.
+check:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	tools/rooms
+	tools/words
+	RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' $(CARGO) doc --workspace --no-deps --document-private-items --quiet
+	$(NEXTEST) run --workspace -E 'kind(lib) | kind(bin) | binary(pages) | binary(manual) | binary(header)'
+
 # Do the two commands work on a Debian that holds only what the README names? CLEAN_ROOM: the suites.
 CLEAN_ROOM = trixie bookworm
 clean-room:
@@ -78,4 +87,4 @@ deb:
 debs-in-usr:
 	@$(FOLDERS) dist/build-debs $(DEBS)
 
-.PHONY: all build demo test clean-room leaks nightly bench packages install uninstall deb debs-in-usr
+.PHONY: all build demo test check clean-room leaks nightly bench packages install uninstall deb debs-in-usr
