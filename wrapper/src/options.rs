@@ -27,7 +27,7 @@ pub struct Options {
     pub verbose: bool,
     /// The named network namespace to enter first.
     pub netns: Option<OsString>,
-    /// USER[:GROUP] to become after binding.
+    /// `USER[:GROUP]` to become after binding.
     pub user: Option<OsString>,
     /// What to put over /etc.
     pub etc: EtcSpec,
