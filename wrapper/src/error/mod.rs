@@ -4,6 +4,7 @@
 //! the kernel nothing, and does no more than print.
 #![forbid(unsafe_code)]
 
+pub mod panic;
 pub mod unavailable;
 
 use std::ffi::{OsStr, OsString};

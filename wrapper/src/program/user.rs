@@ -5,7 +5,8 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-use nix::unistd::{Gid, Uid, geteuid, setgroups, setresgid, setresuid};
+use nix::errno::Errno;
+use nix::unistd::{Gid, Uid, geteuid, getgroups, getresgid, getresuid, setgroups, setresgid, setresuid};
 
 use crate::error::Error;
 use crate::sys::kernel;
@@ -73,7 +74,21 @@ impl Account {
         let failed = || Error::kernel(format!("become user {}", self.uid));
         setgroups(&self.groups).map_err(failed())?;
         setresgid(self.gid, self.gid, self.gid).map_err(failed())?;
-        setresuid(self.uid, self.uid, self.uid).map_err(failed())
+        setresuid(self.uid, self.uid, self.uid).map_err(failed())?;
+        if self.is_assumed() { Ok(()) } else { Err(failed()(Errno::ENOSYS)) }
+    }
+
+    /// Filters that feign root's rights (as some container tools install) answer "done" to all three.
+    fn is_assumed(&self) -> bool {
+        let is_user = getresuid().is_ok_and(|ids| [ids.real, ids.effective, ids.saved] == [self.uid; 3]);
+        let is_group = getresgid().is_ok_and(|ids| [ids.real, ids.effective, ids.saved] == [self.gid; 3]);
+        let mut groups = getgroups().unwrap_or_default();
+        let mut wanted = self.groups.clone();
+        groups.sort_unstable_by_key(|gid| gid.as_raw());
+        wanted.sort_unstable_by_key(|gid| gid.as_raw());
+        wanted.dedup();
+        groups.dedup();
+        is_user && is_group && groups == wanted
     }
 
     /// The variables that name the user to programs.
