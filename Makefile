@@ -50,11 +50,10 @@ CLEAN_ROOM = trixie bookworm
 clean-room:
 	@set -e; for suite in $(CLEAN_ROOM); do tools/clean-room $$suite; done
 
-# The same tests with many more cases: PROPTEST_CASES for wrapper/src/proptests.rs, VRFRUN_FAULTS for wrapper/tests/faults.rs.
+# The same tests with many more cases: PROPTEST_CASES for wrapper/src/proptests.rs.
 nightly: packages
 	PROPTEST_CASES=1000000 $(CARGO) test --release -p vrfrun --lib proptests
 	PROPTEST_CASES=1000000 $(CARGO) test --release -p vrfrun --lib cgroup
-	VRFRUN_FAULTS=all $(NEXTEST) run -p vrfrun --test faults
 
 # Kinds of programs by every way into the VRF, on every kernel, two machines at a time; writes docs/leak-matrix.md.
 # LEAKS: only these kernels or rows.

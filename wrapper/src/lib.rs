@@ -23,22 +23,24 @@ mod vrf;
 use std::ffi::OsString;
 
 pub use cli::definition;
+pub use error::EXIT_OWN;
 
 use bind::binding::{Binding, Request};
-use error::Error;
+use error::{Error, panic};
 use etc::{overlay, resolver};
 use options::{Options, Task};
 use program::environment::Environment;
 use program::exec;
 use program::inherited_fds::{self, Inherited};
 use program::user::{self, Account};
-use sys::kernel;
+use sys::{kernel, process};
 use vrf::device::Device;
 use vrf::netlink::Netlink;
 use vrf::{netns, seal};
 
 /// Runs with these arguments (the first is the program's own name). Returns the exit status if no program was started.
 pub fn run(args: impl Iterator<Item = OsString>) -> i32 {
+    panic::report_as_failure(process::exit);
     kernel::occupy_closed_stdio();
     let outcome = match cli::parse(args) {
         Ok(options) => go(&options),

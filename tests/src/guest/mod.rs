@@ -21,6 +21,7 @@ mod leaks;
 mod logins;
 mod names;
 mod net_cls;
+mod promises;
 mod recipes;
 mod recipes_services;
 mod refusals;
@@ -62,6 +63,7 @@ use guest_tests;
 
 const MODULES: &[&[Test]] = &[
     names::TESTS,
+    promises::TESTS,
     surroundings::TESTS,
     capi::TESTS,
     curl::TESTS,

@@ -4,6 +4,7 @@
 //! the kernel nothing, and does no more than print.
 #![forbid(unsafe_code)]
 
+pub mod panic;
 pub mod unavailable;
 
 use std::ffi::{OsStr, OsString};
@@ -46,6 +47,8 @@ pub enum Error {
     Etc { tried: String, errno: Errno, hint: Option<String> },
     /// The user or group is not in the system's files.
     NoSuchUser(OsString),
+    /// A user's number alone, of a user who has no entry, and the group of that number is somebody else's.
+    GroupOfAnother { user: OsString, number: u32, owner: OsString },
     /// `--user` by somebody who is not root.
     NotRoot(OsString),
     /// The sockets of this process are bound by something that cannot be left.
@@ -90,6 +93,7 @@ impl Error {
                 several => several.iter().find_map(|(_, reason)| reason.hint.clone()),
             },
             Error::Unsealed { .. } => Some("vrfsetup rules fix".into()),
+            Error::GroupOfAnother { user, .. } => Some(format!("vrfrun -u {}:GROUP …", text(user))),
             Error::ForeignDescriptor { .. } => Some("close it, or leave it as it is with --keep-fds".into()),
             Error::Etc { hint, .. } => hint.clone(),
             _ => None,
@@ -136,6 +140,10 @@ impl Display for Error {
             Error::Unsealed { vrf, why } => write!(f, "--strict: {}", leaves(vrf, why)),
             Error::NotRoot(name) => write!(f, "cannot become '{}': --user needs root", text(name)),
             Error::NoSuchUser(name) => write!(f, "cannot become '{}': no such user or group", text(name)),
+            Error::GroupOfAnother { user, number, owner } => {
+                let why = format!("it has no entry in /etc/passwd, and group {number} is '{}'", text(owner));
+                write!(f, "cannot become '{}': {why}", text(user))
+            }
             Error::CannotLeave { device, why } => write!(f, "cannot leave '{}': {why}", text(device)),
             Error::CannotRun { program, errno } => {
                 write!(f, "cannot run '{}': {}", program.display(), errno.desc())

@@ -4,5 +4,6 @@
 //! namespace that it made.
 #![forbid(unsafe_code)]
 
+mod mounted;
 pub mod overlay;
 pub mod resolver;

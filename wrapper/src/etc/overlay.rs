@@ -18,6 +18,7 @@ use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::{getgid, getuid};
 
 use crate::error::Error;
+use crate::etc::mounted::{self, Place};
 use crate::options::EtcSpec;
 use crate::sys::capability::{CAP_SYS_ADMIN, is_effective};
 use crate::sys::kernel;
@@ -100,6 +101,7 @@ impl Plan {
 /// A mount namespace of our own, from which nothing gets out; through a user namespace where there is no right to one.
 fn enter_namespace() -> Result<(), Error> {
     let is_root = is_effective(CAP_SYS_ADMIN);
+    let before = mounted::namespace()?;
     let forbidden = |tried: &str| {
         let tried = tried.to_owned();
         |errno| Error::Etc { tried, errno, hint: Some(namespace_hint()) }
@@ -120,7 +122,8 @@ fn enter_namespace() -> Result<(), Error> {
         write("/proc/self/gid_map", format!("{gid} {gid} 1"))?;
     }
     let flags = MsFlags::MS_REC | MsFlags::MS_SLAVE;
-    mount(None::<&CStr>, c"/", None::<&CStr>, flags, None::<&CStr>).map_err(forbidden("keep mounts to the program"))
+    mount(None::<&CStr>, c"/", None::<&CStr>, flags, None::<&CStr>).map_err(forbidden("keep mounts to the program"))?;
+    mounted::is_private(before)
 }
 
 fn namespace_hint() -> String {
@@ -136,11 +139,17 @@ fn namespace_hint() -> String {
 
 fn bind(file: &CStr, over: &Path) -> Result<(), Error> {
     let target = c_path(over);
-    mount(Some(file), &*target, None::<&CStr>, MsFlags::MS_BIND, None::<&CStr>).map_err(|errno| Error::Etc {
-        tried: format!("put '{}' over '{}'", file.to_string_lossy(), over.display()),
-        errno,
-        hint: (errno == Errno::ENOENT && !over.exists()).then(|| format!("touch {}", over.display())),
-    })
+    let place = || mounted::place(file);
+    place()
+        .and_then(|place| {
+            mount(Some(file), &*target, None::<&CStr>, MsFlags::MS_BIND, None::<&CStr>)?;
+            mounted::is_at(place, &target)
+        })
+        .map_err(|errno| Error::Etc {
+            tried: format!("put '{}' over '{}'", file.to_string_lossy(), over.display()),
+            errno,
+            hint: (errno == Errno::ENOENT && !over.exists()).then(|| format!("touch {}", over.display())),
+        })
 }
 
 /// Makes a file that is on no disk: a file system in memory stands over /etc for as long as it takes to bind its one
@@ -154,18 +163,22 @@ fn bind_text(text: &str) -> Result<(), Error> {
     })?;
     let options = Some(c"mode=0755,size=64k");
     mount(Some(c"vrfrun"), c"/etc", Some(c"tmpfs"), MsFlags::empty(), options).map_err(failed)?;
-    let outcome = write_new(text).and_then(|()| {
+    let outcome = write_new(text).and_then(|place| {
         let target = format!("/proc/self/fd/{}", target.as_raw_fd());
-        mount(Some(RESOLV_CONF), target.as_str(), None::<&CStr>, MsFlags::MS_BIND, None::<&CStr>)
+        mount(Some(RESOLV_CONF), target.as_str(), None::<&CStr>, MsFlags::MS_BIND, None::<&CStr>).map(|()| place)
     });
-    umount2(c"/etc", MntFlags::MNT_DETACH).and(outcome).map_err(failed)
+    umount2(c"/etc", MntFlags::MNT_DETACH).and(outcome).and_then(mounted::is_alone).map_err(failed)
 }
 
-fn write_new(text: &str) -> nix::Result<()> {
+/// Returns where the file is.
+fn write_new(text: &str) -> nix::Result<Place> {
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
     let file = open(RESOLV_CONF, flags, Mode::from_bits_truncate(0o644))?;
     fchmod(&file, Mode::from_bits_truncate(0o644))?; // whatever the umask took away
-    nix::unistd::write(&file, text.as_bytes()).map(drop)
+    if nix::unistd::write(&file, text.as_bytes())? != text.len() {
+        return Err(Errno::EIO);
+    }
+    mounted::place(c_path(Path::new(RESOLV_CONF)).as_c_str())
 }
 
 fn mask(socket: &CStr) -> Result<(), Error> {

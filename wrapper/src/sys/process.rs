@@ -6,12 +6,17 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::{BorrowedFd, RawFd};
 
 use nix::errno::Errno;
-use nix::unistd::ForkResult;
+use nix::unistd::{ForkResult, getpid};
 
 /// `fork(2)`.
 pub fn fork() -> nix::Result<ForkResult> {
+    let parent = getpid();
     // SAFETY: vrfrun has one thread, so the child may do whatever the parent may.
-    unsafe { nix::unistd::fork() }
+    match unsafe { nix::unistd::fork() }? {
+        // A kernel cannot, but a filter above can say so where nothing was forked.
+        ForkResult::Child if getpid() == parent => Err(Errno::ENOSYS),
+        forked => Ok(forked),
+    }
 }
 
 /// Forks a child that announces its end by no signal; true in the child.

@@ -100,6 +100,9 @@ pub fn receive_descriptor(socket: &impl AsFd) -> nix::Result<OwnedFd> {
     let mut space = cmsg_space!(RawFd);
     let fd = socket.as_fd().as_raw_fd();
     let message = recvmsg::<()>(fd, &mut parts, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC)?;
+    if message.bytes != 1 {
+        return Err(Errno::ECONNRESET);
+    }
     for control in message.cmsgs()? {
         if let ControlMessageOwned::ScmRights(fds) = control {
             if let Some(&fd) = fds.first() {

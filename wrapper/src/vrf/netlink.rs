@@ -51,7 +51,11 @@ impl Netlink {
         is_dump: bool,
         mut goes_on: impl FnMut(&[u8]) -> bool,
     ) -> nix::Result<()> {
-        send(self.socket.as_raw_fd(), request.as_bytes(), MsgFlags::empty())?;
+        let request = request.as_bytes();
+        // Of what was not sent no answer would ever come.
+        if send(self.socket.as_raw_fd(), request, MsgFlags::empty())? != request.len() {
+            return Err(Errno::EIO);
+        }
         loop {
             let length = recv(self.socket.as_raw_fd(), &mut self.buffer, MsgFlags::empty())?;
             for message in Messages(&self.buffer[..length]) {

@@ -181,7 +181,10 @@ fn close_range(first: RawFd, last: RawFd) -> nix::Result<()> {
 fn hand_over(ours: &OwnedFd, listener: &OwnedFd) -> nix::Result<u8> {
     let fds = [listener.as_raw_fd()];
     let rights = [ControlMessage::ScmRights(&fds)];
-    sendmsg::<()>(ours.as_raw_fd(), &[IoSlice::new(b"l")], &rights, MsgFlags::MSG_NOSIGNAL, None)?;
+    // What was not sent the supervisor would wait for, and this process for it.
+    if sendmsg::<()>(ours.as_raw_fd(), &[IoSlice::new(b"l")], &rights, MsgFlags::MSG_NOSIGNAL, None)? != 1 {
+        return Err(Errno::EIO);
+    }
     let mut answer = [0; 1];
     let mut parts = [IoSliceMut::new(&mut answer)];
     let bytes = recvmsg::<()>(ours.as_raw_fd(), &mut parts, None, MsgFlags::empty())?.bytes;
