@@ -21,11 +21,16 @@ fn login(world: &mut World, words: &str) -> Running {
     world.start(&root(ssh).within(Duration::from_secs(150)))
 }
 
-/// The login's own scope, with all that runs in it.
+/// Kills all that runs in logins. From systemd 256 on, a user's own manager is a session as well, one without a scope,
+/// and may be listed first.
 fn kill_logins(world: &mut World) {
     let sessions = world.judge(&root(["loginctl", "list-sessions", "--no-legend"])).text();
-    let session = sessions.split_whitespace().next().expect("a session of logind").to_owned();
-    systemctl(world, 0, &format!("kill --signal=KILL session-{session}.scope"));
+    let ids: Vec<&str> = sessions.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    let words = ["loginctl", "show-session", "--property=Scope", "--value"].iter().chain(&ids);
+    let scopes = world.judge(&root(words)).text();
+    let scopes: Vec<&str> = scopes.split_whitespace().collect();
+    assert!(!scopes.is_empty(), "no login has a scope: {sessions}");
+    systemctl(world, 0, &format!("kill --signal=KILL {}", scopes.join(" ")));
 }
 
 #[track_caller]
