@@ -68,7 +68,7 @@ fn state(world: &World) -> String {
 }
 
 fn wait_for(world: &World, wanted: &str) {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(120);
     while state(world) != wanted && Instant::now() < deadline {
         std::thread::sleep(Duration::from_secs(1));
     }
@@ -85,7 +85,7 @@ fn networkd_makes_of_its_files_what_was_there() {
     // networkd takes away rules that are not its own, but for those of protocol kernel.
     world.ip("rule add pref 5000 lookup 99 protocol static");
     systemctl(&mut world, 0, "restart systemd-networkd.service");
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(120);
     // Nothing of what was there is missing. Of networkd's own doing: v252 has a route with an MTU twice then, and v262
     // takes away the kernel's local route of ::1.
     let missing = |now: &str| -> Vec<String> {

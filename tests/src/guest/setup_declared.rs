@@ -159,7 +159,7 @@ fn rules_fix_killed_before_any_message_loses_no_packet() {
         .iter()
         .map(|target| {
             let ping = root(["ping", "-n", "-q", "-i", "0.02", "-W", "5", target]);
-            world.start(&ping.within(Duration::from_secs(80)))
+            world.start(&ping.within(Duration::from_secs(380)))
         })
         .collect();
     vrfsetup(&mut world, 0, "rules fix");

@@ -57,7 +57,7 @@ pub fn systemctl(world: &mut World, code: i32, words: &str) -> Verdict {
 pub fn greeted(world: &mut World, port: u16) -> Vec<Domain> {
     let ask = format!("exec 3<>/dev/tcp/{OWN4}/{port} && head -n 1 <&3");
     let is_greeted = |domain: &Domain| {
-        let words = world.at_peer(*domain, &["timeout", "10", "bash", "-c", &ask]);
+        let words = world.at_peer(*domain, &["timeout", "60", "bash", "-c", &ask]);
         let verdict = world.judge(&root(&words));
         let refused = verdict.error_text().contains("Connection refused");
         assert!(verdict.code == 0 || refused, "{domain:?}: {verdict}");
@@ -68,7 +68,7 @@ pub fn greeted(world: &mut World, port: u16) -> Vec<Domain> {
 
 /// Until ss(8) shows a listener at this port, in whatever domain.
 pub fn wait_for_listener(port: u16) {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(120);
     let filter = format!("sport = :{port}");
     let is_there = || {
         let shown = Command::new("ss").args(["-Hltn", &filter]).output().expect("ss");
@@ -202,7 +202,7 @@ const ANSWER: &str = "/run/vrftest-answer";
 /// A service that fetches a page before it starts and when it does.
 fn with_asker() -> World {
     let world = machine(Kind::Vrfs);
-    let fetch = format!("/usr/bin/curl -sS -m 5 -o {ANSWER} http://{WEB4}/");
+    let fetch = format!("/usr/bin/curl -sS -m 30 -o {ANSWER} http://{WEB4}/");
     let unit = format!("[Service]\nType=oneshot\nExecStartPre={fetch}\nExecStart={fetch}\n");
     fs::write(format!("{UNITS}/{ASKER}"), unit).expect("a unit");
     world
