@@ -87,6 +87,12 @@ fn a_plan_is_shown_before_it_is_made_and_changes_nothing_twice() {
     let verdict = vrfsetup(&mut world, 0, &format!("apply {path}"));
     assert!(verdict.text().contains("ip route replace default via 198.51.100.77"), "{verdict}");
     assert_eq!(world.ip_json("-4 route show table 10 default")[0]["gateway"], "198.51.100.77");
+    // The setting of the file goes with the last VRF.
+    for words in ["del green", "del blue"] {
+        vrfsetup(&mut world, 0, words);
+    }
+    let setting = world.judge(&root(["sysctl", "-n", "net.ipv4.udp_l3mdev_accept"]));
+    assert_eq!(setting.text(), "0\n", "{setting}");
 }
 
 fn a_mistake_in_the_file_is_named_and_nothing_is_changed() {
