@@ -9,7 +9,7 @@ use crate::world::{Domain, Kind, World};
 guest_tests! {
     sshd_answers_in_its_vrf_and_not_outside,
     a_vrfs_own_resolver_serves_curl,
-    apt_asks_in_the_vrf_only,
+    apt_asks_in_the_vrf_only needs [Once],
     two_default_routes_each_with_its_programs,
     a_plain_user_enters_customers_with_the_same_addresses,
 }

@@ -10,10 +10,10 @@ use crate::world::{Kind, World};
 guest_tests! {
     a_setup_made_by_hand_is_exported_torn_down_and_applied_again,
     a_plan_is_shown_before_it_is_made_and_changes_nothing_twice,
-    a_mistake_in_the_file_is_named_and_nothing_is_changed,
+    a_mistake_in_the_file_is_named_and_nothing_is_changed needs [Once],
     hundreds_of_vrfs_are_made_with_a_bar_and_taken_back_if_the_last_is_refused,
-    networkd_and_ifupdown_files_name_everything,
-    rules_fix_killed_before_any_message_loses_no_packet,
+    networkd_and_ifupdown_files_name_everything needs [Once],
+    rules_fix_killed_before_any_message_loses_no_packet needs [Once],
 }
 
 fn write(world: &World, text: &str) -> String {

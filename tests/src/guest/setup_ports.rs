@@ -10,7 +10,7 @@ use crate::world::{Domain, Kind, World};
 
 guest_tests! {
     add_makes_a_sealed_vrf_and_del_leaves_nothing,
-    add_refuses_what_cannot_be,
+    add_refuses_what_cannot_be needs [Once],
     attach_and_detach_carry_addresses_and_routes,
     an_interface_of_networkmanager_keeps_its_networks,
     a_destination_that_both_domains_have_stays_behind,

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
-use std::process::Command;
+use std::ops::{Deref, DerefMut};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::guest_tests;
@@ -24,25 +25,45 @@ guest_tests! {
 /// Where the drop-ins and the tests' own units go.
 const UNITS: &str = "/etc/systemd/system";
 
-/// A world in the machine's own network namespace, where its services are, without what an earlier test left.
-pub fn machine(kind: Kind) -> World {
-    let mut is_dirty = false;
-    for entry in fs::read_dir(UNITS).expect("units").flatten() {
-        let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
-        let removed = match name.as_str() {
-            folder if folder.ends_with(".d") => fs::remove_dir_all(path),
-            unit if unit.starts_with("vrftest-") || unit.starts_with("vrfsetup-bind@") => fs::remove_file(path),
-            _ => continue,
+/// A world in the machine's own network namespace, where its services are. The units that tests make and start end with
+/// it; what vrfsetup has made is for the test to undo.
+pub struct Machine(World);
+
+/// Builds it.
+pub fn machine(kind: Kind) -> Machine {
+    Machine(World::of_machine(kind).expect("a world"))
+}
+
+impl Deref for Machine {
+    type Target = World;
+
+    fn deref(&self) -> &World {
+        &self.0
+    }
+}
+
+impl DerefMut for Machine {
+    fn deref_mut(&mut self) -> &mut World {
+        &mut self.0
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        let systemctl = |words: &str| {
+            // Units that never ran are none to end; what stays is found by who looks at what is left.
+            let _ = Command::new("systemctl").args(words.split(' ')).stderr(Stdio::null()).status();
         };
-        removed.unwrap_or_else(|error| panic!("{name}: {error}"));
-        is_dirty = true;
+        systemctl("stop ssh.service systemd-networkd.socket systemd-networkd.service vrftest-*");
+        let units = fs::read_dir(UNITS).into_iter().flatten().flatten();
+        let is_ours = |path: &PathBuf| path.is_file() && path.to_string_lossy().contains("/vrftest-");
+        let ours: Vec<PathBuf> = units.map(|unit| unit.path()).filter(is_ours).collect();
+        ours.iter().for_each(|unit| drop(fs::remove_file(unit)));
+        systemctl("reset-failed");
+        if !ours.is_empty() {
+            systemctl("daemon-reload");
+        }
     }
-    let mut world = World::of_machine(kind).expect("a world");
-    systemctl(&mut world, 0, "stop ssh.service systemd-networkd.socket systemd-networkd.service vrftest-*");
-    if is_dirty {
-        systemctl(&mut world, 0, "daemon-reload");
-    }
-    world
 }
 
 /// Runs systemctl, which must end with this code.
@@ -200,7 +221,7 @@ const ASKER: &str = "vrftest-ask.service";
 const ANSWER: &str = "/run/vrftest-answer";
 
 /// A service that fetches a page before it starts and when it does.
-fn with_asker() -> World {
+fn with_asker() -> Machine {
     let world = machine(Kind::Vrfs);
     let fetch = format!("/usr/bin/curl -sS -m 30 -o {ANSWER} http://{WEB4}/");
     let unit = format!("[Service]\nType=oneshot\nExecStartPre={fetch}\nExecStart={fetch}\n");
