@@ -44,6 +44,20 @@ addresses = ["203.0.113.9/24 dev eth0"]
 routes = ["default via 203.0.113.1"]
 "#;
 
+/// The tests of what a boot has made, by the beginning of their names; they come first.
+pub const ABOUT_THE_BOOT: &str = "boot::";
+
+/// Ends what the boot has started and the tests start for themselves.
+///
+/// # Errors
+/// When systemctl cannot be run.
+pub fn leave_the_boot_behind() -> io::Result<()> {
+    let units =
+        ["vrfsetup.service", "ssh.service", "ssh.socket", "systemd-networkd.socket", "systemd-networkd.service"];
+    // A unit that this release does not have is none that runs.
+    Command::new("systemctl").arg("stop").args(units).stdin(Stdio::null()).stderr(Stdio::null()).status().map(drop)
+}
+
 /// Whether this machine is for its own systemd to boot: only then the unit is on the third disk.
 pub fn is_here() -> bool {
     Path::new(FOLDER).join(UNIT).exists()

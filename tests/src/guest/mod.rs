@@ -1,5 +1,5 @@
 //! The tests that run inside a virtual machine, as root, on a kernel with VRFs. Each runs in a
-//! process of its own, ended after 90 s; whatever it leaves running is killed.
+//! process of its own, from the same state; what it leaves is its failure (`clean`).
 //!
 //! To add one: write a function in a file of this folder and name it in the file's `guest_tests!`;
 //! a new file is one line in [`MODULES`].
@@ -7,6 +7,10 @@
 pub mod booted;
 pub mod init;
 
+mod clean;
+mod runner;
+
+mod at_once;
 mod boot;
 mod capi;
 mod clients;
@@ -82,6 +86,7 @@ const MODULES: &[&[Test]] = &[
     setup_knowing::TESTS,
     setup_declared::TESTS,
     leaks::TESTS,
+    at_once::TESTS,
     // The last: what it may do to an old kernel is undone by a boot only.
     net_cls::TESTS,
 ];
@@ -117,6 +122,8 @@ pub fn run(name: &str) -> bool {
     match all().find(|test| test.name() == name) {
         Some(test) => {
             (test.run)();
+            let left = clean::processes_left();
+            assert!(left.is_empty(), "it left behind:\n  {}", left.join("\n  "));
             true
         }
         None => false,

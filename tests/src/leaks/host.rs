@@ -118,7 +118,7 @@ fn measure(kernel: &Kernel, rows: &[Row], runner: &Runner) -> Measured {
     // The slowest row's preparation and its first cell, in an emulated machine.
     let silence = Duration::from_secs(180);
     let ended = drive(kernel, runner, &Plan::Run(words), silence, |event| match event {
-        Event::Ready { release } => measured.release.clone_from(release),
+        Event::Ready { release, .. } => measured.release.clone_from(release),
         Event::Say { text } => match serde_json::from_str::<Cell>(text) {
             Ok(cell) => {
                 let Cell { row, column, verdict, milliseconds, .. } = &cell;

@@ -8,6 +8,7 @@ use crate::change::rules::Policy;
 use crate::inspect::export::Format;
 use crate::model::name;
 use crate::plan::rules::Unreachable;
+use crate::transaction::progress::When;
 
 /// Set up, inspect, fix and undo VRFs.
 #[derive(Debug, Parser)]
@@ -274,6 +275,9 @@ pub struct Change {
     /// Undo everything unless `vrfsetup confirm` comes within this time
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub confirm: Option<u64>,
+    /// Show how far it is: on a terminal when it takes over a second (auto), always, or never
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
+    pub progress: When,
 }
 
 fn table(text: &str) -> Result<u32, String> {

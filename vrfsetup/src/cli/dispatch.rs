@@ -72,6 +72,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
         is_forced: change.force,
         confirm: change.confirm.map(Duration::from_secs),
         netns: cli.netns.as_deref(),
+        progress: change.progress,
     };
     match &cli.command {
         Command::Add(add) => {

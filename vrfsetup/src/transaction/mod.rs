@@ -9,7 +9,7 @@ pub mod confirm;
 pub mod journal;
 mod lock;
 pub mod lockout;
-mod progress;
+pub mod progress;
 pub mod report;
 mod rollback;
 pub mod session;

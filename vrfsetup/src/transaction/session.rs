@@ -13,7 +13,7 @@ use crate::sys::netlink::{Kernel, KernelError};
 use crate::transaction::confirm;
 use crate::transaction::journal::{self, Journal};
 use crate::transaction::lock::{self, Lock};
-use crate::transaction::progress::Progress;
+use crate::transaction::progress::{Progress, When};
 use crate::transaction::report::Outcome;
 use crate::transaction::{rollback, strict};
 
@@ -31,6 +31,8 @@ pub struct Session<'a> {
     pub confirm: Option<Duration>,
     /// How the network namespace was named on the command line.
     pub netns: Option<&'a str>,
+    /// When it shows how far it is.
+    pub progress: When,
 }
 
 impl Session<'_> {
@@ -73,9 +75,9 @@ pub struct Transaction<'a> {
 }
 
 impl Transaction<'_> {
-    /// Shows on a terminal how far it is, if this many steps take long.
+    /// Shows how far it is, of this many steps.
     pub fn expect(&mut self, steps: usize) {
-        self.progress = Progress::of(steps);
+        self.progress = Progress::of(steps, self.session.progress);
     }
 
     /// Makes one step.
