@@ -8,9 +8,9 @@ MANDIR = $(DATADIR)/man
 ZSHDIR = $(DATADIR)/zsh/site-functions
 INCLUDEDIR = $(PREFIX)/include
 UNITDIR = $(PREFIX)/lib/systemd/system
-# Debian's name for this machine's library folder, empty elsewhere; $LIB of ld.so expands to it.
+# Debian's name for this machine's library directory, empty elsewhere; $LIB of ld.so expands to it.
 MULTIARCH := $(shell gcc -print-multiarch 2>/dev/null || $(CC) -dumpmachine)
-# The preload object, which nobody links with, lies in a folder of its own in there: vrfrun/.
+# The preload object, which nobody links with, lies in a directory of its own in there: vrfrun/.
 LIBDIR = $(patsubst %/,%,$(PREFIX)/lib/$(MULTIARCH))
 LIBDIR32 = $(PREFIX)/lib/i386-linux-gnu
 VERSION := $(shell sed -n '/^\[workspace.package\]/,/^$$/s/^version = "\(.*\)"/\1/p' Cargo.toml)
@@ -71,12 +71,12 @@ packages:
 	@tools/install-packages
 
 # What goes where stands in dist/files.
-FOLDERS = PREFIX='$(PREFIX)' BINDIR='$(BINDIR)' SBINDIR='$(SBINDIR)' DATADIR='$(DATADIR)' MANDIR='$(MANDIR)' \
+DIRECTORIES = PREFIX='$(PREFIX)' BINDIR='$(BINDIR)' SBINDIR='$(SBINDIR)' DATADIR='$(DATADIR)' MANDIR='$(MANDIR)' \
     ZSHDIR='$(ZSHDIR)' INCLUDEDIR='$(INCLUDEDIR)' UNITDIR='$(UNITDIR)' LIBDIR='$(LIBDIR)' LIBDIR32='$(LIBDIR32)' \
     RELEASE='$(RELEASE)' RELEASE32='$(RELEASE32)' VERSION='$(VERSION)'
 
 install uninstall:
-	@DESTDIR='$(DESTDIR)' $(FOLDERS) dist/install $@
+	@DESTDIR='$(DESTDIR)' $(DIRECTORIES) dist/install $@
 
 # Debian's packages of what `make` built, into DEBS.
 DEBS = $(RELEASE)/../debian
@@ -84,6 +84,6 @@ deb:
 	@$(MAKE) -s --no-print-directory debs-in-usr PREFIX=/usr ZSHDIR=/usr/share/zsh/vendor-completions
 
 debs-in-usr:
-	@$(FOLDERS) dist/build-debs $(DEBS)
+	@$(DIRECTORIES) dist/build-debs $(DEBS)
 
 .PHONY: all build demo test check clean-room leaks nightly bench packages install uninstall deb debs-in-usr
