@@ -94,7 +94,7 @@ const START: &str = "link set lo up\nlink add eth0 type veth peer eth1\nlink add
     route add 198.18.0.0/15 via 203.0.113.254 dev blue0 table 10\nroute add 198.20.0.0/16 via 192.0.2.254 dev eth0\n";
 
 const ADD: &str = "add green";
-const ADD_ANOTHER: &str = "add white --port red0";
+const ADD_ANOTHER: &str = "add white --port eth0";
 const DEL: &str = "del blue";
 const ATTACH: &str = "attach blue eth0";
 const DETACH: &str = "detach blue0";

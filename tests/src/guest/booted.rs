@@ -52,8 +52,7 @@ pub const ABOUT_THE_BOOT: &str = "boot::";
 /// # Errors
 /// When systemctl cannot be run.
 pub fn leave_the_boot_behind() -> io::Result<()> {
-    let units =
-        ["vrfsetup.service", "ssh.service", "ssh.socket", "systemd-networkd.socket", "systemd-networkd.service"];
+    let units = ["vrfsetup.service", "ssh.service", "ssh.socket", "systemd-networkd*"];
     // A unit that this release does not have is none that runs.
     Command::new("systemctl").arg("stop").args(units).stdin(Stdio::null()).stderr(Stdio::null()).status().map(drop)
 }

@@ -54,7 +54,8 @@ impl Drop for Machine {
             // Units that never ran are none to end; what stays is found by who looks at what is left.
             let _ = Command::new("systemctl").args(words.split(' ')).stderr(Stdio::null()).status();
         };
-        systemctl("stop ssh.service systemd-networkd.socket systemd-networkd.service vrftest-*");
+        // networkd brings sockets of its own, and newer releases more of them.
+        systemctl("stop ssh.service systemd-networkd* vrftest-*");
         let units = fs::read_dir(UNITS).into_iter().flatten().flatten();
         let is_ours = |path: &PathBuf| path.is_file() && path.to_string_lossy().contains("/vrftest-");
         let ours: Vec<PathBuf> = units.map(|unit| unit.path()).filter(is_ours).collect();
