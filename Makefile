@@ -50,10 +50,12 @@ CLEAN_ROOM = trixie bookworm
 clean-room:
 	@set -e; for suite in $(CLEAN_ROOM); do tools/clean-room $$suite; done
 
-# The same tests with many more cases: PROPTEST_CASES for wrapper/src/proptests.rs.
+# The same tests with many more cases: PROPTEST_CASES, in each crate that reads foreign bytes.
 nightly: packages
 	PROPTEST_CASES=1000000 $(CARGO) test --release -p vrfrun --lib proptests
 	PROPTEST_CASES=1000000 $(CARGO) test --release -p vrfrun --lib cgroup
+	PROPTEST_CASES=1000000 $(CARGO) test --release -p vrfsetup --lib no_
+	PROPTEST_CASES=1000000 $(CARGO) test -p vrfshim --lib no_
 
 # Kinds of programs by every way into the VRF, on every kernel, two machines at a time; writes docs/leak-matrix.md.
 # LEAKS: only these kernels or rows.

@@ -175,6 +175,17 @@ mod tests {
     }
 
     #[test]
+    fn no_bytes_of_the_kernel_make_a_panic() {
+        use proptest::collection::vec;
+        use proptest::prelude::any;
+        crate::proptests::check((vec(any::<u8>(), 0..100), any::<u8>()), |(body, protocol)| {
+            let found = connection(&body, protocol);
+            assert!(found.is_none() || body.len() >= INET_DIAG_MSG);
+            found.iter().for_each(|one| drop((one.to_string(), one.state_name(), one.protocol_name())));
+        });
+    }
+
+    #[test]
     fn mapped_addresses_are_ipv4() {
         let mapped = Ipv4Addr::new(192, 0, 2, 1).to_ipv6_mapped();
         assert_eq!(address(libc::AF_INET6 as u8, &mapped.octets()), Some(Ipv4Addr::new(192, 0, 2, 1).into()));
