@@ -84,10 +84,19 @@ fn an_ancestors_program_that_binds_elsewhere_is_named() {
 }
 
 #[test]
-fn an_ancestors_program_that_binds_to_the_very_device_is_enough() {
-    let seen = root(&format!("{FOREIGN} ancestor bind blue vrfrun -v --interface blue probe-static socket"));
+fn an_ancestors_program_that_binds_to_the_very_device_is_not_enough_for_bpf_and_can_be_for_others() {
+    // Our own cgroup stands below the foreign one, which wants to be empty in the end.
+    let below = |words: &str| {
+        root(&format!("{FOREIGN} ancestor bind blue sh -c '{words}; rmdir $CGROUP/vrfrun-* 2>/dev/null; :'"))
+    };
+    let seen = below("vrfrun -v --interface blue probe-static socket");
     seen.prints("socket blue\n");
-    assert!(seen.stderr().contains("already bound"), "{seen}");
+    assert!(seen.stderr().contains("mechanism=bpf"), "{seen}");
+    let seen = below("vrfrun -v -m preload --interface blue probe socket");
+    seen.prints("socket blue\n");
+    // Where there is MPTCP, such a program binds the outer socket only.
+    let has_mptcp = root("test -e /proc/sys/net/mptcp").code() == 0;
+    assert_eq!(seen.stderr().contains("already bound"), !has_mptcp, "{seen}");
 }
 
 #[test]

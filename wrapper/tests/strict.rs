@@ -54,8 +54,9 @@ fn no_packet_leaves_by_another_device() {
         );
         play_after(ROUTES, Who::Root, &script)
     };
-    // The judge itself: without --strict the packet leaves by red.
-    counted("vrfrun -m bpf --interface blue", "send red 198.51.100.9").prints("send red ok\n1 by red\n");
+    // The judge itself: without vrfrun the packet leaves by red.
+    counted("", "send red 198.51.100.9").prints("send red ok\n1 by red\n");
+    counted("vrfrun -m bpf --interface blue", "send red 198.51.100.9").prints("send red EPERM\n0 by red\n");
     counted(STRICT, "send red 198.51.100.9").prints("send red EPERM\n0 by red\n");
     counted(STRICT, "send blue 198.51.100.9").prints("send blue ok\n0 by red\n");
     counted(STRICT, "plain 198.51.100.9").prints("send plain ok\n0 by red\n");

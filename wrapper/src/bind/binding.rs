@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fmt::{self, Display, Formatter};
 
+use crate::bind::bpf::gaps::Gaps;
 use crate::error;
 use crate::options::{Mechanism, Options};
 use crate::program::elf::{self, Kind};
@@ -34,8 +35,8 @@ impl Request<'_> {
 /// What stands behind the mechanism.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Guard {
-    /// The cgroup holds every socket of every kind.
-    Cgroup,
+    /// The cgroup holds every socket of every kind, but for these gaps.
+    Cgroup(Gaps),
     /// What the shim did not make is made by the supervisor.
     Supervisor,
     /// What the shim did not make is denied; the reason why there is no supervisor.
@@ -49,7 +50,8 @@ pub enum Guard {
 impl Display for Guard {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Guard::Cgroup => f.write_str("cgroup"),
+            Guard::Cgroup(gaps) if gaps.is_empty() => f.write_str("cgroup"),
+            Guard::Cgroup(gaps) => write!(f, "cgroup ({gaps})"),
             Guard::Supervisor => f.write_str("supervisor"),
             Guard::Gate(why) => write!(f, "gate ({why})"),
             Guard::None => f.write_str("none"),

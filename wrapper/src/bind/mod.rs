@@ -18,22 +18,26 @@ pub mod trial;
 pub mod verify;
 
 use binding::{Binding, By, Guard, Request};
+use bpf::Held;
 use preload::shim;
 
 use crate::error::Error;
 use crate::error::unavailable::Unavailable;
 use crate::options::{Mechanism, Options};
 use crate::program::environment::Environment;
+use crate::sys::seccomp::is_filtered;
 use crate::vrf::device::Device;
 
 /// Binds this process to the device by the first mechanism that can be verified.
 pub fn bind(request: &Request) -> Result<Binding, Error> {
     let (device, is_strict) = (request.device, request.options.strict);
-    if !is_strict && is_already_bound(request) {
-        return Ok(binding(device, By::Outer, Guard::Outer));
-    }
     let mut unavailable = Vec::new();
     for mechanism in candidates(request.options) {
+        // What another manager's cgroup leaves open, `bpf` holds; a filter cannot be put under a filter.
+        let may_be_enough = mechanism != Mechanism::Bpf || is_filtered();
+        if may_be_enough && !is_strict && is_already_bound(request) {
+            return Ok(binding(device, By::Outer, Guard::Outer));
+        }
         match attempt(mechanism, request) {
             Ok(binding) => return Ok(binding),
             Err(reason) => unavailable.push((mechanism, reason)),
@@ -55,7 +59,10 @@ pub fn candidates(options: &Options) -> Vec<Mechanism> {
 pub fn attempt(mechanism: Mechanism, request: &Request) -> Result<Binding, Unavailable> {
     let bound = |guard| binding(request.device, By::Mechanism(mechanism), guard);
     match mechanism {
-        Mechanism::Bpf => bpf::bind(request.device, request.options.strict).map(|()| bound(Guard::Cgroup)),
+        Mechanism::Bpf => bpf::bind(request.device, request.options.strict).map(|held| match held {
+            Held::Now(gaps) => bound(Guard::Cgroup(gaps)),
+            Held::Before => binding(request.device, By::Outer, Guard::Outer),
+        }),
         Mechanism::Preload => preload::bind(request).map(|preloaded| {
             let mut binding = bound(preloaded.guard);
             binding.environment.extend(preloaded.variables.into_iter());
@@ -68,7 +75,7 @@ pub fn attempt(mechanism: Mechanism, request: &Request) -> Result<Binding, Unava
 /// In the VRF already, by whatever an outer process did: the kernel says so, or the outer run's gate does.
 fn is_already_bound(request: &Request) -> bool {
     if verify::is_bound(request.device).is_ok() {
-        return true;
+        return verify::holds_mptcp(request.device);
     }
     let is_gated =
         shim::outer_cookie(request.device).is_some_and(|cookie| verify::is_gated(request.device, cookie).is_ok());

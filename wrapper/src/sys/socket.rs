@@ -2,12 +2,13 @@
 
 use std::ffi::OsString;
 use std::io::IoSliceMut;
+use std::net::{Ipv6Addr, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
 
 use nix::cmsg_space;
 use nix::errno::Errno;
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrIn, SockaddrIn6, bind, connect, getsockname, recvmsg};
 
 /// Shared memory communications: a socket of this family has a TCP socket inside.
 pub const AF_SMC: libc::c_int = 43;
@@ -56,6 +57,38 @@ pub fn domain_of(socket: &impl AsFd) -> nix::Result<libc::c_int> {
     let mut domain = [0; size_of::<libc::c_int>()];
     get(socket, libc::SO_DOMAIN, &mut domain)?;
     Ok(libc::c_int::from_ne_bytes(domain))
+}
+
+/// The protocol of a socket.
+pub fn protocol_of(socket: &impl AsFd) -> nix::Result<libc::c_int> {
+    let mut protocol = [0; size_of::<libc::c_int>()];
+    get(socket, libc::SO_PROTOCOL, &mut protocol)?;
+    Ok(libc::c_int::from_ne_bytes(protocol))
+}
+
+/// Dissolves the association of a datagram socket: `connect(AF_UNSPEC)`.
+pub fn dissolve(socket: &impl AsFd) -> nix::Result<()> {
+    let nobody = libc::sockaddr { sa_family: libc::AF_UNSPEC as libc::sa_family_t, sa_data: [0; 14] };
+    let size = size_of_val(&nobody) as libc::socklen_t;
+    // SAFETY: the kernel reads one live structure.
+    Errno::result(unsafe { libc::connect(socket.as_fd().as_raw_fd(), &raw const nobody, size) }).map(drop)
+}
+
+/// Connects to the discard port of this machine's loopback address.
+pub fn connect_to_loopback(socket: &impl AsFd, domain: libc::c_int) -> nix::Result<()> {
+    let fd = socket.as_fd().as_raw_fd();
+    if domain == libc::AF_INET {
+        connect(fd, &SockaddrIn::new(127, 0, 0, 1, 9))
+    } else {
+        connect(fd, &SockaddrIn6::from(SocketAddrV6::new(Ipv6Addr::LOCALHOST, 9, 0, 0)))
+    }
+}
+
+/// Binds an IPv4 socket to a port of any address; which it got.
+pub fn bind_to_port(socket: &impl AsFd, port: u16) -> nix::Result<u16> {
+    let fd = socket.as_fd().as_raw_fd();
+    bind(fd, &SockaddrIn::new(0, 0, 0, 0, port))?;
+    getsockname::<SockaddrIn>(fd).map(|address| address.port())
 }
 
 /// `getsockopt(2)` at the socket's own level; returns how many bytes were written.
