@@ -78,7 +78,7 @@ struct Cli {
     keep_fds: bool,
 
     /// Deny the program's own ways out as well, and refuse a VRF that is not sealed (bpf only)
-    #[arg(long)]
+    #[arg(long, conflicts_with = "keep_fds")]
     strict: bool,
 
     /// With preload: deny what the shim did not make, instead of supervising it
@@ -268,6 +268,7 @@ mod tests {
     fn mechanisms_that_contradict_an_option_are_refused() {
         assert!(parse_words("-m seccomp --no-supervisor blue true").is_err());
         assert!(parse_words("-m preload --strict blue true").is_err());
+        assert!(parse_words("--keep-fds --strict blue true").is_err());
         assert!(parse_words("-m bpf --unguarded blue true").is_err());
         assert_eq!(parse_words("--unguarded blue true").unwrap().mechanism, Some(Mechanism::Preload));
     }

@@ -11,6 +11,7 @@ mod clean;
 mod runner;
 
 mod at_once;
+mod bind_on_use;
 mod boot;
 mod capi;
 mod clients;
@@ -72,6 +73,7 @@ const MODULES: &[&[Test]] = &[
     capi::TESTS,
     curl::TESTS,
     escapes::TESTS,
+    bind_on_use::TESTS,
     clients::TESTS,
     containers::TESTS,
     gate::TESTS,

@@ -117,10 +117,16 @@ pub fn binding() -> nix::Result<Option<OsString>> {
 /// False if the kernel does not have the family.
 fn can_bind(device: &Device, domain: i32, family: &str, cookie: Option<u64>) -> Result<bool, Unavailable> {
     let Some(socket) = opened(domain, family, cookie)? else { return Ok(false) };
-    if let Ok(Some(other)) = device_of(&socket) {
-        if other != device.name {
-            return Err(Unavailable::new(ancestor_bound(&other)));
+    match device_of(&socket) {
+        Ok(Some(other)) if other != device.name => return Err(Unavailable::new(ancestor_bound(&other))),
+        // A second binding, even to the same device, needs CAP_NET_RAW, which the supervisor does not have in effect.
+        Ok(Some(_)) => {
+            return Err(Unavailable::new(
+                "another cgroup's BPF program binds sockets already, but not those inside MPTCP",
+            )
+            .hint("run it as root with -m bpf, or switch MPTCP off: sysctl net.mptcp.enabled=0"));
         }
+        _ => {}
     }
     match socket::bind_to_device(&socket, device.name_bytes()) {
         Err(Errno::EPERM) => {

@@ -17,8 +17,9 @@ use crate::vrf::device::Device;
 #[derive(Debug, Default)]
 pub struct Inherited(Vec<RawFd>);
 
-/// Looks at every descriptor that exec will keep. Changes nothing.
-pub fn look(device: &Device) -> Result<Inherited, Error> {
+/// Looks at every descriptor that exec will keep. Changes nothing. `is_strict`: no inet socket is taken, for the programs of
+/// the cgroup do not see those that were made outside it.
+pub fn look(device: &Device, is_strict: bool) -> Result<Inherited, Error> {
     let failed = |error: std::io::Error| {
         Error::kernel("read /proc/self/fd")(Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))
     };
@@ -27,7 +28,7 @@ pub fn look(device: &Device) -> Result<Inherited, Error> {
         let name = entry.map_err(failed)?.file_name();
         // The directory itself is among them, and no socket.
         if let Some(fd) = name.to_str().and_then(|name| name.parse().ok()) {
-            match judge(fd, device) {
+            match judge(fd, device, is_strict) {
                 Fate::Nothing => {}
                 Fate::Bind => unbound.push(fd),
                 Fate::Refuse(what) => return Err(Error::ForeignDescriptor { fd, what, device: device.name.clone() }),
@@ -54,12 +55,15 @@ enum Fate {
     Refuse(String),
 }
 
-fn judge(fd: RawFd, device: &Device) -> Fate {
+fn judge(fd: RawFd, device: &Device, is_strict: bool) -> Fate {
     let socket = descriptor(fd);
     // Most descriptors are no sockets: that is asked first.
     let is_kept = || fcntl(socket, FcntlArg::F_GETFD).is_ok_and(|flags| flags & FdFlag::FD_CLOEXEC.bits() == 0);
     if !is_inet(&socket) || !is_kept() {
         return Fate::Nothing;
+    }
+    if is_strict {
+        return Fate::Refuse("a socket that was made outside it, which --strict does not take".into());
     }
     match socket::device_of(&socket) {
         Ok(Some(name)) if name == device.name => Fate::Nothing,
