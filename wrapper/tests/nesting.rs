@@ -103,6 +103,25 @@ fn an_ancestors_program_that_binds_to_the_very_device_is_not_enough_for_bpf_and_
 }
 
 #[test]
+fn a_program_that_a_cgroup_above_does_not_allow_is_named_with_what_is_open() {
+    let below = |words: &str| {
+        root(&format!(
+            "{FOREIGN} ancestor alone sh -c '{words}; code=$?; rmdir $CGROUP/vrfrun-* 2>/dev/null; exit $code'"
+        ))
+    };
+    let without = "without egress (Operation not permitted); open: packets that name another interface";
+    let seen = below("vrfrun -v -m bpf --interface blue probe socket");
+    seen.prints("socket blue\n");
+    assert!(seen.stderr().contains(&format!("guard=cgroup ({without}")), "{seen}");
+    // The second run attaches nothing, and knows it all the same.
+    let twice = "vrfrun -m bpf --interface blue true; vrfrun -v -m bpf --interface blue true";
+    assert!(below(twice).stderr().contains(without));
+    assert!(below("vrfrun --explain --interface blue").stdout().contains(without));
+    below("vrfrun --strict --interface blue true")
+        .fails(125, "--strict needs all programs, and would be without egress");
+}
+
+#[test]
 fn a_namespace_of_ip_netns_has_bpf_by_a_mount_of_its_own() {
     for run in ["ip netns exec inner vrfrun", "vrfrun -n inner"] {
         for mechanism in ["bpf", "preload", "seccomp"] {

@@ -18,12 +18,18 @@ pub struct Netlink {
 }
 
 impl Netlink {
-    /// Opens it.
+    /// Opens it. Its dumps obey their filters.
     pub fn open() -> Result<Self, Error> {
+        let netlink = Self::open_lenient()?;
+        set_strict_check(&netlink.socket);
+        Ok(netlink)
+    }
+
+    /// Opens it with a call less, for dumps whose filters older kernels obey as well: the ports of a link.
+    pub fn open_lenient() -> Result<Self, Error> {
         let kind = SockType::Raw;
         let socket = socket(AddressFamily::Netlink, kind, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRoute)
             .map_err(Error::kernel("open a routing socket"))?;
-        set_strict_check(&socket);
         Ok(Self { socket, buffer: vec![0; BUFFER] })
     }
 

@@ -34,7 +34,7 @@ pub fn locate() -> Result<Base, Unavailable> {
     if own.starts_with("/..") {
         return Err(Unavailable::new("this process's cgroup is outside its cgroup namespace"));
     }
-    let (root, inside) = match mounted(&kernel::read(mounts).map_err(failed(mounts))?, &own) {
+    let (root, inside) = match kernel::search(mounts, |info| mounted(info, &own)).map_err(failed(mounts))? {
         Some((mount_point, inside)) => {
             let root = open(&mount_point, DIRECTORY, Mode::empty());
             (root.map_err(Unavailable::kernel(format!("open {}", mount_point.display())))?, inside)

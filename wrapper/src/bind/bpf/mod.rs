@@ -59,6 +59,9 @@ pub fn bind(device: &Device, is_strict: bool) -> Result<Held, Unavailable> {
     for _ in 0..TRIES {
         if let Some(mut group) = base.group(&name)? {
             if let Some(gaps) = wanted.enter(&mut group)? {
+                // What is open here is close-on-exec: exec closes it, with two calls less.
+                std::mem::forget(group);
+                std::mem::forget(base);
                 return Ok(Held::Now(gaps));
             }
         }
@@ -113,7 +116,7 @@ impl Wanted<'_> {
 
     /// In the cgroup: the programs of the record are attached, know the ports, and bind.
     fn is_held(&self, group: &Group, record: &Record) -> Result<bool, Unavailable> {
-        if !record.is_attached(group.directory()) {
+        if !record.is_attached(group.directory(), self.is_strict) {
             return Ok(false);
         }
         match verify::is_one_bound(self.device) {

@@ -37,7 +37,7 @@ pub fn refresh_all(device: &Device, netns: u64) -> Result<(), Unavailable> {
 
 /// Writes the devices of the VRF until nothing is left to write; whether anything was.
 fn up_to_date(device: &Device, lists: &[&List]) -> Result<bool, Unavailable> {
-    let mut netlink = Netlink::open().map_err(|error| Unavailable::new(error.to_string()))?;
+    let mut netlink = Netlink::open_lenient().map_err(|error| Unavailable::new(error.to_string()))?;
     for round in 0..TRIES {
         let devices = devices_of(device, &mut netlink)?;
         let mut has_changed = false;
