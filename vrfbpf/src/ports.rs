@@ -12,6 +12,9 @@ const NAME: &[u8] = b"vrfrun_ports";
 /// Beside this key, which no device has, stands the port that multicast joins without an interface get.
 pub(crate) const JOIN_PORT: u32 = 0;
 
+/// The index of `lo` in every network namespace.
+const LOOPBACK: u32 = 1;
+
 /// The list of one cgroup.
 #[derive(Debug)]
 pub struct List {
@@ -82,9 +85,9 @@ impl List {
     }
 }
 
-/// The first port; a VRF without any joins by its own device.
+/// The first port, which is never `lo`; a device without any joins by itself.
 fn join_port(devices: &[u32], vrf: u32) -> u32 {
-    devices.iter().copied().filter(|device| *device != vrf).min().unwrap_or(vrf)
+    devices.iter().copied().filter(|device| ![vrf, LOOPBACK].contains(device)).min().unwrap_or(vrf)
 }
 
 impl AsRawFd for List {
@@ -105,6 +108,6 @@ mod tests {
     #[test]
     fn a_join_goes_by_the_first_port_or_by_the_vrf_itself() {
         assert_eq!(join_port(&[7, 3, 9], 7), 3);
-        assert_eq!(join_port(&[7], 7), 7);
+        assert_eq!((join_port(&[7], 7), join_port(&[7, 1], 7)), (7, 7));
     }
 }

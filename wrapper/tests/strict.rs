@@ -63,6 +63,14 @@ fn no_packet_leaves_by_another_device() {
 }
 
 #[test]
+fn an_interface_reaches_its_own_address() {
+    let own = "send plain ok\n";
+    play_after(ROUTES, Who::Root, "vrfrun -m bpf --interface blue escape plain 198.51.100.2").prints(own);
+    // As under every other mechanism.
+    play_after(ROUTES, Who::Root, "vrfrun -m preload --interface blue escape plain 198.51.100.2").prints(own);
+}
+
+#[test]
 fn a_child_in_a_network_namespace_of_its_own_is_free_there() {
     let script = format!(
         "{STRICT} unshare -n sh -c 'ip link add blue type veth peer name red; ip link set lo up

@@ -123,7 +123,7 @@ impl Wanted<'_> {
             Err(Failure::Unbound(_)) => return Ok(false),
             bound => bound?,
         }
-        ports::refresh(self.device, self.netns, record.ports)?;
+        ports::refresh(self.device, self.netns, record.ports, self.is_strict)?;
         Ok(true)
     }
 
@@ -135,7 +135,7 @@ impl Wanted<'_> {
                 return Ok(Gaps::default());
             }
         }
-        let list = ports::make(self.device, self.netns)?;
+        let list = ports::make(self.device, self.netns, self.is_strict)?;
         let record = programs::attach(self.device, group.directory(), &list, self.is_strict)?;
         if self.is_strict && !record.gaps.is_empty() {
             return Err(Unavailable::new(format!("--strict needs all programs, and would be {}", record.gaps)));

@@ -5,12 +5,10 @@ use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
 
+use crate::bind::bpf::ports::LOOPBACK;
 use crate::error::unavailable::Unavailable;
 use crate::sys::socket;
 use crate::vrf::device::Device;
-
-/// The index of `lo` in every network namespace.
-const LOOPBACK: i32 = 1;
 
 /// Tries the ways out with temporary sockets, which an ordinary socket of this process, bound by now, must not find.
 pub fn verify(device: &Device) -> Result<(), Unavailable> {
@@ -26,7 +24,7 @@ pub fn verify(device: &Device) -> Result<(), Unavailable> {
             return Err(Unavailable::new(format!("{way} still unbinds a socket")));
         }
     }
-    if device.ifindex == LOOPBACK as u32 {
+    if device.ifindex == LOOPBACK {
         return Ok(());
     }
     match send_by_loopback(&socket) {
@@ -46,5 +44,5 @@ fn set(socket: &OwnedFd, option: libc::c_int, value: &[u8]) -> nix::Result<()> {
 
 /// An empty datagram to this machine's own discard port, by `lo`: if it gets out, it gets nowhere.
 fn send_by_loopback(socket: &OwnedFd) -> nix::Result<()> {
-    socket::send_by(socket, LOOPBACK, [127, 0, 0, 1], 9)
+    socket::send_by(socket, LOOPBACK as i32, [127, 0, 0, 1], 9)
 }
