@@ -153,11 +153,26 @@ fn another_pid_namespaces_proc_is_not_believed() {
     closes_in_foreign_proc(&format!(
         "mount --bind /proc /srv/p; unshare -p --fork --mount-proc sh -c \"mount --bind /srv/p /proc; {IN_FOREIGN_PROC}\""
     ));
-    closes_in_foreign_proc(&format!(
-        "unshare -p --fork --mount-proc sh -c \"mount -t tmpfs tmpfs /proc; ln -s 1 /proc/self; {IN_FOREIGN_PROC}\"
-         # it needs /proc/self/exe to find the shim
-         true"
-    ));
+}
+
+#[test]
+fn what_is_no_proc_at_all_is_not_believed_either() {
+    let fake = "mount -t tmpfs tmpfs /proc; mkdir -p /proc/self/fd; ";
+    root(&format!("{fake} vrfrun -m seccomp --interface blue probe socket")).fails(125, "/proc");
+}
+
+/// The supervisor may by chance have the same number in both.
+#[test]
+fn a_number_that_is_the_same_in_both_namespaces_changes_nothing() {
+    let script = "unshare -p --fork --mount-proc unshare -p --fork sh -c '
+        read outer rest </proc/self/stat; echo $outer >/proc/sys/kernel/ns_last_pid
+        sh -c \"read outer rest </proc/self/stat; echo \\$\\$ \\$outer\"
+        vrfrun -m seccomp --interface blue probe socket'";
+    let seen = root(script);
+    let stdout = seen.stdout();
+    let numbers: Vec<&str> = stdout.split_whitespace().collect();
+    assert!(matches!(numbers[..], [inner, outer] if inner == outer), "{seen}");
+    seen.fails(125, "/proc is of another pid namespace than the supervisor");
 }
 
 #[test]
