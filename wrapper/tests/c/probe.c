@@ -123,8 +123,7 @@ static void child(void) {
 
 // Who it runs as, and with how many groups.
 static void ids(void) {
-    printf("ids %d %d %d
-", (int)geteuid(), (int)getegid(), getgroups(0, NULL));
+    printf("ids %d %d %d\n", (int)geteuid(), (int)getegid(), getgroups(0, NULL));
 }
 
 static int raw_syscall(long number, long a, long b, long c) {

@@ -108,7 +108,7 @@ fn whatever_reaches_the_supervisor_is_bound_or_refused() {
     let numbers = || (0..64).chain([255, 256, 262, 263, 0x0800, 0x80801, i32::MAX, -1]);
     for domain in (0..64).chain([-1, i32::MAX]) {
         for (kind, protocol) in numbers().flat_map(|kind| numbers().map(move |protocol| (kind, protocol))) {
-            match create::plan(create::Wanted { domain, kind, protocol }) {
+            match create::plan(Wanted { domain, kind, protocol }) {
                 Plan::Bound(made, ..) => {
                     assert!([2, 10, 43].contains(&domain) && made.domain == domain);
                     assert_ne!((made.kind & 0xf, made.protocol), (1, 262), "the subflows of MPTCP are nobody's");
