@@ -194,6 +194,15 @@ fn who_is_outside_the_supervisors_pid_namespace_is_refused() {
     assert_eq!((seen.code(), seen.stdout().as_str()), (125, ""), "{seen}");
 }
 
+#[test]
+fn who_wants_no_supervisor_gets_none_by_auto_either() {
+    let seen = user("vrfrun --no-supervisor --interface blue probe-static socket");
+    seen.fails(125, "statically linked");
+    assert_eq!(seen.stdout(), "");
+    user("vrfrun -v --no-supervisor --interface blue sh -c 'probe socket; probe-static socket'")
+        .prints("socket blue\nsocket ENETUNREACH\n");
+}
+
 /// Linux 5.9 to 5.13 have no ADDFD_FLAG_SEND and say EINVAL: strace says it in their place.
 #[test]
 fn a_kernel_that_cannot_add_and_answer_in_one_step_is_served_in_two() {
