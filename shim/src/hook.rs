@@ -1,6 +1,7 @@
 //! What happens to a program's calls: inet sockets are bound before anybody sees them, the rest passes untouched.
 
 use crate::current::{self, Binding};
+use crate::interface;
 use crate::name::{self, Name};
 use crate::start;
 use crate::sys::{self, Errno};
@@ -22,8 +23,31 @@ pub(crate) fn socket(domain: c_int, kind: c_int, protocol: c_int) -> Result<c_in
 /// A socket in this VRF; none at all if it cannot be bound.
 #[inline]
 pub(crate) fn bound_socket(name: &Name, domain: c_int, kind: c_int, protocol: c_int) -> Result<c_int, Errno> {
-    let fd = sys::socket(domain, kind, protocol, start::cookie())?;
-    sys::bind_to_device(fd, name).map(|()| fd).inspect_err(|_| sys::close(fd))
+    let protocol = without_mptcp(kind, protocol);
+    // The index of the device is remembered. When it turns out to be wrong, the device is another by the same name: once
+    // more, with a new socket.
+    let mut is_last = !interface::is_datagram(domain, kind);
+    loop {
+        let fd = sys::socket(domain, kind, protocol, start::cookie())?;
+        match interface::bind(fd, domain, kind, name, is_last) {
+            Ok(()) => return Ok(fd),
+            Err(why) => {
+                sys::close(fd);
+                if is_last {
+                    return Err(why);
+                }
+                is_last = true;
+            }
+        }
+    }
+}
+
+/// The subflows of MPTCP are the kernel's own sockets, which nobody binds. To a peer that has none it is TCP, and so it
+/// is here.
+#[inline(always)]
+fn without_mptcp(kind: c_int, protocol: c_int) -> c_int {
+    let is_mptcp = protocol == libc::IPPROTO_MPTCP && kind & interface::SOCK_TYPE == libc::SOCK_STREAM;
+    if is_mptcp { libc::IPPROTO_TCP } else { protocol }
 }
 
 /// Families whose packets a routing table sends. AF_SMC is TCP underneath. AF_PACKET and AF_XDP name their own device.
@@ -64,6 +88,10 @@ pub(crate) unsafe fn setsockopt(
 unsafe fn asks_for_same(fd: c_int, option: c_int, value: *const c_void, len: u32) -> bool {
     match option {
         libc::SO_BINDTODEVICE => {
+            // The kernel reads nothing where the length is 0, and there may be nothing.
+            if len == 0 {
+                return false;
+            }
             // SAFETY: the kernel read as many bytes from there.
             let asked = unsafe { core::slice::from_raw_parts(value.cast::<u8>(), (len as usize).min(name::SIZE - 1)) };
             Name::from_option(asked).is_some_and(|asked| sys::bound_device(fd) == Ok(Some(asked)))

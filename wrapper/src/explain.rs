@@ -51,7 +51,7 @@ fn find(options: &Options) -> Result<Findings, Error> {
 
 /// Tries it in a child, which goes away with all it did.
 fn trial(mechanism: Mechanism, device: &Device, options: &Options) -> Result<Guard, Unavailable> {
-    let request = Request { device, options, program: None, account: None };
+    let request = Request { device, options, program: None };
     let outcome = try_in_child(|| attempt(mechanism, &request).map(|binding| binding.guard));
     if mechanism == Mechanism::Bpf {
         bpf::remove_empty(device, options.strict);

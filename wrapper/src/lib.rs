@@ -82,7 +82,7 @@ fn prepare(options: &Options, program: &exec::Program) -> Result<Environment, Er
     let etc = overlay::plan(&device.name, &options.etc)?;
     resolver::check(&etc, options);
     let inherited = if options.keep_fds { Inherited::default() } else { inherited_fds::look(&device, options.strict)? };
-    let request = Request { device: &device, options, program: Some(program), account: account.as_ref() };
+    let request = Request { device: &device, options, program: Some(program) };
     let binding = bind::bind(&request)?;
     etc.apply()?;
     inherited.bind(&device)?;

@@ -40,6 +40,7 @@ mod setup_ports;
 mod surroundings;
 mod units;
 mod ways;
+mod without_bpf;
 
 use crate::kernels::{Feature, Kernel};
 
@@ -74,6 +75,7 @@ const MODULES: &[&[Test]] = &[
     curl::TESTS,
     escapes::TESTS,
     bind_on_use::TESTS,
+    without_bpf::TESTS,
     clients::TESTS,
     containers::TESTS,
     gate::TESTS,

@@ -50,9 +50,10 @@ fn binding(device: &Device, by: By, guard: Guard) -> Binding {
     Binding { by, device: Some(device.name.clone()), guard, environment: Environment::of(device) }
 }
 
-/// The mechanisms that the options leave open.
+/// The mechanisms that the options leave open. `seccomp` is the supervisor.
 pub fn candidates(options: &Options) -> Vec<Mechanism> {
-    options.mechanism.map_or_else(|| Mechanism::ALL.to_vec(), |one| vec![one])
+    let is_open = |mechanism: &Mechanism| !(options.no_supervisor && *mechanism == Mechanism::Seccomp);
+    options.mechanism.map_or_else(|| Mechanism::ALL.into_iter().filter(is_open).collect(), |one| vec![one])
 }
 
 /// Binds by one mechanism and verifies it.

@@ -52,6 +52,25 @@ pub fn device_of(socket: &impl AsFd) -> nix::Result<Option<OsString>> {
     Ok((!name.is_empty()).then(|| OsString::from_vec(name.to_vec())))
 }
 
+/// The index of the device that a socket is bound to (SO_BINDTOIFINDEX, 5.0); 0 if none.
+pub fn index_of(socket: &impl AsFd) -> nix::Result<u32> {
+    let mut index = [0; size_of::<u32>()];
+    get(socket, libc::SO_BINDTOIFINDEX, &mut index)?;
+    Ok(u32::from_ne_bytes(index))
+}
+
+/// The index of the device with this name, in the socket's network namespace (SIOCGIFINDEX). ENODEV if there is none.
+pub fn index_by_name(socket: &impl AsFd, name: &[u8]) -> nix::Result<u32> {
+    // SAFETY: an ifreq of zeros is one.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    let room = request.ifr_name.len() - 1;
+    request.ifr_name.iter_mut().take(room).zip(name).for_each(|(to, from)| *to = *from as libc::c_char);
+    // SAFETY: the kernel reads and writes one live ifreq.
+    Errno::result(unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), libc::SIOCGIFINDEX, &raw mut request) })?;
+    // SAFETY: the kernel has put an int there.
+    Ok(unsafe { request.ifr_ifru.ifru_ifindex } as u32)
+}
+
 /// The family of a socket; ENOTSOCK for everything else.
 pub fn domain_of(socket: &impl AsFd) -> nix::Result<libc::c_int> {
     let mut domain = [0; size_of::<libc::c_int>()];
