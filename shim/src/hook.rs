@@ -87,6 +87,8 @@ pub(crate) unsafe fn setsockopt(
 
 unsafe fn asks_for_same(fd: c_int, option: c_int, value: *const c_void, len: u32) -> bool {
     match option {
+        // No name (NULL and 0 is such a request) asks to unbind. A slice must not begin at NULL, even an empty one.
+        libc::SO_BINDTODEVICE if value.is_null() || len == 0 => false,
         libc::SO_BINDTODEVICE => {
             // The kernel reads nothing where the length is 0, and there may be nothing.
             if len == 0 {
@@ -99,5 +101,20 @@ unsafe fn asks_for_same(fd: c_int, option: c_int, value: *const c_void, len: u32
         // SAFETY: the kernel read an int from there; the program need not have aligned it.
         libc::SO_BINDTOIFINDEX => sys::bound_index(fd) == Ok(unsafe { value.cast::<i32>().read_unaligned() }),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_without_a_name_is_for_no_device() {
+        let fd = sys::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0, 0).unwrap();
+        for (value, len) in [(core::ptr::null(), 0), (c"lo".as_ptr().cast(), 0)] {
+            // SAFETY: no byte is to be read.
+            assert!(!unsafe { asks_for_same(fd, libc::SO_BINDTODEVICE, value, len) });
+        }
+        sys::close(fd);
     }
 }
