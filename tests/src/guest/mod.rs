@@ -22,6 +22,7 @@ mod escapes;
 mod explain;
 mod exported;
 mod gate;
+mod inherited;
 mod leaks;
 mod logins;
 mod names;
@@ -79,6 +80,7 @@ const MODULES: &[&[Test]] = &[
     clients::TESTS,
     containers::TESTS,
     gate::TESTS,
+    inherited::TESTS,
     recipes::TESTS,
     recipes_services::TESTS,
     completions::TESTS,

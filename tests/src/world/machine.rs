@@ -83,7 +83,7 @@ pub fn reset() -> io::Result<()> {
     }
     // Routes and addresses go with their links; what stands on none is flushed by its kind.
     const FLUSH: &str = "route flush table all type unreachable\nroute flush table all type blackhole\n\
-                         route flush table all type prohibit\n";
+                         route flush table all type prohibit\nroute flush table all type throw\n";
     for family in ["-4", "-6"] {
         reset_rules(family, FLUSH)?;
     }
