@@ -59,7 +59,7 @@ fn a_refusal_at_any_message_changes_nothing() {
             assert_says(&output, 1, "Operation not permitted");
             undone += usize::from(text(&output).contains("nothing is changed"));
             assert_eq!(namespace.rules(), before, "{words}, message {at}: {}", text(&output));
-            assert_eq!(files(&namespace, ".journal"), [PathBuf::new(); 0]);
+            assert!(files(&namespace, ".journal").is_empty());
         }
         assert!(undone >= 4, "{words}: only {undone} changes were refused");
         assert_ne!(namespace.rules(), before);
@@ -112,7 +112,7 @@ fn a_rollback_that_is_killed_is_resumed() {
             let last = namespace.vrfsetup(IDLE);
             assert_says(&last, 0, "nothing to do");
             assert_eq!(namespace.rules(), before, "{call} {at}: {}{}", text(&killed), text(&next));
-            assert_eq!(files(&namespace, ".journal"), [PathBuf::new(); 0]);
+            assert!(files(&namespace, ".journal").is_empty());
             if killed.status.success() {
                 assert!(at > 1, "{call}: never killed");
                 break;
@@ -134,7 +134,7 @@ fn a_signal_at_any_message_undoes_what_was_done_and_is_named() {
             }
             assert_says(&output, 1, &format!("vrfsetup: ended by {signal}, nothing is changed\n"));
             assert_eq!(namespace.rules(), before, "{signal} {at}");
-            assert_eq!(files(&namespace, ".journal"), [PathBuf::new(); 0]);
+            assert!(files(&namespace, ".journal").is_empty());
             ended += 1;
         }
         assert!(ended > 8, "{signal}: ended only {ended} times");

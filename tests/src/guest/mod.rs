@@ -37,6 +37,7 @@ mod setup_declared;
 mod setup_knowing;
 mod setup_ports;
 mod surroundings;
+mod transactions;
 mod units;
 mod ways;
 
@@ -83,6 +84,7 @@ const MODULES: &[&[Test]] = &[
     sealing::TESTS,
     rules::TESTS,
     setup_ports::TESTS,
+    transactions::TESTS,
     setup_knowing::TESTS,
     setup_declared::TESTS,
     leaks::TESTS,
