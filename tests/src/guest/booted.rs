@@ -14,6 +14,8 @@ use crate::vm::run::SYSTEMD_TEST_LIMIT;
 
 /// The unit that the project installs, as it lies in the guest's third disk.
 pub const UNIT: &str = "vrfsetup.service";
+/// The one that undoes at boot what was not confirmed before; beside it for the test of that.
+pub const ROLLBACK: &str = "vrfsetup-rollback.service";
 const INIT: &str = "/usr/lib/systemd/systemd";
 const UNITS: &str = "/etc/systemd/system";
 

@@ -39,6 +39,7 @@ mod setup_declared;
 mod setup_knowing;
 mod setup_ports;
 mod surroundings;
+mod transactions;
 mod units;
 mod ways;
 mod without_bpf;
@@ -89,6 +90,7 @@ const MODULES: &[&[Test]] = &[
     sealing::TESTS,
     rules::TESTS,
     setup_ports::TESTS,
+    transactions::TESTS,
     setup_knowing::TESTS,
     setup_declared::TESTS,
     leaks::TESTS,

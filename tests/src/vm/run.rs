@@ -137,7 +137,7 @@ impl Runner {
     /// With this systemd as the guest's process 1, and the units that the project installs.
     pub fn under(mut self, system: &System) -> Self {
         self.root = Root::Systemd(system.suite.clone());
-        self.programs.push(top().join("dist").join(booted::UNIT));
+        self.programs.extend([booted::UNIT, booted::ROLLBACK].map(|unit| top().join("dist").join(unit)));
         self
     }
 

@@ -33,8 +33,8 @@ pub fn meet_the_first_vrf() -> io::Result<()> {
 }
 
 /// What goes with a world: the names of its VRFs' tables, what vrfsetup knew of its network namespace, and the links,
-/// rules and routes if that is the machine's own. A change that waits for its confirmation stays: whoever left it
-/// should be told.
+/// rules and routes if that is the machine's own. A change that waits for its confirmation, or was not finished,
+/// stays: whoever left it should be told.
 ///
 /// # Errors
 /// As [`reset`].
@@ -49,7 +49,8 @@ pub fn forget_world(is_machines: bool) -> io::Result<()> {
     let namespace = format!("netns-{}-", std::fs::metadata("/proc/thread-self/ns/net")?.ino());
     for file in std::fs::read_dir("/run/vrfsetup").into_iter().flatten().flatten() {
         let name = file.file_name().to_string_lossy().into_owned();
-        if name.starts_with(&namespace) && !name.ends_with(".pending") {
+        let is_unfinished = [".pending", ".journal"].iter().any(|kind| name.ends_with(kind));
+        if name.starts_with(&namespace) && !is_unfinished {
             remove(&file.path())?;
         }
     }

@@ -27,9 +27,7 @@ pub fn add(session: &Session, spec: &VrfSpec, ports: &[String], sysctls: &[(&str
     transaction.make_all(settings)?;
     let is_new = inventory.system.link(spec.name).is_none();
     let name = is_new.then(|| tables::name_step(&Names::read(), spec.name, domain.table)).flatten();
-    for step in memory.into_iter().chain(name) {
-        transaction.try_make(step)?;
-    }
+    transaction.try_make_all(memory.into_iter().chain(name))?;
     attach::make(&mut transaction, moves)?;
-    Ok(transaction.commit())
+    transaction.commit()
 }

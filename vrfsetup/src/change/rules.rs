@@ -132,12 +132,10 @@ fn carry_out(session: &Session, inventory: &Inventory, first: Vec<Step>, plans: 
         plans.into_iter().flat_map(|plan| plan.steps).partition(|step| matches!(step, Step::AddRule(_)));
     lockout::refuse_if_cut(session, &inventory.system, &adds)?;
     let mut transaction = session.begin()?;
-    if let Some(step) = remember(&adds, &deletes) {
-        transaction.try_make(step)?;
-    }
+    transaction.try_make_all(remember(&adds, &deletes))?;
     transaction.make_all(first.into_iter().chain(adds).chain(deletes))?;
     notes.into_iter().for_each(|note| transaction.note(note));
-    Ok(transaction.commit())
+    transaction.commit()
 }
 
 /// Writes down which l3mdev rules are of our making, for `undo`. Where that cannot be written the rule stays for good,

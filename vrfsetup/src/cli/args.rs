@@ -120,6 +120,12 @@ pub enum Command {
     },
     /// Keep a change that was made with --confirm
     Confirm,
+    /// Undo the last change at once, whether it is complete, waits for its confirmation or was not finished
+    Rollback {
+        /// Go on where a connection would break
+        #[arg(long)]
+        force: bool,
+    },
     #[command(name = "__detach", hide = true)]
     DetachRollback { journal: PathBuf, seconds: u64 },
     #[command(name = "__verify-bound", hide = true)]
@@ -267,7 +273,7 @@ impl RulesPolicy {
 }
 
 /// What every changing verb takes.
-#[derive(Clone, Copy, Debug, Args)]
+#[derive(Clone, Copy, Debug, Default, Args)]
 pub struct Change {
     /// Go on where a connection would break or a foreign rule stands in the way
     #[arg(long)]

@@ -93,9 +93,7 @@ pub fn make(session: &Session, plan: Plan) -> Result<Outcome, Error> {
         transaction.make_all(part.then)?;
     }
     transaction.make_all(plan.then)?;
-    for step in plan.extras {
-        transaction.try_make(step)?;
-    }
+    transaction.try_make_all(plan.extras)?;
     plan.notes.into_iter().for_each(|note| transaction.note(note));
-    Ok(transaction.commit())
+    transaction.commit()
 }
