@@ -9,9 +9,9 @@ ZSHDIR = $(DATADIR)/zsh/site-functions
 INCLUDEDIR = $(PREFIX)/include
 UNITDIR = $(PREFIX)/lib/systemd/system
 UDEVDIR = $(PREFIX)/lib/udev/rules.d
-# Debian's name for this machine's library folder, empty elsewhere; $LIB of ld.so expands to it.
+# Debian's name for this machine's library directory, empty elsewhere; $LIB of ld.so expands to it.
 MULTIARCH := $(shell gcc -print-multiarch 2>/dev/null || $(CC) -dumpmachine)
-# The preload object, which nobody links with, lies in a folder of its own in there: vrfrun/.
+# The preload object, which nobody links with, lies in a directory of its own in there: vrfrun/.
 LIBDIR = $(patsubst %/,%,$(PREFIX)/lib/$(MULTIARCH))
 LIBDIR32 = $(PREFIX)/lib/i386-linux-gnu
 VERSION := $(shell sed -n '/^\[workspace.package\]/,/^$$/s/^version = "\(.*\)"/\1/p' Cargo.toml)
@@ -37,16 +37,26 @@ test: packages build
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(NEXTEST) run --workspace
 
+# What needs no root and no virtual machine: a minute or two once the tests are compiled.
+check:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	tools/rooms
+	tools/words
+	RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' $(CARGO) doc --workspace --no-deps --document-private-items --quiet
+	$(NEXTEST) run --workspace -E 'kind(lib) | kind(bin) | binary(pages) | binary(manual) | binary(header)'
+
 # Do the two commands work on a Debian that holds only what the README names? CLEAN_ROOM: the suites.
 CLEAN_ROOM = trixie bookworm
 clean-room:
 	@set -e; for suite in $(CLEAN_ROOM); do tools/clean-room $$suite; done
 
-# The same tests with many more cases: PROPTEST_CASES for wrapper/src/proptests.rs, VRFRUN_FAULTS for wrapper/tests/faults.rs.
+# The same tests with many more cases: PROPTEST_CASES, in each crate that reads foreign bytes.
 nightly: packages
 	PROPTEST_CASES=1000000 $(CARGO) test --release -p vrfrun --lib proptests
 	PROPTEST_CASES=1000000 $(CARGO) test --release -p vrfrun --lib cgroup
-	VRFRUN_FAULTS=all $(NEXTEST) run -p vrfrun --test faults
+	PROPTEST_CASES=1000000 $(CARGO) test --release -p vrfsetup --lib no_
+	PROPTEST_CASES=1000000 $(CARGO) test -p vrfshim --lib no_
 
 # Kinds of programs by every way into the VRF, on every kernel, two machines at a time; writes docs/leak-matrix.md.
 # LEAKS: only these kernels or rows.
@@ -64,12 +74,12 @@ packages:
 	@tools/install-packages
 
 # What goes where stands in dist/files.
-FOLDERS = PREFIX='$(PREFIX)' BINDIR='$(BINDIR)' SBINDIR='$(SBINDIR)' DATADIR='$(DATADIR)' MANDIR='$(MANDIR)' \
+DIRECTORIES = PREFIX='$(PREFIX)' BINDIR='$(BINDIR)' SBINDIR='$(SBINDIR)' DATADIR='$(DATADIR)' MANDIR='$(MANDIR)' \
     ZSHDIR='$(ZSHDIR)' INCLUDEDIR='$(INCLUDEDIR)' UNITDIR='$(UNITDIR)' UDEVDIR='$(UDEVDIR)' LIBDIR='$(LIBDIR)' LIBDIR32='$(LIBDIR32)' \
     RELEASE='$(RELEASE)' RELEASE32='$(RELEASE32)' VERSION='$(VERSION)'
 
 install uninstall:
-	@DESTDIR='$(DESTDIR)' $(FOLDERS) dist/install $@
+	@DESTDIR='$(DESTDIR)' $(DIRECTORIES) dist/install $@
 
 # Debian's packages of what `make` built, into DEBS.
 DEBS = $(RELEASE)/../debian
@@ -77,6 +87,6 @@ deb:
 	@$(MAKE) -s --no-print-directory debs-in-usr PREFIX=/usr ZSHDIR=/usr/share/zsh/vendor-completions
 
 debs-in-usr:
-	@$(FOLDERS) dist/build-debs $(DEBS)
+	@$(DIRECTORIES) dist/build-debs $(DEBS)
 
-.PHONY: all build demo test clean-room leaks nightly bench packages install uninstall deb debs-in-usr
+.PHONY: all build demo test check clean-room leaks nightly bench packages install uninstall deb debs-in-usr

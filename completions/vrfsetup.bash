@@ -41,7 +41,7 @@ _vrfsetup() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
         case $word in
-        -n | --netns | --table | --port | --unreachable | --confirm | --format) ((i++)) ;;
+        -n | --netns | --table | --port | --unreachable | --confirm | --progress | --format) ((i++)) ;;
         -*) ;;
         *) if [[ $verb ]]; then ((count += 1)); else verb=$word; fi ;;
         esac
@@ -50,6 +50,7 @@ _vrfsetup() {
     -n | --netns) mapfile -t COMPREPLY < <(compgen -W "$(_vrfsetup_values netns)" -- "$cur") && return ;;
     --port) mapfile -t COMPREPLY < <(compgen -W "$(_vrfsetup_values interface)" -- "$cur") && return ;;
     --unreachable) mapfile -t COMPREPLY < <(compgen -W 'rule route none' -- "$cur") && return ;;
+    --progress) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur") && return ;;
     --format) mapfile -t COMPREPLY < <(compgen -W 'networkd ifupdown toml' -- "$cur") && return ;;
     --table | --confirm) return ;;
     esac

@@ -14,7 +14,7 @@ function __vrfsetup_words
             continue
         end
         switch $word
-            case -n --netns --table --port --unreachable --confirm --format
+            case -n --netns --table --port --unreachable --confirm --progress --format
                 set skip 1
             case '-*'
             case '*'
@@ -59,4 +59,5 @@ complete -c vrfsetup -n '__vrfsetup_at apply 0' -F
 complete -c vrfsetup -s n -l netns -xa "(ip netns list 2>/dev/null | string split -f1 ' ')" -d 'Work in this network namespace'
 complete -c vrfsetup -l port -xa '(__fish_print_interfaces)' -d 'An interface that becomes its port'
 complete -c vrfsetup -l unreachable -xa 'rule route none' -d 'How to stop what its table has no route for'
+complete -c vrfsetup -l progress -xa 'auto always never' -d 'When to show how far it is'
 complete -c vrfsetup -l format -xa 'networkd ifupdown toml' -d 'What to write'

@@ -92,3 +92,44 @@ fn a_chain_that_runs_in_a_circle_ends() {
     let tables = Tables { gnu_hash: &[], sysv_hash: &circle, symbols: &symbols(), strings: STRINGS };
     assert_eq!(tables.function(b"absent"), None);
 }
+
+/// Tables of any bytes, and true ones with some of their bytes changed.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn no_bytes_make_the_reader_of_tables_panic() {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    let spoilt = |table: Vec<u8>| {
+        let length = table.len();
+        vec((0..length, prop_oneof![Just(0), Just(0xff), any::<u8>()]), 0..6).prop_map(move |changes| {
+            let mut table = table.clone();
+            changes.into_iter().for_each(|(at, byte)| table[at] = byte);
+            table
+        })
+    };
+    let any_table = || vec(any::<u8>(), 0..64);
+    let gnu = prop_oneof![2 => spoilt(gnu_hash()), 1 => any_table()];
+    let sysv = prop_oneof![2 => spoilt(sysv_table()), 1 => any_table()];
+    let entries = prop_oneof![2 => spoilt(symbols()), 1 => any_table()];
+    hostile((gnu, sysv, entries, any_table()), |(gnu, sysv, symbols, strings)| {
+        for name in [&b"socket"[..], b"undefined", b"", &strings] {
+            for (gnu_hash, sysv_hash) in [(&gnu[..], &[][..]), (&[][..], &sysv[..])] {
+                let _ = Tables { gnu_hash, sysv_hash, symbols: &symbols, strings: STRINGS }.function(name);
+                let _ = Tables { gnu_hash, sysv_hash, symbols: &symbols, strings: &strings }.function(name);
+            }
+        }
+    });
+}
+
+/// Runs a test with many values; PROPTEST_CASES in the environment is another number than ten thousand.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn hostile<S: proptest::strategy::Strategy>(values: S, test: impl Fn(S::Value)) {
+    use proptest::test_runner::{Config, TestRunner};
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|number| number.parse().ok()).unwrap_or(10_000);
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    let outcome = TestRunner::new(config).run(&values, |value| {
+        test(value);
+        Ok(())
+    });
+    outcome.unwrap_or_else(|failure| panic!("{failure}"));
+}

@@ -92,4 +92,24 @@ mod tests {
             assert_eq!(read_all(entries), Wanted::Nothing);
         }
     }
+
+    /// An order that is not exactly one closes; nothing panics, and no name is longer than a device's.
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn no_environment_makes_a_panic_or_an_unbound_preload() {
+        use proptest::prelude::*;
+        let word =
+            prop::sample::select(vec!["VRFSHIM=", "LD_PRELOAD=", "libvrfshim", "0123456789abcdef", ":", "blue", "+"]);
+        let known = word.prop_map(|word| word.as_bytes().to_vec());
+        let piece = prop_oneof![4 => known, 1 => prop::collection::vec(1u8.., 0..4)];
+        let entry = prop::collection::vec(piece, 0..5).prop_map(|pieces| pieces.concat());
+        crate::elf::tests::hostile(prop::collection::vec(entry, 0..4), |entries| {
+            let is_ordered = entries.iter().any(|entry| entry.starts_with(ORDER));
+            match read(entries.iter().map(Vec::as_slice)) {
+                Wanted::Nothing => assert!(!is_ordered),
+                Wanted::Bound { name, .. } => assert!(is_ordered && (1..16).contains(&name.as_bytes().len())),
+                Wanted::Closed => {}
+            }
+        });
+    }
 }

@@ -4,17 +4,17 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-fn own_folder() -> &'static Path {
+fn own_directory() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 fn header() -> PathBuf {
-    own_folder().join("../include/vrfshim.h")
+    own_directory().join("../include/vrfshim.h")
 }
 
 fn generate() -> Vec<u8> {
-    let config = cbindgen::Config::from_file(own_folder().join("cbindgen.toml")).unwrap();
-    let builder = cbindgen::Builder::new().with_config(config).with_src(own_folder().join("src/capi.rs"));
+    let config = cbindgen::Config::from_file(own_directory().join("cbindgen.toml")).unwrap();
+    let builder = cbindgen::Builder::new().with_config(config).with_src(own_directory().join("src/capi.rs"));
     let mut text = Vec::new();
     builder.generate().unwrap().write(&mut text);
     text

@@ -14,19 +14,19 @@ const STRICT: &str = "-pedantic -Wall -Wextra -Werror";
 
 /// What `make install` makes of the files for C programmers.
 fn installation() -> &'static Path {
-    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    FOLDER.get_or_init(|| {
+    static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
+    DIRECTORY.get_or_init(|| {
         // Tests may be processes of their own that run at the same time; the thread has the test's name.
         let test = std::thread::current().name().unwrap_or_default().to_owned();
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("installed-for-{test}"));
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("installed-for-{test}"));
         for package in ["libvrfshim0", "libvrfshim-dev"] {
-            install(package, &folder);
+            install(package, &directory);
         }
-        folder
+        directory
     })
 }
 
-/// dist/install, which the Makefile calls, with the folders that it would hand over.
+/// dist/install, which the Makefile calls, with the directories that it would hand over.
 fn install(package: &str, prefix: &Path) {
     let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("../dist/install"));
     command.args(["install", package]).env_remove("DESTDIR");
@@ -44,7 +44,8 @@ fn install(package: &str, prefix: &Path) {
     ] {
         command.env(name, prefix.join(place));
     }
-    let output = command.env("RELEASE", product::folder()).env("VERSION", env!("CARGO_PKG_VERSION")).output().unwrap();
+    let output =
+        command.env("RELEASE", product::directory()).env("VERSION", env!("CARGO_PKG_VERSION")).output().unwrap();
     assert!(output.status.success(), "{package}: {}", String::from_utf8_lossy(&output.stderr));
 }
 

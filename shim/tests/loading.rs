@@ -91,7 +91,7 @@ fn another_preloaded_library_keeps_its_place_before_or_behind_ours() {
 /// vrfrun's children inherit the order, also those that link the library statically and cannot be preloaded.
 #[test]
 fn a_static_program_that_links_the_library_obeys_the_order() {
-    let archive = product::folder().join("libvrfshim.a");
+    let archive = product::directory().join("libvrfshim.a");
     for compiler in ["cc -static", "musl-gcc -static"] {
         let options = ["-pthread", "-u", "vrf_set", archive.to_str().unwrap()];
         let program = compile(compiler, &source("probe.c"), &format!("probe {compiler}").replace(' ', "-"), &options);

@@ -24,14 +24,14 @@ fn compiler() -> PathBuf {
     PathBuf::from(String::from_utf8(output.stdout).unwrap().trim_end()).join("rustc")
 }
 
-/// `cargo VERB` for another machine. Two tests at once are safe: cargo locks the folder.
+/// `cargo VERB` for another machine. Two tests at once are safe: cargo locks the directory.
 fn cargo(machine: &str, words: &[&str]) {
     let output = Command::new(env!("CARGO"))
         .args(words)
         .args(["--lib", "--package", "vrfshim", "--target", machine])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .env("RUSTC", compiler())
-        .env("CARGO_TARGET_DIR", target_folder())
+        .env("CARGO_TARGET_DIR", target_directory())
         .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "clang")
         .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS", "-Clink-arg=--target=aarch64-linux-gnu")
         .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", EMULATOR.join(" "))
@@ -41,13 +41,13 @@ fn cargo(machine: &str, words: &[&str]) {
     assert!(output.status.success(), "{machine}: {said}");
 }
 
-fn target_folder() -> PathBuf {
+fn target_directory() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("machines")
 }
 
 fn object(machine: &str) -> PathBuf {
     cargo(machine, &["build", "--release"]);
-    target_folder().join(machine).join("release/libvrfshim.so")
+    target_directory().join(machine).join("release/libvrfshim.so")
 }
 
 #[test]
@@ -88,20 +88,20 @@ fn every_way_to_make_an_inet_socket_comes_to_us_on_aarch64() {
 
 #[test]
 fn one_value_of_ld_preload_serves_children_of_64_and_32_bits() {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("multilib");
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("multilib");
     // What the loaders of Debian, of its lib32 and of other distributions put for $LIB.
     let places = [("lib/x86_64-linux-gnu", shared_object()), ("lib64", shared_object())];
     let places_32 = [("lib/i386-linux-gnu", object(I386)), ("lib32", object(I386))];
     for (place, object) in places.into_iter().chain(places_32) {
-        fs::create_dir_all(folder.join(place)).unwrap();
-        fs::copy(object, folder.join(place).join("libvrfshim.so")).unwrap();
+        fs::create_dir_all(directory.join(place)).unwrap();
+        fs::copy(object, directory.join(place).join("libvrfshim.so")).unwrap();
     }
     let programs = [
         compile("cc", &source("probe.c"), "probe-lib", &["-pthread"]),
         compile("cc -m32 -isystem /usr/include/x86_64-linux-gnu", &source("probe.c"), "probe-lib32", &["-pthread"]),
     ];
     let mut command = namespace::command(DEVICES, "env");
-    command.arg(ORDER).arg(format!("LD_PRELOAD={}/$LIB/libvrfshim.so", folder.display()));
+    command.arg(ORDER).arg(format!("LD_PRELOAD={}/$LIB/libvrfshim.so", directory.display()));
     command.args(["sh", "-c", "\"$0\" socket; \"$1\" socket"]).args(programs);
     assert_eq!(namespace::stdout(&mut command), "socket blue\nsocket blue\n");
 }

@@ -23,6 +23,8 @@ pub enum Feature {
     MptcpBind,
     /// Unprivileged io_uring filters (7.0).
     UringFilter,
+    /// Two processors, for what happens at once.
+    TwoProcessors,
     /// No feature, but a place: what asks nothing of the kernel is tested on one of them only.
     Once,
 }
@@ -41,6 +43,13 @@ pub struct Kernel {
     pub version: String,
     /// What must work there.
     pub works: Vec<Feature>,
+}
+
+impl Kernel {
+    /// How many processors its machine has.
+    pub fn processors(&self) -> u32 {
+        if self.works.contains(&Feature::TwoProcessors) { 2 } else { 1 }
+    }
 }
 
 /// A machine that a systemd of its own boots.
@@ -121,6 +130,13 @@ mod tests {
             for feature in [Feature::Vrf, Feature::Bpf, Feature::Gate] {
                 assert!(kernel.works.contains(&feature), "{}: {feature:?}", kernel.name);
             }
+        }
+    }
+
+    #[test]
+    fn one_machine_has_two_processors_and_one_carries_what_asks_nothing_of_the_kernel() {
+        for feature in [Feature::TwoProcessors, Feature::Once] {
+            assert_eq!(all().iter().filter(|kernel| kernel.works.contains(&feature)).count(), 1, "{feature:?}");
         }
     }
 

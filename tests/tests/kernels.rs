@@ -66,7 +66,7 @@ fn a_panic_ends_the_machine_with_its_console_log() {
     let failure = runner().and_then(|runner| run::plan(&kernel, &runner, &plan)).unwrap_err();
     assert!(failure.contains("the machine ended before its tests did"), "{failure}");
     assert!(failure.contains("Kernel panic"), "{failure}");
-    assert!(start.elapsed() < Duration::from_secs(60), "{failure}");
+    assert!(start.elapsed() < Duration::from_secs(240), "{failure}");
 }
 
 #[test]

@@ -1,32 +1,15 @@
 //! bpf(2): loads a program, attaches it to a cgroup or pins it. What the program does is written elsewhere.
 
 use std::ffi::CStr;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 
-/// One instruction: `struct bpf_insn`.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Instruction {
-    /// The operation.
-    pub code: u8,
-    /// The source register in the high half, the destination in the low one.
-    pub registers: u8,
-    /// Where to: a distance in instructions, or an offset in memory.
-    pub offset: i16,
-    /// A number.
-    pub immediate: i32,
-}
-
-/// Writes an instruction in the order of the kernel's own documentation.
-pub const fn op(code: u8, destination: u8, source: u8, offset: i16, immediate: i32) -> Instruction {
-    Instruction { code, registers: source << 4 | destination, offset, immediate }
-}
+use crate::asm::{Instruction, Program};
 
 /// Where on a cgroup a program runs: `enum bpf_prog_type` and `enum bpf_attach_type`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hook {
     program_type: u32,
     attach_type: u32,
@@ -35,20 +18,38 @@ pub struct Hook {
 impl Hook {
     /// When an inet socket is made (4.10).
     pub const SOCK_CREATE: Hook = Hook { program_type: 9, attach_type: 2 };
-    /// When a process calls setsockopt(2) (5.3).
-    pub const SETSOCKOPT: Hook = Hook { program_type: 25, attach_type: 22 };
     /// When a socket's packet leaves by a device (4.10).
     pub const EGRESS: Hook = Hook { program_type: 8, attach_type: 1 };
+    /// When an inet socket is bound to an address (4.17).
+    pub const BIND4: Hook = Hook::of_address(8);
+    /// The same for IPv6.
+    pub const BIND6: Hook = Hook::of_address(9);
+    /// When an inet socket connects (4.17).
+    pub const CONNECT4: Hook = Hook::of_address(10);
+    /// The same for IPv6.
+    pub const CONNECT6: Hook = Hook::of_address(11);
+    /// When a UDP socket sends to an address (4.18).
+    pub const SENDMSG4: Hook = Hook::of_address(14);
+    /// The same for IPv6.
+    pub const SENDMSG6: Hook = Hook::of_address(15);
+    /// When a process calls setsockopt(2) (5.3).
+    pub const SETSOCKOPT: Hook = Hook { program_type: 25, attach_type: 22 };
+
+    const fn of_address(attach_type: u32) -> Hook {
+        Hook { program_type: 18, attach_type }
+    }
 }
 
 const BPF_PROG_LOAD: libc::c_long = 5;
 const BPF_OBJ_PIN: libc::c_long = 6;
 const BPF_PROG_ATTACH: libc::c_long = 8;
+const BPF_OBJ_GET_INFO_BY_FD: libc::c_long = 15;
+const BPF_PROG_QUERY: libc::c_long = 16;
 const BPF_F_ALLOW_MULTI: u32 = 2;
 
 /// The part of `union bpf_attr` for BPF_PROG_LOAD, up to what 4.17 knows.
 #[repr(C)]
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct LoadAttributes {
     prog_type: u32,
     insn_cnt: u32,
@@ -64,6 +65,20 @@ struct LoadAttributes {
     expected_attach_type: u32,
 }
 
+impl LoadAttributes {
+    fn of(hook: Hook, instructions: &[Instruction]) -> Self {
+        Self {
+            prog_type: hook.program_type,
+            insn_cnt: instructions.len() as u32,
+            insns: instructions.as_ptr().expose_provenance() as u64,
+            license: c"GPL".as_ptr().expose_provenance() as u64,
+            prog_name: name(b"vrfrun"),
+            expected_attach_type: hook.attach_type,
+            ..Self::default()
+        }
+    }
+}
+
 /// The part of `union bpf_attr` for BPF_PROG_ATTACH.
 #[repr(C)]
 struct AttachAttributes {
@@ -71,6 +86,33 @@ struct AttachAttributes {
     attach_bpf_fd: u32,
     attach_type: u32,
     attach_flags: u32,
+}
+
+/// The part of `union bpf_attr` for BPF_PROG_QUERY, up to what 4.15 knows.
+#[repr(C)]
+struct QueryAttributes {
+    target_fd: u32,
+    attach_type: u32,
+    query_flags: u32,
+    attach_flags: u32,
+    prog_ids: u64,
+    prog_cnt: u32,
+}
+
+/// The beginning of `struct bpf_prog_info`.
+#[repr(C)]
+#[derive(Default)]
+struct ProgramInfo {
+    program_type: u32,
+    id: u32,
+}
+
+/// The part of `union bpf_attr` for BPF_OBJ_GET_INFO_BY_FD.
+#[repr(C)]
+struct InfoAttributes {
+    fd: u32,
+    length: u32,
+    info: u64,
 }
 
 /// The part of `union bpf_attr` for BPF_OBJ_PIN.
@@ -84,23 +126,36 @@ struct PinAttributes {
 /// Loads a program. Before 5.11 its page counts against RLIMIT_MEMLOCK, which is raised for the moment if need be.
 ///
 /// # Errors
-/// EPERM without CAP_BPF and CAP_NET_ADMIN, ENOSYS without bpf(2); else as bpf(2).
-pub fn load(hook: Hook, instructions: &[Instruction]) -> nix::Result<OwnedFd> {
-    with_memlock(|| load_once(hook, instructions))
+/// EPERM without CAP_BPF and CAP_NET_ADMIN, ENOSYS without bpf(2), EINVAL where the kernel lacks what the program uses,
+/// ENOEXEC for a program with a bad label; else as bpf(2).
+pub fn load(hook: Hook, program: &Program) -> nix::Result<OwnedFd> {
+    let code = program.finish().map_err(|_| Errno::ENOEXEC)?;
+    with_memlock(|| load_once(hook, &code))
 }
 
 fn load_once(hook: Hook, instructions: &[Instruction]) -> nix::Result<OwnedFd> {
-    let mut attributes = LoadAttributes {
-        prog_type: hook.program_type,
-        insn_cnt: instructions.len() as u32,
-        insns: instructions.as_ptr().addr() as u64,
-        license: c"GPL".as_ptr().addr() as u64,
-        prog_name: name(b"vrfrun"),
-        expected_attach_type: hook.attach_type,
-        ..LoadAttributes::default()
-    };
+    let mut attributes = LoadAttributes::of(hook, instructions);
     // SAFETY: the attributes name live instructions and a live licence string, and the kernel copies both.
     unsafe { bpf_fd(BPF_PROG_LOAD, &mut attributes) }
+}
+
+/// What the kernel's verifier says of a program, for tests. Empty if it says nothing.
+///
+/// # Errors
+/// As [`load`], if there is not even a word on why.
+pub fn verifier_log(hook: Hook, program: &Program) -> nix::Result<String> {
+    let code = program.finish().map_err(|_| Errno::ENOEXEC)?;
+    let mut log = vec![0u8; 1 << 20];
+    let attributes = LoadAttributes {
+        log_level: 1,
+        log_size: log.len() as u32,
+        log_buf: log.as_mut_ptr().expose_provenance() as u64,
+        ..LoadAttributes::of(hook, &code)
+    };
+    // SAFETY: as for `load_once`; the kernel writes at most `log_size` bytes into a live vector.
+    let outcome = with_memlock(|| unsafe { bpf_fd(BPF_PROG_LOAD, &mut attributes.clone()) });
+    let text = String::from_utf8_lossy(log.split(|&byte| byte == 0).next().unwrap_or_default()).into_owned();
+    if text.is_empty() { outcome.map(|_| text) } else { Ok(text) }
 }
 
 /// A name as the kernel keeps it: 15 bytes and a NUL.
@@ -135,6 +190,46 @@ pub fn attach(hook: Hook, program: impl AsFd, cgroup: impl AsFd) -> nix::Result<
     };
     // SAFETY: plain numbers in a structure of the kernel's layout.
     unsafe { bpf(BPF_PROG_ATTACH, &mut attributes) }.map(drop)
+}
+
+/// As many programs of one cgroup and hook as the kernel allows.
+const MOST_PROGRAMS: usize = 64;
+
+/// The ids of the programs of this hook that stand on the cgroup itself, in the order in which they run (4.15).
+///
+/// # Errors
+/// EPERM without CAP_NET_ADMIN; else as bpf(2).
+pub fn attached(hook: Hook, cgroup: impl AsFd) -> nix::Result<Vec<u32>> {
+    let mut ids = [0u32; MOST_PROGRAMS];
+    let mut attributes = QueryAttributes {
+        target_fd: cgroup.as_fd().as_raw_fd() as u32,
+        attach_type: hook.attach_type,
+        query_flags: 0,
+        attach_flags: 0,
+        prog_ids: (&raw mut ids).expose_provenance() as u64,
+        prog_cnt: MOST_PROGRAMS as u32,
+    };
+    // SAFETY: the kernel writes at most `prog_cnt` numbers into a live array, and their count into the structure.
+    unsafe { bpf(BPF_PROG_QUERY, &mut attributes) }?;
+    Ok(ids[..MOST_PROGRAMS.min(attributes.prog_cnt as usize)].to_vec())
+}
+
+/// The id of a program (4.13): no other gets it while the program is there, nor for a long time after.
+///
+/// # Errors
+/// As bpf(2).
+pub fn program_id(program: impl AsFd) -> nix::Result<u32> {
+    let mut info = ProgramInfo::default();
+    object_info(program.as_fd().as_raw_fd(), &mut info)?;
+    Ok(info.id)
+}
+
+/// Asks for the beginning of the structure that describes a program or a map.
+pub(crate) fn object_info<T>(fd: RawFd, info: &mut T) -> nix::Result<()> {
+    let (length, info) = (size_of::<T>() as u32, (&raw mut *info).expose_provenance() as u64);
+    let mut attributes = InfoAttributes { fd: fd as u32, length, info };
+    // SAFETY: the kernel writes at most `length` bytes into a live structure of numbers.
+    unsafe { bpf(BPF_OBJ_GET_INFO_BY_FD, &mut attributes) }.map(drop)
 }
 
 /// Gives a program a name in bpffs, which keeps it.
@@ -173,7 +268,7 @@ mod tests {
     #[test]
     fn the_kernels_structures_have_the_kernels_sizes() {
         assert_eq!((size_of::<Instruction>(), size_of::<LoadAttributes>(), size_of::<AttachAttributes>()), (8, 72, 16));
-        assert_eq!(size_of::<PinAttributes>(), 16);
+        assert_eq!((size_of::<PinAttributes>(), size_of::<QueryAttributes>()), (16, 32));
     }
 
     #[test]

@@ -1,16 +1,19 @@
-//! bpf(2) as vrfrun and vrfsetup need it: loading, attaching and pinning a program, one kind of map, the program that
-//! binds sockets to a device, and the lists of ports that `vrfrun --strict` keeps.
+//! bpf(2) as vrfrun and vrfsetup need it: an assembler, the programs that bind sockets to a device and hold their packets in
+//! its VRF, loading, attaching and pinning them, and their maps: the lists of ports and the tags on sockets.
 //!
-//! By hand, and no loader of ELF objects: the programs are a dozen instructions that depend on numbers known at run
+//! By hand, and no loader of ELF objects: the programs are a few dozen instructions that depend on numbers known at run
 //! time, and every byte of them can be read here.
 
-mod bind;
+mod asm;
 mod call;
 mod map;
+mod netns;
 mod ports;
+pub mod programs;
+mod tags;
 
-pub use bind::instructions as binding;
-pub use bind::netns_cookie;
-pub use call::{Hook, Instruction, attach, load, op, pin};
-pub use map::{Map, Value};
+pub use asm::{BadLabel, Instruction, Program};
+pub use call::{Hook, attach, attached, load, pin, program_id, verifier_log};
+pub use netns::netns_cookie;
 pub use ports::List;
+pub use tags::Tags;

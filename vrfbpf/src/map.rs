@@ -4,7 +4,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
 
-use crate::call::{bpf, bpf_fd, name, with_memlock};
+use crate::call::{bpf, bpf_fd, name, object_info, with_memlock};
 
 /// A hash map whose keys are 32 bits, and its values two times 32.
 #[derive(Debug)]
@@ -13,6 +13,9 @@ pub struct Map(OwnedFd);
 /// What stands beside a key.
 pub type Value = [u32; 2];
 
+/// As many keys as are asked for at once.
+const BATCH: usize = 64;
+
 /// As many keys as a map may have.
 const MOST: u32 = 4096;
 
@@ -20,6 +23,16 @@ impl Map {
     /// Makes an empty one.
     pub fn create(map_name: &[u8]) -> nix::Result<Self> {
         with_memlock(|| create(map_name)).map(Self)
+    }
+
+    /// The one of this id (CAP_SYS_ADMIN).
+    pub fn by_id(id: u32) -> nix::Result<Self> {
+        by_id(id).map(Self)
+    }
+
+    /// Its id: no other map gets it while this one is there, nor for a long time after.
+    pub fn id(&self) -> nix::Result<u32> {
+        self.info().map(|info| info.id)
     }
 
     /// All that are there under this name (CAP_SYS_ADMIN).
@@ -37,8 +50,33 @@ impl Map {
         }
     }
 
-    /// Its keys, in no order.
+    /// Its keys, in no order: with one call (5.6), or one by one.
     pub fn keys(&self) -> nix::Result<Vec<u32>> {
+        self.keys_at_once().or_else(|_| self.keys_one_by_one())
+    }
+
+    fn keys_at_once(&self) -> nix::Result<Vec<u32>> {
+        let (mut keys, mut values, mut next) = ([0u32; BATCH], [Value::default(); BATCH], 0u32);
+        let mut attributes = BatchAttributes {
+            in_batch: 0,
+            out_batch: (&raw mut next).expose_provenance() as u64,
+            keys: (&raw mut keys).expose_provenance() as u64,
+            values: (&raw mut values).expose_provenance() as u64,
+            count: BATCH as u32,
+            map_fd: self.as_raw_fd() as u32,
+            elem_flags: 0,
+            flags: 0,
+        };
+        // SAFETY: the kernel writes at most `count` keys and values into live arrays, and one number into `next`.
+        match unsafe { bpf(BPF_MAP_LOOKUP_BATCH, &mut attributes) } {
+            // There is no more.
+            Err(Errno::ENOENT) => Ok(keys[..BATCH.min(attributes.count as usize)].to_vec()),
+            Ok(_) => Err(Errno::ENOSPC),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    fn keys_one_by_one(&self) -> nix::Result<Vec<u32>> {
         let mut keys = Vec::new();
         loop {
             match self.next_key(keys.last()) {
@@ -99,13 +137,7 @@ impl Map {
 
     fn info(&self) -> nix::Result<Info> {
         let mut info = Info::default();
-        let mut attributes = InfoAttributes {
-            fd: self.as_raw_fd() as u32,
-            length: size_of::<Info>() as u32,
-            info: (&raw mut info).expose_provenance() as u64,
-        };
-        // SAFETY: the kernel writes at most `length` bytes into a live structure.
-        unsafe { bpf(BPF_OBJ_GET_INFO_BY_FD, &mut attributes) }?;
+        object_info(self.as_raw_fd(), &mut info)?;
         Ok(info)
     }
 }
@@ -123,34 +155,39 @@ const BPF_MAP_DELETE_ELEM: libc::c_long = 3;
 const BPF_MAP_GET_NEXT_KEY: libc::c_long = 4;
 const BPF_MAP_GET_NEXT_ID: libc::c_long = 12;
 const BPF_MAP_GET_FD_BY_ID: libc::c_long = 14;
-const BPF_OBJ_GET_INFO_BY_FD: libc::c_long = 15;
+const BPF_MAP_LOOKUP_BATCH: libc::c_long = 24;
 const BPF_MAP_TYPE_HASH: u32 = 1;
 const BPF_F_NO_PREALLOC: u32 = 1;
 
-/// The part of `union bpf_attr` for BPF_MAP_CREATE.
+/// The part of `union bpf_attr` for BPF_MAP_CREATE, up to what 4.18 knows.
 #[repr(C)]
-struct CreateAttributes {
+#[derive(Default)]
+pub(crate) struct CreateAttributes {
     map_type: u32,
     key_size: u32,
     value_size: u32,
     max_entries: u32,
-    map_flags: u32,
+    pub map_flags: u32,
     inner_map_fd: u32,
     numa_node: u32,
     map_name: [u8; 16],
+    map_ifindex: u32,
+    pub btf_fd: u32,
+    pub btf_key_type_id: u32,
+    pub btf_value_type_id: u32,
+}
+
+impl CreateAttributes {
+    /// A map with keys of 32 bits.
+    pub fn new(map_type: u32, map_name: &[u8], value_size: usize, max_entries: u32) -> Self {
+        let (key_size, value_size) = (size_of::<u32>() as u32, value_size as u32);
+        Self { map_type, key_size, value_size, max_entries, map_name: name(map_name), ..Self::default() }
+    }
 }
 
 fn create(map_name: &[u8]) -> nix::Result<OwnedFd> {
-    let mut attributes = CreateAttributes {
-        map_type: BPF_MAP_TYPE_HASH,
-        key_size: size_of::<u32>() as u32,
-        value_size: size_of::<Value>() as u32,
-        max_entries: MOST,
-        map_flags: BPF_F_NO_PREALLOC,
-        inner_map_fd: 0,
-        numa_node: 0,
-        map_name: name(map_name),
-    };
+    let mut attributes = CreateAttributes::new(BPF_MAP_TYPE_HASH, map_name, size_of::<Value>(), MOST);
+    attributes.map_flags = BPF_F_NO_PREALLOC;
     // SAFETY: plain numbers in a structure of the kernel's layout.
     unsafe { bpf_fd(BPF_MAP_CREATE, &mut attributes) }
 }
@@ -161,6 +198,19 @@ struct ElementAttributes {
     map_fd: u32,
     key: u64,
     value: u64,
+    flags: u64,
+}
+
+/// The part of `union bpf_attr` for BPF_MAP_LOOKUP_BATCH.
+#[repr(C)]
+struct BatchAttributes {
+    in_batch: u64,
+    out_batch: u64,
+    keys: u64,
+    values: u64,
+    count: u32,
+    map_fd: u32,
+    elem_flags: u64,
     flags: u64,
 }
 
@@ -198,10 +248,13 @@ struct Info {
     name: [u8; 16],
 }
 
-/// The part of `union bpf_attr` for BPF_OBJ_GET_INFO_BY_FD.
-#[repr(C)]
-struct InfoAttributes {
-    fd: u32,
-    length: u32,
-    info: u64,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernels_structures_have_the_kernels_sizes() {
+        assert_eq!((size_of::<CreateAttributes>(), size_of::<BatchAttributes>()), (60, 56));
+        assert_eq!(size_of::<ElementAttributes>(), 32);
+    }
 }

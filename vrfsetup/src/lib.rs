@@ -15,6 +15,8 @@ pub mod error;
 pub mod inspect;
 pub mod model;
 pub mod plan;
+#[cfg(test)]
+mod proptests;
 pub mod sys;
 pub mod transaction;
 

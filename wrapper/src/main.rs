@@ -4,6 +4,8 @@
 //! replaces this one would inherit both.
 #![no_main]
 
+mod memory;
+
 use std::ffi::{c_char, c_int};
 
 /// The entry point that the C library calls.

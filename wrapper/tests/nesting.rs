@@ -84,10 +84,41 @@ fn an_ancestors_program_that_binds_elsewhere_is_named() {
 }
 
 #[test]
-fn an_ancestors_program_that_binds_to_the_very_device_is_enough() {
-    let seen = root(&format!("{FOREIGN} ancestor bind blue vrfrun -v --interface blue probe-static socket"));
+fn an_ancestors_program_that_binds_to_the_very_device_is_not_enough_for_bpf_and_can_be_for_others() {
+    // Our own cgroup stands below the foreign one, which wants to be empty in the end.
+    let below = |words: &str| {
+        root(&format!("{FOREIGN} ancestor bind blue sh -c '{words}; rmdir $CGROUP/vrfrun-* 2>/dev/null; :'"))
+    };
+    let seen = below("vrfrun -v --interface blue probe-static socket");
     seen.prints("socket blue\n");
-    assert!(seen.stderr().contains("already bound"), "{seen}");
+    assert!(seen.stderr().contains("mechanism=bpf"), "{seen}");
+    // Where there is MPTCP, such a program binds the outer socket only.
+    let seen = below("vrfrun -v -m preload --interface blue probe socket");
+    if root("test -e /proc/sys/net/mptcp").code() == 0 {
+        assert!(seen.stderr().contains("not those inside MPTCP") && seen.stdout().is_empty(), "{seen}");
+    } else {
+        assert!(seen.stderr().contains("already bound"), "{seen}");
+        seen.prints("socket blue\n");
+    }
+}
+
+#[test]
+fn a_program_that_a_cgroup_above_does_not_allow_is_named_with_what_is_open() {
+    let below = |words: &str| {
+        root(&format!(
+            "{FOREIGN} ancestor alone sh -c '{words}; code=$?; rmdir $CGROUP/vrfrun-* 2>/dev/null; exit $code'"
+        ))
+    };
+    let without = "without egress (Operation not permitted); open: packets that name another interface";
+    let seen = below("vrfrun -v -m bpf --interface blue probe socket");
+    seen.prints("socket blue\n");
+    assert!(seen.stderr().contains(&format!("guard=cgroup ({without}")), "{seen}");
+    // The second run attaches nothing, and knows it all the same.
+    let twice = "vrfrun -m bpf --interface blue true; vrfrun -v -m bpf --interface blue true";
+    assert!(below(twice).stderr().contains(without));
+    assert!(below("vrfrun --explain --interface blue").stdout().contains(without));
+    below("vrfrun --strict --interface blue true")
+        .fails(125, "--strict needs all programs, and would be without egress");
 }
 
 #[test]

@@ -54,11 +54,20 @@ fn no_packet_leaves_by_another_device() {
         );
         play_after(ROUTES, Who::Root, &script)
     };
-    // The judge itself: without --strict the packet leaves by red.
-    counted("vrfrun -m bpf --interface blue", "send red 198.51.100.9").prints("send red ok\n1 by red\n");
+    // The judge itself: without vrfrun the packet leaves by red.
+    counted("", "send red 198.51.100.9").prints("send red ok\n1 by red\n");
+    counted("vrfrun -m bpf --interface blue", "send red 198.51.100.9").prints("send red EPERM\n0 by red\n");
     counted(STRICT, "send red 198.51.100.9").prints("send red EPERM\n0 by red\n");
     counted(STRICT, "send blue 198.51.100.9").prints("send blue ok\n0 by red\n");
     counted(STRICT, "plain 198.51.100.9").prints("send plain ok\n0 by red\n");
+}
+
+#[test]
+fn an_interface_reaches_its_own_address() {
+    let own = "send plain ok\n";
+    play_after(ROUTES, Who::Root, "vrfrun -m bpf --interface blue escape plain 198.51.100.2").prints(own);
+    // As under every other mechanism.
+    play_after(ROUTES, Who::Root, "vrfrun -m preload --interface blue escape plain 198.51.100.2").prints(own);
 }
 
 #[test]

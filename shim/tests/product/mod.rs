@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// The folder with libvrfshim.so and libvrfshim.a, built as they are shipped: `cargo test` itself builds with unwinding
+/// The directory with libvrfshim.so and libvrfshim.a, built as they are shipped: `cargo test` itself builds with unwinding
 /// and std, which is another library.
-pub fn folder() -> &'static Path {
-    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    FOLDER.get_or_init(|| {
+pub fn directory() -> &'static Path {
+    static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
+    DIRECTORY.get_or_init(|| {
         let cargo = Command::new(env!("CARGO"))
             .args(["build", "--release", "--lib", "--package", "vrfshim"])
             .current_dir(env!("CARGO_MANIFEST_DIR"))
@@ -22,7 +22,7 @@ pub fn folder() -> &'static Path {
 }
 
 pub fn shared_object() -> PathBuf {
-    folder().join("libvrfshim.so")
+    directory().join("libvrfshim.so")
 }
 
 /// A file beside this test: C source.

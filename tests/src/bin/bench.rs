@@ -85,7 +85,7 @@ fn measure(products: &[PathBuf], groups: &[&str]) -> io::Result<(String, Measure
     let (mut release, mut measures, mut failure) = (String::new(), Measures::new(), None);
     for group in groups {
         boot(products, &["guest", group], Console::CountingLog, |event| match event {
-            Event::Ready { release: it } => {
+            Event::Ready { release: it, .. } => {
                 println!("release {it}");
                 release.clone_from(it);
             }

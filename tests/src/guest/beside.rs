@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::guest_tests;
 use super::rules::{FIXED, assert_vrf_holds, rules, while_local_delivery_holds};
 use super::setup::{json, vrfsetup};
-use super::units::{machine, systemctl};
+use super::units::{Machine, machine, systemctl};
 use crate::judge::{Verdict, root};
 use crate::world::{Kind, World};
 
@@ -23,7 +23,7 @@ guest_tests! {
 const NETWORKD: &str = "/etc/systemd/network";
 
 /// None of the daemons runs any more.
-fn quiet() -> World {
+fn quiet() -> Machine {
     for unit in ["NetworkManager.service", "frr.service"] {
         // Its rules and routes go with the machine's others below.
         let stopped = Command::new("systemctl").args(["stop", unit]).status();
@@ -33,7 +33,7 @@ fn quiet() -> World {
 }
 
 /// VRFs as ip(8) made them, with the seals of an earlier vrfsetup, which this one takes over.
-fn sealed() -> World {
+fn sealed() -> Machine {
     let mut world = quiet();
     vrfsetup(&mut world, 0, "rules fix");
     assert_untouched(&world, "vrfsetup");

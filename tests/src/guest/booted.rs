@@ -17,6 +17,8 @@ pub const FILES: [&str; 4] =
     ["vrfsetup.service", "vrfsetup-early.service", "vrfsetup-port@.service", "90-vrfsetup.rules"];
 /// A socket whose drop-in is what `vrfsetup unit boot` makes of it.
 pub const SOCKET: &str = "vrftest-boot.socket";
+/// The one that undoes at boot what was not confirmed before; beside it for the test of that.
+pub const ROLLBACK: &str = "vrfsetup-rollback.service";
 const INIT: &str = "/usr/lib/systemd/systemd";
 const UNITS: &str = "/etc/systemd/system";
 
@@ -80,6 +82,29 @@ const NOT_AT_BOOT: [&str; 5] = [
     "sysinit.target.wants/systemd-timesyncd.service",
     "sysinit.target.wants/nftables.service",
 ];
+
+/// The tests of what a boot has made, by the beginning of their names; they come first.
+pub const ABOUT_THE_BOOT: &str = "boot::";
+
+/// Ends what the boot has started and the tests start for themselves, and waits for ports no longer: the tests' own
+/// interfaces have the name of one.
+///
+/// # Errors
+/// When systemctl cannot be run.
+pub fn leave_the_boot_behind() -> io::Result<()> {
+    fs::remove_dir_all("/run/vrfsetup/ports")?;
+    let units = [
+        "vrfsetup.service",
+        "vrfsetup-early.service",
+        "systemd-timesyncd.service",
+        SOCKET,
+        "ssh.service",
+        "ssh.socket",
+        "systemd-networkd*",
+    ];
+    // A unit that this release does not have is none that runs.
+    Command::new("systemctl").arg("stop").args(units).stdin(Stdio::null()).stderr(Stdio::null()).status().map(drop)
+}
 
 /// Whether this machine is for its own systemd to boot: only then the unit is on the third disk.
 pub fn is_here() -> bool {

@@ -45,7 +45,7 @@ fn offers(shell: &[&str], script: &str) {
     write(&asker, script);
     let paths = [&asker, &folder].map(|path| path.to_str().expect("a plain path"));
     let words = shell.iter().copied().chain(paths).chain(LINES.map(|(line, _)| line));
-    let verdict = world.judge(&root(words).within(Duration::from_secs(75)));
+    let verdict = world.judge(&root(words).within(Duration::from_secs(380)));
     let text = format!("{}\n=", verdict.text());
     for (line, wanted) in LINES {
         let (_, rest) = text.split_once(&format!("= {line}\n")).unwrap_or_else(|| panic!("{line}\n{verdict}"));

@@ -8,8 +8,8 @@ use crate::world::{Kind, World};
 guest_tests! {
     strict_denies_rebinding_and_foreign_devices,
     strict_leaves_the_vrf_itself_alone,
-    strict_follows_the_ports_of_the_vrf,
-    vrfsetup_tells_running_strict_programs_of_new_and_gone_ports,
+    running_programs_follow_the_ports_of_the_vrf,
+    vrfsetup_tells_running_programs_of_new_and_gone_ports,
     strict_refuses_a_table_that_is_not_sealed,
     a_ring_is_denied_its_sockets_and_nothing_else needs [UringFilter],
 }
@@ -24,8 +24,8 @@ fn world() -> World {
 
 fn strict_denies_rebinding_and_foreign_devices() {
     let mut world = world();
-    // The judge itself: without --strict the datagram leaves by the default domain.
-    let without = root(["vrfrun", "-m", "bpf", "blue", "escape", "send", "eth0", "192.0.2.80"]);
+    // The judge itself: under `ip vrf exec` the datagram leaves by the default domain.
+    let without = root(["ip", "vrf", "exec", "blue", "escape", "send", "eth0", "192.0.2.80"]);
     goes(&mut world, &without, Outcome::Leak, "send eth0 ok\n");
     goes(&mut world, &strict(&["escape", "send", "eth0", "192.0.2.80"]), Outcome::Closed, "send eth0 EPERM\n");
 
@@ -63,27 +63,27 @@ fn strict_leaves_the_vrf_itself_alone() {
     }
 }
 
-fn strict_follows_the_ports_of_the_vrf() {
+fn running_programs_follow_the_ports_of_the_vrf() {
     let mut world = world();
-    let script = "vrfrun --strict blue sh -c 'until [ -e go ]; do sleep 0.1; done; escape plain 203.0.113.9' &
+    let script = "vrfrun -m bpf blue sh -c 'until [ -e go ]; do sleep 0.1; done; escape plain 203.0.113.9' &
         sleep 1
         ip link add late type dummy; ip link set late master blue up; ip addr add 203.0.113.1/24 dev late
-        vrfrun --strict blue escape plain 203.0.113.9
+        vrfrun -m bpf blue escape plain 203.0.113.9
         touch go; wait $!
         ip link set late nomaster; ip addr add 203.0.113.1/24 dev late 2>/dev/null
-        vrfrun --strict blue escape send late 203.0.113.9";
+        vrfrun -m bpf blue escape send late 203.0.113.9";
     let folder = world.folder().to_owned();
     let verdict = world.judge(&root(["sh", "-c", &format!("cd {}; {script}", folder.display())]));
     assert_eq!(verdict.stdout, b"send plain ok\nsend plain ok\nsend late EPERM\n", "{verdict}");
 }
 
-fn vrfsetup_tells_running_strict_programs_of_new_and_gone_ports() {
+fn vrfsetup_tells_running_programs_of_new_and_gone_ports() {
     let mut world = world();
     // The same program before and after: no other run of vrfrun could bring its list up to date.
     let script = "send() { escape send late 203.0.113.9; touch $1; until [ -e $2 ]; do sleep 0.1; done; }
         ip link add late type dummy; ip link set late up; ip addr add 203.0.113.1/24 dev late
         export -f send
-        vrfrun --strict blue bash -c 'send 1 attached; send 2 detached; send 3 3' &
+        vrfrun -m bpf blue bash -c 'send 1 attached; send 2 detached; send 3 3' &
         wait_for() { until [ -e $1 ]; do sleep 0.1; done; }
         wait_for 1; vrfsetup attach blue late >&2; touch attached
         wait_for 2; vrfsetup detach late >&2; touch detached; wait $!";

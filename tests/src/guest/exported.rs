@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::guest_tests;
 use super::setup::{assert_same, vrfsetup};
-use super::units::{machine, systemctl};
+use super::units::{Machine, machine, systemctl};
 use crate::judge::root;
 use crate::world::{Kind, World};
 
@@ -17,13 +17,9 @@ guest_tests! {
 const NETWORKD: &str = "/etc/systemd/network";
 const IFUPDOWN: &str = "/etc/network/interfaces.d";
 
-fn furnished() -> World {
+fn furnished() -> Machine {
     for folder in [NETWORKD, IFUPDOWN] {
         fs::create_dir_all(folder).expect("a folder");
-        for entry in fs::read_dir(folder).expect("a folder").flatten() {
-            // Only what an earlier test left.
-            let _ = fs::remove_file(entry.path());
-        }
     }
     let mut world = machine(Kind::Vrfs);
     world.ip("addr add 203.0.113.1/24 brd + dev blue0");
@@ -41,6 +37,13 @@ fn furnished() -> World {
     world.ip("route add 198.20.0.0/16 via 198.51.100.9 dev red0 table 20 mtu 1400 onlink");
     vrfsetup(&mut world, 0, "rules fix");
     world
+}
+
+/// Removes what was exported.
+fn remove_files(folder: &str) {
+    for entry in fs::read_dir(folder).expect("a folder").flatten() {
+        fs::remove_file(entry.path()).expect("an exported file");
+    }
 }
 
 /// The VRFs and what their ports have is gone; the ports are there, as after a boot.
@@ -68,7 +71,7 @@ fn state(world: &World) -> String {
 }
 
 fn wait_for(world: &World, wanted: &str) {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(120);
     while state(world) != wanted && Instant::now() < deadline {
         std::thread::sleep(Duration::from_secs(1));
     }
@@ -85,7 +88,7 @@ fn networkd_makes_of_its_files_what_was_there() {
     // networkd takes away rules that are not its own, but for those of protocol kernel.
     world.ip("rule add pref 5000 lookup 99 protocol static");
     systemctl(&mut world, 0, "restart systemd-networkd.service");
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(120);
     // Nothing of what was there is missing. Of networkd's own doing: v252 has a route with an MTU twice then, and v262
     // takes away the kernel's local route of ::1.
     let missing = |now: &str| -> Vec<String> {
@@ -101,6 +104,7 @@ fn networkd_makes_of_its_files_what_was_there() {
     }
     assert!(missing(&now).is_empty() && !now.contains(foreign), "{:#?}\n{now}", missing(&now));
     systemctl(&mut world, 0, "stop systemd-networkd.service systemd-networkd.socket");
+    remove_files(NETWORKD);
 }
 
 fn ifupdown_makes_of_its_files_what_was_there() {
@@ -121,4 +125,5 @@ fn ifupdown_makes_of_its_files_what_was_there() {
         world.ip(&format!("addr flush dev {link}"));
     }
     assert_same(&bare, &state(&world));
+    remove_files(IFUPDOWN);
 }

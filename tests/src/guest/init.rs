@@ -17,13 +17,13 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, pipe2};
 
 use super::booted;
+use super::runner::Runner;
 use crate::vm::plan::{FOLDER, Plan};
 use crate::vm::report::Event;
-use crate::vm::run::TEST_LIMIT;
 
 /// Does everything, and ends the machine. Errors go to the console, which the host shows.
 pub fn main() {
-    let outcome = if booted::is_here() { booted::hand_over() } else { mount_all().and_then(|()| session(run_alone)) };
+    let outcome = if booted::is_here() { booted::hand_over() } else { mount_all().and_then(|()| session(false)) };
     if let Err(error) = outcome {
         eprintln!("init: {error}");
     }
@@ -32,22 +32,23 @@ pub fn main() {
 
 /// The same as the service of a systemd that is process 1.
 pub fn service() {
-    if let Err(error) = session(booted::run) {
+    if let Err(error) = session(true) {
         eprintln!("service: {error}");
     }
     let _ = reboot(RebootMode::RB_POWER_OFF);
 }
 
-/// Carries out the plan; `run` is how one test is run.
-fn session(run: fn(&str) -> io::Result<Event>) -> io::Result<()> {
+/// Carries out the plan.
+fn session(has_systemd: bool) -> io::Result<()> {
     let plan = serde_json::from_slice(&std::fs::read(Path::new(FOLDER).join("plan.json"))?)?;
     let mut report = OpenOptions::new().write(true).custom_flags(libc::O_NOCTTY).open("/dev/ttyS1")?;
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned();
-    tell(&mut report, &Event::Ready { release })?;
+    tell(&mut report, &Event::Ready { release, versions: versions(has_systemd) })?;
     match plan {
         Plan::Tests(names) => {
+            let mut runner = Runner::new(has_systemd);
             for name in names {
-                let event = run(&name)?;
+                let event = runner.run(&name)?;
                 tell(&mut report, &event)?;
             }
         }
@@ -56,6 +57,18 @@ fn session(run: fn(&str) -> io::Result<Event>) -> io::Result<()> {
         Plan::Shell => shell()?,
     }
     tell(&mut report, &Event::Done)
+}
+
+/// What the tests lean on beside the kernel, in the words of each.
+fn versions(has_systemd: bool) -> Vec<String> {
+    let programs: &[&[&str]] =
+        if has_systemd { &[&["ip", "-V"], &["systemctl", "--version"]] } else { &[&["ip", "-V"]] };
+    let first_line = |words: &&[&str]| {
+        let output = Command::new(words[0]).args(&words[1..]).stdin(Stdio::null()).output().ok()?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        said.lines().next().map(|line| line.trim_start_matches("ip utility, ").to_owned())
+    };
+    programs.iter().filter_map(first_line).collect()
 }
 
 fn mount_all() -> io::Result<()> {
@@ -79,13 +92,6 @@ fn mount_all() -> io::Result<()> {
         io::ErrorKind::AlreadyExists => Ok(()),
         _ => Err(error),
     })
-}
-
-/// Runs one test, and ends whatever it left.
-fn run_alone(name: &str) -> io::Result<Event> {
-    let event = run_test(name, Command::new("/proc/self/exe").args(["run", name]), TEST_LIMIT)?;
-    clear()?;
-    Ok(event)
 }
 
 /// Runs one test by this command, for this long at most.
@@ -123,18 +129,16 @@ fn wait_for(pid: u32, deadline: Instant) -> io::Result<Option<bool>> {
     Ok(None)
 }
 
-/// Ends whatever a test left: as process 1, kill(-1) reaches everything but itself.
-fn clear() -> io::Result<()> {
+/// Ends every process but this one: as process 1, kill(-1) reaches all others.
+pub fn end_all() -> io::Result<()> {
     let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
     loop {
         match waitpid(None, None) {
-            Err(Errno::ECHILD) => break,
+            Err(Errno::ECHILD) => return Ok(()),
             Err(error) if error != Errno::EINTR => return Err(error.into()),
             _ => {}
         }
     }
-    remove_groups(Path::new("/sys/fs/cgroup"));
-    Ok(())
 }
 
 /// Removes all cgroups below `folder`; each is empty, now that no process is left.

@@ -52,14 +52,14 @@ fn a_login_is_taken_out_of_its_services_vrf_and_the_recipe_keeps_it_in() {
 }
 
 fn fetched_by_a_login(world: &mut World) -> Verdict {
-    let words = ssh(world, Domain::Blue, &format!("curl -sS -m 10 http://{WEB4}/"));
+    let words = ssh(world, Domain::Blue, &format!("curl -sS -m 60 http://{WEB4}/"));
     world.judge(&root(&words))
 }
 
 /// `su -` opens a session as well, and clears LD_PRELOAD: the documented leak of `bpf`, and the ways that hold.
 fn su_with_a_login_shell_leaves_the_cgroup_and_neither_the_filter_nor_the_supervisor() {
     let mut world = machine(Kind::Vrfs);
-    let curl = format!("cat /proc/self/cgroup; curl -sS -m 10 http://{WEB4}/");
+    let curl = format!("cat /proc/self/cgroup; curl -sS -m 60 http://{WEB4}/");
     for (mechanism, expected) in [("bpf", Domain::Default), ("preload", Domain::Blue), ("seccomp", Domain::Blue)] {
         let verdict = world.judge(&root(["vrfrun", "-m", mechanism, "blue", "su", "-", "root", "-c", &curl]));
         assert!(verdict.text().contains("/session-"), "logind made no session of it: {verdict}");

@@ -1,5 +1,5 @@
 //! The tests that run inside a virtual machine, as root, on a kernel with VRFs. Each runs in a
-//! process of its own, ended after 90 s; whatever it leaves running is killed.
+//! process of its own, from the same state; what it leaves is its failure (`clean`).
 //!
 //! To add one: write a function in a file of this folder and name it in the file's `guest_tests!`;
 //! a new file is one line in [`MODULES`].
@@ -7,7 +7,12 @@
 pub mod booted;
 pub mod init;
 
+mod clean;
+mod runner;
+
+mod at_once;
 mod beside;
+mod bind_on_use;
 mod boot;
 mod capi;
 mod clients;
@@ -18,10 +23,12 @@ mod escapes;
 mod explain;
 mod exported;
 mod gate;
+mod inherited;
 mod leaks;
 mod logins;
 mod names;
 mod net_cls;
+mod promises;
 mod recipes;
 mod recipes_services;
 mod refusals;
@@ -33,8 +40,10 @@ mod setup_declared;
 mod setup_knowing;
 mod setup_ports;
 mod surroundings;
+mod transactions;
 mod units;
 mod ways;
+mod without_bpf;
 
 use crate::kernels::{Feature, Kernel};
 
@@ -63,13 +72,17 @@ use guest_tests;
 
 const MODULES: &[&[Test]] = &[
     names::TESTS,
+    promises::TESTS,
     surroundings::TESTS,
     capi::TESTS,
     curl::TESTS,
     escapes::TESTS,
+    bind_on_use::TESTS,
+    without_bpf::TESTS,
     clients::TESTS,
     containers::TESTS,
     gate::TESTS,
+    inherited::TESTS,
     recipes::TESTS,
     recipes_services::TESTS,
     completions::TESTS,
@@ -78,9 +91,11 @@ const MODULES: &[&[Test]] = &[
     sealing::TESTS,
     rules::TESTS,
     setup_ports::TESTS,
+    transactions::TESTS,
     setup_knowing::TESTS,
     setup_declared::TESTS,
     leaks::TESTS,
+    at_once::TESTS,
     // The last: what it may do to an old kernel is undone by a boot only.
     net_cls::TESTS,
 ];
@@ -117,6 +132,8 @@ pub fn run(name: &str) -> bool {
     match all().find(|test| test.name() == name) {
         Some(test) => {
             (test.run)();
+            let left = clean::processes_left();
+            assert!(left.is_empty(), "it left behind:\n  {}", left.join("\n  "));
             true
         }
         None => false,

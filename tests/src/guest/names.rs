@@ -4,6 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use super::guest_tests;
 use super::ways;
 use crate::judge::{Outcome, root, user};
@@ -104,7 +107,8 @@ fn nscd_is_masked_with_a_file_of_the_vrfs_own() {
     let _files = OwnFiles::new("resolv.conf", BLUES_SERVER);
     let other = ["getent", "ahosts", "second.vrf.test"];
     let masked = ways::ALL.map(|way| world.judge(&way.order(&other)));
-    let _ = nscd.kill();
+    // Asked to end, it takes its socket along.
+    kill(Pid::from_raw(nscd.id() as i32), Signal::SIGTERM).expect("nscd");
     let _ = nscd.wait();
     assert_eq!(warned.outcome, Outcome::Leak, "nscd did not answer, so this test says nothing\n{warned}");
     assert!(warned.error_text().contains("nscd answers from outside"), "{warned}");

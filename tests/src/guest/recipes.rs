@@ -9,7 +9,7 @@ use crate::world::{Domain, Kind, World};
 guest_tests! {
     sshd_answers_in_its_vrf_and_not_outside,
     a_vrfs_own_resolver_serves_curl,
-    apt_asks_in_the_vrf_only,
+    apt_asks_in_the_vrf_only needs [Once],
     two_default_routes_each_with_its_programs,
     a_plain_user_enters_customers_with_the_same_addresses,
 }
@@ -29,18 +29,20 @@ fn sshd_answers_in_its_vrf_and_not_outside() {
     std::fs::create_dir_all("/run/sshd").expect("sshd's folder");
     let generated = world.judge(&root(["ssh-keygen", "-A"]));
     assert_eq!(generated.code, 0, "{generated}");
-    let _sshd = world.start(&root(["vrfrun", "blue", "/usr/sbin/sshd", "-D", "-p", "2222"]));
+    let mut sshd = world.start(&root(["vrfrun", "blue", "/usr/sbin/sshd", "-D", "-p", "2222"]));
     wait_for_listener(&world, "%blue:2222");
 
     let inside = world.judge(&root(["vrfrun", "blue", "bash", "-c", GREETING]));
     assert!(inside.text().starts_with("SSH-2.0-"), "{inside}");
     let outside = world.judge(&root(["bash", "-c", GREETING]));
     outside.assert_says(1, "Connection refused");
+    sshd.terminate();
+    sshd.finish(&mut world);
 }
 
 /// Until ss(8), which knows nothing of us, shows it.
 fn wait_for_listener(world: &World, address: &str) {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(120);
     loop {
         let listeners = std::process::Command::new("ss").args(["-Hltn"]).output().expect("ss");
         if String::from_utf8_lossy(&listeners.stdout).contains(address) {

@@ -8,10 +8,10 @@ use crate::world::{Kind, World};
 guest_tests! {
     unknown_vrf_exits_125_and_names_it,
     an_interface_that_is_no_vrf_exits_125_and_names_it,
-    no_command_exits_125,
-    a_command_that_is_not_there_exits_127,
-    a_file_that_cannot_be_run_exits_126,
-    the_programs_own_exit_status_comes_through,
+    no_command_exits_125 needs [Once],
+    a_command_that_is_not_there_exits_127 needs [Once],
+    a_file_that_cannot_be_run_exits_126 needs [Once],
+    the_programs_own_exit_status_comes_through needs [Once],
     a_vrf_deleted_while_a_program_runs_fails_closed,
 }
 

@@ -64,7 +64,7 @@ fn every_mechanism_is_known_by_identify_and_pids() {
         ("preload", &["vrfrun", "-m", "preload", "blue"]),
         ("seccomp", &["vrfrun", "-m", "seccomp", "blue"]),
     ];
-    let program = ["sh", "-c", "echo in; sleep 60; :"];
+    let program = ["sh", "-c", "echo in; sleep 600; :"];
     let mut running: Vec<(&str, Running)> =
         ways.map(|(name, way)| (name, world.start(&root(way.iter().chain(&program))))).into();
     for (_, program) in &mut running {
@@ -91,7 +91,7 @@ fn a_socket_outside_its_vrf_is_named() {
     let program = "import socket,time
 inside=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); inside.bind(('0.0.0.0',4001))
 outside=socket.socket(); outside.setsockopt(socket.SOL_SOCKET,socket.SO_BINDTODEVICE,b'eth0\\0'); outside.bind(('0.0.0.0',4002)); outside.listen()
-print('up',flush=True); time.sleep(60)";
+print('up',flush=True); time.sleep(600)";
     let mut running = world.start(&root(["vrfrun", "-m", "seccomp", "blue", "python3", "-c", program]));
     running.wait_for("up");
     let shown = json(&vrfsetup(&mut world, 0, "show blue --sockets -j"));
@@ -160,8 +160,6 @@ fn doctor_looks_beyond_the_routing() {
         "table-shared",
         "default-route-elsewhere",
     ];
-    // A daemon that an earlier test has ended may have left it.
-    let _ = fs::remove_file("/run/nscd/socket");
     let groups = "/proc/sys/net/ipv4/ping_group_range";
     fs::write(groups, "0 2147483647").expect("all groups");
     let before = findings(&mut world);

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
-use std::process::Command;
+use std::ops::{Deref, DerefMut};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::guest_tests;
@@ -24,27 +25,46 @@ guest_tests! {
 /// Where the drop-ins and the tests' own units go.
 const UNITS: &str = "/etc/systemd/system";
 
-/// A world in the machine's own network namespace, where its services are, without what an earlier test left.
-pub fn machine(kind: Kind) -> World {
-    let mut is_dirty = false;
-    for entry in fs::read_dir(UNITS).expect("units").flatten() {
-        let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
-        let removed = match name.as_str() {
-            folder if folder.ends_with(".d") => fs::remove_dir_all(path),
-            unit if unit.starts_with("vrftest-") || unit.starts_with("vrfsetup-bind@") => fs::remove_file(path),
-            _ => continue,
+/// A world in the machine's own network namespace, where its services are. The units that tests make and start end with
+/// it; what vrfsetup has made is for the test to undo.
+pub struct Machine(World);
+
+/// Builds it.
+pub fn machine(kind: Kind) -> Machine {
+    Machine(World::of_machine(kind).expect("a world"))
+}
+
+impl Deref for Machine {
+    type Target = World;
+
+    fn deref(&self) -> &World {
+        &self.0
+    }
+}
+
+impl DerefMut for Machine {
+    fn deref_mut(&mut self) -> &mut World {
+        &mut self.0
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        let systemctl = |words: &str| {
+            // Units that never ran are none to end; what stays is found by who looks at what is left.
+            let _ = Command::new("systemctl").args(words.split(' ')).stderr(Stdio::null()).status();
         };
-        removed.unwrap_or_else(|error| panic!("{name}: {error}"));
-        is_dirty = true;
+        // networkd brings sockets of its own, and newer releases more of them.
+        systemctl("stop ssh.service systemd-networkd* vrftest-*");
+        let units = fs::read_dir(UNITS).into_iter().flatten().flatten();
+        let is_ours = |path: &PathBuf| path.is_file() && path.to_string_lossy().contains("/vrftest-");
+        let ours: Vec<PathBuf> = units.map(|unit| unit.path()).filter(is_ours).collect();
+        ours.iter().for_each(|unit| drop(fs::remove_file(unit)));
+        systemctl("reset-failed");
+        if !ours.is_empty() {
+            systemctl("daemon-reload");
+        }
     }
-    // The world's interfaces have the name of one that the boot has declared.
-    let _ = fs::remove_dir_all("/run/vrfsetup/ports");
-    let mut world = World::of_machine(kind).expect("a world");
-    systemctl(&mut world, 0, "stop ssh.service systemd-networkd.socket systemd-networkd.service vrftest-*");
-    if is_dirty {
-        systemctl(&mut world, 0, "daemon-reload");
-    }
-    world
 }
 
 /// Runs systemctl, which must end with this code.
@@ -59,7 +79,7 @@ pub fn systemctl(world: &mut World, code: i32, words: &str) -> Verdict {
 pub fn greeted(world: &mut World, port: u16) -> Vec<Domain> {
     let ask = format!("exec 3<>/dev/tcp/{OWN4}/{port} && head -n 1 <&3");
     let is_greeted = |domain: &Domain| {
-        let words = world.at_peer(*domain, &["timeout", "10", "bash", "-c", &ask]);
+        let words = world.at_peer(*domain, &["timeout", "60", "bash", "-c", &ask]);
         let verdict = world.judge(&root(&words));
         let refused = verdict.error_text().contains("Connection refused");
         assert!(verdict.code == 0 || refused, "{domain:?}: {verdict}");
@@ -70,7 +90,7 @@ pub fn greeted(world: &mut World, port: u16) -> Vec<Domain> {
 
 /// Until ss(8) shows a listener at this port, in whatever domain.
 pub fn wait_for_listener(port: u16) {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(120);
     let filter = format!("sport = :{port}");
     let is_there = || {
         let shown = Command::new("ss").args(["-Hltn", &filter]).output().expect("ss");
@@ -202,9 +222,9 @@ const ASKER: &str = "vrftest-ask.service";
 const ANSWER: &str = "/run/vrftest-answer";
 
 /// A service that fetches a page before it starts and when it does.
-fn with_asker() -> World {
+fn with_asker() -> Machine {
     let world = machine(Kind::Vrfs);
-    let fetch = format!("/usr/bin/curl -sS -m 5 -o {ANSWER} http://{WEB4}/");
+    let fetch = format!("/usr/bin/curl -sS -m 30 -o {ANSWER} http://{WEB4}/");
     let unit = format!("[Service]\nType=oneshot\nExecStartPre={fetch}\nExecStart={fetch}\n");
     fs::write(format!("{UNITS}/{ASKER}"), unit).expect("a unit");
     world

@@ -56,8 +56,20 @@ impl Running {
     /// # Panics
     /// When it has ended already.
     pub fn interrupt(&self) {
+        self.signal(Signal::SIGINT);
+    }
+
+    /// Asks it to end, as an init does: daemons then take along what they have left in /run.
+    ///
+    /// # Panics
+    /// As [`Self::interrupt`].
+    pub fn terminate(&self) {
+        self.signal(Signal::SIGTERM);
+    }
+
+    fn signal(&self, signal: Signal) {
         let group = Pid::from_raw(self.child.id() as i32);
-        killpg(group, Signal::SIGINT).unwrap_or_else(|error| panic!("{:?}: {error}", self.words));
+        killpg(group, signal).unwrap_or_else(|error| panic!("{:?}: {error}", self.words));
     }
 
     /// What it has written to stdout so far.

@@ -54,8 +54,11 @@ pub struct Cell {
     pub packets: [u64; 3],
     /// What left by the wrong domain: `udp 192.0.2.53 53`.
     pub escaped: Vec<String>,
-    /// The program's exit code; for reading, not for judging.
+    /// The program's exit code; a `blue` cell has the reference's.
     pub code: i32,
+    /// Whose answers came: names of domains. Where the reference has its own domain's, a `blue` cell has blue's.
+    #[serde(default)]
+    pub answers: Vec<String>,
     /// The end of what it said; for reading, not for judging.
     pub said: String,
     /// How long it took, with its preparation and the wait for late packets.
@@ -82,6 +85,7 @@ impl Cell {
             packets,
             escaped: escaped.into_iter().cloned().collect(),
             code: verdict.code,
+            answers: verdict.answers.iter().map(|domain| domain.name().to_owned()).collect(),
             said: end_of(&format!("{} {}", verdict.text().trim(), verdict.error_text().trim())),
             milliseconds: 0,
         }
@@ -99,6 +103,7 @@ impl Cell {
             packets: [0; 3],
             escaped: Vec::new(),
             code: 0,
+            answers: Vec::new(),
             said: String::new(),
             milliseconds: 0,
         }

@@ -20,9 +20,9 @@ pub enum Purpose {
     Reference,
     /// Somebody else's mechanism: shown, never judged.
     Comparison,
-    /// Ours, behind which every kind of program is held: counted in the share of `blue`.
+    /// Ours, behind which every kind of program is held.
     Full,
-    /// Ours, which closes what it cannot bind: judged, but not counted in the share of `blue`.
+    /// Ours, which closes what it cannot bind.
     Gate,
 }
 
@@ -49,6 +49,12 @@ const fn column(name: &'static str, before: &'static [&'static str], is_root: bo
 /// The column of that name.
 pub fn named(name: &str) -> Option<Column> {
     ALL.into_iter().find(|column| column.name == name)
+}
+
+/// The column that shows what the same user's program does without a mechanism.
+pub fn reference_of(column: Column) -> Column {
+    let is_it = |other: &Column| other.purpose == Purpose::Reference && other.is_root == column.is_root;
+    ALL.into_iter().find(is_it).unwrap_or(column)
 }
 
 impl Column {

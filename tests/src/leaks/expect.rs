@@ -1,7 +1,8 @@
 //! What is expected of each cell, and what is wrong with a matrix. Pure.
 //!
 //! A cell is expected to be `blue`, unless the committed files say `closed` (with a reason) or name a
-//! documented leak (with a reason). A cell worse than that is a fault; a better one is a note.
+//! documented leak (with a reason, and the flows that may escape). A cell worse than that is a fault, and so is a better
+//! one: its entry has to be deleted, so that the cell can never be worse again without a fault.
 
 use serde::Deserialize;
 
@@ -23,6 +24,9 @@ struct Entry {
     #[serde(default)]
     kernels: Vec<String>,
     why: String,
+    /// Of a documented leak: what may escape, as the cells have it; `*` stands for any word (`udp * 53`).
+    #[serde(default)]
+    flows: Vec<String>,
     /// Closed is what the program's wish deserves under any mechanism: to leave the VRF, or what no bound
     /// socket may.
     #[serde(default)]
@@ -57,8 +61,8 @@ pub enum Expected {
     Closed(String),
     /// Nothing may leave, for this reason: the program asks for what has to be refused.
     Refused(String),
-    /// It leaks, as documented.
-    Leak(String),
+    /// It leaks, as documented, for this reason and by these flows.
+    Leak(String, Vec<String>),
     /// Nothing leaves, as the program sends nothing by itself, for this reason.
     Quiet(String),
     /// It is not run, for this reason.
@@ -76,8 +80,12 @@ pub enum Finding {
     Fine,
     /// Better than expected: the committed file is out of date.
     Better,
-    /// A leak that no document names.
+    /// A leak that is documented is gone: the committed file is out of date.
+    Gone,
+    /// A leak, or a flow of one, that no document names.
     Undocumented,
+    /// It was in the VRF, and its exit code or its answers are not the reference's.
+    Different,
     /// Closed, where it was blue.
     Worse,
     /// It did not say what it had to.
@@ -91,7 +99,7 @@ pub enum Finding {
 impl Finding {
     /// Whether the matrix fails by it.
     pub fn is_fault(&self) -> bool {
-        !matches!(self, Self::Fine | Self::Better)
+        *self != Self::Fine
     }
 }
 
@@ -138,7 +146,7 @@ impl Expectations {
             return Expected::Sends;
         }
         if let Some(entry) = named(&self.leaks) {
-            return Expected::Leak(entry.why);
+            return Expected::Leak(entry.why, entry.flows);
         }
         match named(&self.closed) {
             Some(entry) if entry.refusal => Expected::Refused(entry.why),
@@ -156,14 +164,34 @@ pub fn measure(expected: &Expected, cell: Option<&Cell>) -> Finding {
     match (expected, found) {
         (Expected::Sends, Colour::Closed) => Finding::ProvesNothing,
         (Expected::Sends | Expected::Anything | Expected::Absent(_), _) => Finding::Fine,
-        (Expected::Leak(_), Colour::Leak) => Finding::Fine,
+        (Expected::Leak(_, flows), Colour::Leak) if cell.is_some_and(|cell| are_named(&cell.escaped, flows)) => {
+            Finding::Fine
+        }
         (_, Colour::Leak) => Finding::Undocumented,
         (Expected::Blue, Colour::Closed) => Finding::Worse,
-        (Expected::Closed(_) | Expected::Refused(_) | Expected::Quiet(_), Colour::Blue) | (Expected::Leak(_), _) => {
-            Finding::Better
-        }
+        (Expected::Closed(_) | Expected::Refused(_) | Expected::Quiet(_), Colour::Blue) => Finding::Better,
+        (Expected::Leak(..), _) => Finding::Gone,
         _ => Finding::Fine,
     }
+}
+
+/// Whether each flow fits one of the patterns, word by word.
+fn are_named(escaped: &[String], patterns: &[String]) -> bool {
+    let fits = |flow: &str, pattern: &str| {
+        let (flow, pattern): (Vec<&str>, Vec<&str>) = (flow.split(' ').collect(), pattern.split(' ').collect());
+        flow.len() == pattern.len() && flow.iter().zip(pattern).all(|(word, wanted)| wanted == "*" || *word == wanted)
+    };
+    escaped.iter().all(|flow| patterns.iter().any(|pattern| fits(flow, pattern)))
+}
+
+/// Whether a cell in the VRF did what the program does without a mechanism: the same exit code, and an answer of blue's
+/// for each answer. One packet to blue's nameserver is not yet a program that works.
+pub fn works_as_without(row: &Row, cell: &Cell, reference: Option<&Cell>) -> bool {
+    let Some(reference) = reference.filter(|_| cell.verdict == Colour::Blue && row.differs.is_none()) else {
+        return true;
+    };
+    let answers: &[&str] = if reference.answers.is_empty() { &[] } else { &["blue"] };
+    cell.code == reference.code && cell.answers == answers
 }
 
 /// Whether a cell of ours holds the words that its row must say.
@@ -200,15 +228,67 @@ mod tests {
         assert_eq!(measure(&Expected::Blue, Some(&leak)), Finding::Undocumented);
         assert_eq!(measure(&Expected::Closed(String::new()), Some(&leak)), Finding::Undocumented);
         assert_eq!(measure(&Expected::Quiet(String::new()), Some(&leak)), Finding::Undocumented);
-        assert_eq!(measure(&Expected::Leak(String::new()), Some(&leak)), Finding::Fine);
+        assert_eq!(measure(&documented(&[]), Some(&leak)), Finding::Fine);
+    }
+
+    fn documented(flows: &[&str]) -> Expected {
+        Expected::Leak(String::new(), flows.iter().map(|flow| (*flow).to_owned()).collect())
     }
 
     #[test]
-    fn closed_instead_of_blue_is_worse_and_blue_instead_of_closed_a_note() {
+    fn a_documented_leak_excuses_the_flows_that_it_names_and_no_other() {
+        let leak = |flows: &[&str]| {
+            let escaped = flows.iter().map(|flow| (*flow).to_owned()).collect();
+            Cell { escaped, ..Cell::example(Colour::Leak) }
+        };
+        let expected = documented(&["udp * 53", "igmp 224.0.0.22"]);
+        assert_eq!(measure(&expected, Some(&leak(&["udp 192.0.2.53 53", "igmp 224.0.0.22"]))), Finding::Fine);
+        for other in ["tcp 192.0.2.80 80", "udp 192.0.2.53 7", "igmp 224.0.0.2", "udp 192.0.2.53"] {
+            assert_eq!(
+                measure(&expected, Some(&leak(&["udp 192.0.2.53 53", other]))),
+                Finding::Undocumented,
+                "{other}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_documented_leak_that_is_gone_is_a_fault() {
+        for colour in [Colour::Blue, Colour::Closed] {
+            assert_eq!(measure(&documented(&[]), Some(&Cell::example(colour))), Finding::Gone);
+        }
+        assert!(Finding::Gone.is_fault());
+    }
+
+    #[test]
+    fn a_blue_cell_works_only_if_the_program_ends_and_answers_as_without() {
+        let row = row::named("curl").expect("a row");
+        let cell = |code, answer: &[&str]| {
+            let answers = answer.iter().map(|name| (*name).to_owned()).collect();
+            Cell { code, answers, ..Cell::example(Colour::Blue) }
+        };
+        let reference = cell(0, &["default"]);
+        assert!(works_as_without(&row, &cell(0, &["blue"]), Some(&reference)));
+        for other in [cell(6, &["blue"]), cell(0, &[]), cell(0, &["default"]), cell(0, &["blue", "red"])] {
+            assert!(!works_as_without(&row, &other, Some(&reference)), "{other:?}");
+        }
+        let excused = Row { differs: Some("it says so".to_owned()), ..row };
+        assert!(works_as_without(&excused, &cell(6, &[]), Some(&reference)));
+    }
+
+    #[test]
+    fn every_documented_leak_names_its_flows() {
+        for entry in Expectations::read().leaks {
+            assert!(!entry.flows.is_empty(), "{entry:?}: flows = [...] says what may escape");
+        }
+    }
+
+    #[test]
+    fn closed_instead_of_blue_is_worse_and_blue_instead_of_closed_out_of_date() {
         assert_eq!(measure(&Expected::Blue, Some(&Cell::example(Colour::Closed))), Finding::Worse);
         let better = measure(&Expected::Closed(String::new()), Some(&Cell::example(Colour::Blue)));
         assert_eq!(better, Finding::Better);
-        assert!(!better.is_fault());
+        assert!(better.is_fault(), "or nobody would notice when it is closed again");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 pub mod cell;
 pub mod column;
+pub mod counts;
 pub mod document;
 pub mod expect;
 pub mod host;
@@ -12,5 +13,4 @@ pub mod inside;
 pub mod record;
 pub mod row;
 pub mod session;
-pub mod share;
 pub mod table;

@@ -37,7 +37,7 @@ impl Record {
                 _ if !column.is_judged() => (None, None),
                 Expected::Blue => (Some("blue"), None),
                 Expected::Closed(why) | Expected::Refused(why) | Expected::Quiet(why) => (Some("closed"), Some(why)),
-                Expected::Leak(why) => (Some("leak"), Some(why)),
+                Expected::Leak(why, _) => (Some("leak"), Some(why)),
                 Expected::Absent(_) | Expected::Sends | Expected::Anything => (None, None),
             };
             let expected = expected.map(str::to_owned);

@@ -32,6 +32,8 @@ pub struct Row {
     /// Users for whom the program sends nothing at all, even outside every VRF, and why.
     #[serde(default)]
     pub quiet: BTreeMap<String, String>,
+    /// Why its exit code or its answers need not be those of the reference, where they are not.
+    pub differs: Option<String>,
     /// Words that must stand in what it says, for these users, by the columns that are ours.
     #[serde(default)]
     pub says: BTreeMap<String, String>,

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::cell::{Cell, Colour};
-use super::column::{self, Column};
-use super::expect::{Expectations, Expected, Finding, measure, says_its_words};
+use super::column::{self, Column, Purpose};
+use super::counts::Counts;
+use super::expect::{Expectations, Expected, Finding, measure, says_its_words, works_as_without};
 use super::row::Row;
-use super::share::Share;
 
 /// All cells of one kernel.
 #[derive(Debug)]
@@ -35,25 +35,25 @@ impl Matrix<'_> {
             column::ALL.into_iter().map(move |column| {
                 let expected = self.expectations.of(row, column, self.kernel);
                 let cell = self.cell(row, column);
-                let is_mute = cell.is_some_and(|cell| !says_its_words(row, column, cell));
-                let finding = if is_mute { Finding::Mute } else { measure(&expected, cell) };
+                let finding = self.finding(row, column, &expected, cell);
                 (row, column, expected, cell, finding)
             })
         })
     }
 
+    fn finding(&self, row: &Row, column: Column, expected: &Expected, cell: Option<&Cell>) -> Finding {
+        let reference = || self.cell(row, column::reference_of(column));
+        let works = |cell: &Cell| !column.is_judged() || works_as_without(row, cell, reference());
+        match measure(expected, cell) {
+            _ if cell.is_some_and(|cell| !says_its_words(row, column, cell)) => Finding::Mute,
+            Finding::Fine if !cell.is_none_or(works) => Finding::Different,
+            finding => finding,
+        }
+    }
+
     /// Whether any cell is a fault.
     pub fn has_faults(&self) -> bool {
         self.measured().any(|(.., finding)| finding.is_fault())
-    }
-
-    /// How much of it is blue.
-    pub fn share(&self) -> Share {
-        let mut share = Share::default();
-        for (_, column, expected, cell, _) in self.measured() {
-            share.count(column, &expected, cell);
-        }
-        share
     }
 
     /// The whole text: table, reasons, faults and notes, sum.
@@ -84,7 +84,7 @@ impl Matrix<'_> {
         match (self.cell(row, column), &expected) {
             (_, Expected::Absent(_)) => "-".to_owned(),
             (None, _) => "?".to_owned(),
-            (Some(cell), Expected::Leak(_)) if cell.verdict == Colour::Leak => "leak*".to_owned(),
+            (Some(cell), Expected::Leak(..)) if cell.verdict == Colour::Leak => "leak*".to_owned(),
             (Some(cell), Expected::Refused(_)) if cell.verdict == Colour::Closed => "refused".to_owned(),
             // Without a mechanism, leaving by the default domain is no leak.
             (Some(cell), Expected::Sends) if cell.verdict == Colour::Leak => "sends".to_owned(),
@@ -105,7 +105,7 @@ impl Matrix<'_> {
                     ("closed", why)
                 }
                 (Expected::Refused(why), Some(Colour::Closed)) => ("refused", why),
-                (Expected::Leak(why), Some(Colour::Leak)) => ("leak*", why),
+                (Expected::Leak(why, _), Some(Colour::Leak)) => ("leak*", why),
                 (Expected::Absent(why), None) if row.absent.contains_key(self.kernel) => ("-", why),
                 _ => continue,
             };
@@ -129,8 +129,10 @@ impl Matrix<'_> {
         for (row, column, _, cell, finding) in self.measured() {
             let what = match finding {
                 Finding::Fine => continue,
-                Finding::Better => "note: better than the committed expectation",
-                Finding::Undocumented => "FAULT: a leak that is not documented",
+                Finding::Better => "FAULT: better than the committed expectation: delete its entry",
+                Finding::Gone => "FAULT: a documented leak is gone: delete its entry",
+                Finding::Undocumented => "FAULT: a leak, or a flow of one, that is not documented",
+                Finding::Different => "FAULT: in the VRF, but exit code or answers are not the reference's",
                 Finding::Worse => "FAULT: worse than the committed expectation",
                 Finding::ProvesNothing => "FAULT: sends nothing even without a mechanism, so the row proves nothing",
                 Finding::Mute => "FAULT: did not say what it must",
@@ -145,28 +147,23 @@ impl Matrix<'_> {
         text
     }
 
-    /// One line: how many of each, and the share of blue.
+    /// One line: how many of each, for all of ours and for those behind which every kind of program is held.
     pub fn sum(&self) -> String {
-        let judged = |colour: Colour| {
-            let ours = self
-                .measured()
-                .filter(|(_, column, expected, ..)| column.is_judged() && !matches!(expected, Expected::Absent(_)));
-            ours.filter(|(_, _, _, cell, _)| cell.is_some_and(|cell| cell.verdict == colour)).count()
-        };
         let undocumented = self.measured().filter(|(.., finding)| *finding == Finding::Undocumented).count();
-        let share = self.share();
         format!(
-            "{}: {} rows; judged cells: {} blue, {} closed, {} leaks ({undocumented} undocumented); \
-             under bpf and the supervisor {}.{} % blue ({} of {})\n",
+            "{}: {} rows; judged cells: {} ({undocumented} undocumented); under bpf and the supervisor: {}\n",
             self.kernel,
             self.rows.len(),
-            judged(Colour::Blue),
-            judged(Colour::Closed),
-            judged(Colour::Leak),
-            share.per_mille() / 10,
-            share.per_mille() % 10,
-            share.blue,
-            share.blue + share.closed,
+            self.counts(Column::is_judged),
+            self.counts(|column| column.purpose == Purpose::Full),
         )
+    }
+
+    fn counts(&self, wanted: impl Fn(Column) -> bool) -> Counts {
+        let mut counts = Counts::default();
+        for (_, _, expected, cell, _) in self.measured().filter(|(_, column, ..)| wanted(*column)) {
+            counts.count(&expected, cell);
+        }
+        counts
     }
 }

@@ -25,6 +25,8 @@ pub struct Images {
     pub console: PathBuf,
     /// Whether a systemd of its own boots it, which also wants a network interface.
     pub has_systemd: bool,
+    /// How many processors the machine has.
+    pub processors: u32,
     _folder: TempDir,
 }
 
@@ -65,7 +67,8 @@ impl Images {
         pack(folder.path(), plan, programs, &tested)?;
         let console = folder.path().join("console.log");
         let has_systemd = matches!(root, Root::Systemd(_));
-        Ok(Self { kernel: fetched, rootfs, tested, console, has_systemd, _folder: folder })
+        let processors = kernel.processors();
+        Ok(Self { kernel: fetched, rootfs, tested, console, has_systemd, processors, _folder: folder })
     }
 }
 

@@ -11,6 +11,8 @@ pub enum Event {
     Ready {
         /// The kernel's release, as uname(2) says it.
         release: String,
+        /// What else there is in versions that move, e.g. `iproute2-6.1.0`.
+        versions: Vec<String>,
     },
     /// One test has ended.
     Test {

@@ -26,6 +26,8 @@ pub struct World {
     /// Paths that show something else in this world.
     replaced: Vec<PathBuf>,
     folder: TempDir,
+    /// Whether it stands in the guest's own network namespace.
+    is_machines: bool,
 }
 
 impl World {
@@ -53,14 +55,15 @@ impl World {
     /// # Errors
     /// Also when this is no guest.
     pub fn of_machine(kind: Kind) -> io::Result<Self> {
-        machine::reset()?;
-        Self::build(kind, Set::All)
+        machine::make_room()?;
+        let mut world = Self::build(kind, Set::All)?;
+        world.is_machines = true;
+        Ok(world)
     }
 
     fn build(kind: Kind, set: Set) -> io::Result<Self> {
         unshare(CloneFlags::CLONE_NEWNS)?;
         mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?;
-        machine::forget_names();
         let folder = open_folder()?;
         let mut peers = [Peer::start(Domain::Default)?, Peer::start(Domain::Blue)?, Peer::start(Domain::Red)?];
         batch(&plan::links(kind, [peers[0].pid(), peers[1].pid(), peers[2].pid()]))?;
@@ -69,7 +72,7 @@ impl World {
         }
         batch(&plan::machine_side(kind))?;
         let bin = programs::install_into(folder.path(), set)?;
-        let mut world = Self { kind, peers, bin, replaced: Vec::new(), folder };
+        let mut world = Self { kind, peers, bin, replaced: Vec::new(), folder, is_machines: false };
         world.replace("/etc/resolv.conf", plan::resolv_conf().as_bytes())?;
         Ok(world)
     }
@@ -146,6 +149,10 @@ impl Drop for World {
         for path in self.replaced.drain(..).rev() {
             // A program that still has the file open keeps it; the path is free all the same.
             let _ = umount2(&path, MntFlags::MNT_DETACH);
+        }
+        if let Err(error) = machine::forget_world(self.is_machines) {
+            // Whoever looks at what is left names it.
+            eprintln!("the world could not be taken down: {error}");
         }
     }
 }

@@ -31,9 +31,7 @@ pub fn add(session: &Session, spec: &VrfSpec, ports: &[String], sysctls: &[(&str
     let (settings, memory) = sysctls::make(sysctls).map_err(|error| transaction.abandon(error))?;
     transaction.make_all(settings)?;
     let name = is_new.then(|| tables::name_step(&Names::read(), spec.name, domain.table)).flatten();
-    for step in memory.into_iter().chain(name) {
-        transaction.try_make(step)?;
-    }
+    transaction.try_make_all(memory.into_iter().chain(name))?;
     attach::make(&mut transaction, moves)?;
-    Ok(transaction.commit())
+    transaction.commit()
 }

@@ -42,10 +42,8 @@ pub fn del(session: &Session, name: &str) -> Result<Outcome, Error> {
     let is_last = system.vrfs().count() == 1;
     let (settings, memory) = if is_last { sysctls::restore() } else { Default::default() };
     transaction.make_all(settings)?;
-    for step in memory.into_iter().chain(tables::unname_step(name)) {
-        transaction.try_make(step)?;
-    }
-    Ok(transaction.commit())
+    transaction.try_make_all(memory.into_iter().chain(tables::unname_step(name)))?;
+    transaction.commit()
 }
 
 /// Takes down what the kernel would leave behind, or drop for good: routes over the VRF's device in any

@@ -127,11 +127,9 @@ fn of_family(inventory: &Inventory, family: Family) -> Vec<Rule> {
 fn carry_out(session: &Session, inventory: &Inventory, first: Vec<Step>, steps: Vec<Step>) -> Result<Outcome, Error> {
     lockout::refuse_if_cut(session, &inventory.system, &steps)?;
     let mut transaction = session.begin()?;
-    if let Some(step) = remember(&steps) {
-        transaction.try_make(step)?;
-    }
+    transaction.try_make_all(remember(&steps))?;
     transaction.make_all(first.into_iter().chain(steps))?;
-    Ok(transaction.commit())
+    transaction.commit()
 }
 
 /// Writes down which l3mdev rules are of our making, for `undo`. Where that cannot be written the rule stays for good,

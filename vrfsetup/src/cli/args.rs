@@ -8,6 +8,7 @@ use crate::change::rules::Policy;
 use crate::inspect::export::Format;
 use crate::model::name;
 use crate::plan::rules::Unreachable;
+use crate::transaction::progress::When;
 
 /// Set up, inspect, fix and undo VRFs.
 #[derive(Debug, Parser)]
@@ -128,6 +129,12 @@ pub enum Command {
     },
     /// Keep a change that was made with --confirm
     Confirm,
+    /// Undo the last change at once, whether it is complete, waits for its confirmation or was not finished
+    Rollback {
+        /// Go on where a connection would break
+        #[arg(long)]
+        force: bool,
+    },
     #[command(name = "__detach", hide = true)]
     DetachRollback { journal: PathBuf, seconds: u64 },
     #[command(name = "__verify-bound", hide = true)]
@@ -275,7 +282,7 @@ impl RulesPolicy {
 }
 
 /// What every changing verb takes.
-#[derive(Clone, Copy, Debug, Args)]
+#[derive(Clone, Copy, Debug, Default, Args)]
 pub struct Change {
     /// Go on where a connection would break
     #[arg(long)]
@@ -286,6 +293,9 @@ pub struct Change {
     /// Undo everything unless `vrfsetup confirm` comes within this time
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub confirm: Option<u64>,
+    /// Show how far it is: on a terminal when it takes over a second (auto), always, or never
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
+    pub progress: When,
 }
 
 fn table(text: &str) -> Result<u32, String> {

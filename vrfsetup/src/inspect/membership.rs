@@ -101,6 +101,29 @@ fn vrfruns_name(part: &[u8]) -> Option<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proptests::{around, check};
+
+    #[test]
+    fn no_bytes_of_proc_make_a_panic() {
+        let words = &[
+            "0::/",
+            "vrf/",
+            "vrfrun-",
+            "blue",
+            "-7-4026531840",
+            "-strict",
+            "/",
+            "\n",
+            "\0VRFRUN_VRF=",
+            "VRFSHIM=",
+            "\0",
+        ];
+        check((around(words), around(words)), |(cgroup, environ)| {
+            let _ = (by_cgroup(&cgroup, &BTreeMap::new()), by_environment(&environ));
+            let name = vrfruns_name(&cgroup);
+            assert!(name.is_none_or(|name| !name.is_empty()));
+        });
+    }
 
     fn found(evidence: &Evidence) -> Option<(String, By)> {
         let units = BTreeMap::from([(b"sshd.service".to_vec(), b"mgmt".to_vec())]);

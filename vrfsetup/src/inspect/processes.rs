@@ -177,6 +177,27 @@ impl fmt::Display for Process {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proptests::{around, check};
+
+    #[test]
+    fn no_bytes_of_proc_or_systemctl_make_a_panic() {
+        check(
+            around(&[
+                "PPid:",
+                "Seccomp:",
+                "\t2\n",
+                "\n\n",
+                "4294967296",
+                "Id=",
+                "BindNetworkInterface=",
+                "BPFProgram=",
+            ]),
+            |bytes| {
+                let _ = (is_filtered(&bytes), field(&bytes, b"PPid:"), text(&bytes));
+                assert!(bound_units(&bytes).values().all(|device| !device.is_empty() || bytes.contains(&b'=')));
+            },
+        );
+    }
 
     #[test]
     fn a_descriptor_that_is_a_socket_has_its_inode() {

@@ -121,6 +121,16 @@ impl Step {
         }
     }
 
+    /// Whether it cannot be sent together with others: it is no request of routing netlink, or may have to be sent
+    /// again.
+    pub fn is_made_alone(&self) -> bool {
+        match self {
+            Self::SetSysctl { .. } | Self::WriteFile { .. } => true,
+            Self::AddRoute(route) => route.may_wait_for_its_source(),
+            _ => false,
+        }
+    }
+
     /// Whether it needs a kernel that has VRFs.
     pub fn makes_vrf(&self) -> bool {
         matches!(self, Self::AddVrf(..))

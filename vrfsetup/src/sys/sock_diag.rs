@@ -1,4 +1,4 @@
-//! Sockets (sock_diag, `ss -a`): established TCP connections, which a change of routing would cut off, and all others,
+//! Sockets (sock_diag, `ss -a`): established TCP connections and UDP sessions, which a change of routing would cut off, and all others,
 //! which may be outside the VRF that their program should be in.
 
 use std::fmt;
@@ -72,14 +72,12 @@ impl fmt::Display for Connection {
     }
 }
 
-/// All established TCP connections of this network namespace, both families.
+/// All established TCP connections of this network namespace and all connected UDP sockets, both families.
 ///
 /// # Errors
 /// Those of the socket; a kernel without sock_diag for TCP (inet_diag is a module) is one.
 pub fn established() -> Result<Vec<Connection>, KernelError> {
-    let mut all = dump(libc::AF_INET, libc::IPPROTO_TCP, TCP_ESTABLISHED)?;
-    all.extend(dump(libc::AF_INET6, libc::IPPROTO_TCP, TCP_ESTABLISHED)?);
-    Ok(all)
+    sockets(&[libc::IPPROTO_TCP, libc::IPPROTO_UDP], TCP_ESTABLISHED)
 }
 
 /// All TCP, UDP and raw sockets of this network namespace that some process still has.
@@ -87,16 +85,21 @@ pub fn established() -> Result<Vec<Connection>, KernelError> {
 /// # Errors
 /// Those of the socket. A kernel without the raw_diag module (4.10) has no raw sockets to tell.
 pub fn all() -> Result<Vec<Connection>, KernelError> {
+    let mut all = sockets(&[libc::IPPROTO_TCP, libc::IPPROTO_UDP, libc::IPPROTO_RAW], ANY_STATE)?;
+    all.retain(|socket| socket.inode != 0);
+    Ok(all)
+}
+
+fn sockets(protocols: &[i32], states: u32) -> Result<Vec<Connection>, KernelError> {
     let mut all = Vec::new();
     for family in [libc::AF_INET, libc::AF_INET6] {
-        for protocol in [libc::IPPROTO_TCP, libc::IPPROTO_UDP, libc::IPPROTO_RAW] {
-            match dump(family, protocol, ANY_STATE) {
+        for &protocol in protocols {
+            match dump(family, protocol, states) {
                 Err(error) if error.errno == libc::ENOENT && protocol != libc::IPPROTO_TCP => {}
                 sockets => all.extend(sockets?),
             }
         }
     }
-    all.retain(|socket| socket.inode != 0);
     Ok(all)
 }
 
@@ -169,6 +172,17 @@ mod tests {
         let port = socket.local_addr().unwrap().port();
         let udp = |socket: &&Connection| socket.protocol_name() == "udp" && socket.local.1 == port;
         assert_eq!(all().unwrap().iter().filter(udp).count(), 1);
+    }
+
+    #[test]
+    fn no_bytes_of_the_kernel_make_a_panic() {
+        use proptest::collection::vec;
+        use proptest::prelude::any;
+        crate::proptests::check((vec(any::<u8>(), 0..100), any::<u8>()), |(body, protocol)| {
+            let found = connection(&body, protocol);
+            assert!(found.is_none() || body.len() >= INET_DIAG_MSG);
+            found.iter().for_each(|one| drop((one.to_string(), one.state_name(), one.protocol_name())));
+        });
     }
 
     #[test]

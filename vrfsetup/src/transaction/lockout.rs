@@ -1,7 +1,8 @@
 //! What stands between a command and the connection it was typed over.
 //!
-//! sudo clears SSH_CONNECTION, so the kernel is asked instead: an established TCP connection from another machine that
-//! uses an address of the interface, or leaves by it, is somebody's session.
+//! sudo clears SSH_CONNECTION, so the kernel is asked instead: an established TCP connection, or a connected UDP socket,
+//! whose other end is on another machine and that uses an address of the interface, or leaves by it, is somebody's
+//! session.
 
 use std::net::IpAddr;
 

@@ -4,26 +4,20 @@
 use crate::model::rule::Rule;
 use crate::model::step::Step;
 
-/// The steps without those of which nothing is left to undo. `is_there` says what the kernel has now: of a move that was
-/// cut short everything stays.
-pub fn without_moves(mut steps: Vec<Step>, is_there: impl Fn(&Rule) -> bool) -> Vec<Step> {
-    let mut at = 0;
-    while at < steps.len() {
+/// Removes the steps of which nothing is left to undo. `is_there` says what the kernel has now: of a move that was cut
+/// short everything stays.
+pub fn forget(steps: &mut [Option<Step>], is_there: impl Fn(&Rule) -> bool) {
+    for at in 0..steps.len() {
         let back = match &steps[at] {
-            Step::DeleteRule(rule) if is_there(rule) => Some(Step::AddRule(rule.clone())),
-            Step::AddRule(rule) if !is_there(rule) => Some(Step::DeleteRule(rule.clone())),
-            _ => None,
+            Some(Step::DeleteRule(rule)) if is_there(rule) => Step::AddRule(rule.clone()),
+            Some(Step::AddRule(rule)) if !is_there(rule) => Step::DeleteRule(rule.clone()),
+            _ => continue,
         };
-        let partner = back.and_then(|back| steps[at..].iter().position(|step| *step == back));
-        match partner {
-            Some(behind) => {
-                steps.remove(at + behind);
-                steps.remove(at);
-            }
-            None => at += 1,
+        if let Some(behind) = steps[at..].iter().position(|step| step.as_ref() == Some(&back)) {
+            steps[at + behind] = None;
+            steps[at] = None;
         }
     }
-    steps
 }
 
 #[cfg(test)]
@@ -46,16 +40,22 @@ mod tests {
         ]
     }
 
+    fn left(steps: Vec<Step>, there: &[Rule]) -> Vec<Step> {
+        let mut steps: Vec<Option<Step>> = steps.into_iter().map(Some).collect();
+        forget(&mut steps, |rule| there.contains(rule));
+        steps.into_iter().flatten().collect()
+    }
+
     #[test]
     fn a_rule_that_has_only_moved_stays_where_it_is() {
         let there = [Rule::l3mdev(Family::V4, 0), rule(0)];
-        assert_eq!(without_moves(moved(), |rule| there.contains(rule)), moved()[..1]);
+        assert_eq!(left(moved(), &there), moved()[..1]);
     }
 
     #[test]
     fn a_move_that_was_cut_short_is_undone_step_by_step() {
         // Written down up to the addition, killed before it.
         let there = [Rule::l3mdev(Family::V4, 0), rule(1)];
-        assert_eq!(without_moves(moved()[..4].to_vec(), |rule| there.contains(rule)), moved()[..4]);
+        assert_eq!(left(moved()[..4].to_vec(), &there), moved()[..4]);
     }
 }

@@ -1,4 +1,4 @@
-//! The lists of ports that `vrfrun --strict` keeps: who changes the ports of a VRF brings them up to date, so that
+//! The lists of ports that `vrfrun -m bpf` keeps: who changes the ports of a VRF brings them up to date, so that
 //! programs that run already may send by a new port, and no longer by one that has left.
 
 use std::collections::BTreeMap;
@@ -12,12 +12,12 @@ use crate::model::step::Step;
 use crate::sys::netlink::{Kernel, KernelError};
 
 /// The VRFs, by index and name, whose ports these steps change.
-pub fn touched(steps: &[Step]) -> BTreeMap<u32, String> {
+pub fn touched<'a>(steps: impl IntoIterator<Item = &'a Step>) -> BTreeMap<u32, String> {
     let vrf_of = |step: &Step| match step {
         Step::Enslave(_, vrf) | Step::Release(_, vrf) => Some((vrf.ifindex, vrf.name.clone())),
         _ => None,
     };
-    steps.iter().filter_map(vrf_of).collect()
+    steps.into_iter().filter_map(vrf_of).collect()
 }
 
 /// Brings the lists of these VRFs up to date; what could not be done, as notes.
@@ -28,7 +28,7 @@ pub fn refresh(kernel: &Kernel, vrfs: &BTreeMap<u32, String>) -> Vec<String> {
         return Vec::new();
     }
     let failed = |name: &str, why: String| {
-        format!("running 'vrfrun --strict {name}' programs do not see the new ports ({why}); the next run fixes it")
+        format!("running 'vrfrun -m bpf {name}' programs do not see the new ports ({why}); the next run fixes it")
     };
     let outcome = |(&vrf, name): (&u32, &String)| refresh_one(kernel, vrf).err().map(|error| failed(name, error));
     vrfs.iter().filter_map(outcome).collect()
@@ -43,7 +43,7 @@ fn refresh_one(kernel: &Kernel, vrf: u32) -> Result<(), String> {
     let links = kernel.links().map_err(|refusal| refusal.to_string())?;
     let ports = links.iter().filter(|link| link.master == Some(vrf)).map(|link| link.ifindex);
     let devices: Vec<u32> = std::iter::once(vrf).chain(ports).collect();
-    lists.iter().try_for_each(|list| list.write(&devices)).map_err(text)
+    lists.iter().try_for_each(|list| list.write(&devices).map(drop)).map_err(text)
 }
 
 fn text(errno: Errno) -> String {

@@ -3,12 +3,12 @@
 use std::ffi::OsString;
 use std::fmt::{self, Display, Formatter};
 
+use crate::bind::bpf::gaps::Gaps;
 use crate::error;
 use crate::options::{Mechanism, Options};
 use crate::program::elf::{self, Kind};
 use crate::program::environment::Environment;
 use crate::program::exec::Program;
-use crate::program::user::Account;
 use crate::vrf::device::Device;
 
 /// What a mechanism is asked to do.
@@ -20,8 +20,6 @@ pub struct Request<'a> {
     pub options: &'a Options,
     /// The program that will run; None if nothing is to be run.
     pub program: Option<&'a Program>,
-    /// Whom the program will run as, if not as the caller.
-    pub account: Option<&'a Account>,
 }
 
 impl Request<'_> {
@@ -34,8 +32,8 @@ impl Request<'_> {
 /// What stands behind the mechanism.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Guard {
-    /// The cgroup holds every socket of every kind.
-    Cgroup,
+    /// The cgroup holds every socket of every kind, but for these gaps.
+    Cgroup(Gaps),
     /// What the shim did not make is made by the supervisor.
     Supervisor,
     /// What the shim did not make is denied; the reason why there is no supervisor.
@@ -49,7 +47,8 @@ pub enum Guard {
 impl Display for Guard {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Guard::Cgroup => f.write_str("cgroup"),
+            Guard::Cgroup(gaps) if gaps.is_empty() => f.write_str("cgroup"),
+            Guard::Cgroup(gaps) => write!(f, "cgroup ({gaps})"),
             Guard::Supervisor => f.write_str("supervisor"),
             Guard::Gate(why) => write!(f, "gate ({why})"),
             Guard::None => f.write_str("none"),

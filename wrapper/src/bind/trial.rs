@@ -8,6 +8,7 @@ use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::{ForkResult, pipe2};
 
 use crate::bind::binding::Guard;
+use crate::bind::bpf::gaps::Gaps;
 use crate::error::unavailable::Unavailable;
 use crate::sys::process;
 
@@ -41,7 +42,10 @@ pub fn try_in_child(trial: impl FnOnce() -> Result<Guard, Unavailable>) -> Resul
 
 fn encode(outcome: &Result<Guard, Unavailable>) -> Vec<u8> {
     match outcome {
-        Ok(Guard::Cgroup) => vec![CGROUP],
+        Ok(Guard::Cgroup(gaps)) => {
+            let errors = gaps.errors().into_iter().flat_map(i32::to_ne_bytes);
+            std::iter::once(CGROUP).chain(errors).collect()
+        }
         Ok(Guard::Supervisor) => vec![SUPERVISOR],
         Ok(Guard::Gate(why)) => [&[GATE], why.as_bytes()].concat(),
         Ok(Guard::None) => vec![NONE],
@@ -53,10 +57,10 @@ fn encode(outcome: &Result<Guard, Unavailable>) -> Vec<u8> {
 }
 
 fn decode(bytes: &[u8]) -> Result<Guard, Unavailable> {
-    let (tag, text) = bytes.split_first().ok_or_else(died)?;
-    let text = String::from_utf8_lossy(text);
+    let (tag, rest) = bytes.split_first().ok_or_else(died)?;
+    let text = String::from_utf8_lossy(rest);
     match *tag {
-        CGROUP => Ok(Guard::Cgroup),
+        CGROUP => gaps(rest).map(Guard::Cgroup).ok_or_else(died),
         SUPERVISOR => Ok(Guard::Supervisor),
         GATE => Ok(Guard::Gate(text.into())),
         NONE => Ok(Guard::None),
@@ -69,6 +73,11 @@ fn decode(bytes: &[u8]) -> Result<Guard, Unavailable> {
     }
 }
 
+fn gaps(bytes: &[u8]) -> Option<Gaps> {
+    let errors = bytes.chunks(size_of::<i32>()).map(|chunk| chunk.try_into().ok().map(i32::from_ne_bytes));
+    Gaps::from_errors(&errors.collect::<Option<Vec<_>>>()?)
+}
+
 fn died() -> Unavailable {
     Unavailable::new("the trial of it died")
 }
@@ -76,6 +85,8 @@ fn died() -> Unavailable {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bind::bpf::gaps::Place;
+    use nix::errno::Errno;
 
     #[test]
     fn a_reason_comes_back_whole() {
@@ -87,7 +98,10 @@ mod tests {
     #[test]
     fn a_guard_comes_back_whole() {
         let gate = || Guard::Gate("--no-supervisor".into());
-        for guard in [Guard::Cgroup, Guard::Supervisor, gate(), Guard::None, Guard::Outer] {
+        let mut gaps = Gaps::default();
+        gaps.add(Place::Egress, Errno::EPERM);
+        let whole = Guard::Cgroup(Gaps::default());
+        for guard in [whole, Guard::Cgroup(gaps), Guard::Supervisor, gate(), Guard::None, Guard::Outer] {
             assert_eq!(decode(&encode(&Ok(guard.clone()))), Ok(guard));
         }
     }

@@ -50,6 +50,45 @@ pub fn is_bound(device: &Device) -> Result<(), Failure> {
     })
 }
 
+/// The same of a socket of the first family that the kernel has: enough where programs are known to be the right ones.
+pub fn is_one_bound(device: &Device) -> Result<(), Failure> {
+    for (domain, family) in FAMILIES {
+        if let Some(socket) = opened(domain, family, None)? {
+            return expect(&socket, device, family);
+        }
+    }
+    Err(no_family().into())
+}
+
+/// A UDP socket that lost its device (connect(AF_UNSPEC)) has it again when it connects, or the call fails. Nothing is
+/// sent.
+pub fn is_bound_on_use(device: &Device) -> Result<(), Unavailable> {
+    each_family(|domain, family| {
+        let Some(socket) = opened(domain, family, None)? else { return Ok(false) };
+        socket::dissolve(&socket).map_err(Unavailable::kernel("dissolve a socket's association"))?;
+        match socket::connect_to_loopback(&socket, domain) {
+            Err(Errno::EPERM) => Ok(true),
+            _ => Ok(expect(&socket, device, family).map(|()| true)?),
+        }
+    })
+}
+
+/// MPTCP's inner sockets are in the VRF as well, or there is no MPTCP. The MPTCP socket itself says nothing of them.
+pub fn holds_mptcp(device: &Device) -> bool {
+    let Ok(socket) = socket::open(libc::AF_INET, libc::SOCK_STREAM, libc::IPPROTO_MPTCP) else { return true };
+    let is_plain = socket::protocol_of(&socket).is_ok_and(|protocol| protocol != libc::IPPROTO_MPTCP);
+    // With a device that is no VRF two sockets are in each other's way in any case.
+    let is_shared = || if device.table.is_some() { is_port_shared(&socket) } else { seccomp::is_filtered() };
+    is_plain || is_bound_on_use(device).is_ok() || is_shared()
+}
+
+/// A second socket, which is bound, cannot have the port of the first: so the first is in the same VRF.
+fn is_port_shared(mptcp: &OwnedFd) -> bool {
+    let Ok(tcp) = socket::open(libc::AF_INET, libc::SOCK_STREAM, libc::IPPROTO_TCP) else { return false };
+    let port = socket::bind_to_port(mptcp, 0);
+    port.is_ok_and(|port| socket::bind_to_port(&tcp, port) == Err(Errno::EADDRINUSE))
+}
+
 /// An ordinary program's sockets are denied, and those that carry the cookie can be bound.
 pub fn is_gated(device: &Device, cookie: u64) -> Result<(), Unavailable> {
     each_family(|domain, family| match open(domain, None) {
@@ -78,10 +117,19 @@ pub fn binding() -> nix::Result<Option<OsString>> {
 /// False if the kernel does not have the family.
 fn can_bind(device: &Device, domain: i32, family: &str, cookie: Option<u64>) -> Result<bool, Unavailable> {
     let Some(socket) = opened(domain, family, cookie)? else { return Ok(false) };
-    if let Ok(Some(other)) = device_of(&socket) {
-        if other != device.name {
-            return Err(Unavailable::new(ancestor_bound(&other)));
+    match device_of(&socket) {
+        Ok(Some(other)) if other != device.name => return Err(Unavailable::new(ancestor_bound(&other))),
+        // A second binding, even to the same device, needs CAP_NET_RAW, which the supervisor does not have in effect.
+        Ok(Some(_)) => {
+            if holds_mptcp(device) {
+                return Err(Unavailable::new(format!("something binds sockets to '{}' already", text(&device.name))));
+            }
+            return Err(Unavailable::new(
+                "another cgroup's BPF program binds sockets already, but not those inside MPTCP",
+            )
+            .hint("run it as root with -m bpf, or switch MPTCP off: sysctl net.mptcp.enabled=0"));
         }
+        _ => {}
     }
     match socket::bind_to_device(&socket, device.name_bytes()) {
         Err(Errno::EPERM) => {
@@ -122,7 +170,11 @@ fn each_family<E: From<Unavailable>>(check: impl Fn(libc::c_int, &str) -> Result
     for (domain, family) in FAMILIES {
         seen |= check(domain, family)?;
     }
-    if seen { Ok(()) } else { Err(Unavailable::new("the kernel has neither IPv4 nor IPv6").into()) }
+    if seen { Ok(()) } else { Err(no_family().into()) }
+}
+
+fn no_family() -> Unavailable {
+    Unavailable::new("the kernel has neither IPv4 nor IPv6")
 }
 
 /// None if the kernel does not have the family.

@@ -4,6 +4,7 @@
 //! the kernel nothing, and does no more than print.
 #![forbid(unsafe_code)]
 
+pub mod panic;
 pub mod unavailable;
 
 use std::ffi::{OsStr, OsString};
@@ -41,11 +42,13 @@ pub enum Error {
     /// Under `--strict`: packets could leave the VRF's table.
     Unsealed { vrf: OsString, why: String },
     /// A descriptor that the program would inherit is a socket outside the VRF.
-    ForeignDescriptor { fd: i32, what: String, device: OsString },
+    ForeignDescriptor { fd: i32, what: String, device: OsString, is_strict: bool },
     /// A file of the VRF's own cannot be put over the system's.
     Etc { tried: String, errno: Errno, hint: Option<String> },
     /// The user or group is not in the system's files.
     NoSuchUser(OsString),
+    /// A user's number alone, of a user who has no entry, and the group of that number is somebody else's.
+    GroupOfAnother { user: OsString, number: u32, owner: OsString },
     /// `--user` by somebody who is not root.
     NotRoot(OsString),
     /// The sockets of this process are bound by something that cannot be left.
@@ -90,6 +93,10 @@ impl Error {
                 several => several.iter().find_map(|(_, reason)| reason.hint.clone()),
             },
             Error::Unsealed { .. } => Some("vrfsetup rules fix".into()),
+            Error::GroupOfAnother { user, .. } => Some(format!("vrfrun -u {}:GROUP …", text(user))),
+            Error::ForeignDescriptor { is_strict: true, fd, .. } => {
+                Some(format!("close it: {fd}>&- or {fd}<&- in a shell"))
+            }
             Error::ForeignDescriptor { .. } => Some("close it, or leave it as it is with --keep-fds".into()),
             Error::Etc { hint, .. } => hint.clone(),
             _ => None,
@@ -119,7 +126,7 @@ impl Display for Error {
                 write!(f, "cannot bind to VRF '{}': {why}: {}", text(name), Errno::ENODEV.desc())
             }
             Error::NotVrf(name) => write!(f, "cannot bind to VRF '{}': the interface is not a VRF", text(name)),
-            Error::ForeignDescriptor { fd, what, device } => {
+            Error::ForeignDescriptor { fd, what, device, .. } => {
                 write!(f, "cannot take descriptor {fd} into '{}': it is {what}", text(device))
             }
             Error::Kernel { tried, errno } | Error::Etc { tried, errno, .. } => {
@@ -136,6 +143,10 @@ impl Display for Error {
             Error::Unsealed { vrf, why } => write!(f, "--strict: {}", leaves(vrf, why)),
             Error::NotRoot(name) => write!(f, "cannot become '{}': --user needs root", text(name)),
             Error::NoSuchUser(name) => write!(f, "cannot become '{}': no such user or group", text(name)),
+            Error::GroupOfAnother { user, number, owner } => {
+                let why = format!("it has no entry in /etc/passwd, and group {number} is '{}'", text(owner));
+                write!(f, "cannot become '{}': {why}", text(user))
+            }
             Error::CannotLeave { device, why } => write!(f, "cannot leave '{}': {why}", text(device)),
             Error::CannotRun { program, errno } => {
                 write!(f, "cannot run '{}': {}", program.display(), errno.desc())

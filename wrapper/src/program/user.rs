@@ -5,7 +5,8 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-use nix::unistd::{Gid, Uid, geteuid, setgroups, setresgid, setresuid};
+use nix::errno::Errno;
+use nix::unistd::{Gid, Uid, geteuid, getgroups, getresgid, getresuid, setgroups, setresgid, setresuid};
 
 use crate::error::Error;
 use crate::sys::kernel;
@@ -16,7 +17,7 @@ pub struct Account {
     uid: Uid,
     gid: Gid,
     groups: Vec<Gid>,
-    /// HOME, USER and SHELL, for a user that /etc/passwd knows.
+    /// HOME, USER, LOGNAME and SHELL.
     environment: Vec<(&'static str, OsString)>,
 }
 
@@ -26,33 +27,59 @@ pub fn look_up(name: &OsStr) -> Result<Account, Error> {
         return Err(Error::NotRoot(name.to_owned()));
     }
     let read = |path: &str| kernel::read(path).unwrap_or_default();
-    account(name, &read("/etc/passwd"), &read("/etc/group")).ok_or_else(|| Error::NoSuchUser(name.to_owned()))
+    let (passwd, group) = (read("/etc/passwd"), read("/etc/group"));
+    account(name, &passwd, &group).map_err(|unknown| match unknown {
+        Unknown::Name => Error::NoSuchUser(name.to_owned()),
+        Unknown::GroupOf(number, owner) => Error::GroupOfAnother { user: name.to_owned(), number, owner },
+    })
 }
 
-fn account(name: &OsStr, passwd: &[u8], group: &[u8]) -> Option<Account> {
+/// Why nobody can be become.
+#[derive(Debug, PartialEq, Eq)]
+enum Unknown {
+    /// No such user or group.
+    Name,
+    /// A number without a user, and the group of that number is somebody else's.
+    GroupOf(u32, OsString),
+}
+
+fn account(name: &OsStr, passwd: &[u8], group: &[u8]) -> Result<Account, Unknown> {
     let mut words = name.as_bytes().splitn(2, |&b| b == b':');
-    let (user, wanted_group) = (words.next()?, words.next());
+    let (user, wanted_group) = (words.next().unwrap_or_default(), words.next());
     let entry = lines(passwd).find(|entry| entry.len() >= 7 && (entry[0] == user || entry[2] == user));
-    let uid = entry.as_ref().map_or(number(user), |entry| number(entry[2]))?;
-    let own_gid = entry.as_ref().and_then(|entry| number(entry[3]));
-    let gid = match wanted_group {
-        Some(group_name) => group_id(group, group_name)?,
-        None => own_gid?,
+    let uid = entry.as_ref().map_or(number(user), |entry| number(entry[2])).ok_or(Unknown::Name)?;
+    let gid = match (wanted_group, &entry) {
+        (Some(wanted), _) => group_id(group, wanted).ok_or(Unknown::Name)?,
+        (None, Some(entry)) => number(entry[3]).ok_or(Unknown::Name)?,
+        (None, None) => own_group(uid, group)?,
     };
     let login = entry.as_ref().map(|entry| entry[0]);
     let is_member = |entry: &Vec<&[u8]>| login.is_some_and(|login| entry[3].split(|&b| b == b',').any(|m| m == login));
     let others = lines(group).filter(|entry| entry.len() >= 4 && is_member(entry)).filter_map(|entry| number(entry[2]));
     let groups = std::iter::once(gid).chain(others.filter(|&other| other != gid)).map(Gid::from_raw).collect();
-    let variable = |name, value: &[u8]| (name, OsString::from_vec(value.to_vec()));
-    let environment = entry.map_or(Vec::new(), |entry| {
-        vec![
-            variable("HOME", entry[5]),
-            variable("USER", entry[0]),
-            variable("LOGNAME", entry[0]),
-            variable("SHELL", entry[6]),
-        ]
-    });
-    Some(Account { uid: Uid::from_raw(uid), gid: Gid::from_raw(gid), groups, environment })
+    let environment = match &entry {
+        Some(entry) => environment(entry[0], entry[5], entry[6]),
+        None => environment(uid.to_string().as_bytes(), b"", b""),
+    };
+    Ok(Account { uid: Uid::from_raw(uid), gid: Gid::from_raw(gid), groups, environment })
+}
+
+/// A number that /etc/passwd does not know has the group of the same number, as most users do who have a group of
+/// their own; never root's. Where that group is another's, the user has to be asked.
+fn own_group(uid: u32, group: &[u8]) -> Result<u32, Unknown> {
+    let is_of_uid = |entry: &Vec<&[u8]>| entry.len() >= 3 && number(entry[2]) == Some(uid);
+    match lines(group).find(is_of_uid) {
+        Some(entry) => Err(Unknown::GroupOf(uid, OsString::from_vec(entry[0].to_vec()))),
+        None => Ok(uid),
+    }
+}
+
+/// As login(1) sets them; passwd(5) says what an empty field means.
+fn environment(login: &[u8], home: &[u8], shell: &[u8]) -> Vec<(&'static str, OsString)> {
+    let or = |value: &[u8], default: &str| if value.is_empty() { default.into() } else { value.to_vec() };
+    let variables = [("HOME", or(home, "/")), ("USER", login.to_vec()), ("LOGNAME", login.to_vec())];
+    let all = variables.into_iter().chain([("SHELL", or(shell, "/bin/sh"))]);
+    all.map(|(name, value)| (name, OsString::from_vec(value))).collect()
 }
 
 fn group_id(group: &[u8], name: &[u8]) -> Option<u32> {
@@ -73,7 +100,21 @@ impl Account {
         let failed = || Error::kernel(format!("become user {}", self.uid));
         setgroups(&self.groups).map_err(failed())?;
         setresgid(self.gid, self.gid, self.gid).map_err(failed())?;
-        setresuid(self.uid, self.uid, self.uid).map_err(failed())
+        setresuid(self.uid, self.uid, self.uid).map_err(failed())?;
+        if self.is_assumed() { Ok(()) } else { Err(failed()(Errno::ENOSYS)) }
+    }
+
+    /// Filters that feign root's rights (as some container tools install) answer "done" to all three.
+    fn is_assumed(&self) -> bool {
+        let is_user = getresuid().is_ok_and(|ids| [ids.real, ids.effective, ids.saved] == [self.uid; 3]);
+        let is_group = getresgid().is_ok_and(|ids| [ids.real, ids.effective, ids.saved] == [self.gid; 3]);
+        let mut groups = getgroups().unwrap_or_default();
+        let mut wanted = self.groups.clone();
+        groups.sort_unstable_by_key(|gid| gid.as_raw());
+        wanted.sort_unstable_by_key(|gid| gid.as_raw());
+        wanted.dedup();
+        groups.dedup();
+        is_user && is_group && groups == wanted
     }
 
     /// The variables that name the user to programs.
@@ -90,7 +131,7 @@ mod tests {
     const GROUP: &[u8] = b"root:x:0:\nbob:x:1001:\ndialout:x:20:al,bob\nwheel:x:10:bobby\n";
 
     fn ids(name: &str) -> Option<(u32, u32, Vec<u32>)> {
-        let account = account(OsStr::new(name), PASSWD, GROUP)?;
+        let account = account(OsStr::new(name), PASSWD, GROUP).ok()?;
         Some((account.uid.as_raw(), account.gid.as_raw(), account.groups.iter().map(|gid| gid.as_raw()).collect()))
     }
 
@@ -108,8 +149,30 @@ mod tests {
     }
 
     #[test]
+    fn a_number_that_nobody_knows_has_its_own_group_and_no_other() {
+        assert_eq!(ids("4242"), Some((4242, 4242, vec![4242])));
+        let of_another = account(OsStr::new("20"), PASSWD, GROUP).unwrap_err();
+        assert_eq!(of_another, Unknown::GroupOf(20, "dialout".into()));
+        assert_eq!(ids("20:20"), Some((20, 20, vec![20])));
+    }
+
+    #[test]
+    fn the_variables_are_the_users_and_never_roots() {
+        let of = |name: &str| -> Vec<String> {
+            let account = account(OsStr::new(name), PASSWD, GROUP).unwrap();
+            account
+                .environment()
+                .map(|(name, value)| format!("{}={}", name.to_string_lossy(), value.to_string_lossy()))
+                .collect()
+        };
+        assert_eq!(of("bob"), ["HOME=/home/bob", "USER=bob", "LOGNAME=bob", "SHELL=/bin/sh"]);
+        assert_eq!(of("1000"), of("bob"));
+        assert_eq!(of("4242"), ["HOME=/", "USER=4242", "LOGNAME=4242", "SHELL=/bin/sh"]);
+    }
+
+    #[test]
     fn whom_nobody_knows_is_refused() {
-        for name in ["eve", "bob:eves", "4242", "", "4294967295:0"] {
+        for name in ["eve", "bob:eves", "", ":", "4294967295:0", "4294967295", "-1", "1000x"] {
             assert_eq!(ids(name), None, "{name}");
         }
     }

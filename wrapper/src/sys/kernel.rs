@@ -1,7 +1,11 @@
 //! What vrfrun asks of the running kernel apart from networking: its release, small files, its own descriptors.
 #![forbid(unsafe_code)]
 
+use std::ffi::OsString;
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use nix::fcntl::{OFlag, open};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -64,6 +68,27 @@ pub fn read(path: &str) -> nix::Result<Vec<u8>> {
 /// A /proc file of many records may pause anywhere.
 pub fn read_plain(path: &str) -> nix::Result<Vec<u8>> {
     read_until(path, |got, room| got < room)
+}
+
+/// The mounts of this process (/proc/self/mountinfo) as they were when it was first asked: who changes them reads them
+/// again.
+pub fn mounts_at_start() -> nix::Result<&'static [u8]> {
+    static MOUNTS: OnceLock<nix::Result<Vec<u8>>> = OnceLock::new();
+    MOUNTS.get_or_init(|| read("/proc/self/mountinfo")).as_deref().map_err(|errno| *errno)
+}
+
+/// mountinfo writes blanks and backslashes as three octal digits.
+pub fn unescape(field: &[u8]) -> PathBuf {
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((&first, after)) = rest.split_first() {
+        let octal = after.get(..3).filter(|_| first == b'\\').and_then(|digits| std::str::from_utf8(digits).ok());
+        match octal.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            Some(byte) => (bytes.push(byte), rest = &after[3..]),
+            None => (bytes.push(first), rest = after),
+        };
+    }
+    PathBuf::from(OsString::from_vec(bytes))
 }
 
 /// Reads until `is_end` says so of what was read and how much could have been.

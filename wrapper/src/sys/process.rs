@@ -6,12 +6,17 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::{BorrowedFd, RawFd};
 
 use nix::errno::Errno;
-use nix::unistd::ForkResult;
+use nix::unistd::{ForkResult, getpid};
 
 /// `fork(2)`.
 pub fn fork() -> nix::Result<ForkResult> {
+    let parent = getpid();
     // SAFETY: vrfrun has one thread, so the child may do whatever the parent may.
-    unsafe { nix::unistd::fork() }
+    match unsafe { nix::unistd::fork() }? {
+        // A kernel cannot, but a filter above can say so where nothing was forked.
+        ForkResult::Child if getpid() == parent => Err(Errno::ENOSYS),
+        forked => Ok(forked),
+    }
 }
 
 /// Forks a child that announces its end by no signal; true in the child.
@@ -26,13 +31,14 @@ pub fn exit(status: i32) -> ! {
     unsafe { libc::_exit(status) }
 }
 
-/// Sets a variable of the environment, or removes it.
+/// Sets a variable of the environment, or removes it. An environment may hold a name twice, and setenv(3) changes the
+/// first only: all of them go before the new one comes.
 pub fn set_variable(name: &OsStr, value: Option<&OsString>) {
     // SAFETY: vrfrun has one thread, and nothing reads the environment meanwhile.
     unsafe {
-        match value {
-            Some(value) => std::env::set_var(name, value),
-            None => std::env::remove_var(name),
+        std::env::remove_var(name);
+        if let Some(value) = value {
+            std::env::set_var(name, value);
         }
     }
 }

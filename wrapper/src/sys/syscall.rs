@@ -1,6 +1,7 @@
 //! System calls that neither libc's functions, nor the standard library, nor nix wrap: numbers and errors as the kernel
 //! has them.
 
+use std::ffi::CStr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
@@ -53,6 +54,19 @@ pub fn random() -> nix::Result<u64> {
 pub fn close_range(first: RawFd, last: RawFd) -> nix::Result<()> {
     // SAFETY: numbers only; whoever owned these descriptors does not use them any more in this process.
     Errno::result(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }).map(drop)
+}
+
+/// fgetxattr(2): how many bytes of the value were written. ENODATA if there is none, or it may not be seen.
+pub fn get_attribute(fd: RawFd, name: &CStr, value: &mut [u8]) -> nix::Result<usize> {
+    // SAFETY: the kernel reads a C string and writes at most `len` bytes into a live slice.
+    let result = unsafe { libc::fgetxattr(fd, name.as_ptr(), value.as_mut_ptr().cast(), value.len()) };
+    Errno::result(result).map(|length| length as usize)
+}
+
+/// fsetxattr(2).
+pub fn set_attribute(fd: RawFd, name: &CStr, value: &[u8]) -> nix::Result<()> {
+    // SAFETY: the kernel reads a C string and `len` bytes of a live slice.
+    Errno::result(unsafe { libc::fsetxattr(fd, name.as_ptr(), value.as_ptr().cast(), value.len(), 0) }).map(drop)
 }
 
 /// A mount of cgroup2 that is attached nowhere and goes with its descriptor (5.2, CAP_SYS_ADMIN).

@@ -3,9 +3,10 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
+use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sched::{CloneFlags, setns};
-use nix::sys::stat::{Mode, stat};
+use nix::sys::stat::{Mode, fstat, stat};
 
 use crate::error::{Error, text};
 
@@ -19,7 +20,13 @@ pub fn enter(name: &OsStr) -> Result<(), Error> {
     let tried = || format!("enter network namespace '{}'", text(name));
     let file = open(&Path::new(NAMED).join(name), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
         .map_err(Error::kernel(tried()))?;
-    setns(file, CloneFlags::CLONE_NEWNET).map_err(Error::kernel(tried()))
+    let wanted = fstat(&file).map_err(Error::kernel(tried()))?.st_ino;
+    setns(file, CloneFlags::CLONE_NEWNET).map_err(Error::kernel(tried()))?;
+    // A filter above can say so where nothing was entered: the same name may be another VRF here.
+    match inode().map_err(Error::kernel(tried()))? {
+        entered if entered == wanted => Ok(()),
+        _ => Err(Error::kernel(tried())(Errno::ENOSYS)),
+    }
 }
 
 /// The inode of the current network namespace: what tells it apart while it lives.

@@ -3,6 +3,8 @@
 //     ancestor listener COMMAND [ARG]...       holds the one seccomp listener; no call is ever told to it
 //     ancestor bind DEVICE COMMAND [ARG]...    a cgroup whose BPF program binds sockets to DEVICE, as systemd's
 //                                              BindNetworkInterface= does; CGROUP names its directory
+//     ancestor alone COMMAND [ARG]...          a cgroup with an egress program that allows no other below it, as
+//                                              systemd's IPAccounting= has; CGROUP names its directory
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/bpf.h>
@@ -40,18 +42,12 @@ static void hold_listener(void) {
         die("seccomp");
 }
 
-static void attach(int cgroup, int ifindex) {
-    struct bpf_insn steps[] = {
-        {.code = BPF_ALU | BPF_MOV | BPF_K, .dst_reg = 2, .imm = ifindex},
-        {.code = BPF_STX | BPF_MEM | BPF_W, .dst_reg = 1, .src_reg = 2, .off = offsetof(struct bpf_sock, bound_dev_if)},
-        {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = 1},
-        {.code = BPF_JMP | BPF_EXIT},
-    };
-    union bpf_attr load = {.prog_type = BPF_PROG_TYPE_CGROUP_SOCK};
+static void attach(int cgroup, struct bpf_insn *steps, int count, int type, int place, int flags) {
+    union bpf_attr load = {.prog_type = type};
     load.insns = (uintptr_t)steps;
-    load.insn_cnt = sizeof steps / sizeof *steps;
+    load.insn_cnt = count;
     load.license = (uintptr_t)"GPL";
-    load.expected_attach_type = BPF_CGROUP_INET_SOCK_CREATE;
+    load.expected_attach_type = place;
     int program = syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof load);
     if (program < 0)
         die("load");
@@ -59,10 +55,28 @@ static void attach(int cgroup, int ifindex) {
     memset(&attach, 0, sizeof attach);
     attach.target_fd = cgroup;
     attach.attach_bpf_fd = program;
-    attach.attach_type = BPF_CGROUP_INET_SOCK_CREATE;
-    attach.attach_flags = BPF_F_ALLOW_MULTI;
+    attach.attach_type = place;
+    attach.attach_flags = flags;
     if (syscall(SYS_bpf, BPF_PROG_ATTACH, &attach, sizeof attach) != 0)
         die("attach");
+}
+
+static void bind_sockets(int cgroup, int ifindex) {
+    struct bpf_insn steps[] = {
+        {.code = BPF_ALU | BPF_MOV | BPF_K, .dst_reg = 2, .imm = ifindex},
+        {.code = BPF_STX | BPF_MEM | BPF_W, .dst_reg = 1, .src_reg = 2, .off = offsetof(struct bpf_sock, bound_dev_if)},
+        {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = 1},
+        {.code = BPF_JMP | BPF_EXIT},
+    };
+    attach(cgroup, steps, 4, BPF_PROG_TYPE_CGROUP_SOCK, BPF_CGROUP_INET_SOCK_CREATE, BPF_F_ALLOW_MULTI);
+}
+
+static void let_all_packets_out(int cgroup) {
+    struct bpf_insn steps[] = {
+        {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = 1},
+        {.code = BPF_JMP | BPF_EXIT},
+    };
+    attach(cgroup, steps, 2, BPF_PROG_TYPE_CGROUP_SKB, BPF_CGROUP_INET_EGRESS, 0);
 }
 
 static void join(const char *path) {
@@ -74,13 +88,10 @@ static void join(const char *path) {
     close(cgroup);
 }
 
-static void enter_bound_cgroup(const char *path, const char *device) {
+static int make(const char *path) {
     if (mkdir(path, 0755) != 0)
         die(path);
-    int cgroup = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    attach(cgroup, if_nametoindex(device));
-    close(cgroup);
-    join(path);
+    return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
 int main(int count, char **words) {
@@ -90,10 +101,14 @@ int main(int count, char **words) {
         path = NULL;
         hold_listener();
     } else if (count > 3 && strcmp(words[1], "bind") == 0 && path) {
-        enter_bound_cgroup(path, words[2]);
+        bind_sockets(make(path), if_nametoindex(words[2]));
+        join(path);
         command = words + 3;
+    } else if (count > 2 && strcmp(words[1], "alone") == 0 && path) {
+        let_all_packets_out(make(path));
+        join(path);
     } else {
-        fprintf(stderr, "usage: ancestor listener|bind DEVICE COMMAND...\n");
+        fprintf(stderr, "usage: ancestor listener|bind DEVICE|alone COMMAND...\n");
         return 99;
     }
     // The manager stays, and waits, as it would in life.

@@ -61,7 +61,7 @@ pub fn stage(who: Who, setting: &str) -> Command {
          for device in lo blue far red away; do ip link set $device up; done
          {setting}
          exec {become_them}sh -c \"$1\"",
-        product = product::folder().display(),
+        product = product::directory().display(),
     );
     let mut command = Command::new("timeout");
     command.args(["-s", "KILL", PATIENCE, "unshare", "--net", "--mount", "sh", "-ec"]).arg(setting).arg("sh");

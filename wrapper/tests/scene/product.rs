@@ -1,4 +1,4 @@
-//! The folder with the products and the probes, made once for each test process, by whichever comes first.
+//! The directory with the products and the probes, made once for each test process, by whichever comes first.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,24 +15,24 @@ const PROBES: [(&str, &str, &str); 6] = [
     ("escape", "escape.c", "gcc"),
 ];
 
-/// The folder: vrfrun, libvrfshim.so beside it, and the probes.
-pub fn folder() -> &'static Path {
-    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    FOLDER.get_or_init(|| {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("scene");
-        fs::create_dir_all(&folder).unwrap();
+/// The directory: vrfrun, libvrfshim.so beside it, and the probes.
+pub fn directory() -> &'static Path {
+    static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
+    DIRECTORY.get_or_init(|| {
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("scene");
+        fs::create_dir_all(&directory).unwrap();
         // Tests are processes of their own that run at the same time: one builds, the others wait for it.
-        let lock = fs::File::create(folder.join("lock")).unwrap();
+        let lock = fs::File::create(directory.join("lock")).unwrap();
         let _lock = nix::fcntl::Flock::lock(lock, nix::fcntl::FlockArg::LockExclusive).unwrap();
-        place(Path::new(env!("CARGO_BIN_EXE_vrfrun")), &folder.join("vrfrun"));
-        place(&shared_object(), &folder.join("libvrfshim.so"));
+        place(Path::new(env!("CARGO_BIN_EXE_vrfrun")), &directory.join("vrfrun"));
+        place(&shared_object(), &directory.join("libvrfshim.so"));
         for (name, source, compiler) in PROBES {
             let source = super::source(source);
-            if is_older(&folder.join(name), &source) {
-                compile(compiler, &source, &folder.join(name));
+            if is_older(&directory.join(name), &source) {
+                compile(compiler, &source, &directory.join(name));
             }
         }
-        folder
+        directory
     })
 }
 

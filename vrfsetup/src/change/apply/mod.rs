@@ -147,15 +147,11 @@ pub fn make(session: &Session, plan: Plan) -> Result<Outcome, Error> {
         transaction.make_all(part.then)?;
     }
     transaction.make_all(plan.then.into_iter().map(|(_, step)| step))?;
-    for step in plan.extras {
-        transaction.try_make(step)?;
-    }
+    transaction.try_make_all(plan.extras)?;
     let wanted: Vec<(&str, &str)> = plan.settings.iter().map(|(key, to)| (key.as_str(), to.as_str())).collect();
     let (settings, memory) = sysctls::make(&wanted).map_err(|error| transaction.abandon(error))?;
     transaction.make_all(settings)?;
-    if let Some(step) = memory {
-        transaction.try_make(step)?;
-    }
+    transaction.try_make_all(memory)?;
     plan.notes.into_iter().for_each(|note| transaction.note(note));
-    Ok(transaction.commit())
+    transaction.commit()
 }

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::model::step::Step;
 use crate::plan::system::System;
 use crate::plan::unit_files::{self as files, File};
-use crate::sys::run_dir;
+use crate::sys::{run_dir, systemd};
 use crate::transaction::report::Outcome;
 use crate::transaction::session::Session;
 
@@ -29,7 +29,7 @@ pub fn plan(session: &Session, vrf: &str, units: &[String]) -> Result<Vec<File>,
     if !run_dir::is_first_netns() {
         return Err(Error::Usage("systemd's services are not in this network namespace".to_owned()));
     }
-    let systemd = systemd()?;
+    let systemd = version_of_systemd()?;
     let program = std::env::current_exe().map_err(|error| Error::file(Path::new("/proc/self/exe"), &error))?;
     let mut all: Vec<File> = Vec::new();
     for unit in units {
@@ -114,19 +114,13 @@ fn carry_out(session: &Session, steps: Vec<Step>, note: &str) -> Result<Outcome,
     let is_idle = steps.is_empty();
     transaction.make_all(steps)?;
     if !is_idle {
-        reload();
+        systemd::reload();
         transaction.note(note);
     }
+    let outcome = transaction.commit()?;
     let vrfs: Vec<String> = drop_ins().map(|(_, vrf)| vrf).collect();
     pin::forget_all_but(&vrfs);
-    Ok(transaction.commit())
-}
-
-/// Without a running systemd it reads the files when it comes up.
-fn reload() {
-    if Path::new("/run/systemd/system").exists() {
-        let _ = Command::new("systemctl").arg("daemon-reload").stdin(Stdio::null()).status();
-    }
+    Ok(outcome)
 }
 
 /// Whether the unit may start before sysinit.target. One that systemd does not know has the usual dependencies.
@@ -138,7 +132,7 @@ fn starts_early(unit: &str) -> Result<bool, Error> {
     Ok(answer.stdout.trim_ascii() == b"no")
 }
 
-fn systemd() -> Result<u32, Error> {
+fn version_of_systemd() -> Result<u32, Error> {
     let output = Command::new("systemctl").arg("--version").stdin(Stdio::null()).output();
     let output = output.map_err(|error| Error::unreadable("systemd's version")(error))?;
     let version = files::version(&String::from_utf8_lossy(&output.stdout));

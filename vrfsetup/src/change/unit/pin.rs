@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use vrfbpf::Hook;
+use vrfbpf::programs::{Target, create};
 
 use crate::error::Error;
 use crate::model::link::Link;
@@ -22,7 +23,10 @@ use crate::plan::unit_files::{PINNED, pin_name, vrf_of_pin};
 /// bpffs is not mounted, or the kernel refused.
 pub fn pin(vrf: &Link) -> Result<(), Error> {
     let name = &vrf.name;
-    let program = vrfbpf::load(Hook::SOCK_CREATE, &vrfbpf::binding(vrf.ifindex, vrfbpf::netns_cookie()));
+    let netns = vrfbpf::netns_cookie();
+    let target = Target { ifindex: vrf.ifindex, name: name.as_bytes(), netns, tags: None };
+    // This program stands alone: what would bind MPTCP's subflows is not there.
+    let program = vrfbpf::load(Hook::SOCK_CREATE, &create(&target, false));
     let program = program.map_err(|errno| Error::NoProgram { vrf: name.clone(), refusal: errno.into() })?;
     let path = path(name);
     replace(&program, &path).map_err(|error| Error::file(&path, &error))

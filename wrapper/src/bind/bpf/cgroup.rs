@@ -1,47 +1,28 @@
-//! Where vrfrun's cgroups are, and how a process gets into one and out again.
+//! Where vrfrun's cgroups are: under which cgroup, and how a process moves.
 //!
 //! They stand under the cgroup that vrfrun was started in, so that limits and `systemctl stop` still reach the
 //! program; one directory for each VRF and network namespace, shared by all runs, removed when it is empty.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use nix::dir::Dir;
-use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat};
-use nix::sys::stat::{Mode, mkdirat};
-use nix::unistd::{UnlinkatFlags, unlinkat, write};
+use nix::sys::stat::Mode;
+use nix::unistd::write;
 
+use crate::bind::bpf::{name, owner};
 use crate::error::unavailable::Unavailable;
 use crate::sys::{kernel, syscall};
-use crate::vrf::device::Device;
 
-const PREFIX: &[u8] = b"vrfrun-";
-const DIRECTORY: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
+pub(super) const DIRECTORY: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
 
 /// The cgroup under which ours stands, and the one that this process is in.
 pub struct Base {
-    root: OwnedFd,
-    parent: PathBuf,
-    origin: PathBuf,
-}
-
-/// One of our cgroups.
-pub struct Group<'a> {
-    base: &'a Base,
-    name: OsString,
-    is_new: bool,
-}
-
-/// `vrfrun-NAME-IFINDEX-NETNS`: a VRF that was made again, or another network namespace, is another directory; and so is
-/// one whose programs deny more.
-pub fn directory_name(device: &Device, netns: u64, is_strict: bool) -> OsString {
-    let mut name = OsString::from_vec(PREFIX.to_vec());
-    name.push(&device.name);
-    name.push(format!("-{}-{netns}{}", device.ifindex, if is_strict { "-strict" } else { "" }));
-    name
+    pub(super) root: OwnedFd,
+    pub(super) parent: PathBuf,
+    pub(super) origin: PathBuf,
 }
 
 /// Finds the cgroup of this process in cgroup2.
@@ -53,7 +34,7 @@ pub fn locate() -> Result<Base, Unavailable> {
     if own.starts_with("/..") {
         return Err(Unavailable::new("this process's cgroup is outside its cgroup namespace"));
     }
-    let (root, inside) = match mounted(&kernel::read(mounts).map_err(failed(mounts))?, &own) {
+    let (root, inside) = match mounted(kernel::mounts_at_start().map_err(failed(mounts))?, &own) {
         Some((mount_point, inside)) => {
             let root = open(&mount_point, DIRECTORY, Mode::empty());
             (root.map_err(Unavailable::kernel(format!("open {}", mount_point.display())))?, inside)
@@ -63,7 +44,9 @@ pub fn locate() -> Result<Base, Unavailable> {
             (syscall::detached_cgroup2().map_err(|_| Unavailable::new("no cgroup2 is mounted here"))?, relative(&own))
         }
     };
-    Ok(Base { root, parent: parent_for_ours(&inside), origin: inside })
+    let binds =
+        |path: &Path| openat(&root, path, DIRECTORY, Mode::empty()).is_ok_and(|cgroup| owner::binds(path, &cgroup));
+    Ok(Base { parent: parent_for_ours(&inside, binds), root, origin: inside })
 }
 
 /// The path in cgroup2 from /proc/self/cgroup: the line that begins with `0::`.
@@ -76,25 +59,11 @@ fn own_path(cgroups: &[u8]) -> Option<PathBuf> {
 fn mounted(mount_info: &[u8], own: &Path) -> Option<(PathBuf, PathBuf)> {
     mount_info.split(|&b| b == b'\n').find_map(|line| {
         let mut fields = line.split(|&b| b == b' ');
-        let (root, mount_point) = (unescape(fields.nth(3)?), unescape(fields.next()?));
+        let (root, mount_point) = (kernel::unescape(fields.nth(3)?), kernel::unescape(fields.next()?));
         let kind = fields.skip_while(|field| *field != b"-").nth(1)?;
         let inside = own.strip_prefix(&root).ok()?;
         (kind == b"cgroup2").then(|| (mount_point, relative(inside)))
     })
-}
-
-/// mountinfo writes blanks and backslashes as three octal digits.
-fn unescape(field: &[u8]) -> PathBuf {
-    let mut bytes = Vec::with_capacity(field.len());
-    let mut rest = field;
-    while let Some((&first, after)) = rest.split_first() {
-        let octal = after.get(..3).filter(|_| first == b'\\').and_then(|digits| std::str::from_utf8(digits).ok());
-        match octal.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
-            Some(byte) => (bytes.push(byte), rest = &after[3..]),
-            None => (bytes.push(first), rest = after),
-        };
-    }
-    PathBuf::from(OsString::from_vec(bytes))
 }
 
 fn relative(path: &Path) -> PathBuf {
@@ -102,94 +71,51 @@ fn relative(path: &Path) -> PathBuf {
 }
 
 /// Programs of ancestors run last and win. So what binds to another VRF must not be above ours: one of our own
-/// directories, or the `vrf/NAME` of `ip vrf exec` (which does the same).
-fn parent_for_ours(own: &Path) -> PathBuf {
+/// directories, or the `vrf/NAME` of `ip vrf exec` (which does the same). `binds`: whether the directory at this path, whose
+/// name says so, is what its name says.
+fn parent_for_ours(own: &Path, binds: impl Fn(&Path) -> bool) -> PathBuf {
     let parts: Vec<_> = own.iter().collect();
-    let is_ours = |part: &&OsStr| part.as_bytes().starts_with(PREFIX);
-    let end = parts.iter().position(is_ours).or(match parts[..] {
-        [.., vrf, _] if vrf == "vrf" => Some(parts.len() - 2),
+    let path = |end: usize| parts[..end].iter().collect::<PathBuf>();
+    let is_ours = |at: &usize| name::is_one(parts[*at]) && binds(&path(at + 1));
+    let end = (0..parts.len()).find(is_ours).or(match parts[..] {
+        [.., vrf, _] if vrf == "vrf" && binds(own) => Some(parts.len() - 2),
         _ => None,
     });
-    parts[..end.unwrap_or(parts.len())].iter().collect()
+    path(end.unwrap_or(parts.len()))
 }
 
 impl Base {
-    /// Makes the directory, or finds it.
-    pub fn make(&self, name: &OsStr) -> Result<Group<'_>, Unavailable> {
-        let path = self.parent.join(name);
-        let is_new = match mkdirat(&self.root, &path, Mode::from_bits_truncate(0o755)) {
-            Ok(()) => true,
-            Err(Errno::EEXIST) => false,
-            Err(errno) => return Err(Unavailable::kernel("make a cgroup")(errno)),
-        };
-        Ok(Group { base: self, name: name.to_owned(), is_new })
+    /// Whether this process is in the cgroup of this name, or below it.
+    pub fn is_inside(&self, name: &OsStr) -> bool {
+        self.origin.starts_with(self.parent.join(name))
     }
 
-    /// Removes the directory if it is empty; a cgroup with a process in it answers EBUSY.
-    pub fn remove(&self, name: &OsStr) {
-        let _ = unlinkat(&self.root, &self.parent.join(name), UnlinkatFlags::RemoveDir);
+    /// Moves this process to the cgroup that it came from.
+    pub fn return_to_origin(&self) {
+        let _ = move_to(&self.root, &self.origin.join(PROCS));
     }
 }
 
 /// Leaves a cgroup of ours, or of `ip vrf exec`, for the one above it. Whether that helped, a socket tells.
 pub fn leave_ours() {
     if let Ok(base) = locate() {
-        let _ = move_here(&base.root, &base.parent.join("cgroup.procs"));
+        let _ = move_to(&base.root, &base.parent.join(PROCS));
     }
 }
 
-impl Group<'_> {
-    /// Whether this run made it.
-    pub fn is_new(&self) -> bool {
-        self.is_new
-    }
+pub(super) const PROCS: &str = "cgroup.procs";
 
-    /// Moves this process into it.
-    pub fn join(&self) -> nix::Result<()> {
-        move_here(&self.base.root, &self.path().join("cgroup.procs"))
-    }
-
-    /// Opens the directory; while this process is in it, it stays.
-    pub fn open(&self) -> Result<OwnedFd, Unavailable> {
-        openat(&self.base.root, &self.path(), DIRECTORY, Mode::empty()).map_err(Unavailable::kernel("open a cgroup"))
-    }
-
-    fn path(&self) -> PathBuf {
-        self.base.parent.join(&self.name)
-    }
-
-    /// Moves this process back to where it was, and removes the directory if it is empty.
-    pub fn leave(&self) {
-        let _ = move_here(&self.base.root, &self.base.origin.join("cgroup.procs"));
-        self.remove();
-    }
-
-    /// Removes the directory if it is empty.
-    pub fn remove(&self) {
-        self.base.remove(&self.name);
-    }
-
-    /// Removes what earlier runs left beside it and nobody uses.
-    pub fn remove_empty_siblings(&self) {
-        let Ok(mut siblings) = Dir::openat(&self.base.root, &self.base.parent, DIRECTORY, Mode::empty()) else {
-            return;
-        };
-        for entry in siblings.iter().flatten() {
-            let name = OsStr::from_bytes(entry.file_name().to_bytes());
-            if name.as_bytes().starts_with(PREFIX) && name != self.name {
-                self.base.remove(name);
-            }
-        }
-    }
-}
-
-fn move_here(directory: &OwnedFd, procs: &Path) -> nix::Result<()> {
+/// Moves this process to the cgroup whose cgroup.procs this is.
+pub(super) fn move_to(directory: &OwnedFd, procs: &Path) -> nix::Result<()> {
     let procs = openat(directory, procs, OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?;
     write(&procs, b"0").map(drop)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt;
+
     use super::*;
     use crate::proptests;
 
@@ -227,8 +153,20 @@ mod tests {
             ("./vrf/blue", "."),
             (".", "."),
         ] {
-            assert_eq!(parent_for_ours(Path::new(own)), Path::new(parent), "{own}");
+            assert_eq!(parent_for_ours(Path::new(own), |_| true), Path::new(parent), "{own}");
         }
+    }
+
+    #[test]
+    fn a_cgroup_that_is_only_called_like_ours_is_not_left() {
+        for own in ["./vrfrun-tests/x", "./vrfrun-blue-7-4026531840", "./vrf/blue"] {
+            assert_eq!(parent_for_ours(Path::new(own), |_| false), Path::new(own));
+        }
+        assert_eq!(parent_for_ours(Path::new("./vrfrun-tests/x"), |_| true), Path::new("./vrfrun-tests/x"));
+        // The outer one is a stranger's, the inner one ours.
+        let own = Path::new("./vrfrun-red-6-4026531840/vrfrun-blue-7-4026531840");
+        let outer = Path::new("./vrfrun-red-6-4026531840");
+        assert_eq!(parent_for_ours(own, |path| path == own), outer);
     }
 
     /// As the kernel writes a path into mountinfo.
@@ -255,8 +193,8 @@ mod tests {
         proptests::check((proptests::lines(), proptests::path()), |(bytes, own)| {
             let own = PathBuf::from(OsString::from_vec(own));
             let _ = mounted(&bytes, &own);
-            let parent = parent_for_ours(&relative(&own_path(&bytes).unwrap_or(own)));
-            assert!(!parent.iter().any(|part| part.as_bytes().starts_with(PREFIX)), "{}", parent.display());
+            let parent = parent_for_ours(&relative(&own_path(&bytes).unwrap_or(own)), |_| true);
+            assert!(!parent.iter().any(name::is_one), "{}", parent.display());
         });
     }
 }

@@ -1,40 +1,68 @@
-//! Mechanism `bpf`: a cgroup of our own, and a program on it that binds each inet socket when it is made.
+//! Mechanism `bpf`: a cgroup of our own, and programs on it that bind each inet socket when it is made or used, and drop what
+//! leaves by another way.
 //!
-//! Holds the cgroups (`cgroup`), loading and attaching (`program`) and what `--strict` adds (`strict`). Leaves no
-//! cgroup behind in which it failed.
+//! Holds the cgroups (`name`, `cgroup`, `owner`, `group`), the programs on one (`programs`, `record`, `ports`), what they do
+//! not hold (`gaps`) and the verification of `--strict` (`strict`). Leaves no cgroup behind in which it failed.
 
 pub mod cgroup;
-pub mod program;
-pub mod strict;
-
-use nix::errno::Errno;
-use vrfbpf::Hook;
+pub mod gaps;
+mod group;
+mod name;
+mod owner;
+mod ports;
+mod programs;
+mod record;
+mod strict;
 
 use crate::bind::verify::{self, Failure};
 use crate::error::unavailable::Unavailable;
 use crate::sys::kernel;
 use crate::vrf::device::Device;
 use crate::vrf::netns;
-use cgroup::Group;
-use program::{attach, load};
+use gaps::{Gaps, Place};
+use group::Group;
+use record::Record;
 
 /// A concurrent run may remove the empty directory before we are in it; more often than this it is something else.
 const TRIES: usize = 8;
 
+/// How this process came to be bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// It was in such a cgroup already.
+    Before,
+    /// It joined one, whose programs have these gaps.
+    Now(Gaps),
+}
+
+/// What is wanted of a cgroup.
+#[derive(Clone, Copy, Debug)]
+struct Wanted<'a> {
+    device: &'a Device,
+    /// The number of the network namespace.
+    netns: u64,
+    is_strict: bool,
+}
+
 /// Joins the device's cgroup and verifies that its sockets are bound, and under `--strict` that they stay it; otherwise
 /// this process is back where it was.
-pub fn bind(device: &Device, is_strict: bool) -> Result<(), Unavailable> {
+pub fn bind(device: &Device, is_strict: bool) -> Result<Held, Unavailable> {
     let base = cgroup::locate()?;
-    let inode = netns::inode().map_err(Unavailable::kernel("read the network namespace"))?;
-    let name = cgroup::directory_name(device, inode, is_strict);
+    let netns = netns::inode().map_err(Unavailable::kernel("read the network namespace"))?;
+    let wanted = Wanted { device, netns, is_strict };
+    let name = name::of(device, netns, is_strict);
+    // A strict cgroup is as good as another, and must not be left.
+    let is_inside = base.is_inside(&name) || base.is_inside(&name::of(device, netns, true));
+    if is_inside && verify::is_bound(device).is_ok() {
+        return Ok(Held::Before);
+    }
     for _ in 0..TRIES {
-        let group = base.make(&name)?;
-        match group.join() {
-            Ok(()) => return attach_ours(device, &group, is_strict).inspect_err(|_| group.leave()),
-            Err(Errno::ENOENT | Errno::ENODEV) => {}
-            Err(errno) => {
-                group.remove();
-                return Err(Unavailable::kernel("join a cgroup")(errno));
+        if let Some(mut group) = base.group(&name)? {
+            if let Some(gaps) = wanted.enter(&mut group)? {
+                // What is open here is close-on-exec: exec closes it, with two calls less.
+                std::mem::forget(group);
+                std::mem::forget(base);
+                return Ok(Held::Now(gaps));
             }
         }
     }
@@ -44,25 +72,93 @@ pub fn bind(device: &Device, is_strict: bool) -> Result<(), Unavailable> {
 /// Removes the device's cgroup if nobody is in it.
 pub fn remove_empty(device: &Device, is_strict: bool) {
     if let (Ok(base), Ok(inode)) = (cgroup::locate(), netns::inode()) {
-        base.remove(&cgroup::directory_name(device, inode, is_strict));
+        base.remove(&name::of(device, inode, is_strict));
     }
 }
 
-/// In the cgroup: programs that are already there and work are enough; else attach ours.
-fn attach_ours(device: &Device, group: &Group, is_strict: bool) -> Result<(), Unavailable> {
-    let is_held =
-        || verify::is_bound(device).and_then(|()| if is_strict { Ok(strict::verify(device)?) } else { Ok(()) });
-    if !group.is_new() && is_held().is_ok() {
-        return if is_strict { strict::refresh(device) } else { Ok(()) };
+impl Wanted<'_> {
+    /// Joins it; programs that are there already, and are the very ones of the record, are enough. None if the directory has
+    /// gone meanwhile.
+    fn enter(&self, group: &mut Group) -> Result<Option<Gaps>, Unavailable> {
+        if let Some(outcome) = self.enter_recorded(group)? {
+            return Ok(outcome);
+        }
+        let _lock = group.lock()?;
+        // Another run may have been at it until now.
+        if let Some(outcome) = self.enter_recorded(group)? {
+            return Ok(outcome);
+        }
+        // What is left of a run that did not get to its end.
+        if !group.is_new() && group.remove() {
+            return Ok(None);
+        }
+        if !group.join()? {
+            return Ok(None);
+        }
+        self.attach(group).map(Some).inspect_err(|_| group.leave())
     }
-    let program = load(Hook::SOCK_CREATE, &vrfbpf::binding(device.ifindex, vrfbpf::netns_cookie()))?;
-    attach(Hook::SOCK_CREATE, &program, group)?;
-    if is_strict {
-        strict::guard(device, group)?;
+
+    /// The short way, if there is a record: outer None if there is not, or if it is of a network namespace that is gone and
+    /// whose number ours has now.
+    fn enter_recorded(&self, group: &Group) -> Result<Option<Option<Gaps>>, Unavailable> {
+        let Some(record) = group.record else { return Ok(None) };
+        if !group.join()? {
+            return Ok(Some(None));
+        }
+        match self.is_held(group, &record).inspect_err(|_| group.leave())? {
+            true => Ok(Some(Some(record.gaps))),
+            false => {
+                group.return_to_origin();
+                Ok(None)
+            }
+        }
     }
-    is_held().map_err(|failure| explain_failure(failure, kernel::release()))?;
-    group.remove_empty_siblings();
-    Ok(())
+
+    /// In the cgroup: the programs of the record are attached, know the ports, and bind.
+    fn is_held(&self, group: &Group, record: &Record) -> Result<bool, Unavailable> {
+        if !record.is_attached(group.directory(), self.is_strict) {
+            return Ok(false);
+        }
+        match verify::is_one_bound(self.device) {
+            Err(Failure::Unbound(_)) => return Ok(false),
+            bound => bound?,
+        }
+        ports::refresh(self.device, self.netns, record.ports, self.is_strict)?;
+        Ok(true)
+    }
+
+    /// In the cgroup, under its lock: puts the programs on it and tries them.
+    fn attach(&self, group: &Group) -> Result<Gaps, Unavailable> {
+        if !group.is_new() {
+            // Somebody is in it, and there is no record, for want of CAP_SYS_ADMIN: programs that work are enough.
+            if self.verify(&Gaps::default()).is_ok() {
+                return Ok(Gaps::default());
+            }
+        }
+        let list = ports::make(self.device, self.netns, self.is_strict)?;
+        let record = programs::attach(self.device, group.directory(), &list, self.is_strict)?;
+        if self.is_strict && !record.gaps.is_empty() {
+            return Err(Unavailable::new(format!("--strict needs all programs, and would be {}", record.gaps)));
+        }
+        self.verify(&record.gaps)?;
+        ports::refresh_all(self.device, self.netns)?;
+        record.write(group.directory());
+        group.remove_empty_siblings();
+        Ok(record.gaps)
+    }
+
+    /// Sockets are bound, those that lost their device as soon as they are used, and under `--strict` they stay it.
+    fn verify(&self, gaps: &Gaps) -> Result<(), Unavailable> {
+        verify::is_bound(self.device).map_err(explain)?;
+        if gaps.holds(Place::Connect4) && gaps.holds(Place::Connect6) {
+            verify::is_bound_on_use(self.device)?;
+        }
+        if self.is_strict { strict::verify(self.device) } else { Ok(()) }
+    }
+}
+
+fn explain(failure: Failure) -> Unavailable {
+    explain_failure(failure, kernel::release())
 }
 
 /// The program is attached, and yet sockets are not bound: say what is known to do that. The release chooses the words

@@ -1,0 +1,36 @@
+//! BPF_CGROUP_INET_EGRESS (4.10): a packet leaves by the VRF or one of its ports, or not at all.
+//!
+//! Stops what no binding stops: IP_PKTINFO with a foreign index, IPv4 multicast and 255.255.255.255 (which the kernel
+//! routes without the VRF), IPv6 scope ids of foreign interfaces (bind(2) and connect(2) even rebind a socket by them), and
+//! raw and ping sockets after connect(AF_UNSPEC). The packet is dropped, and the call that sent it fails with EPERM.
+//!
+//! Allowed all the same: a socket of another network namespace, and one that is bound to a device because its program asked
+//! for that device (SO_BINDTODEVICE; `--strict` denies the asking). Both carry a tag.
+
+use std::os::fd::RawFd;
+
+use super::{MAP_LOOKUP_ELEM, SK_FULLSOCK, SOCK_BOUND_DEV_IF, TAG_FOREIGN, Target};
+use crate::asm::{Label, Program};
+
+const SKB_IFINDEX: i16 = 40;
+const SKB_SOCKET: i16 = 168;
+
+/// The program, with the map of the devices that packets may leave by. Without tags it can judge bound sockets only.
+pub fn egress(target: &Target<'_>, ports: RawFd) -> Program {
+    let mut program = Program::default();
+    program.copy(6, 1).load_word(3, 6, SKB_IFINDEX).store_word(10, -4, 3).copy(2, 10).add(2, -4);
+    program.set_map(1, ports).call(MAP_LOOKUP_ELEM).if_not(0, 0, Label::Allow);
+    program.load_long(7, 6, SKB_SOCKET).if_equal(7, 0, Label::Deny);
+    match target.tags {
+        Some(tags) => {
+            program.copy(1, 7).call(SK_FULLSOCK).if_equal(0, 0, Label::Deny).copy(8, 0);
+            program.tag_of(tags, 8, 0).if_equal(0, 0, Label::Deny);
+            program.load_word(3, 0, 0).if_equal(3, TAG_FOREIGN, Label::Allow);
+            program.load_word(3, 8, SOCK_BOUND_DEV_IF).if_equal(3, 0, Label::Deny);
+            program.if_equal(3, target.ifindex as i32, Label::Deny)
+        }
+        None => program.load_word(3, 7, SOCK_BOUND_DEV_IF).if_equal(3, target.ifindex as i32, Label::Deny),
+    };
+    program.end();
+    program
+}

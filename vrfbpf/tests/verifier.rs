@@ -1,0 +1,54 @@
+//! Every program in every variant, before the verifier of this machine's kernel (root; 6.1 or later).
+
+use std::os::fd::AsRawFd;
+
+use vrfbpf::programs::{Rescue, Target, bind, connect, create, egress, sendmsg, setsockopt};
+use vrfbpf::{Hook, List, Program, Tags};
+
+/// Loads it; what the verifier says is in the panic.
+fn accept(what: &str, hook: Hook, program: &Program) {
+    if let Err(errno) = vrfbpf::load(hook, program) {
+        panic!("{what}: {errno}\n{}", vrfbpf::verifier_log(hook, program).unwrap_or_default());
+    }
+}
+
+/// Runs a check for each kind of target.
+fn each_target(check: impl Fn(&Target<'_>)) {
+    let tags = Tags::create().expect("a map of tags");
+    for netns in [None, vrfbpf::netns_cookie()] {
+        for tags in [None, Some(tags.as_raw_fd())] {
+            for name in [&b"blue"[..], b"fifteen-letters"] {
+                check(&Target { ifindex: 7, name, netns, tags });
+            }
+        }
+    }
+}
+
+#[test]
+fn the_kernel_takes_every_program_at_a_socket_address() {
+    each_target(|target| {
+        for rescue in [Rescue::BindAll, Rescue::BindOwn, Rescue::Deny] {
+            for hook in [Hook::CONNECT4, Hook::CONNECT6] {
+                accept("connect", hook, &connect(target, rescue));
+            }
+            for hook in [Hook::BIND4, Hook::BIND6] {
+                accept("bind", hook, &bind(target, rescue));
+            }
+            for hook in [Hook::SENDMSG4, Hook::SENDMSG6] {
+                accept("sendmsg", hook, &sendmsg(target, rescue));
+            }
+        }
+    });
+}
+
+#[test]
+fn the_kernel_takes_every_program_of_sockets_and_packets() {
+    let ports = List::make(7, 1).expect("a map of ports");
+    each_target(|target| {
+        for allowed in [false, true] {
+            accept("create", Hook::SOCK_CREATE, &create(target, allowed));
+            accept("setsockopt", Hook::SETSOCKOPT, &setsockopt(target, ports.as_raw_fd(), allowed));
+        }
+        accept("egress", Hook::EGRESS, &egress(target, ports.as_raw_fd()));
+    });
+}

@@ -1,0 +1,70 @@
+//! The devices by which packets of a cgroup may leave: reads them, and writes them into the lists of the VRF.
+
+use nix::errno::Errno;
+use vrfbpf::List;
+use vrfnl::link;
+
+use crate::error::unavailable::Unavailable;
+use crate::vrf::device::Device;
+use crate::vrf::netlink::Netlink;
+
+/// Ports may change while they are read; more often than this it is something else.
+const TRIES: usize = 8;
+
+/// The index of `lo` in every network namespace.
+pub const LOOPBACK: u32 = 1;
+
+/// Makes a list with what is there now.
+pub fn make(device: &Device, netns: u64, is_strict: bool) -> Result<List, Unavailable> {
+    let list = List::make(device.ifindex, netns).map_err(Unavailable::kernel("make a BPF map"))?;
+    up_to_date(device, &[&list], is_strict)?;
+    Ok(list)
+}
+
+/// Brings the list of this id up to date. Where it was not, others of this VRF may not be either.
+pub fn refresh(device: &Device, netns: u64, id: u32, is_strict: bool) -> Result<(), Unavailable> {
+    let list = List::by_id(id, device.ifindex, netns).map_err(Unavailable::kernel("open the list of ports"))?;
+    if up_to_date(device, &[&list], is_strict)? { refresh_all(device, netns) } else { Ok(()) }
+}
+
+/// Brings every list of this VRF up to date that can be found: a cgroup may have programs of several runs, and all of
+/// them judge its packets. Without CAP_SYS_ADMIN none is found.
+pub fn refresh_all(device: &Device, netns: u64) -> Result<(), Unavailable> {
+    if device.table.is_none() {
+        return Ok(()); // strict and other lists differ, and no ports come and go
+    }
+    match List::all_of(device.ifindex, netns) {
+        Ok(lists) if lists.is_empty() => Ok(()),
+        Ok(lists) => up_to_date(device, &lists.iter().collect::<Vec<_>>(), false).map(drop),
+        Err(Errno::EPERM) => Ok(()),
+        Err(errno) => Err(Unavailable::kernel("read the BPF maps")(errno)),
+    }
+}
+
+/// Writes the devices of the VRF until nothing is left to write; whether anything was.
+fn up_to_date(device: &Device, lists: &[&List], is_strict: bool) -> Result<bool, Unavailable> {
+    let mut netlink = Netlink::open_lenient().map_err(|error| Unavailable::new(error.to_string()))?;
+    for round in 0..TRIES {
+        let devices = devices_of(device, &mut netlink, is_strict)?;
+        let mut has_changed = false;
+        for list in lists {
+            has_changed |= list.write(&devices).map_err(Unavailable::kernel("write the list of ports"))?;
+        }
+        if !has_changed {
+            return Ok(round > 0);
+        }
+    }
+    Err(Unavailable::new("the VRF's ports keep changing"))
+}
+
+/// The device itself and its ports. What an interface that is no VRF sends to its own addresses goes by `lo`; a VRF sends it
+/// by its own device.
+fn devices_of(device: &Device, netlink: &mut Netlink, is_strict: bool) -> Result<Vec<u32>, Unavailable> {
+    let loopback = (device.table.is_none() && !is_strict && device.ifindex != LOOPBACK).then_some(LOOPBACK);
+    let mut devices: Vec<u32> = std::iter::once(device.ifindex).chain(loopback).collect();
+    let each = |body: &[u8]| {
+        devices.extend(link::parse(body).filter(|port| port.master == device.ifindex).map(|port| port.ifindex));
+    };
+    netlink.ask(&link::ports(device.ifindex), true, each).map_err(Unavailable::kernel("read the VRF's ports"))?;
+    Ok(devices)
+}

@@ -1,0 +1,105 @@
+//! What a run writes on the cgroup that it made, so that the next one need not load and attach anything: the ids of the
+//! programs and of the list of ports, in the extended attribute `trusted.vrfrun`. Only CAP_SYS_ADMIN writes and reads it.
+//!
+//! It is a note, no proof: the kernel is asked whether these very programs are still attached.
+
+use std::os::fd::{AsFd, AsRawFd};
+
+use crate::bind::bpf::gaps::{Gaps, Place};
+use crate::sys::syscall;
+
+const ATTRIBUTE: &std::ffi::CStr = c"trusted.vrfrun";
+/// Changes when the programs do: a cgroup of an older vrfrun is not taken over.
+const VERSION: &str = "1";
+/// Longer than any record: a version and eleven numbers.
+const LONGEST: usize = 256;
+
+/// The record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The list of ports.
+    pub ports: u32,
+    /// The program at each place, 0 where there is none.
+    pub programs: [u32; Place::ALL.len()],
+    /// Why there is none.
+    pub gaps: Gaps,
+}
+
+impl Record {
+    /// Reads it; None if there is none that we understand.
+    pub fn read(cgroup: impl AsFd) -> Option<Self> {
+        let mut text = [0; LONGEST];
+        let length = syscall::get_attribute(cgroup.as_fd().as_raw_fd(), ATTRIBUTE, &mut text).ok()?;
+        Self::parse(std::str::from_utf8(&text[..length]).ok()?)
+    }
+
+    /// Writes it. Without CAP_SYS_ADMIN there is none, and the next run looks for itself.
+    pub fn write(&self, cgroup: impl AsFd) {
+        let _ = syscall::set_attribute(cgroup.as_fd().as_raw_fd(), ATTRIBUTE, self.text().as_bytes());
+    }
+
+    /// Whether the programs are attached to the cgroup still. All were attached before the record was written, and only an
+    /// administrator detaches one; so the kernel is asked for those without which packets leave, and not for all.
+    pub fn is_attached(&self, cgroup: impl AsFd, is_strict: bool) -> bool {
+        let places: &[Place] = if is_strict {
+            &[Place::Create, Place::Egress, Place::Setsockopt]
+        } else {
+            &[Place::Create, Place::Egress]
+        };
+        places.iter().all(|place| {
+            let (id, hook) = (self.programs[*place as usize], place.hook());
+            let is_there = |hook| vrfbpf::attached(hook, &cgroup).is_ok_and(|ids| ids.contains(&id));
+            id == 0 || hook.is_none_or(is_there)
+        })
+    }
+
+    fn text(&self) -> String {
+        let places = self.programs.iter().zip(self.gaps.errors());
+        let numbers = places.map(|(id, error)| if error == 0 { i64::from(*id) } else { -i64::from(error) });
+        let numbers: Vec<String> = numbers.map(|number| number.to_string()).collect();
+        format!("{VERSION} {} {}", self.ports, numbers.join(" "))
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut words = text.split(' ');
+        if words.next() != Some(VERSION) {
+            return None;
+        }
+        let ports = words.next()?.parse().ok()?;
+        let numbers = words.map(|word| word.parse().ok()).collect::<Option<Vec<i64>>>()?;
+        let errors: Vec<i32> = numbers.iter().map(|number| -(*number).min(0) as i32).collect();
+        let programs: Vec<u32> = numbers.iter().map(|number| (*number).max(0) as u32).collect();
+        Some(Self { ports, programs: programs.try_into().ok()?, gaps: Gaps::from_errors(&errors)? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::errno::Errno;
+
+    fn record() -> Record {
+        let mut gaps = Gaps::default();
+        gaps.add(Place::Bind6, Errno::EINVAL);
+        Record { ports: 12, programs: [0, 21, 22, 23, 0, 25, 26, 27, 28, 29], gaps }
+    }
+
+    #[test]
+    fn a_record_is_read_back() {
+        assert_eq!(record().text(), "1 12 0 21 22 23 -22 25 26 27 28 29");
+        assert_eq!(Record::parse(&record().text()), Some(record()));
+    }
+
+    #[test]
+    fn another_vrfruns_record_is_none() {
+        for text in ["", "2 12 0 21 22 23 -22 25 26 27 28 29", "1 12 0 21", "1 x 0 21 22 23 -22 25 26 27 28 29"] {
+            assert_eq!(Record::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_longest_record_fits() {
+        let most = Record { ports: u32::MAX, programs: [u32::MAX; 10], gaps: Gaps::default() };
+        assert!(most.text().len() <= LONGEST);
+    }
+}

@@ -1,0 +1,84 @@
+//! Where vrfrun's memory comes from: mmap(2) alone, and one line on stderr where there is none.
+//!
+//! A kernel that is out of memory fails mmap, but a seccomp filter may fail brk(2) too. glibc (2.36 and 2.41 were
+//! read) takes such an answer for an address and crashes, before main() and in malloc. Both then use mmap, whose
+//! failure they notice, if the two functions that call brk are these.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+
+/// The system's allocator, except that a failure is vrfrun's own and no crash.
+struct Allocator;
+
+#[global_allocator]
+static ALLOCATOR: Allocator = Allocator;
+
+// SAFETY: all of it is the system's allocator; what it could not allocate is never returned.
+unsafe impl GlobalAlloc for Allocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promise is passed on.
+        or_end(unsafe { System.alloc(layout) })
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: as above.
+        or_end(unsafe { System.alloc_zeroed(layout) })
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: as above.
+        or_end(unsafe { System.realloc(memory, layout, size) })
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+fn or_end(memory: *mut u8) -> *mut u8 {
+    if memory.is_null() {
+        let line = b"vrfrun: cannot allocate memory: Out of memory\n";
+        // SAFETY: the kernel reads a live slice; `_exit` runs nothing of ours, and never returns.
+        unsafe {
+            libc::write(2, line.as_ptr().cast(), line.len());
+            libc::_exit(vrfrun::EXIT_OWN)
+        }
+    }
+    memory
+}
+
+/// What glibc calls in a static program; elsewhere the dynamic linker's own are used.
+#[cfg(all(target_env = "gnu", target_arch = "x86_64", target_feature = "crt-static"))]
+mod without_brk {
+    use std::arch::asm;
+    use std::ffi::c_void;
+
+    /// The memory of the first thread's variables. No function of the C library may be called here: errno is one of
+    /// these variables. NULL ends the program with the C library's own line and exit status 127.
+    #[unsafe(no_mangle)]
+    extern "C" fn _dl_early_allocate(size: usize) -> *mut c_void {
+        let (rights, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        let address: isize;
+        // SAFETY: mmap(2) of memory that nobody else has; the kernel changes no register but these.
+        unsafe {
+            asm!("syscall", inlateout("rax") libc::SYS_mmap as isize => address, in("rdi") 0, in("rsi") size,
+                in("rdx") rights, in("r10") flags, in("r8") -1isize, in("r9") 0,
+                lateout("rcx") _, lateout("r11") _, options(nostack));
+        }
+        if (-4095..0).contains(&address) { std::ptr::null_mut() } else { address as *mut c_void }
+    }
+
+    /// Never moves the break, so that malloc uses mmap.
+    #[unsafe(no_mangle)]
+    extern "C" fn __sbrk(_increment: isize) -> *mut c_void {
+        // SAFETY: errno's address is always valid; malloc runs after the thread's variables are there.
+        unsafe { *libc::__errno_location() = libc::ENOMEM };
+        -1isize as *mut c_void
+    }
+
+    /// Its other name.
+    #[unsafe(no_mangle)]
+    extern "C" fn sbrk(increment: isize) -> *mut c_void {
+        __sbrk(increment)
+    }
+}

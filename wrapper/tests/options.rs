@@ -1,0 +1,143 @@
+//! What the options promise, seen by the program that runs below them.
+
+mod scene;
+
+use scene::{Who, play_after, root, user};
+use serde_json::Value;
+
+/// Each mechanism that runs as root in a scene.
+const MECHANISMS: [&str; 4] = ["bpf", "preload", "preload --no-supervisor", "seccomp"];
+
+/// /etc of the scene's own, with one user whom the machine does not know.
+const ACCOUNTS: &str = r"
+    mkdir -p /srv; mount -t tmpfs tmpfs /srv; cp -r /etc /srv/etc; mount --bind /srv/etc /etc
+    echo 'vrftest:x:7321:7322::/srv/home of vrftest:/bin/vrftest-shell' >>/etc/passwd
+    printf 'vrftest:x:7322:\nvrftest-more:x:7323:root,vrftest\nvrftest-other:x:7324:vrftestx\nvrftest-seven:x:7777:\n' >>/etc/group";
+const SHOW: &str = r#"sh -c 'echo $(id -u):$(id -g):$(id -G); echo "$HOME:$USER:$LOGNAME:$SHELL"'"#;
+
+#[track_caller]
+fn becomes(whom: &str, expected: &str) {
+    for mechanism in MECHANISMS {
+        let script = format!("HOME=/root SHELL=/bin/bash vrfrun -m {mechanism} -u {whom} --interface blue {SHOW}");
+        play_after(ACCOUNTS, Who::Root, &script).prints(expected);
+    }
+}
+
+#[test]
+fn a_user_has_its_own_groups_home_and_shell() {
+    let all = "7321:7322:7322 7323\n/srv/home of vrftest:vrftest:vrftest:/bin/vrftest-shell\n";
+    becomes("vrftest", all);
+    becomes("7321", all);
+    becomes("vrftest:vrftest-other", "7321:7324:7324 7323\n/srv/home of vrftest:vrftest:vrftest:/bin/vrftest-shell\n");
+}
+
+#[test]
+fn a_number_without_an_entry_has_nothing_of_roots() {
+    becomes("7999", "7999:7999:7999\n/:7999:7999:/bin/sh\n");
+    becomes("7999:7998", "7999:7998:7998\n/:7999:7999:/bin/sh\n");
+    becomes("7999:vrftest", "7999:7322:7322\n/:7999:7999:/bin/sh\n");
+}
+
+#[test]
+fn a_number_whose_group_is_anothers_is_refused() {
+    let seen = play_after(ACCOUNTS, Who::Root, "vrfrun -u 7777 --interface blue id");
+    seen.fails(125, "cannot become '7777': it has no entry in /etc/passwd, and group 7777 is 'vrftest-seven'");
+    assert!(seen.stderr().contains("\nhint: vrfrun -u 7777:GROUP"), "{seen}");
+    assert_eq!(seen.stdout(), "");
+}
+
+/// The descriptor's device, which the program reads.
+const LOOK: &str = "import socket; s = socket.socket(fileno=30)
+print(s.getsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, 16).split(b'\\0')[0].decode() or 'unbound')";
+
+/// Runs vrfrun with an unbound listener as its descriptor 30, and one bound to `red` as its descriptor 40.
+fn with_sockets(options: &str, also_bound: bool) -> scene::Seen {
+    let script = format!(
+        "cat >/srv/look.py <<'END'\n{LOOK}\nEND
+         cat >/srv/give.py <<'END'
+import os, socket, sys
+listener = socket.socket(); listener.listen()
+os.dup2(listener.fileno(), 30)
+if {also_bound}:
+    red = socket.socket(); red.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b'red')
+    os.dup2(red.fileno(), 40)
+os.execvp('vrfrun', ['vrfrun', *sys.argv[1:], '--interface', 'blue', 'python3', '/srv/look.py'])
+END
+         exec python3 /srv/give.py {options}",
+        also_bound = if also_bound { "True" } else { "False" },
+    );
+    play_after("mount -t tmpfs tmpfs /srv", Who::Root, &script)
+}
+
+#[test]
+fn keep_fds_leaves_inherited_sockets_as_they_are() {
+    for mechanism in MECHANISMS {
+        with_sockets(&format!("-m {mechanism}"), false).prints("blue\n");
+        with_sockets(&format!("-m {mechanism} --keep-fds"), false).prints("unbound\n");
+        let refused = with_sockets(&format!("-m {mechanism}"), true);
+        refused.fails(125, "descriptor 40");
+        assert!(refused.stderr().contains("--keep-fds"), "{refused}");
+        with_sockets(&format!("-m {mechanism} --keep-fds"), true).prints("unbound\n");
+    }
+}
+
+#[test]
+fn unguarded_says_what_is_not_bound_and_binds_the_rest() {
+    let seen = user("vrfrun -m preload --unguarded --interface blue probe socket inet6 syscall");
+    // The last line is why it warns: nothing stands behind the shim.
+    seen.prints("socket blue\ninet6 blue\nsyscall -\n");
+    let warning =
+        "vrfrun: warning: --unguarded: static and set-uid programs, io_uring and cleared environments are not bound\n";
+    assert_eq!(seen.stderr(), warning);
+    user("vrfrun -m preload --unguarded --interface blue probe-static socket").fails(125, "statically linked");
+}
+
+fn explained(options: &str, code: i32) -> Value {
+    let seen = user(&format!("vrfrun --explain -j {options} --interface blue"));
+    assert_eq!((seen.code(), seen.stderr().as_str()), (code, ""), "{seen}");
+    serde_json::from_str(&seen.stdout()).unwrap_or_else(|error| panic!("{error}: {seen}"))
+}
+
+fn keys_of(object: &Value) -> Vec<&String> {
+    let mut keys: Vec<&String> = object.as_object().unwrap().keys().collect();
+    keys.sort();
+    keys
+}
+
+/// A script reads these keys: what is there, and of which kind, is a contract.
+#[test]
+fn explain_in_json_has_its_shape() {
+    let all = explained("", 0);
+    assert_eq!(keys_of(&all), ["already_bound", "chosen", "ifindex", "mechanisms", "table", "vrf", "warning"]);
+    assert_eq!((&all["vrf"], &all["chosen"], &all["table"]), (&"blue".into(), &"preload".into(), &Value::Null));
+    assert!(all["ifindex"].is_u64() && (all["warning"].is_null() || all["warning"].is_string()), "{all}");
+    let mechanisms = all["mechanisms"].as_array().unwrap();
+    let names: Vec<&Value> = mechanisms.iter().map(|one| &one["mechanism"]).collect();
+    assert_eq!(names, ["bpf", "preload", "seccomp"]);
+    for one in mechanisms {
+        match one["available"].as_bool() {
+            Some(true) => assert_eq!(keys_of(one), ["available", "guard", "mechanism"], "{one}"),
+            Some(false) => assert_eq!(keys_of(one), ["available", "hint", "mechanism", "reason"], "{one}"),
+            None => panic!("{one}"),
+        }
+    }
+    assert_eq!(mechanisms.iter().map(|one| &one["available"]).collect::<Vec<_>>(), [false, true, true]);
+}
+
+#[test]
+fn explain_in_json_says_when_nothing_would_do() {
+    let none = explained("-m bpf", 125);
+    assert_eq!((&none["chosen"], none["mechanisms"].as_array().unwrap().len()), (&Value::Null, 1));
+    let outside = user("vrfrun --explain -j default");
+    let outside: Value = serde_json::from_str(&outside.stdout()).unwrap();
+    assert_eq!(
+        (&outside["vrf"], &outside["ifindex"], &outside["mechanisms"]),
+        (&"default".into(), &Value::Null, &Value::Array(Vec::new()))
+    );
+}
+
+#[test]
+fn netns_and_root_are_asked_for_by_name() {
+    root("vrfrun -n no-such --interface blue true").fails(125, "cannot enter network namespace 'no-such'");
+    user("vrfrun -u nobody --interface blue true").fails(125, "nobody");
+}
