@@ -26,6 +26,7 @@ mod leaks;
 mod logins;
 mod names;
 mod net_cls;
+mod port_keeps;
 mod promises;
 mod recipes;
 mod recipes_services;
@@ -85,6 +86,7 @@ const MODULES: &[&[Test]] = &[
     sealing::TESTS,
     rules::TESTS,
     setup_ports::TESTS,
+    port_keeps::TESTS,
     setup_knowing::TESTS,
     setup_declared::TESTS,
     leaks::TESTS,

@@ -7,6 +7,7 @@
 
 pub mod foreign_rules;
 pub mod gateway;
+pub mod holder;
 pub mod inventory;
 pub mod leak;
 pub mod memory;

@@ -146,7 +146,7 @@ impl<'a> VrfPlanner<'a> {
     }
 
     fn loopback(&self, device: &Device) -> Vec<Step> {
-        let wanted = self.families.iter().map(|&family| Address::loopback(device, family));
+        let wanted = families::of_device(&device.name).into_iter().map(|family| Address::loopback(device, family));
         let system = &self.inventory.system;
         let is_there = |address: &Address| system.addresses_of(device.ifindex).any(|own| own.is_same_as(address));
         wanted.filter(|address| !is_there(address)).map(Step::AddAddress).collect()
@@ -169,6 +169,8 @@ mod tests {
             mtu: 65575,
             operstate: 6,
             master: None,
+            lower: None,
+            altnames: Vec::new(),
             kind: table.map(|_| "vrf".into()),
             table,
         }

@@ -47,6 +47,8 @@ fn is_so_already(step: &Step, refusal: &KernelError) -> bool {
         Step::DeleteRule(_) | Step::DeleteRoute(_) | Step::DeleteAddress(_) | Step::DeleteVrf(..) => {
             GONE.contains(&refusal.errno)
         }
+        Step::DeleteNeighbour(_) | Step::DeleteNexthop(_) => GONE.contains(&refusal.errno),
+        Step::AddNexthop(_) => refusal.errno == libc::EEXIST,
         Step::AddRoute(_) | Step::AddAddress(_) | Step::AddVrf(..) => refusal.errno == libc::EEXIST,
         _ => false,
     }

@@ -97,7 +97,7 @@ fn device(vrf: &Link) -> Option<Finding> {
 
 fn loopback_addresses(inventory: &Inventory, vrf: &Link) -> Option<Finding> {
     let device = vrf.device();
-    let wanted = families::available().into_iter().map(|family| Address::loopback(&device, family));
+    let wanted = families::of_device(&vrf.name).into_iter().map(|family| Address::loopback(&device, family));
     let has = |wanted: &Address| inventory.system.addresses_of(vrf.ifindex).any(|own| own.local == wanted.local);
     let missing: Vec<String> = wanted.filter(|address| !has(address)).map(|a| a.local.to_string()).collect();
     let what = format!("{} is not on the VRF: programs in it cannot reach themselves by it", missing.join(" and "));
@@ -161,6 +161,8 @@ mod tests {
             mtu: 65575,
             operstate: 6,
             master: None,
+            lower: None,
+            altnames: Vec::new(),
             kind: Some("vrf".into()),
             table: Some(table),
         }

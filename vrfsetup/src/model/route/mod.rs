@@ -88,6 +88,35 @@ impl Route {
         self.is_default() && stops.contains(&self.message.header.kind)
     }
 
+    /// Whether it refuses: unreachable, blackhole, prohibit, or, as far as its table goes, throw.
+    pub fn is_refusal(&self) -> bool {
+        use RouteType::{BlackHole, Prohibit, Throw, Unreachable};
+        matches!(self.message.header.kind, Unreachable | BlackHole | Prohibit | Throw)
+    }
+
+    /// Whether it says which packets are for this machine, as those of the local table do.
+    pub fn is_for_this_machine(&self) -> bool {
+        matches!(self.message.header.kind, RouteType::Local | RouteType::Broadcast | RouteType::Anycast)
+    }
+
+    /// The number of the nexthop object that it leads to, where it does.
+    pub fn nexthop(&self) -> Option<u32> {
+        self.find(|attribute| match attribute {
+            RouteAttribute::NhId(id) => Some(*id),
+            _ => None,
+        })
+    }
+
+    /// Whether a DHCP client made it.
+    pub fn is_by_dhcp(&self) -> bool {
+        self.message.header.protocol == RouteProtocol::Dhcp
+    }
+
+    /// Whether a routing daemon made it (zebra, bird, bgp, ospf …), which makes and removes its routes itself.
+    pub fn is_routing_daemons(&self) -> bool {
+        is_protocol_of_routing_daemon(self.message.header.protocol.into())
+    }
+
     /// Whether it answers EHOSTUNREACH.
     pub fn is_unreachable(&self) -> bool {
         self.message.header.kind == RouteType::Unreachable
@@ -176,6 +205,20 @@ impl Route {
         }
     }
 
+    /// Has a route that names a nexthop object only lead over the object's interfaces.
+    pub fn lead_over_all(&mut self, oifs: &[u32]) {
+        let hop = |oif: &u32| {
+            let mut hop = RouteNextHop::default();
+            hop.interface_index = *oif;
+            hop
+        };
+        self.message.attributes.extend(match oifs {
+            [] => None,
+            [oif] => Some(RouteAttribute::Oif(*oif)),
+            several => Some(RouteAttribute::MultiPath(several.iter().map(hop).collect())),
+        });
+    }
+
     /// The metric.
     pub fn metric(&self) -> Option<u32> {
         self.find(|attribute| match attribute {
@@ -208,6 +251,12 @@ impl Route {
     fn find<T>(&self, wanted: impl Fn(&RouteAttribute) -> Option<T>) -> Option<T> {
         self.message.attributes.iter().find_map(wanted)
     }
+}
+
+/// Whether a routing daemon goes by this RTPROT_* (rt_protos of iproute2 and of FRR): gated, mrt to xorp, mrouted,
+/// keepalived, babel, openr, and from bgp to FRR's own.
+pub fn is_protocol_of_routing_daemon(protocol: u8) -> bool {
+    matches!(protocol, 8 | 10..=15 | 17 | 18 | 42 | 99 | 186..=199)
 }
 
 /// One of several next hops.

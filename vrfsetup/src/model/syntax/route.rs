@@ -139,7 +139,7 @@ pub fn write(route: &Route) -> Option<String> {
     if let Some(gateway) = route.gateway() {
         text += &format!(" via {gateway}");
     }
-    if let Some(device) = route.device.as_ref().filter(|_| route.is_unicast()) {
+    if let Some(device) = route.device.as_ref().filter(|_| !route.is_refusal()) {
         text += &format!(" dev {device}");
     }
     if let Some(metric) = route.metric().filter(|metric| Some(*metric) != usual_metric(route.family())) {

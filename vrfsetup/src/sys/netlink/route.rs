@@ -92,13 +92,19 @@ fn request(route: &Route) -> RouteMessage {
         _ => true,
     });
     message.attributes.extend(expires);
-    // A nexthop object goes when its interface goes down; the kernel has sent its gateway and interface, too.
-    if route.oif().is_some() || route.is_multipath() {
-        message.attributes.retain(|attribute| !matches!(attribute, RouteAttribute::NhId(_)));
+    // The kernel tells what a nexthop object leads to and takes its number alone.
+    if route.nexthop().is_some() {
+        message.header.flags = RouteFlags::empty();
+        message.attributes.retain(|attribute| !is_of_nexthop(attribute));
     }
     // `unreachable` routes of IPv6 report lo as their device; given back, that would be part of the match.
-    if !route.is_unicast() && route.gateway().is_none() {
+    if route.is_refusal() {
         message.attributes.retain(|attribute| !matches!(attribute, RouteAttribute::Oif(_)));
     }
     message
+}
+
+fn is_of_nexthop(attribute: &RouteAttribute) -> bool {
+    use RouteAttribute::{Encap, EncapType, Gateway, MultiPath, Oif, Via};
+    matches!(attribute, Oif(_) | Gateway(_) | Via(_) | MultiPath(_) | Encap(_) | EncapType(_))
 }
