@@ -27,8 +27,9 @@ pub enum Defaults {
 /// One cannot be moved, a connection would break, or the kernel refused; then nothing is changed.
 pub fn attach(session: &Session, vrf: &str, names: &[String]) -> Result<Outcome, Error> {
     let inventory = Inventory::read(session.kernel)?;
-    let to = Domain::of(inventory.system.existing_vrf(vrf)?);
-    let ports = new_ports(&inventory.system, names, vrf)?;
+    let vrf = inventory.system.existing_vrf(vrf)?;
+    let to = Domain::of(vrf);
+    let ports = new_ports(&inventory.system, names, &vrf.name)?;
     move_all(session, &inventory, &ports, &to)
 }
 
@@ -59,10 +60,10 @@ fn move_all(session: &Session, inventory: &Inventory, ports: &[&Link], to: &Doma
     Ok(transaction.commit())
 }
 
-/// The interfaces of these names that are not ports of the VRF yet and can become so.
+/// The interfaces of these names that are not ports of the VRF yet and can become so; they may be those of another.
 ///
 /// # Errors
-/// One does not exist, is a VRF, the loopback, or another's port.
+/// One does not exist, is a VRF, the loopback, or a bridge's or a bond's port.
 pub fn new_ports<'a>(system: &'a System, names: &[String], vrf: &str) -> Result<Vec<&'a Link>, Error> {
     let mut new: Vec<&Link> = Vec::new();
     for name in names {
@@ -72,9 +73,11 @@ pub fn new_ports<'a>(system: &'a System, names: &[String], vrf: &str) -> Result<
         }
         match port.master.and_then(|master| system.link_by_index(master)) {
             Some(master) if master.name == vrf => {}
-            Some(master) => return Err(Error::OtherMaster { port: name.clone(), master: master.name.clone() }),
-            None if new.iter().any(|other| other.ifindex == port.ifindex) => {}
-            None => new.push(port),
+            Some(master) if !master.is_vrf() => {
+                return Err(Error::OtherMaster { port: name.clone(), master: master.name.clone() });
+            }
+            _ if new.iter().any(|other| other.ifindex == port.ifindex) => {}
+            _ => new.push(port),
         }
     }
     Ok(new)

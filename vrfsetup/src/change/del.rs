@@ -7,6 +7,7 @@ use crate::model::link::Link;
 use crate::model::route::Route;
 use crate::model::step::Step;
 use crate::plan::inventory::Inventory;
+use crate::plan::leftovers::{self, Leftover};
 use crate::plan::port::Domain;
 use crate::plan::sysctls;
 use crate::plan::tables;
@@ -21,7 +22,7 @@ pub fn del(session: &Session, name: &str) -> Result<Outcome, Error> {
     let inventory = Inventory::read(session.kernel)?;
     let system = &inventory.system;
     if system.link(name).is_none() {
-        return Ok(Outcome::default());
+        return forget(session, &inventory, name);
     }
     let vrf = system.existing_vrf(name)?;
     let ports: Vec<&Link> = system.ports(vrf).collect();
@@ -48,6 +49,23 @@ pub fn del(session: &Session, name: &str) -> Result<Outcome, Error> {
     Ok(transaction.commit())
 }
 
+/// Removes what a VRF left that was deleted without vrfsetup.
+fn forget(session: &Session, inventory: &Inventory, name: &str) -> Result<Outcome, Error> {
+    let left = leftovers::find(inventory).into_iter().filter(|left| left.vrf == name);
+    let mut steps: Vec<Step> = left.flat_map(Leftover::steps).collect();
+    if steps.is_empty() {
+        steps.extend(tables::unname_step(name));
+    }
+    let mut transaction = session.begin()?;
+    transaction.make_all(steps)?;
+    Ok(transaction.commit())
+}
+
+/// Whether another VRF has the same table.
+fn shares_table(inventory: &Inventory, vrf: &Link) -> bool {
+    inventory.system.vrfs().any(|other| other.ifindex != vrf.ifindex && other.table == vrf.table)
+}
+
 /// Takes down what the kernel would leave behind, or drop for good: routes over the VRF's device in any
 /// table (leaks), then the device, then what its table holds besides the routes of its ports.
 fn remaining(inventory: &Inventory, vrf: &Link, ports: &[&Link]) -> Vec<Step> {
@@ -55,7 +73,9 @@ fn remaining(inventory: &Inventory, vrf: &Link, ports: &[&Link]) -> Vec<Step> {
     let leaks = inventory.over(vrf.ifindex).filter(|route| !route.is_kernels());
     let over_vrf = |route: &Route| route.oifs().contains(&vrf.ifindex);
     let table = inventory.table(vrf.table.unwrap_or_default());
-    let seals = table.filter(|route| !route.is_kernels() && !of_ports(route) && !over_vrf(route));
+    // What another VRF's table is, too, stays.
+    let is_shared = shares_table(inventory, vrf);
+    let seals = table.filter(|route| !is_shared && !route.is_kernels() && !of_ports(route) && !over_vrf(route));
     leaks
         .cloned()
         .map(Step::DeleteRoute)

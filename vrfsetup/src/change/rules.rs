@@ -130,7 +130,7 @@ fn carry_out(session: &Session, inventory: &Inventory, first: Vec<Step>, plans: 
     let notes: Vec<String> = plans.iter().flat_map(yielding).collect();
     let (adds, deletes): (Vec<Step>, Vec<Step>) =
         plans.into_iter().flat_map(|plan| plan.steps).partition(|step| matches!(step, Step::AddRule(_)));
-    lockout::refuse_if_cut(session, &inventory.system, &adds)?;
+    lockout::refuse_if_cut(session, &inventory.system, &[first.as_slice(), &adds].concat())?;
     let mut transaction = session.begin()?;
     if let Some(step) = remember(&adds, &deletes) {
         transaction.try_make(step)?;

@@ -87,7 +87,7 @@ pub enum Command {
         /// Another
         b: String,
         /// A destination; whichever domain has a route to it shares it
-        #[arg(required = true, value_name = "PREFIX", value_parser = crate::model::syntax::prefix)]
+        #[arg(required = true, value_name = "PREFIX", value_parser = crate::model::syntax::destination)]
         prefixes: Vec<crate::model::prefix::Prefix>,
         /// Make them unreachable again
         #[arg(long)]

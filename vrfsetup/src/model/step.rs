@@ -39,6 +39,13 @@ pub enum Step {
     AddAddress(Address),
     /// `ip addr del`.
     DeleteAddress(Address),
+    /// `ip addr change`: other flags, without a moment between.
+    ReplaceAddress {
+        /// The old address.
+        from: Address,
+        /// The new one.
+        to: Address,
+    },
     /// `ip neigh add`.
     AddNeighbour(Neighbour),
     /// `ip neigh del`.
@@ -135,6 +142,7 @@ impl Step {
             Self::Release(port, vrf) => Self::Enslave(port, vrf),
             Self::AddAddress(address) => Self::DeleteAddress(address),
             Self::DeleteAddress(address) => Self::AddAddress(address),
+            Self::ReplaceAddress { from, to } => Self::ReplaceAddress { from: to, to: from },
             Self::AddNeighbour(neighbour) => Self::DeleteNeighbour(neighbour),
             Self::DeleteNeighbour(neighbour) => Self::AddNeighbour(neighbour),
             Self::AddNexthop(nexthop) => Self::DeleteNexthop(nexthop),
@@ -162,6 +170,7 @@ impl fmt::Display for Step {
             Self::Release(port, _) => write!(f, "ip link set {} nomaster", port.name),
             Self::AddAddress(address) => write!(f, "ip addr add {}", address.arguments()),
             Self::DeleteAddress(address) => write!(f, "ip addr del {}", address.arguments()),
+            Self::ReplaceAddress { to, .. } => write!(f, "ip addr change {}", to.arguments()),
             Self::AddNeighbour(neighbour) => write!(f, "ip neigh add {neighbour}"),
             Self::DeleteNeighbour(neighbour) => write!(f, "ip neigh del {neighbour}"),
             Self::AddNexthop(nexthop) => write!(f, "ip nexthop add {nexthop}"),

@@ -54,12 +54,6 @@ impl Inventory {
         self.by_device.get(&ifindex).into_iter().flatten().map(|&at| &self.routes[at])
     }
 
-    /// Whether a VRF, a rule or a route refers to the table; a name alone does not count.
-    pub fn is_in_use(&self, table: u32) -> bool {
-        let is_vrfs = self.system.vrfs().any(|vrf| vrf.table == Some(table));
-        is_vrfs || self.by_table.contains_key(&table) || self.rules.iter().any(|rule| rule.table == table)
-    }
-
     /// The table numbers that something refers to: VRFs, rules, routes, names.
     pub fn taken_tables(&self) -> BTreeSet<u32> {
         let mut taken: BTreeSet<u32> = self.system.vrfs().filter_map(|vrf| vrf.table).collect();

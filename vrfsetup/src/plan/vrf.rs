@@ -11,6 +11,7 @@ use crate::model::route::Route;
 use crate::model::rule::Rule;
 use crate::model::step::Step;
 use crate::plan::inventory::Inventory;
+use crate::plan::leftovers;
 use crate::plan::port::Domain;
 use crate::plan::rules::{self, L3MDEV, UNREACHABLE, Unreachable};
 use crate::plan::tables;
@@ -123,7 +124,7 @@ impl<'a> VrfPlanner<'a> {
 
     /// The table that was asked for, if it is no other VRF's, or one that nothing refers to.
     fn free_table(&mut self, spec: &VrfSpec) -> Result<u32, Error> {
-        let remembered = || tables::remembered(spec.name).filter(|table| !self.inventory.is_in_use(*table));
+        let remembered = || tables::remembered(spec.name).filter(|table| !leftovers::is_in_use(self.inventory, *table));
         let table = spec.table.or_else(remembered).unwrap_or_else(|| tables::first_free(&self.taken));
         if let Some((_, owner)) = self.owners.iter().find(|(taken, _)| *taken == table) {
             return Err(Error::TableTaken { table, owner: format!("VRF '{owner}'") });

@@ -12,6 +12,7 @@ use crate::model::name;
 use crate::model::route::Route;
 use crate::model::step::Step;
 use crate::model::syntax;
+use crate::plan::address as plan_address;
 use crate::plan::gateway::Networks;
 use crate::plan::inventory::Inventory;
 use crate::plan::port::Domain;
@@ -20,6 +21,7 @@ use crate::plan::vrf::{VrfPlanner, VrfSpec};
 use crate::plan::{leak, sysctls, tables};
 use crate::sys::families;
 use crate::sys::rt_tables::Names;
+use crate::sys::sysctl;
 use crate::transaction::lockout;
 use crate::transaction::session::Session;
 
@@ -52,7 +54,7 @@ impl Planner<'_> {
         self.leaks(&domains, &mut plan)?;
         lockout::refuse_if_cut(self.session, &self.inventory.system, &plan.then)?;
         let sysctls: Vec<(String, String)> =
-            self.config.sysctl.iter().map(|(name, value)| (name.replace('.', "/"), value.to_string())).collect();
+            self.config.sysctl.iter().map(|(name, value)| (sysctl::key_of(name), value.to_string())).collect();
         let sysctls: Vec<(&str, &str)> = sysctls.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         let (settings, memory) = sysctls::make(&sysctls)?;
         plan.then.extend(settings);
@@ -65,6 +67,7 @@ impl Planner<'_> {
         let spec = VrfSpec { name, table, has_loopback: vrf.loopback, unreachable: vrf.unreachable };
         let (steps, domain) = self.vrf_planner.plan(&spec)?;
         let is_new = self.inventory.system.link(name).is_none();
+        lockout::refuse_if_cut(self.session, &self.inventory.system, &steps)?;
         plan.extras.extend(is_new.then(|| tables::name_step(&self.names, name, domain.table)).flatten());
         let mut part = Part { steps, ..Part::default() };
         self.ports(name, vrf, &domain, &mut part)?;
@@ -96,8 +99,9 @@ impl Planner<'_> {
         for mut address in self.source.addresses(name, vrf)? {
             address.device.ifindex = self.ifindex(&address.device.name, domain);
             let mut there = self.inventory.system.addresses_of(address.device.ifindex);
-            if !there.any(|own| own.is_same_as(&address)) {
-                part.then.push(Step::AddAddress(address));
+            match there.find(|own| own.is_same_as(&address)) {
+                None => part.then.push(Step::AddAddress(address)),
+                Some(own) => part.then.extend(plan_address::step(own, &address)),
             }
         }
         Ok(())
@@ -144,12 +148,14 @@ impl Planner<'_> {
             _ => None,
         });
         let ports = vrf.iter().flat_map(|vrf| system.ports(vrf)).map(|port| port.ifindex).chain(moved);
+        let ports: Vec<&Link> = ports.filter_map(|port| system.link_by_index(port)).collect();
         let new = part.steps().filter_map(|step| match step {
             Step::AddAddress(address) => Some(address),
             _ => None,
         });
-        let mut networks = Networks::default();
-        ports.flat_map(|port| system.addresses_of(port)).chain(new).for_each(|address| networks.add_address(address));
+        let mut networks = Networks::of(ports.iter().map(|port| port.name.clone()));
+        let there = ports.iter().flat_map(|port| system.addresses_of(port.ifindex));
+        there.chain(new).for_each(|address| networks.add_address(address));
         networks
     }
 
@@ -194,11 +200,10 @@ impl Planner<'_> {
             };
             let (owner, other) = (find(&declared.from)?, find(&declared.to)?);
             for prefix in &declared.prefixes {
-                let parsed = syntax::prefix(prefix.get_ref()).map_err(|why| self.source.mistake_at(prefix, &why))?;
+                let parsed =
+                    syntax::destination(prefix.get_ref()).map_err(|why| self.source.mistake_at(prefix, &why))?;
                 let route = leak::route(self.inventory, &owner, other.table, parsed)?;
-                if !self.inventory.table(other.table).any(|existing| leak::is_same(existing, &route)) {
-                    plan.then.push(Step::AddRoute(route));
-                }
+                plan.then.extend(leak::step(self.inventory.table(other.table), route));
             }
         }
         Ok(())

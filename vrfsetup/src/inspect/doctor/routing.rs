@@ -10,6 +10,7 @@ use crate::model::route::Route;
 use crate::model::rule::{Action, Rule, TABLE_LOCAL};
 use crate::plan::foreign_rules::is_foreign;
 use crate::plan::inventory::Inventory;
+use crate::plan::leftovers::{self, Leftover};
 use crate::plan::rules::L3MDEV;
 use crate::sys::families;
 
@@ -31,6 +32,15 @@ pub fn all(inventory: &Inventory) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// VRFs that were deleted by `ip link del`.
+pub fn leftovers(inventory: &Inventory) -> Vec<Finding> {
+    let finding = |left: Leftover| {
+        let what = format!("it was deleted without vrfsetup, which left the seal and the name of table {}", left.table);
+        Finding::new("vrf-left-over", what, format!("vrfsetup del {}", left.vrf)).about(&left.vrf)
+    };
+    leftovers::find(inventory).into_iter().map(finding).collect()
 }
 
 fn rules(inventory: &Inventory, family: Family) -> Vec<Finding> {

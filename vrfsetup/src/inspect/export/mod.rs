@@ -101,7 +101,8 @@ fn exported<'a>(inventory: &'a Inventory, vrf: &'a Link) -> Exported<'a> {
         address.is_same_as(&made) && (address.flags ^ made.flags) & libc::IFA_F_NODAD == 0
     };
     let own: Vec<&Address> = system.addresses_of(vrf.ifindex).collect();
-    let has_loopback = own.iter().filter(|address| is_loopback(address)).count() == families::of_device(&vrf.name).len();
+    let has_loopback =
+        own.iter().filter(|address| is_loopback(address)).count() == families::of_device(&vrf.name).len();
     let of_ports = ports.iter().flat_map(|port| system.addresses_of(port.ifindex));
     let own = own.iter().copied().filter(|address| !(has_loopback && is_loopback(address)));
     let made: Vec<&Route> = made(inventory, table).collect();

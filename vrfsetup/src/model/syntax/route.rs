@@ -6,7 +6,7 @@ use rtnetlink::packet_route::route::{
     RouteAttribute, RouteFlags, RouteMessage, RouteMetric, RouteNextHop, RouteProtocol, RouteScope, RouteType,
 };
 
-use super::{Tokens, prefix, scope};
+use super::{Tokens, scope};
 use crate::model::family::Family;
 use crate::model::route::{Route, destination_text};
 
@@ -35,12 +35,14 @@ pub fn parse(text: &str, table: u32) -> Result<Route, String> {
     }
     let kind = TYPES.iter().find(|(name, _)| *name == first).map(|(_, kind)| *kind);
     let destination = if kind.is_some() { tokens.next().ok_or("a destination is missing")? } else { first };
-    let destination = if destination == "default" { None } else { Some(prefix(destination)?) };
+    let mut destination = if destination == "default" { None } else { Some(super::destination(destination)?) };
 
     let mut message = RouteMessage::default();
     message.header.kind = kind.unwrap_or(RouteType::Unicast);
     message.header.protocol = RouteProtocol::Boot;
     let mut family = destination.map(|(address, _)| Family::from(address));
+    // `0.0.0.0/0` and `::/0`.
+    destination = destination.filter(|(_, len)| *len > 0);
     let (mut device, mut given_scope, mut metric, mut metrics) = (None, None, None, Vec::new());
     let attributes = &mut message.attributes;
     let mut hops: Vec<RouteNextHop> = Vec::new();
@@ -84,7 +86,9 @@ pub fn parse(text: &str, table: u32) -> Result<Route, String> {
         message.header.destination_prefix_length = len;
         message.attributes.push(RouteAttribute::Destination(address.into()));
     }
-    message.attributes.extend(metric.or(usual_metric(family)).map(RouteAttribute::Priority));
+    message
+        .attributes
+        .extend(metric.filter(|metric| *metric != 0).or(usual_metric(family)).map(RouteAttribute::Priority));
     message.attributes.extend((!metrics.is_empty()).then_some(RouteAttribute::Metrics(metrics)));
     if hops.iter().any(|hop| hop.attributes.is_empty()) {
         return Err("'nexthop' needs 'via'".to_owned());
@@ -235,5 +239,21 @@ mod tests {
     fn an_ipv6_route_has_the_metric_that_ip_gives_it() {
         assert_eq!(parse("2001:db8::/32 dev eth1", 1).unwrap().metric(), Some(1024));
         assert_eq!(parse("192.0.2.0/24 dev eth1", 1).unwrap().metric(), None);
+    }
+
+    #[test]
+    fn what_the_kernel_takes_for_the_same_is_written_the_same() {
+        for (text, as_reported) in [
+            ("0.0.0.0/0 via 192.0.2.254", "default via 192.0.2.254"),
+            ("::/0 via 2001:db8::1", "default via 2001:db8::1"),
+            ("unreachable ::/0", "-6 unreachable default"),
+            ("2001:db8:9::7/48 dev eth1", "2001:db8:9::/48 dev eth1"),
+            ("198.51.100.0/24 dev eth1 metric 0", "198.51.100.0/24 dev eth1"),
+            ("2001:db8:9::/48 dev eth1 metric 0", "2001:db8:9::/48 dev eth1"),
+        ] {
+            assert_eq!(write(&parse(text, 1).unwrap()).as_deref(), Some(as_reported));
+        }
+        let why = parse("198.51.100.7/24 dev eth1", 1).unwrap_err();
+        assert_eq!(why, "'198.51.100.7/24' is no network: '198.51.100.0/24' is");
     }
 }

@@ -37,6 +37,11 @@ pub(super) fn add(address: &Address) -> Change {
     Change(RouteNetlinkMessage::NewAddress(to_message(address)), IfPresent::Refuse)
 }
 
+/// `ip addr change …`.
+pub(super) fn replace(address: &Address) -> Change {
+    Change(RouteNetlinkMessage::NewAddress(to_message(address)), IfPresent::Replace)
+}
+
 /// `ip addr del …`.
 pub(super) fn delete(address: &Address) -> Change {
     Change(RouteNetlinkMessage::DelAddress(to_message(address)), IfPresent::Refuse)

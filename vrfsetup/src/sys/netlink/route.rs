@@ -11,6 +11,7 @@ use crate::model::route::Route;
 
 /// The unit of the times that the kernel reports, on every architecture of today.
 const USER_HZ: u32 = 100;
+const RTM_F_LOOKUP_TABLE: u32 = 0x1000;
 
 impl Kernel {
     /// All routes of a family in a table, or in all tables: `ip [-6] route show table TABLE`. Devices have no names
@@ -48,6 +49,8 @@ impl Kernel {
         let length = if to.is_ipv4() { 32 } else { 128 };
         request.header.destination_prefix_length = length;
         request.header.source_prefix_length = if from.is_some() { length } else { 0 };
+        // Of IPv4 the kernel tells the table only so; it says main otherwise.
+        request.header.flags = RouteFlags::from_bits_retain(RTM_F_LOOKUP_TABLE);
         request.attributes.push(RouteAttribute::Destination(to.into()));
         request.attributes.extend(from.map(|from| RouteAttribute::Source(from.into())));
         request.attributes.extend((oif != 0).then_some(RouteAttribute::Oif(oif)));

@@ -110,6 +110,7 @@ fn change(step: &Step) -> Option<Change> {
         Step::Release(port, _) => link::set_master(port, None),
         Step::AddAddress(address) => address::add(address),
         Step::DeleteAddress(address) => address::delete(address),
+        Step::ReplaceAddress { to, .. } => address::replace(to),
         Step::AddRoute(route) => route::add(route),
         Step::DeleteRoute(route) => route::delete(route),
         Step::ReplaceRoute { to, .. } => route::replace(to),
