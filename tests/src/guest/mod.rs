@@ -10,6 +10,7 @@ pub mod init;
 mod clean;
 mod runner;
 
+mod apply_again;
 mod at_once;
 mod bind_on_use;
 mod boot;
@@ -25,6 +26,7 @@ mod gate;
 mod leaks;
 mod logins;
 mod names;
+mod neighbours;
 mod net_cls;
 mod port_keeps;
 mod promises;
@@ -87,6 +89,8 @@ const MODULES: &[&[Test]] = &[
     rules::TESTS,
     setup_ports::TESTS,
     port_keeps::TESTS,
+    neighbours::TESTS,
+    apply_again::TESTS,
     setup_knowing::TESTS,
     setup_declared::TESTS,
     leaks::TESTS,

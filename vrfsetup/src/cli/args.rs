@@ -68,6 +68,9 @@ pub enum Command {
         /// Only say what would be done; exit status 3 if anything would
         #[arg(long)]
         dry_run: bool,
+        /// Remove VRFs, ports, addresses and routes that an export would write and the file does not declare
+        #[arg(long)]
+        prune: bool,
         #[command(flatten)]
         change: Change,
     },

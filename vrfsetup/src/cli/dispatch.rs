@@ -83,9 +83,9 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
         Command::Attach { name, ports, change } => changed(cli, attach::attach(&session(change), name, ports)?),
         Command::Detach { ports, change } => changed(cli, attach::detach(&session(change), ports)?),
         Command::Rules { command } => run_rules(cli, &kernel, command, session),
-        Command::Apply { file, dry_run, change } => {
+        Command::Apply { file, dry_run, prune, change } => {
             let session = session(change);
-            let plan = apply::plan(&session, file)?;
+            let plan = apply::plan(&session, file, *prune)?;
             if *dry_run {
                 let outcome = plan.preview();
                 let exit = differs(outcome.changed);
@@ -123,7 +123,10 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
             }
             let files = unit::plan(&session, name, services)?;
             if *dry_run {
-                files.iter().for_each(|file| print(format!("# {}\n{}\n", file.path.display(), file.text)));
+                match is_json(cli) {
+                    true => print(json(cli, &files)),
+                    false => files.iter().for_each(|f| print(format!("# {}\n{}\n", f.path.display(), f.text))),
+                }
                 return Ok(differs(!files.is_empty()));
             }
             changed(cli, unit::make(&session, files)?)

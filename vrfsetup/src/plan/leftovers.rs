@@ -1,7 +1,7 @@
 //! What is left of VRFs that were deleted by `ip link del`: the seals in their tables, and the tables' names. Pure but
 //! for the names.
 
-use crate::model::route::{Route, SEAL_METRIC};
+use crate::model::route::Route;
 use crate::model::step::Step;
 use crate::plan::inventory::Inventory;
 use crate::plan::tables;
@@ -36,7 +36,7 @@ pub fn find(inventory: &Inventory) -> Vec<Leftover> {
 /// What the VRF left, if it is gone and nobody else uses its table.
 fn of(inventory: &Inventory, vrf: String, table: u32) -> Option<Leftover> {
     let is_there = inventory.system.link(&vrf).is_some();
-    let seals: Vec<Route> = inventory.table(table).filter(|route| is_our_seal(route)).cloned().collect();
+    let seals: Vec<Route> = inventory.table(table).filter(|route| route.is_our_seal()).cloned().collect();
     let is_left = !is_there && !seals.is_empty() && !is_in_use(inventory, table);
     is_left.then_some(Leftover { vrf, table, seals })
 }
@@ -45,11 +45,7 @@ fn of(inventory: &Inventory, vrf: String, table: u32) -> Option<Leftover> {
 pub fn is_in_use(inventory: &Inventory, table: u32) -> bool {
     let is_vrfs = inventory.system.vrfs().any(|vrf| vrf.table == Some(table));
     let is_rules = inventory.rules.iter().any(|rule| rule.table == table);
-    is_vrfs || is_rules || inventory.table(table).any(|route| !is_our_seal(route))
-}
-
-fn is_our_seal(route: &Route) -> bool {
-    route.is_seal() && route.is_unreachable() && route.metric() == Some(SEAL_METRIC)
+    is_vrfs || is_rules || inventory.table(table).any(|route| !route.is_our_seal())
 }
 
 #[cfg(test)]

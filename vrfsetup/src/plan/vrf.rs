@@ -35,6 +35,8 @@ pub struct VrfPlanner<'a> {
     inventory: &'a Inventory,
     taken: BTreeSet<u32>,
     owners: Vec<(u32, String)>,
+    /// Those that are made again.
+    gone: Vec<String>,
     rules: Vec<Rule>,
     families: Vec<Family>,
     has_l3mdev_rules: bool,
@@ -48,6 +50,7 @@ impl<'a> VrfPlanner<'a> {
             inventory,
             taken: inventory.taken_tables(),
             owners: inventory.system.vrfs().filter_map(owner).collect(),
+            gone: Vec::new(),
             rules: inventory.rules.clone(),
             families: families::available(),
             has_l3mdev_rules: rules::has_l3mdev_rules(),
@@ -57,6 +60,12 @@ impl<'a> VrfPlanner<'a> {
     /// Keeps these numbers for VRFs that ask for them later.
     pub fn reserve(&mut self, tables: impl IntoIterator<Item = u32>) {
         self.taken.extend(tables);
+    }
+
+    /// The VRF is deleted before the next steps are made.
+    pub fn make_again(&mut self, name: &str) {
+        self.owners.retain(|(_, owner)| owner != name);
+        self.gone.push(name.to_owned());
     }
 
     /// The VRFs that there will be, by name and table.
@@ -113,6 +122,9 @@ impl<'a> VrfPlanner<'a> {
 
     fn existing(&self, spec: &VrfSpec) -> Result<Option<&'a Link>, Error> {
         let Some(link) = self.inventory.system.link(spec.name) else { return Ok(None) };
+        if self.gone.iter().any(|name| name == spec.name) {
+            return Ok(None);
+        }
         match (link.table, spec.table) {
             (None, _) => Err(Error::NotAVrf(spec.name.to_owned())),
             (Some(table), Some(wanted)) if table != wanted => {

@@ -1,13 +1,17 @@
 //! `vrfsetup apply`: from the declared state to the kernel's. Adds and changes what is declared, and leaves alone what
-//! is not.
+//! is not, or, asked to, removes it.
 
 pub mod config;
 mod planner;
+mod prune;
+mod renumber;
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
 use crate::change::attach;
+use crate::change::del::Deletion;
 use crate::error::Error;
 use crate::model::step::Step;
 use crate::plan::inventory::Inventory;
@@ -15,16 +19,21 @@ use crate::plan::port::Move;
 use crate::plan::vrf::VrfPlanner;
 use crate::sys::rt_tables::Names;
 use crate::transaction::report::Outcome;
-use crate::transaction::session::Session;
+use crate::transaction::session::{Session, Transaction};
 use config::Source;
 use planner::Planner;
 
 /// All that is to be done.
+#[derive(Default)]
 pub struct Plan {
     vrfs: Vec<Part>,
     then: Vec<Step>,
+    /// What goes because the file does not declare it.
+    pruned: Vec<Part>,
     extras: Vec<Step>,
     notes: Vec<String>,
+    /// The routes that are declared.
+    kept: HashSet<prune::Key>,
 }
 
 /// What is to be done for one VRF, before the others: itself, its ports, then what is on them.
@@ -36,6 +45,12 @@ struct Part {
 }
 
 impl Part {
+    fn make(self, transaction: &mut Transaction) -> Result<(), Error> {
+        transaction.make_all(self.steps)?;
+        attach::make(transaction, self.moves)?;
+        transaction.make_all(self.then)
+    }
+
     fn steps(&self) -> impl Iterator<Item = &Step> {
         self.steps.iter().chain(self.moves.iter().flat_map(|moved| &moved.steps)).chain(&self.then)
     }
@@ -50,6 +65,12 @@ impl Part {
     }
 }
 
+impl From<Deletion> for Part {
+    fn from(Deletion { moves, steps }: Deletion) -> Self {
+        Self { moves, then: steps, ..Self::default() }
+    }
+}
+
 impl Plan {
     /// What making it would report.
     pub fn preview(&self) -> Outcome {
@@ -58,11 +79,12 @@ impl Plan {
     }
 
     fn steps(&self) -> impl Iterator<Item = &Step> {
-        self.vrfs.iter().flat_map(Part::steps).chain(&self.then).chain(&self.extras)
+        let pruned = self.pruned.iter().flat_map(Part::steps);
+        self.vrfs.iter().flat_map(Part::steps).chain(&self.then).chain(pruned).chain(&self.extras)
     }
 
     fn moves(&self) -> impl Iterator<Item = &Move> {
-        self.vrfs.iter().flat_map(|part| &part.moves)
+        self.vrfs.iter().chain(&self.pruned).flat_map(|part| &part.moves)
     }
 }
 
@@ -70,13 +92,14 @@ impl Plan {
 ///
 /// # Errors
 /// The file has a mistake, or it asks for what cannot be.
-pub fn plan(session: &Session, path: &Path) -> Result<Plan, Error> {
+pub fn plan(session: &Session, path: &Path, prunes: bool) -> Result<Plan, Error> {
     let text = fs::read_to_string(path).map_err(|error| Error::file(path, &error))?;
     let source = Source::new(path, &text);
     let config = source.read()?;
     let inventory = Inventory::read(session.kernel)?;
     let (inventory, vrf_planner) = (&inventory, VrfPlanner::new(&inventory));
-    Planner { session, source, config: &config, inventory, vrf_planner, names: Names::read(), moved: vec![] }.plan()
+    Planner { session, source, config: &config, inventory, vrf_planner, names: Names::read(), moved: vec![], prunes }
+        .plan()
 }
 
 /// Makes a plan.
@@ -88,11 +111,12 @@ pub fn make(session: &Session, plan: Plan) -> Result<Outcome, Error> {
     transaction.expect(plan.steps().count());
     // A port that goes in makes the kernel walk through every table that there is: each goes in as soon as it can.
     for part in plan.vrfs {
-        transaction.make_all(part.steps)?;
-        attach::make(&mut transaction, part.moves)?;
-        transaction.make_all(part.then)?;
+        part.make(&mut transaction)?;
     }
     transaction.make_all(plan.then)?;
+    for part in plan.pruned {
+        part.make(&mut transaction)?;
+    }
     for step in plan.extras {
         transaction.try_make(step)?;
     }

@@ -4,9 +4,11 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use super::config::{Config, Source, Vrf};
-use super::{Part, Plan};
+use super::renumber::{self, Renumbering};
+use super::{Part, Plan, prune};
 use crate::change::attach::{self, Defaults};
 use crate::error::Error;
+use crate::model::address::Address;
 use crate::model::link::Link;
 use crate::model::name;
 use crate::model::route::Route;
@@ -36,11 +38,12 @@ pub(super) struct Planner<'a> {
     pub(super) vrf_planner: VrfPlanner<'a>,
     pub(super) names: Names,
     pub(super) moved: Vec<&'a Link>,
+    pub(super) prunes: bool,
 }
 
 impl Planner<'_> {
     pub(super) fn plan(mut self) -> Result<Plan, Error> {
-        let mut plan = Plan { vrfs: vec![], then: vec![], extras: vec![], notes: vec![] };
+        let mut plan = Plan::default();
         let asked = self.config.vrf.values().filter_map(|vrf| vrf.table.as_ref().map(|table| *table.get_ref()));
         self.vrf_planner.reserve(asked);
         let mut domains = Vec::new();
@@ -52,7 +55,18 @@ impl Planner<'_> {
         plan.vrfs.sort_by_key(Part::place);
         self.rules(&mut plan)?;
         self.leaks(&domains, &mut plan)?;
-        lockout::refuse_if_cut(self.session, &self.inventory.system, &plan.then)?;
+        if self.prunes {
+            plan.pruned = prune::plan(&self, &plan.kept)?;
+            let gone = self.inventory.system.vrfs().filter(|vrf| !self.config.vrf.contains_key(&vrf.name));
+            let again =
+                self.inventory.system.vrfs().filter(|link| {
+                    self.config.vrf.get(&link.name).is_some_and(|vrf| prune::gets_another_table(link, vrf))
+                });
+            plan.notes.extend(again.map(|vrf| format!("'{}' gets another table; run again to prune it", vrf.name)));
+            plan.extras.extend(gone.filter_map(|vrf| tables::unname_step(&vrf.name)));
+        }
+        let cuts = plan.pruned.iter().flat_map(Part::steps).chain(&plan.then).cloned().collect::<Vec<_>>();
+        lockout::refuse_if_cut(self.session, &self.inventory.system, &cuts)?;
         let sysctls: Vec<(String, String)> =
             self.config.sysctl.iter().map(|(name, value)| (sysctl::key_of(name), value.to_string())).collect();
         let sysctls: Vec<(&str, &str)> = sysctls.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
@@ -65,16 +79,38 @@ impl Planner<'_> {
     fn vrf(&mut self, name: &str, vrf: &Vrf, plan: &mut Plan) -> Result<Domain, Error> {
         let table = vrf.table.as_ref().map(|table| *table.get_ref());
         let spec = VrfSpec { name, table, has_loopback: vrf.loopback, unreachable: vrf.unreachable };
-        let (steps, domain) = self.vrf_planner.plan(&spec)?;
-        let is_new = self.inventory.system.link(name).is_none();
+        let renumbering = self.renumbering(name, vrf)?;
+        let (mut steps, domain) = self.vrf_planner.plan(&spec)?;
+        let is_new = self.inventory.system.link(name).is_none() || renumbering.is_some();
         lockout::refuse_if_cut(self.session, &self.inventory.system, &steps)?;
+        let mut again = Vec::new();
+        if let Some(Renumbering { before, after }) = renumbering {
+            steps.splice(..0, before);
+            again.push(after);
+        }
         plan.extras.extend(is_new.then(|| tables::name_step(&self.names, name, domain.table)).flatten());
-        let mut part = Part { steps, ..Part::default() };
+        let mut part = Part { steps, moves: again, ..Part::default() };
         self.ports(name, vrf, &domain, &mut part)?;
         self.addresses(name, vrf, &domain, &mut part)?;
         self.routes(&vrf.routes, &domain, &part, plan)?;
         plan.vrfs.push(part);
         Ok(domain)
+    }
+
+    /// Where the VRF is there with another table than the file declares.
+    fn renumbering(&mut self, name: &str, vrf: &Vrf) -> Result<Option<Renumbering>, Error> {
+        let (Some(link), Some(table)) = (self.inventory.system.link(name), vrf.table.as_ref()) else { return Ok(None) };
+        if !link.is_vrf() || link.table == Some(*table.get_ref()) {
+            return Ok(None);
+        }
+        self.vrf_planner.make_again(name);
+        let declared = self.source.addresses(name, vrf)?;
+        let is_declared = |own: &Address| {
+            let is_loopback = vrf.loopback && own.is_same_as(&Address::loopback(&link.device(), own.family()));
+            let is_same = |other: &Address| (other.local, other.prefix_len) == (own.local, own.prefix_len);
+            is_loopback || declared.iter().any(|other| other.device.name == name && is_same(other))
+        };
+        renumber::plan(self, link, *table.get_ref(), is_declared).map(Some)
     }
 
     /// The ports that come in now, each with what it has; all are up in the end.
@@ -88,7 +124,7 @@ impl Planner<'_> {
         }
         let names: Vec<String> = vrf.ports.iter().map(|port| port.get_ref().clone()).collect();
         let new = attach::new_ports(system, &names, name)?;
-        part.moves = attach::plan(self.session, self.inventory, &new, domain, Defaults::Move)?;
+        part.moves.extend(attach::plan(self.session, self.inventory, &new, domain, Defaults::Move)?);
         self.moved.extend(new);
         let down = names.iter().filter_map(|name| system.link(name)).filter(|link| !link.is_up());
         part.then.extend(down.map(|link| Step::SetUp(link.device())));
@@ -125,10 +161,11 @@ impl Planner<'_> {
                 networks.complete(&mut route).map_err(|why| self.source.mistake_at(text, &why))?;
                 networks.add_route(&route);
             }
+            route.set_table(domain.table);
+            plan.kept.insert(prune::key(&route));
             if syntax::route::write(&route).is_some_and(|text| known.contains(&text)) {
                 continue;
             }
-            route.set_table(domain.table);
             route.lead_over(|name| Some(self.ifindex(name, domain)).filter(|&ifindex| ifindex != 0));
             let key = |route: &Route| (route.family(), route.destination(), route.metric().unwrap_or(0));
             plan.then.push(match there.iter().find(|old| key(old) == key(&route)) {
@@ -203,6 +240,7 @@ impl Planner<'_> {
                 let parsed =
                     syntax::destination(prefix.get_ref()).map_err(|why| self.source.mistake_at(prefix, &why))?;
                 let route = leak::route(self.inventory, &owner, other.table, parsed)?;
+                plan.kept.insert(prune::key(&route));
                 plan.then.extend(leak::step(self.inventory.table(other.table), route));
             }
         }

@@ -68,6 +68,9 @@ fn device(vrf: &Exported, all: &All, rules: &[Rule]) -> String {
 fn network(vrf: &Exported, all: &All, port: &Link) -> String {
     let name = &port.name;
     let mut text = format!("[Match]\nName={name}\n\n[Network]\nVRF={}\n{}", vrf.name, autoconfiguration(name));
+    if vrf.has_dhcp.contains(&port.ifindex) {
+        text += "DHCP=ipv4\n";
+    }
     addresses(&mut text, vrf, name);
     text + &routes_over(all, name, Some(port.ifindex))
 }

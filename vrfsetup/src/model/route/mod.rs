@@ -117,6 +117,16 @@ impl Route {
         is_protocol_of_routing_daemon(self.message.header.protocol.into())
     }
 
+    /// Whether somebody configured it: neither the kernel nor a daemon made it, to make it again.
+    pub fn is_configured(&self) -> bool {
+        !self.is_kernels() && !self.is_advertised() && !self.is_by_dhcp() && !self.is_routing_daemons()
+    }
+
+    /// Whether it is such a seal as [`Self::seal`] makes.
+    pub fn is_our_seal(&self) -> bool {
+        self.is_seal() && self.is_unreachable() && self.metric() == Some(SEAL_METRIC)
+    }
+
     /// Whether it answers EHOSTUNREACH.
     pub fn is_unreachable(&self) -> bool {
         self.message.header.kind == RouteType::Unreachable
