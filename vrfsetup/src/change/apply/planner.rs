@@ -4,8 +4,9 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use super::config::{Config, Source, Vrf};
+use super::prune::{self, Pruner};
 use super::renumber::{self, Renumbering};
-use super::{Part, Plan, prune};
+use super::{Part, Plan};
 use crate::change::attach::{self, Defaults};
 use crate::error::Error;
 use crate::model::address::Address;
@@ -56,7 +57,8 @@ impl Planner<'_> {
         self.rules(&mut plan)?;
         self.leaks(&domains, &mut plan)?;
         if self.prunes {
-            plan.pruned = prune::plan(&self, &plan.kept)?;
+            let Self { session, source, config, inventory, moved, .. } = &self;
+            plan.pruned = prune::plan(&Pruner { session, source, config, inventory, moved }, &plan.kept)?;
             let gone = self.inventory.system.vrfs().filter(|vrf| !self.config.vrf.contains_key(&vrf.name));
             let again =
                 self.inventory.system.vrfs().filter(|link| {
@@ -110,7 +112,7 @@ impl Planner<'_> {
             let is_same = |other: &Address| (other.local, other.prefix_len) == (own.local, own.prefix_len);
             is_loopback || declared.iter().any(|other| other.device.name == name && is_same(other))
         };
-        renumber::plan(self, link, *table.get_ref(), is_declared).map(Some)
+        renumber::plan(self.session, self.inventory, link, *table.get_ref(), is_declared).map(Some)
     }
 
     /// The ports that come in now, each with what it has; all are up in the end.

@@ -4,8 +4,7 @@
 use std::collections::HashSet;
 
 use super::Part;
-use super::config::Vrf;
-use super::planner::Planner;
+use super::config::{Config, Source, Vrf};
 use crate::change::attach::{self, Defaults};
 use crate::change::del;
 use crate::error::Error;
@@ -15,7 +14,9 @@ use crate::model::link::Link;
 use crate::model::route::Route;
 use crate::model::rule::TABLE_MAIN;
 use crate::model::step::Step;
+use crate::plan::inventory::Inventory;
 use crate::plan::port::Domain;
+use crate::transaction::session::Session;
 
 /// What tells a route from the others of its table.
 pub(super) type Key = (u32, Family, Option<crate::model::prefix::Prefix>, u32);
@@ -26,22 +27,32 @@ pub(super) fn key(route: &Route) -> Key {
     (route.table(), route.family(), route.destination(), route.metric().unwrap_or(usual))
 }
 
+/// What is declared, and what is there.
+pub(super) struct Pruner<'a> {
+    pub(super) session: &'a Session<'a>,
+    pub(super) source: &'a Source<'a>,
+    pub(super) config: &'a Config,
+    pub(super) inventory: &'a Inventory,
+    /// The ports that the file moves.
+    pub(super) moved: &'a [&'a Link],
+}
+
 /// One part for each VRF that is not declared, and one for what the others have too many of. `kept` are the declared
 /// routes.
-pub(super) fn plan(planner: &Planner, kept: &HashSet<Key>) -> Result<Vec<Part>, Error> {
-    let system = &planner.inventory.system;
+pub(super) fn plan(pruner: &Pruner, kept: &HashSet<Key>) -> Result<Vec<Part>, Error> {
+    let system = &pruner.inventory.system;
     let mut parts = Vec::new();
     for link in system.vrfs() {
-        let stays = |port: &&Link| planner.moved.iter().all(|moved| moved.ifindex != port.ifindex);
+        let stays = |port: &&Link| pruner.moved.iter().all(|moved| moved.ifindex != port.ifindex);
         let ports: Vec<&Link> = system.ports(link).filter(stays).collect();
-        parts.push(match planner.config.vrf.get(&link.name) {
+        parts.push(match pruner.config.vrf.get(&link.name) {
             // What its old table had is on its way into the new one.
             Some(vrf) if gets_another_table(link, vrf) => Part::default(),
-            Some(vrf) => of_declared(planner, link, vrf, &ports, kept)?,
-            None => del::plan(planner.session, planner.inventory, link, &ports)?.into(),
+            Some(vrf) => of_declared(pruner, link, vrf, &ports, kept)?,
+            None => del::plan(pruner.session, pruner.inventory, link, &ports)?.into(),
         });
     }
-    parts.push(Part { then: inbound(planner, kept), ..Part::default() });
+    parts.push(Part { then: inbound(pruner, kept), ..Part::default() });
     parts.retain(|part| part.steps().next().is_some());
     Ok(parts)
 }
@@ -51,22 +62,22 @@ pub(super) fn gets_another_table(link: &Link, vrf: &Vrf) -> bool {
     vrf.table.as_ref().is_some_and(|table| Some(*table.get_ref()) != link.table)
 }
 
-fn of_declared(planner: &Planner, link: &Link, vrf: &Vrf, ports: &[&Link], kept: &HashSet<Key>) -> Result<Part, Error> {
-    let system = &planner.inventory.system;
+fn of_declared(pruner: &Pruner, link: &Link, vrf: &Vrf, ports: &[&Link], kept: &HashSet<Key>) -> Result<Part, Error> {
+    let system = &pruner.inventory.system;
     let is_declared = |port: &Link| {
         vrf.ports
             .iter()
             .any(|name| system.link(name.get_ref()).is_some_and(|declared| declared.ifindex == port.ifindex))
     };
     let (stay, leave): (Vec<&Link>, Vec<&Link>) = ports.iter().partition(|port| is_declared(port));
-    attach::check_lockout(planner.session, system, &leave)?;
-    let moves = attach::plan(planner.session, planner.inventory, &leave, &Domain::default_domain(), Defaults::Leave)?;
+    attach::check_lockout(pruner.session, system, &leave)?;
+    let moves = attach::plan(pruner.session, pruner.inventory, &leave, &Domain::default_domain(), Defaults::Leave)?;
     let mut part = Part { moves, ..Part::default() };
     let leaves = |route: &Route| route.oifs().iter().any(|oif| leave.iter().any(|port| port.ifindex == *oif));
-    let table = planner.inventory.table(link.table.unwrap_or_default());
+    let table = pruner.inventory.table(link.table.unwrap_or_default());
     let routes = table.filter(|route| route.is_configured() && !route.is_our_seal() && !kept.contains(&key(route)));
     part.then.extend(routes.filter(|route| !leaves(route)).cloned().map(Step::DeleteRoute));
-    let declared = planner.source.addresses(&link.name, vrf)?;
+    let declared = pruner.source.addresses(&link.name, vrf)?;
     let devices = stay.iter().copied().chain([link]);
     for own in devices.flat_map(|device| system.addresses_of(device.ifindex)).filter(|own| is_configured(own)) {
         let name = |address: &Address| system.link(&address.device.name).map(|device| device.ifindex);
@@ -83,13 +94,13 @@ fn of_declared(planner: &Planner, link: &Link, vrf: &Vrf, ports: &[&Link], kept:
 }
 
 /// Routes of the default domain that lead into a VRF.
-fn inbound(planner: &Planner, kept: &HashSet<Key>) -> Vec<Step> {
-    let system = &planner.inventory.system;
+fn inbound(pruner: &Pruner, kept: &HashSet<Key>) -> Vec<Step> {
+    let system = &pruner.inventory.system;
     let leads_in = |route: &Route| {
         let vrfs = route.oifs().into_iter().filter_map(|oif| system.link_by_index(oif));
-        vrfs.into_iter().any(|link| link.is_vrf() && planner.config.vrf.contains_key(&link.name))
+        vrfs.into_iter().any(|link| link.is_vrf() && pruner.config.vrf.contains_key(&link.name))
     };
-    let main = planner.inventory.table(TABLE_MAIN);
+    let main = pruner.inventory.table(TABLE_MAIN);
     let routes = main.filter(|route| route.is_configured() && leads_in(route) && !kept.contains(&key(route)));
     routes.cloned().map(Step::DeleteRoute).collect()
 }

@@ -3,7 +3,6 @@
 
 use rtnetlink::packet_route::route::RouteAttribute;
 
-use super::planner::Planner;
 use crate::change::attach::{self, Defaults};
 use crate::change::del;
 use crate::error::Error;
@@ -14,6 +13,7 @@ use crate::model::route::Route;
 use crate::model::step::Step;
 use crate::plan::inventory::Inventory;
 use crate::plan::port::{Domain, Move};
+use crate::transaction::session::Session;
 
 /// What goes before the new device is made, and what comes after.
 pub(super) struct Renumbering {
@@ -25,19 +25,19 @@ pub(super) struct Renumbering {
 
 /// Plans for a VRF that is there. Its own addresses come again if they are not `declared`, which come in any case.
 pub(super) fn plan(
-    planner: &Planner,
+    session: &Session,
+    inventory: &Inventory,
     vrf: &Link,
     table: u32,
     declared: impl Fn(&Address) -> bool,
 ) -> Result<Renumbering, Error> {
-    let (session, inventory) = (planner.session, planner.inventory);
     let ports: Vec<&Link> = inventory.system.ports(vrf).collect();
     attach::check_lockout(session, &inventory.system, &ports)?;
     let device = Device { ifindex: 0, name: vrf.name.clone() };
     let new = Domain { device: Some(device.clone()), table };
     let (mut before, mut after, mut notes) = (Vec::new(), Vec::new(), Vec::new());
     let mut releases = Vec::new();
-    for (moved, port) in moves(planner, &ports, &new)? {
+    for (moved, port) in moves(session, inventory, &ports, &new)? {
         let mut steps = moved.steps;
         let behind = steps.split_off(steps.iter().position(is_release).unwrap_or(steps.len()));
         before.extend(steps);
@@ -61,14 +61,19 @@ pub(super) fn plan(
 }
 
 /// Each port's, in the order in which they can be made.
-fn moves<'a>(planner: &Planner<'a>, ports: &[&'a Link], new: &Domain) -> Result<Vec<(Move, &'a Link)>, Error> {
-    let moves = attach::plan(planner.session, planner.inventory, ports, new, Defaults::Move)?;
+fn moves<'a>(
+    session: &Session,
+    inventory: &'a Inventory,
+    ports: &[&Link],
+    new: &Domain,
+) -> Result<Vec<(Move, &'a Link)>, Error> {
+    let moves = attach::plan(session, inventory, ports, new, Defaults::Move)?;
     let port_of = |moved: &Move| {
         let released = moved.steps.iter().find_map(|step| match step {
             Step::Release(port, _) => Some(port.ifindex),
             _ => None,
         });
-        released.and_then(|ifindex| planner.inventory.system.link_by_index(ifindex))
+        released.and_then(|ifindex| inventory.system.link_by_index(ifindex))
     };
     Ok(moves.into_iter().filter_map(|moved| port_of(&moved).map(|port| (moved, port))).collect())
 }

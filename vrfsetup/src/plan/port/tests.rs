@@ -171,7 +171,7 @@ fn the_route_of_an_address_without_a_prefix_route_comes_along() {
 fn a_link_local_address_is_given_back_unless_the_kernel_makes_it() {
     let mut own = Address { scope: SCOPE_LINK, ..address("fe80::1", FOREVER) };
     let gives_back = |own: &Address| {
-        let moved = planned(&[own.clone()], &[], &Domain::default_domain(), &blue());
+        let moved = planned(std::slice::from_ref(own), &[], &Domain::default_domain(), &blue());
         moved.steps.contains(&Step::AddAddress(own.clone()))
     };
     assert!(gives_back(&own));
@@ -194,7 +194,7 @@ fn routes_of_daemons_are_left_to_them_and_said() {
 fn a_route_for_this_machine_goes_from_the_local_table_to_the_vrfs_and_back() {
     let mut local = route(TABLE_LOCAL, RouteProtocol::Boot, None);
     local.message.header.kind = RouteType::Local;
-    let moved = planned(&[], &[local.clone()], &Domain::default_domain(), &blue());
+    let moved = planned(&[], std::slice::from_ref(&local), &Domain::default_domain(), &blue());
     let tables = |moved: &Move| {
         moved.steps.iter().find_map(|step| match step {
             Step::AddRoute(route) => Some(route.table()),
