@@ -9,6 +9,7 @@ guest_tests! {
     a_second_run_changes_nothing_however_things_are_written,
     what_changed_in_the_file_is_replaced,
     a_gateway_is_looked_for_on_ports_alone,
+    what_the_machine_says_against_a_line_names_it,
     no_setting_leads_out_of_proc_sys,
     what_daemons_made_is_not_exported,
     what_is_no_longer_declared_is_pruned_and_shown_first,
@@ -100,6 +101,37 @@ fn a_gateway_is_looked_for_on_ports_alone() {
     let verdict = vrfsetup(&mut world, 2, &format!("apply {path}"));
     assert!(verdict.error_text().contains(&format!("{path}:7: no port has a network with 198.18.0.1")), "{verdict}");
     assert_same(&before, &state(&world));
+}
+
+fn what_the_machine_says_against_a_line_names_it() {
+    let mut world = World::new(Kind::Bare).expect("a world");
+    world.ip("link add other type vrf table 10");
+    world.ip("link add br0 type bridge");
+    world.ip("link set red0 master br0");
+    let file = "# [vrf.blue]\n[vrf.blue2]\nports = []\n[vrf.blue]\ntable = 9\nports = [\n\"blue0\",\n\"X\"]\n";
+    for (text, line, words) in [
+        (file.replace("table = 9", "table = 10").replace("\"X\"", ""), 5, "table 10 belongs to VRF 'other'"),
+        (file.replace('X', "red0"), 8, "'red0' is a port of 'br0'"),
+        (
+            file.replace("\"X\"", "").replace("[vrf.blue]\ntable", "[vrf.br0]\ntable"),
+            4,
+            "'br0' exists and is not a VRF",
+        ),
+        (format!("{}[sysctl]\n\"net.ipv4.nosuch\" = 1\n", file.replace("\"X\"", "")), 10, "no setting"),
+        (
+            format!(
+                "{}[[leak]]\nfrom = \"default\"\nto = \"blue\"\nprefixes = [\n\"203.0.113.0/24\"]\n",
+                file.replace("\"X\"", "")
+            ),
+            13,
+            "203.0.113.0/24",
+        ),
+    ] {
+        let path = write(&world, &text);
+        let verdict = vrfsetup(&mut world, 2, &format!("apply {path}"));
+        let said = verdict.error_text();
+        assert!(said.contains(&format!("{path}:{line}: ")) && said.contains(words), "{line} {words}: {verdict}");
+    }
 }
 
 fn no_setting_leads_out_of_proc_sys() {

@@ -90,9 +90,12 @@ fn the_same_address_in_another_domain_is_not_taken_for_this_one() {
     let mut connected = world.start(&root(["ip", "vrf", "exec", "blue", "bash", "-c", &client]));
     connected.wait_for("blue");
     let before = state(&world);
-    // The address of the connection is on red0, too: that is none of its business.
-    vrfsetup(&mut world, 0, "detach red0");
-    vrfsetup(&mut world, 0, "attach red red0 --force");
+    // The address of the connection is on another interface, too: that is none of its business.
+    for words in ["link add other type dummy", "link set other up", &format!("addr add {OWN4}/32 dev other")] {
+        world.ip(words);
+    }
+    vrfsetup(&mut world, 0, "attach red other");
+    world.ip("link del other");
     let verdict = vrfsetup(&mut world, 1, "detach blue0");
     assert!(verdict.error_text().contains(&format!("{DNS4}:7")), "{verdict}");
     // Nor does it help that this machine has the peer's address, but in another VRF.

@@ -49,7 +49,9 @@ impl Planner<'_> {
         self.vrf_planner.reserve(asked);
         let mut domains = Vec::new();
         for (name, vrf) in &self.config.vrf {
-            domains.push((name.as_str(), self.vrf(name, vrf, &mut plan)?));
+            let planned = self.vrf(name, vrf, &mut plan);
+            let located = |error| self.source.locate(Some(self.source.place_of(name, vrf, &error)), error);
+            domains.push((name.as_str(), planned.map_err(located)?));
         }
         self.routes(&self.config.default.routes, &Domain::default_domain(), &Part::default(), &mut plan)?;
         attach::check_lockout(self.session, &self.inventory.system, &self.moved)?;
@@ -72,7 +74,9 @@ impl Planner<'_> {
         let sysctls: Vec<(String, String)> =
             self.config.sysctl.iter().map(|(name, value)| (sysctl::key_of(name), value.to_string())).collect();
         let sysctls: Vec<(&str, &str)> = sysctls.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-        let (settings, memory) = sysctls::make(&sysctls)?;
+        let missing = sysctls.iter().position(|(key, _)| sysctl::read(key).is_none());
+        let named = missing.and_then(|at| self.source.setting(self.config.sysctl.keys().nth(at)?));
+        let (settings, memory) = sysctls::make(&sysctls).map_err(|error| self.source.locate(named, error))?;
         plan.then.extend(settings);
         plan.extras.extend(memory);
         Ok(plan)
@@ -241,7 +245,8 @@ impl Planner<'_> {
             for prefix in &declared.prefixes {
                 let parsed =
                     syntax::destination(prefix.get_ref()).map_err(|why| self.source.mistake_at(prefix, &why))?;
-                let route = leak::route(self.inventory, &owner, other.table, parsed)?;
+                let route = leak::route(self.inventory, &owner, other.table, parsed);
+                let route = route.map_err(|error| self.source.locate(Some(prefix.span().start), error))?;
                 plan.kept.insert(prune::key(&route));
                 plan.then.extend(leak::step(self.inventory.table(other.table), route));
             }
