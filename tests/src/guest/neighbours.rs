@@ -111,10 +111,13 @@ fn a_connection_that_falls_through_is_not_sealed_off_unasked() {
     let mut world = World::of_machine(Kind::Bare).expect("a world");
     world.ip("link add open type vrf table 33");
     world.ip("link set open up");
-    world.ip(&format!("addr add {OWN4}/32 dev open"));
+    world.ip("link set blue0 master open");
+    world.ip(&format!("addr add {OWN4}/24 dev blue0"));
+    // Nothing in the VRF's own table: the default domain's knows a way, and that is by the VRF's port.
+    world.ip(&format!("route add {DNS4}/32 via 198.51.100.1 dev blue0 onlink"));
     let client = format!("exec 3<>/dev/tcp/{DNS4}/7; read line <&3; echo $line; sleep 80");
     let mut connected = world.start(&root(["ip", "vrf", "exec", "open", "bash", "-c", &client]));
-    connected.wait_for("default");
+    connected.wait_for("blue");
     let before = state(&world);
     vrfsetup(&mut world, 1, "add open").assert_says(1, "uses 'open' and would break");
     vrfsetup(&mut world, 1, "rules fix").assert_says(1, "uses 'open' and would break");
