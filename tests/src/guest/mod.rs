@@ -41,6 +41,7 @@ mod setup_declared;
 mod setup_knowing;
 mod setup_ports;
 mod surroundings;
+mod unit_names;
 mod units;
 mod ways;
 
@@ -112,7 +113,8 @@ impl Test {
 }
 
 /// Those that want a systemd as process 1.
-const UNDER_SYSTEMD: &[&[Test]] = &[boot::TESTS, units::TESTS, logins::TESTS, rollback::TESTS, exported::TESTS];
+const UNDER_SYSTEMD: &[&[Test]] =
+    &[boot::TESTS, units::TESTS, unit_names::TESTS, logins::TESTS, rollback::TESTS, exported::TESTS];
 
 /// The names of the tests that must run, and pass, under a systemd.
 pub fn expected_under_systemd() -> impl Iterator<Item = String> {

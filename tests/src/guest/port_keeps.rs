@@ -45,7 +45,7 @@ fn stable(entry: &serde_json::Value) -> String {
     for key in ["ifindex", "link_index", "operstate", "flags"] {
         entry.as_object_mut().map(|fields| fields.remove(key));
     }
-    // The kernel probes its own anew.
+    // The kernel probes its own once more.
     for address in entry["addr_info"].as_array_mut().into_iter().flatten().filter_map(serde_json::Value::as_object_mut)
     {
         address.remove("tentative");

@@ -133,6 +133,9 @@ fn address_section(address: &Address) -> String {
 }
 
 fn section(route: &Route) -> String {
+    if route.wraps() {
+        return format!("\n# not declared, networkd has no words for what it wraps packets in: {route}\n");
+    }
     let any: IpAddr = if route.family() == Family::V4 { [0; 4].into() } else { [0u8; 16].into() };
     let (destination, len) = route.destination().unwrap_or((any, 0));
     let mut text = format!("\n[Route]\nDestination={destination}/{len}\nTable={}\n", route.table());

@@ -188,6 +188,22 @@ impl Route {
         hops.unwrap_or_default()
     }
 
+    /// Whether it, or one of its several next hops, wraps packets in something (MPLS, a tunnel).
+    pub fn wraps(&self) -> bool {
+        self.message.attributes.iter().any(|attribute| matches!(attribute, RouteAttribute::Encap(_)))
+            || self.has_wrapping_hop()
+    }
+
+    /// Whether one of its several next hops does.
+    pub fn has_wrapping_hop(&self) -> bool {
+        let wraps = |hop: &RouteNextHop| hop.attributes.iter().any(|part| matches!(part, RouteAttribute::Encap(_)));
+        let any = |attribute: &RouteAttribute| match attribute {
+            RouteAttribute::MultiPath(hops) => hops.iter().any(wraps),
+            _ => false,
+        };
+        self.message.attributes.iter().any(any)
+    }
+
     /// The address that packets get by it.
     pub fn source(&self) -> Option<IpAddr> {
         self.find(|attribute| match attribute {

@@ -4,6 +4,7 @@
 //! A word that is not known is refused: what was not understood must not be half applied.
 
 pub mod address;
+mod encap;
 pub mod route;
 
 use std::net::IpAddr;

@@ -6,7 +6,7 @@ use rtnetlink::packet_route::route::{
     RouteAttribute, RouteFlags, RouteMessage, RouteMetric, RouteNextHop, RouteProtocol, RouteScope, RouteType,
 };
 
-use super::{Tokens, scope};
+use super::{Tokens, encap, scope};
 use crate::model::family::Family;
 use crate::model::route::{Route, destination_text};
 
@@ -76,6 +76,7 @@ pub fn parse(text: &str, table: u32) -> Result<Route, String> {
             "scope" => given_scope = Some(scope(tokens.value(word)?)?),
             "mtu" => metrics.push(RouteMetric::Mtu(tokens.parsed(word)?)),
             "advmss" => metrics.push(RouteMetric::Advmss(tokens.parsed(word)?)),
+            "encap" => attributes.extend(encap::parse(&mut tokens)?),
             "onlink" => message.header.flags |= RouteFlags::Onlink,
             other => return Err(format!("'{other}' is not known in a route")),
         }
@@ -164,6 +165,9 @@ pub fn write(route: &Route) -> Option<String> {
     if header.flags.contains(RouteFlags::Onlink) {
         text += " onlink";
     }
+    if route.has_wrapping_hop() {
+        return None;
+    }
     for hop in route.next_hops() {
         // The interface is found by the gateway, which a link-local one cannot tell.
         hop.gateway.filter(|gateway| !is_link_local(*gateway))?;
@@ -187,11 +191,8 @@ fn more(attribute: &RouteAttribute) -> Option<String> {
                 _ => None,
             })
             .collect(),
-        RouteAttribute::Encap(_)
-        | RouteAttribute::EncapType(_)
-        | RouteAttribute::Via(_)
-        | RouteAttribute::NhId(_)
-        | RouteAttribute::Expires(_) => None,
+        RouteAttribute::Encap(encap) => encap::write(encap),
+        RouteAttribute::Via(_) | RouteAttribute::NhId(_) | RouteAttribute::Expires(_) => None,
         _ => Some(String::new()),
     }
 }
@@ -214,6 +215,10 @@ mod tests {
             "blackhole 198.51.100.0/24 proto 77",
             "198.51.100.0/24 metric 7 nexthop via 192.0.2.253 weight 3 nexthop via 192.0.2.254",
             "2001:db8:9::/48 nexthop via 2001:db8::1 nexthop via 2001:db8::2",
+            "198.51.100.0/24 dev vxlan0 encap ip id 7 dst 192.0.2.9",
+            "198.51.100.0/24 via 192.0.2.9 dev eth1 encap mpls 100/200",
+            "2001:db8:9::/48 dev vxlan0 encap ip6 id 7 dst 2001:db8::9 hoplimit 9 onlink",
+            "local 198.51.100.0/24 dev eth1",
         ] {
             assert_eq!(write(&parse(text, 1001).unwrap()).as_deref(), Some(text));
         }
@@ -227,6 +232,9 @@ mod tests {
             ("198.51.100.0/24 via 2001:db8::1", "'2001:db8::1' is of another family than the destination"),
             ("default via 192.0.2.1 devv eth1", "'devv' is not known in a route"),
             ("198.51.100.0/24 proto kernal dev x", "'kernal' is no protocol"),
+            ("198.51.100.0/24 dev x encap seg6 7", "'seg6' is no known 'encap': mpls, ip or ip6"),
+            ("198.51.100.0/24 dev x encap ip", "'encap' needs 'id' or 'dst'"),
+            ("198.51.100.0/24 dev x encap mpls 1048576", "'1048576' are no labels"),
             ("198.51.100.0/24 nexthop weight 2", "'nexthop' needs 'via'"),
             ("198.51.100.0/24 dev eth1 nexthop via 192.0.2.1", "'nexthop' comes last, in the place of 'via' and 'dev'"),
             ("198.51.100.0/24 via 192.0.2.1 weight 2", "'nexthop' is missing"),
