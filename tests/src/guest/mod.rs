@@ -30,6 +30,7 @@ mod neighbours;
 mod net_cls;
 mod port_keeps;
 mod promises;
+mod random_worlds;
 mod recipes;
 mod recipes_services;
 mod refusals;
@@ -92,6 +93,7 @@ const MODULES: &[&[Test]] = &[
     port_keeps::TESTS,
     neighbours::TESTS,
     apply_again::TESTS,
+    random_worlds::TESTS,
     setup_knowing::TESTS,
     setup_declared::TESTS,
     leaks::TESTS,
