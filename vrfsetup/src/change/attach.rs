@@ -108,7 +108,10 @@ pub fn plan(
     to: &Domain,
     defaults: Defaults,
 ) -> Result<Vec<Move>, Error> {
-    let holder = Holder::read(session.kernel, inventory, !ports.is_empty())?;
+    if ports.is_empty() {
+        return Ok(Vec::new());
+    }
+    let holder = Holder::of(session.kernel, inventory)?;
     let mut ports = ports.to_vec();
     ports.sort_by_key(|port| holder.depth(port));
     let mut moves = Vec::new();

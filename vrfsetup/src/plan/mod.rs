@@ -8,6 +8,7 @@
 pub mod address;
 pub mod foreign_rules;
 pub mod gateway;
+pub mod held;
 pub mod holder;
 pub mod inventory;
 pub mod leak;

@@ -22,6 +22,7 @@ pub struct System {
     by_name: HashMap<String, usize>,
     ports: HashMap<u32, Vec<usize>>,
     addresses_of: HashMap<u32, Vec<usize>>,
+    uppers: HashMap<u32, Vec<usize>>,
 }
 
 impl System {
@@ -48,6 +49,10 @@ impl System {
                 ports.entry(master).or_default().push(at);
             }
         }
+        let mut uppers: HashMap<u32, Vec<usize>> = HashMap::new();
+        for (at, link) in links.iter().enumerate() {
+            link.lower.into_iter().for_each(|lower| uppers.entry(lower).or_default().push(at));
+        }
         let mut addresses_of: HashMap<u32, Vec<usize>> = HashMap::new();
         for (at, address) in addresses.iter_mut().enumerate() {
             addresses_of.entry(address.device.ifindex).or_default().push(at);
@@ -55,7 +60,7 @@ impl System {
                 address.device.name.clone_from(&links[link].name);
             }
         }
-        Self { links, addresses, by_index, by_name, ports, addresses_of }
+        Self { links, addresses, by_index, by_name, ports, addresses_of, uppers }
     }
 
     /// All routes of all tables, both families, with the names of their interfaces.
@@ -122,13 +127,12 @@ impl System {
 
     /// The interfaces that stand upon this one: VLANs, macvlans, tunnels, and what stands upon these.
     pub fn above(&self, link: &Link) -> Vec<&Link> {
-        let mut above: Vec<&Link> = self.links.iter().filter(|upper| upper.lower == Some(link.ifindex)).collect();
+        let upon = |lower: u32| self.uppers.get(&lower).into_iter().flatten().map(|&at| &self.links[at]);
+        let mut above: Vec<&Link> = upon(link.ifindex).collect();
         let mut at = 0;
-        while at < above.len() {
-            let lower = above[at].ifindex;
-            let more =
-                |upper: &&Link| upper.lower == Some(lower) && above.iter().all(|known| known.ifindex != upper.ifindex);
-            let more: Vec<&Link> = self.links.iter().filter(more).collect();
+        while let Some(lower) = above.get(at).map(|lower| lower.ifindex) {
+            let is_new = |upper: &&Link| above.iter().all(|known| known.ifindex != upper.ifindex);
+            let more: Vec<&Link> = upon(lower).filter(is_new).collect();
             above.extend(more);
             at += 1;
         }

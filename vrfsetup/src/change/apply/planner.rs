@@ -88,7 +88,10 @@ impl Planner<'_> {
         let renumbering = self.renumbering(name, vrf)?;
         let (mut steps, domain) = self.vrf_planner.plan(&spec)?;
         let is_new = self.inventory.system.link(name).is_none() || renumbering.is_some();
-        lockout::refuse_if_cut(self.session, &self.inventory.system, &steps)?;
+        // Nobody is in a VRF yet to be made, and there may be thousands.
+        if !is_new {
+            lockout::refuse_if_cut(self.session, &self.inventory.system, &steps)?;
+        }
         let mut again = Vec::new();
         if let Some(Renumbering { before, after }) = renumbering {
             steps.splice(..0, before);
