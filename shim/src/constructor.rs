@@ -70,11 +70,8 @@ fn prove(body: Code, name: Name) {
 }
 
 fn refuse(why: &str) -> ! {
-    // One write, so that the lines of several processes do not mix.
-    let mut line = [0; 96];
-    let parts = ["vrfrun: cannot bind this program's sockets: ", why, "\n"];
-    let bytes = parts.iter().flat_map(|part| part.bytes());
-    let len = line.iter_mut().zip(bytes).map(|(to, from)| *to = from).count();
-    sys::write(libc::STDERR_FILENO, line.get(..len).unwrap_or_default());
+    // One call, so that the lines of several processes do not mix; nothing could be done about a failure.
+    let parts = [b"vrfrun: cannot bind this program's sockets: ", why.as_bytes(), b"\n"];
+    let _ = sys::write_pieces(libc::STDERR_FILENO, parts);
     sys::exit(125)
 }

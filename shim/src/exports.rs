@@ -1,7 +1,7 @@
 //! The symbols that stand before libc's, with libc's signatures: -1 and errno on failure, errno untouched on success.
 
 use crate::answer::answer;
-use crate::{hook, sys};
+use crate::{hook, interface, libc_object, sys};
 use core::ffi::{c_int, c_long, c_void};
 
 /// socket(2)
@@ -32,6 +32,26 @@ pub extern "C" fn __socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int
 pub unsafe extern "C" fn setsockopt(fd: c_int, level: c_int, option: c_int, value: *const c_void, len: u32) -> c_int {
     // SAFETY: the caller's promise.
     answer(unsafe { hook::setsockopt(fd, level, option, value, len) }.map(|()| 0))
+}
+
+/// connect(2): libc's own, in which threads can be cancelled. One to AF_UNSPEC also takes the binding from a datagram
+/// socket, which gets it back.
+///
+/// # Safety
+/// As for connect(2).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn connect(fd: c_int, address: *const c_void, len: u32) -> c_int {
+    let connected = match libc_object::libc_connect() {
+        // SAFETY: the caller's promise.
+        Some(libc_connect) => unsafe { libc_connect(fd, address, len) },
+        // SAFETY: likewise.
+        None => answer(unsafe { sys::connect(fd, address, len) }.map(|()| 0)),
+    };
+    // SAFETY: the kernel has read a family there.
+    if connected == 0 && unsafe { address.cast::<u16>().read_unaligned() } == libc::AF_UNSPEC as u16 {
+        return answer(interface::bind_again(fd).map(|()| 0));
+    }
+    connected
 }
 
 /// syscall(2). Variadic in C; a fixed seven-word signature reads the same registers and stack words. Whatever is not

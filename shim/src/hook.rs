@@ -1,6 +1,7 @@
 //! What happens to a program's calls: inet sockets are bound before anybody sees them, the rest passes untouched.
 
 use crate::current::{self, Binding};
+use crate::interface;
 use crate::name::{self, Name};
 use crate::start;
 use crate::sys::{self, Errno};
@@ -22,8 +23,31 @@ pub(crate) fn socket(domain: c_int, kind: c_int, protocol: c_int) -> Result<c_in
 /// A socket in this VRF; none at all if it cannot be bound.
 #[inline]
 pub(crate) fn bound_socket(name: &Name, domain: c_int, kind: c_int, protocol: c_int) -> Result<c_int, Errno> {
-    let fd = sys::socket(domain, kind, protocol, start::cookie())?;
-    sys::bind_to_device(fd, name).map(|()| fd).inspect_err(|_| sys::close(fd))
+    let protocol = without_mptcp(kind, protocol);
+    // The index of the device is remembered. When it turns out to be wrong, the device is another by the same name: once
+    // more, with a new socket.
+    let mut is_last = !interface::is_datagram(domain, kind);
+    loop {
+        let fd = sys::socket(domain, kind, protocol, start::cookie())?;
+        match interface::bind(fd, domain, kind, name, is_last) {
+            Ok(()) => return Ok(fd),
+            Err(why) => {
+                sys::close(fd);
+                if is_last {
+                    return Err(why);
+                }
+                is_last = true;
+            }
+        }
+    }
+}
+
+/// The subflows of MPTCP are the kernel's own sockets, which nobody binds. To a peer that has none it is TCP, and so it
+/// is here.
+#[inline(always)]
+fn without_mptcp(kind: c_int, protocol: c_int) -> c_int {
+    let is_mptcp = protocol == libc::IPPROTO_MPTCP && kind & interface::SOCK_TYPE == libc::SOCK_STREAM;
+    if is_mptcp { libc::IPPROTO_TCP } else { protocol }
 }
 
 /// Families whose packets a routing table sends. AF_SMC is TCP underneath. AF_PACKET and AF_XDP name their own device.
@@ -63,7 +87,13 @@ pub(crate) unsafe fn setsockopt(
 
 unsafe fn asks_for_same(fd: c_int, option: c_int, value: *const c_void, len: u32) -> bool {
     match option {
+        // No name (NULL and 0 is such a request) asks to unbind. A slice must not begin at NULL, even an empty one.
+        libc::SO_BINDTODEVICE if value.is_null() || len == 0 => false,
         libc::SO_BINDTODEVICE => {
+            // The kernel reads nothing where the length is 0, and there may be nothing.
+            if len == 0 {
+                return false;
+            }
             // SAFETY: the kernel read as many bytes from there.
             let asked = unsafe { core::slice::from_raw_parts(value.cast::<u8>(), (len as usize).min(name::SIZE - 1)) };
             Name::from_option(asked).is_some_and(|asked| sys::bound_device(fd) == Ok(Some(asked)))
@@ -71,5 +101,20 @@ unsafe fn asks_for_same(fd: c_int, option: c_int, value: *const c_void, len: u32
         // SAFETY: the kernel read an int from there; the program need not have aligned it.
         libc::SO_BINDTOIFINDEX => sys::bound_index(fd) == Ok(unsafe { value.cast::<i32>().read_unaligned() }),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_without_a_name_is_for_no_device() {
+        let fd = sys::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0, 0).unwrap();
+        for (value, len) in [(core::ptr::null(), 0), (c"lo".as_ptr().cast(), 0)] {
+            // SAFETY: no byte is to be read.
+            assert!(!unsafe { asks_for_same(fd, libc::SO_BINDTODEVICE, value, len) });
+        }
+        sys::close(fd);
     }
 }

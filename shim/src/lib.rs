@@ -19,6 +19,7 @@ mod elf;
 mod environment;
 mod exports;
 mod hook;
+mod interface;
 mod libc_object;
 mod link;
 mod name;
@@ -34,7 +35,7 @@ mod sys;
 #[panic_handler]
 fn panicked(_: &core::panic::PanicInfo) -> ! {
     // While nothing can panic the linker drops all this: tests/object.rs looks for these very words.
-    sys::write(libc::STDERR_FILENO, b"libvrfshim: internal error\n");
+    let _ = sys::write_pieces(libc::STDERR_FILENO, [b"libvrfshim: internal error\n", b"", b""]);
     sys::exit(125)
 }
 

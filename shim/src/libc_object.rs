@@ -5,7 +5,9 @@
 
 use crate::elf::Tables;
 use core::ffi::{c_int, c_void};
+use core::mem::transmute;
 use core::slice;
+use core::sync::atomic::{AtomicUsize, Ordering};
 use libc::dl_phdr_info;
 
 #[cfg(target_pointer_width = "32")]
@@ -39,7 +41,20 @@ pub(crate) enum LibcSocket {
     Missing,
 }
 
-/// Looks for libc's own `socket`.
+/// Where libc's own `connect` is; 0 until it has been found.
+static CONNECT: AtomicUsize = AtomicUsize::new(0);
+
+/// connect(2) as libc has it.
+pub(crate) type Connect = unsafe extern "C" fn(c_int, *const c_void, u32) -> c_int;
+
+/// libc's own `connect`, if the constructor has run and found it.
+pub(crate) fn libc_connect() -> Option<Connect> {
+    let address = CONNECT.load(Ordering::Relaxed);
+    // SAFETY: 0 is None, and anything else the address of that function.
+    unsafe { transmute::<usize, Option<Connect>>(address) }
+}
+
+/// Looks for libc's own `socket`, and keeps where its `connect` is.
 pub(crate) fn libc_socket() -> LibcSocket {
     let mut walk = Walk { body: None, is_dynamic: false };
     // SAFETY: `visit` takes exactly what it is given here, and is done with it when the walk ends.
@@ -68,6 +83,9 @@ unsafe extern "C" fn visit(info: *mut dl_phdr_info, _size: usize, walk: *mut c_v
         // it calls in the end is libc's. Only libc has both.
         tables.function(b"__libc_start_main")?;
         let body = tables.function(b"socket")?;
+        if let Some(connect) = tables.function(b"connect") {
+            CONNECT.store(base.wrapping_add(connect.offset), Ordering::Relaxed);
+        }
         Some(Code { start: base.wrapping_add(body.offset), size: body.size })
     });
     c_int::from(walk.body.is_some()) // anything but 0 ends the walk

@@ -36,6 +36,11 @@ impl Name {
         self.0.as_ptr().cast()
     }
 
+    /// The name with its padding, as the value of an option.
+    pub(crate) fn as_option(&self) -> &[u8] {
+        &self.0
+    }
+
     pub(crate) fn to_words(self) -> [u64; 2] {
         let bits = u128::from_ne_bytes(self.0);
         [bits as u64, (bits >> 64) as u64]

@@ -6,7 +6,7 @@
 
 use crate::name::Name;
 use core::num::NonZeroU32;
-use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 /// More VRFs than one process will name. They stand in .bss: a page costs memory once it is written.
 const CAPACITY: usize = 1024;
@@ -17,11 +17,14 @@ const READY: u8 = 2;
 
 struct Entry {
     state: AtomicU8,
+    /// The index that the device had when it was last asked for; 0 if never. One that is made again gets another.
+    index: AtomicU32,
     words: [AtomicU64; 2],
 }
 
-static TABLE: [Entry; CAPACITY] =
-    [const { Entry { state: AtomicU8::new(FREE), words: [AtomicU64::new(0), AtomicU64::new(0)] } }; CAPACITY];
+static TABLE: [Entry; CAPACITY] = [const {
+    Entry { state: AtomicU8::new(FREE), index: AtomicU32::new(0), words: [AtomicU64::new(0), AtomicU64::new(0)] }
+}; CAPACITY];
 
 /// Stands for a stored name; never zero, so that zero can mean "none" where slots are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +51,14 @@ impl Slot {
 pub(crate) fn intern(name: Name) -> Option<Slot> {
     let at = TABLE.iter().position(|entry| entry.holds(name) || entry.claim(name))?;
     Slot::from_word(at as u32 + 1)
+}
+
+/// Where the index of the device with this name is remembered, if the name is stored.
+pub(crate) fn index(name: &Name) -> Option<&'static AtomicU32> {
+    let words = name.to_words();
+    // No name is all zeros, as a free entry is; one that is being written has no such name yet, or all of it.
+    let has_it = |entry: &&Entry| entry.words.each_ref().map(|word| word.load(Ordering::Relaxed)) == words;
+    TABLE.iter().find(has_it).map(|entry| &entry.index)
 }
 
 impl Entry {

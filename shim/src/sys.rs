@@ -2,6 +2,7 @@
 
 use crate::arch;
 use crate::name::{self, Name};
+use crate::start;
 use core::ffi::{CStr, c_int, c_long, c_uint, c_void};
 
 /// What the kernel answered instead of a result; positive.
@@ -14,11 +15,11 @@ pub(crate) fn socket(domain: c_int, kind: c_int, protocol: c_int, cookie: u64) -
     result(arch::socket(domain, kind, protocol, cookie)).map(|fd| fd as c_int)
 }
 
-/// setsockopt(2) for callers that bring their own pointer.
+/// setsockopt(2) for callers that bring their own pointer, with a sixth argument that only a seccomp filter looks at.
 ///
 /// # Safety
 /// `value` must be readable for `len` bytes, or the kernel says EFAULT.
-#[inline(always)]
+#[inline(never)] // the object has 16 KiB: one copy of this
 pub(crate) unsafe fn setsockopt(
     fd: c_int,
     level: c_int,
@@ -26,22 +27,49 @@ pub(crate) unsafe fn setsockopt(
     value: *const c_void,
     len: u32,
 ) -> Result<(), Errno> {
-    let args = [fd as usize, level as usize, option as usize, value as usize, len as usize, 0];
+    let args = [fd as usize, level as usize, option as usize, value as usize, len as usize];
     // SAFETY: the kernel only reads `value`, and checks that it may.
-    result(unsafe { arch::syscall(libc::SYS_setsockopt as usize, args) }).map(drop)
+    result(unsafe { arch::setsockopt(args, start::cookie()) }).map(drop)
 }
 
 /// Binds a socket to a device: unprivileged from Linux 5.7 on, if the socket is not bound yet.
 #[inline(always)]
 pub(crate) fn bind_to_device(fd: c_int, name: &Name) -> Result<(), Errno> {
-    // SAFETY: a Name is that many readable bytes.
-    unsafe { setsockopt(fd, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, name.as_ptr(), name::SIZE as u32) }
+    set(fd, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, name.as_option())
+}
+
+/// Sets an option of a few bytes.
+pub(crate) fn set(fd: c_int, level: c_int, option: c_int, value: &[u8]) -> Result<(), Errno> {
+    // SAFETY: the slice can be read.
+    unsafe { setsockopt(fd, level, option, value.as_ptr().cast(), value.len() as u32) }
+}
+
+/// connect(2), not a cancellation point.
+///
+/// # Safety
+/// `address` must be readable for `len` bytes, or the kernel says EFAULT.
+pub(crate) unsafe fn connect(fd: c_int, address: *const c_void, len: u32) -> Result<(), Errno> {
+    // SAFETY: the kernel only reads the address, and checks that it may.
+    result(unsafe { arch::syscall(libc::SYS_connect as usize, [fd as usize, address as usize, len as usize, 0, 0, 0]) })
+        .map(drop)
+}
+
+/// The index of the device with this name, in the network namespace of a socket (SIOCGIFINDEX).
+pub(crate) fn device_index(socket: c_int, name: &Name) -> Result<u32, Errno> {
+    let mut request = [0usize; 5]; // struct ifreq, aligned: a name of 16 bytes, and a union
+    // SAFETY: both have that many bytes.
+    unsafe { request.as_mut_ptr().cast::<u8>().copy_from_nonoverlapping(name.as_ptr().cast(), name::SIZE) };
+    let args = [socket as usize, libc::SIOCGIFINDEX as usize, request.as_mut_ptr() as usize, 0, 0, 0];
+    // SAFETY: the kernel reads and writes one ifreq of at most 40 bytes.
+    result(unsafe { arch::syscall(libc::SYS_ioctl as usize, args) })?;
+    // SAFETY: the kernel has put an int behind the name.
+    Ok(unsafe { request.as_ptr().cast::<u8>().add(name::SIZE).cast::<u32>().read() })
 }
 
 /// The device a socket is bound to, if any.
 pub(crate) fn bound_device(fd: c_int) -> Result<Option<Name>, Errno> {
     let mut name = [0u8; name::SIZE];
-    getsockopt(fd, libc::SO_BINDTODEVICE, &mut name)?;
+    getsockopt(fd, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, &mut name)?;
     Ok(Name::from_option(&name)) // the kernel wrote a NUL behind the name, or nothing over ours
 }
 
@@ -56,14 +84,21 @@ pub(crate) fn domain(fd: c_int) -> Result<c_int, Errno> {
 }
 
 fn int_option(fd: c_int, option: c_int) -> Result<c_int, Errno> {
-    let mut value = [0u8; 4];
-    getsockopt(fd, option, &mut value).map(|()| c_int::from_ne_bytes(value))
+    self::option(fd, libc::SOL_SOCKET, option)
 }
 
-fn getsockopt(fd: c_int, option: c_int, value: &mut [u8]) -> Result<(), Errno> {
+/// An option that is an int.
+#[inline(never)]
+pub(crate) fn option(fd: c_int, level: c_int, option: c_int) -> Result<c_int, Errno> {
+    let mut value = [0u8; 4];
+    getsockopt(fd, level, option, &mut value).map(|()| c_int::from_ne_bytes(value))
+}
+
+#[inline(never)]
+fn getsockopt(fd: c_int, level: c_int, option: c_int, value: &mut [u8]) -> Result<(), Errno> {
     let mut len = value.len() as u32;
     let pointers = [value.as_mut_ptr() as usize, &raw mut len as usize];
-    let args = [fd as usize, libc::SOL_SOCKET as usize, option as usize, pointers[0], pointers[1], 0];
+    let args = [fd as usize, level as usize, option as usize, pointers[0], pointers[1], 0];
     // SAFETY: the kernel writes at most `len` bytes to `value`, and the length to `len`.
     result(unsafe { arch::syscall(libc::SYS_getsockopt as usize, args) }).map(drop)
 }
@@ -97,13 +132,6 @@ pub(crate) fn receive(socket: c_int, buffer: &mut [u8]) -> Result<usize, Errno> 
 pub(crate) fn close(fd: c_int) {
     // SAFETY: no memory is involved.
     unsafe { arch::syscall(libc::SYS_close as usize, [fd as usize, 0, 0, 0, 0, 0]) };
-}
-
-/// Writes to a descriptor; how much was taken is not looked at, since nothing could be done about it.
-pub(crate) fn write(fd: c_int, bytes: &[u8]) {
-    let args = [fd as usize, bytes.as_ptr() as usize, bytes.len(), 0, 0, 0];
-    // SAFETY: the kernel only reads the slice.
-    unsafe { arch::syscall(libc::SYS_write as usize, args) };
 }
 
 /// The size of a page of memory.

@@ -14,18 +14,23 @@ const FRA_FLOW: u16 = 11;
 const FRA_SUPPRESS_IFGROUP: u16 = 13;
 const FRA_PAD: u16 = 18;
 const FRA_PROTOCOL: u16 = 21;
-/// Attributes that describe what a rule does; every other one narrows what it matches.
-const NOT_SELECTORS: [u16; 9] = [
+/// Attributes that describe what a rule does, and those that stand beside [`Rule::is_selective`]; every other one narrows
+/// what the rule matches, whatever its value: `uidrange 0-0` is all zeros and means root.
+const NOT_SELECTORS: [u16; 11] = [
+    FRA_IIFNAME,
     FRA_GOTO,
     FRA_PRIORITY,
     FRA_FLOW,
     FRA_SUPPRESS_IFGROUP,
     FRA_SUPPRESS_PREFIXLEN,
     FRA_TABLE,
+    FRA_OIFNAME,
     FRA_PAD,
     FRA_L3MDEV,
     FRA_PROTOCOL,
 ];
+/// FIB_RULE_INVERT.
+const INVERT: u32 = 2;
 const FIB_RULE_HDR: usize = 12;
 /// FR_ACT_TO_TBL: look the packet up in the rule's table.
 pub const TO_TABLE: u8 = 1;
@@ -43,8 +48,12 @@ pub struct Rule<'a> {
     pub table: u32,
     /// Matches packets of any VRF and looks them up in its table (4.8).
     pub is_l3mdev: bool,
-    /// Matches only some packets: a source, a destination, a mark, a user, an interface…
+    /// Matches only some packets of its interfaces: a source, a destination, a mark, a user…
     pub is_selective: bool,
+    /// `not`: matches what its selectors, interfaces included, do not.
+    pub is_inverted: bool,
+    /// `suppress_prefixlength`, `suppress_ifgroup`: drops some routes that the lookup finds, and the next rule is tried.
+    pub suppresses: bool,
     /// The input interface that it matches, with its NUL.
     pub iif: Option<&'a [u8]>,
     /// The output interface that it matches, with its NUL.
@@ -62,21 +71,20 @@ pub fn dump(family: u8) -> Request {
 pub fn parse(body: &[u8]) -> Option<Rule<'_>> {
     let [_, dst_len, src_len, tos, table, _, _, action, ..] = *body.get(..FIB_RULE_HDR)? else { return None };
     let all = Attributes(&body[FIB_RULE_HDR..]);
-    let narrows = |(kind, payload): (u16, &[u8])| !NOT_SELECTORS.contains(&kind) && payload.iter().any(|&b| b != 0);
+    let narrows = |(kind, _): (u16, &[u8])| !NOT_SELECTORS.contains(&kind);
+    // The kernel writes the length in each rule, as -1 where nothing is suppressed.
+    let is_set = |kind| all.find_u32(kind).is_some_and(|value| value != u32::MAX);
     Some(Rule {
         priority: all.find_u32(FRA_PRIORITY).unwrap_or(0),
         action,
         table: all.find_u32(FRA_TABLE).unwrap_or(u32::from(table)),
         is_l3mdev: all.find(FRA_L3MDEV).is_some_and(|on| on.first() == Some(&1)),
-        is_selective: dst_len != 0 || src_len != 0 || tos != 0 || { all }.any(narrows) || is_inverted(body),
+        is_selective: dst_len != 0 || src_len != 0 || tos != 0 || { all }.any(narrows),
+        is_inverted: u32_at(body, 8).is_some_and(|flags| flags & INVERT != 0),
+        suppresses: is_set(FRA_SUPPRESS_PREFIXLEN) || is_set(FRA_SUPPRESS_IFGROUP),
         iif: all.find(FRA_IIFNAME),
         oif: all.find(FRA_OIFNAME),
     })
-}
-
-/// FIB_RULE_INVERT: the rule matches what its selectors do not.
-fn is_inverted(body: &[u8]) -> bool {
-    u32_at(body, 8).is_some_and(|flags| flags & 2 != 0)
 }
 
 #[cfg(test)]
@@ -110,5 +118,28 @@ mod tests {
     fn a_mark_makes_a_rule_selective() {
         const FRA_FWMARK: u16 = 10;
         assert!(parsed(&to_table(52).attribute(FRA_FWMARK, &0x80000u32.to_ne_bytes())).is_selective);
+    }
+
+    #[test]
+    fn the_range_of_root_alone_is_selective_and_an_interface_is_none() {
+        const FRA_UID_RANGE: u16 = 20;
+        assert!(parsed(&to_table(52).attribute(FRA_UID_RANGE, &[0; 8])).is_selective);
+        let of_interface = to_table(52).attribute(FRA_OIFNAME, b"blue\0");
+        assert_eq!((parsed(&of_interface).is_selective, parsed(&of_interface).oif), (false, Some(&b"blue\0"[..])));
+    }
+
+    #[test]
+    fn suppressed_routes_are_told_from_the_kernels_minus_one() {
+        let suppressing = |length: u32| to_table(0).attribute(FRA_SUPPRESS_PREFIXLEN, &length.to_ne_bytes());
+        assert!(parsed(&suppressing(0)).suppresses);
+        assert!(!parsed(&suppressing(u32::MAX)).suppresses);
+        assert!(parsed(&to_table(0).attribute(FRA_SUPPRESS_IFGROUP, &7u32.to_ne_bytes())).suppresses);
+    }
+
+    #[test]
+    fn not_is_read_from_the_flags() {
+        let inverted = Request::new(libc::RTM_NEWRULE, 0, &[2, 0, 0, 0, 254, 0, 0, TO_TABLE, INVERT as u8, 0, 0, 0]);
+        assert!(cfg!(target_endian = "big") || parsed(&inverted).is_inverted);
+        assert!(!parsed(&to_table(254)).is_inverted);
     }
 }

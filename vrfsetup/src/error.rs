@@ -24,14 +24,19 @@ pub enum Error {
         /// The kernel's answer.
         refusal: KernelError,
     },
-    /// A step was refused, and so was the rollback.
+    /// A change ended halfway, and some of it could not be undone.
     NotRolledBack {
-        /// The step that was refused first.
-        step: Box<Step>,
-        /// The kernel's answer to it.
-        refusal: KernelError,
+        /// Why it ended.
+        cause: Box<Error>,
         /// The steps that could not be undone, each with the kernel's answer.
         left: Vec<String>,
+    },
+    /// A signal came before the change was complete; what was done has been undone.
+    Interrupted(&'static str),
+    /// No other run can be held off.
+    NoLock {
+        /// Why.
+        source: io::Error,
     },
     /// The program that binds a service's sockets was refused.
     NoProgram {
@@ -112,8 +117,17 @@ pub enum Error {
     Unconfirmed,
     /// No change waits for a confirmation.
     NothingToConfirm,
+    /// There is no last change.
+    NothingToUndo,
+    /// The change that was to be confirmed had not been finished; what became of it.
+    Unfinished(String),
     /// The rollback that was asked for cannot be prepared, so nothing is changed.
     NoWayBack {
+        /// Why.
+        source: io::Error,
+    },
+    /// The change is made, and its journal cannot be put away.
+    Unkept {
         /// Why.
         source: io::Error,
     },
@@ -185,10 +199,11 @@ impl Error {
             Self::NotAVrf(name) => Some(format!("ip -d link show {name}")),
             Self::OtherTable { name, .. } => Some(format!("vrfsetup del {name}")),
             Self::OtherMaster { port, .. } => Some(format!("vrfsetup detach {port}")),
-            Self::ForeignRule(_) => Some("vrfsetup rules fix --force".to_owned()),
+            Self::ForeignRule(rule) => Some(rule.move_command(rule.priority + 1)),
             Self::NoNetns { .. } => Some("ip netns list".to_owned()),
             Self::HasUnits { vrf, units } => Some(format!("vrfsetup unit --remove {vrf} {}", units.join(" "))),
             Self::Unconfirmed => Some("vrfsetup confirm".to_owned()),
+            Self::NotRolledBack { .. } | Self::Left(_) => Some("vrfsetup rollback".to_owned()),
             _ => None,
         }
     }
@@ -198,8 +213,19 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused { step, refusal } => write!(f, "refused '{step}', nothing is changed: {refusal}"),
-            Self::NotRolledBack { step, refusal, left } => {
-                write!(f, "refused '{step}', and these could not be undone: {}: {refusal}", left.join(", "))
+            Self::NotRolledBack { cause, left } => {
+                let left = left.join(", ");
+                match cause.as_ref() {
+                    Self::Refused { step, refusal } => {
+                        write!(f, "refused '{step}', and these could not be undone: {left}: {refusal}")
+                    }
+                    Self::Interrupted(signal) => write!(f, "ended by {signal}, and these could not be undone: {left}"),
+                    cause => write!(f, "{cause}; these could not be undone: {left}"),
+                }
+            }
+            Self::Interrupted(signal) => write!(f, "ended by {signal}, nothing is changed"),
+            Self::NoLock { source } => {
+                write!(f, "cannot use /run/vrfsetup, nothing is changed: {}", KernelError::from_io(source))
             }
             Self::NoProgram { vrf, refusal } => {
                 write!(f, "refused 'load a program for {vrf}', nothing is changed: {refusal}")
@@ -221,14 +247,11 @@ impl fmt::Display for Error {
             Self::DefaultRoute { device, route } => {
                 write!(
                     f,
-                    "'{device}' takes default route '{route}' along, out of the default domain or into it (--force or --confirm SECONDS does it all the same)"
+                    "'{device}' takes default route '{route}' along, out of the default domain or into it (--force or --confirm SECONDS goes on)"
                 )
             }
             Self::InUse { device, connection } => {
-                write!(
-                    f,
-                    "{connection} uses '{device}' and would break (--force or --confirm SECONDS does it all the same)"
-                )
+                write!(f, "{connection} uses '{device}' and would break (--force or --confirm SECONDS goes on)")
             }
             Self::NoSuchSetting(name) => write!(f, "this kernel has no setting '{name}'"),
             Self::HasUnits { vrf, units } => {
@@ -236,8 +259,14 @@ impl fmt::Display for Error {
             }
             Self::Unconfirmed => f.write_str("an earlier change waits for its confirmation"),
             Self::NothingToConfirm => f.write_str("no change waits for a confirmation"),
+            Self::NothingToUndo => f.write_str("no change to undo"),
+            Self::Unfinished(what) => f.write_str(what),
             Self::NoWayBack { source } => {
                 write!(f, "cannot prepare the rollback, nothing is changed: {}", KernelError::from_io(source))
+            }
+            Self::Unkept { source } => {
+                let why = KernelError::from_io(source);
+                write!(f, "the change is made, but the next run will undo it: cannot keep its journal: {why}")
             }
             Self::Left(steps) => write!(f, "could not be undone: {}", steps.join(", ")),
             Self::OldSystemd(version) => write!(f, "systemd {version} cannot bind services (v249 can)"),

@@ -13,7 +13,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, ValueEnum};
 
 use crate::error::{EXIT_OWN, Error};
-use crate::options::{Command, EtcSpec, Mechanism, Options, Task};
+use crate::options::{Command, DEFAULT, EtcSpec, Mechanism, Options, Task};
 
 const USAGE: &str = "vrfrun [OPTIONS] VRF [--] COMMAND [ARG]...\n       vrfrun [OPTIONS] --explain [-j] VRF";
 
@@ -77,7 +77,7 @@ struct Cli {
     #[arg(long)]
     keep_fds: bool,
 
-    /// Deny the program's own ways out as well, and refuse a VRF that is not sealed (bpf only)
+    /// Deny the program's own ways out as well, and refuse a VRF that is not sealed and inherited sockets (bpf only)
     #[arg(long, conflicts_with = "keep_fds")]
     strict: bool,
 
@@ -142,6 +142,9 @@ impl Cli {
         let mechanism = self.mechanism()?;
         let mut argv = self.argv.into_iter();
         let vrf = argv.next().unwrap_or_default();
+        if self.strict && !self.interface && vrf == DEFAULT {
+            return Err(usage("--strict needs a VRF, and 'default' is none"));
+        }
         let task = task(self.explain, self.json, argv.collect())?;
         Ok(Options {
             vrf,
@@ -268,9 +271,16 @@ mod tests {
     fn mechanisms_that_contradict_an_option_are_refused() {
         assert!(parse_words("-m seccomp --no-supervisor blue true").is_err());
         assert!(parse_words("-m preload --strict blue true").is_err());
-        assert!(parse_words("--keep-fds --strict blue true").is_err());
         assert!(parse_words("-m bpf --unguarded blue true").is_err());
         assert_eq!(parse_words("--unguarded blue true").unwrap().mechanism, Some(Mechanism::Preload));
+    }
+
+    #[test]
+    fn strict_takes_neither_default_nor_inherited_sockets() {
+        assert_eq!(parse_words("--strict default true").unwrap_err(), "--strict needs a VRF, and 'default' is none");
+        assert!(parse_words("--strict --explain default").is_err());
+        assert!(parse_words("--strict --interface default true").is_ok());
+        assert!(parse_words("--strict --keep-fds blue true").unwrap_err().contains("--keep-fds"));
     }
 
     #[test]

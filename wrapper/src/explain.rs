@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::bind::binding::{Guard, Request};
 use crate::bind::bpf;
 use crate::bind::trial::try_in_child;
-use crate::bind::{attempt, candidates};
+use crate::bind::{by, candidates};
 use crate::error::unavailable::Unavailable;
 use crate::error::{self, EXIT_OWN, Error};
 use crate::options::{Mechanism, Options};
@@ -25,6 +25,16 @@ struct Findings {
     device: Option<Device>,
     trials: Vec<(Mechanism, Result<Guard, Unavailable>)>,
     gap: Option<String>,
+    /// Nothing runs in a VRF with a gap.
+    is_strict: bool,
+}
+
+/// What would be done.
+enum Choice {
+    /// Bind by this mechanism.
+    Bind(Mechanism),
+    /// Leave it to what binds this process already.
+    Nothing,
 }
 
 /// Explains on stdout. 0 if a mechanism would do, else 125.
@@ -42,17 +52,21 @@ pub fn explain(options: &Options, as_json: bool) -> Result<i32, Error> {
 fn find(options: &Options) -> Result<Findings, Error> {
     let mut netlink = Netlink::open()?;
     let Some(device) = Device::resolve(&mut netlink, options)? else {
-        return Ok(Findings { device: None, trials: Vec::new(), gap: None });
+        return Ok(Findings { device: None, trials: Vec::new(), gap: None, is_strict: false });
     };
     let gap = seal::find(netlink, &device)?;
     let trials = candidates(options).into_iter().map(|mechanism| (mechanism, trial(mechanism, &device, options)));
-    Ok(Findings { trials: trials.collect(), gap, device: Some(device) })
+    Ok(Findings { trials: trials.collect(), gap, is_strict: options.strict, device: Some(device) })
+}
+
+/// What would be asked of a mechanism, without a program.
+fn request<'a>(device: &'a Device, options: &'a Options) -> Request<'a> {
+    Request { device, options, program: None }
 }
 
 /// Tries it in a child, which goes away with all it did.
 fn trial(mechanism: Mechanism, device: &Device, options: &Options) -> Result<Guard, Unavailable> {
-    let request = Request { device, options, program: None, account: None };
-    let outcome = try_in_child(|| attempt(mechanism, &request).map(|binding| binding.guard));
+    let outcome = try_in_child(|| by(mechanism, &request(device, options)).map(|binding| binding.guard));
     if mechanism == Mechanism::Bpf {
         bpf::remove_empty(device, options.strict);
     }
@@ -60,8 +74,14 @@ fn trial(mechanism: Mechanism, device: &Device, options: &Options) -> Result<Gua
 }
 
 impl Findings {
-    fn chosen(&self) -> Option<Mechanism> {
-        self.trials.iter().find(|(_, outcome)| outcome.is_ok()).map(|(mechanism, _)| *mechanism)
+    /// None if nothing would be run.
+    fn chosen(&self) -> Option<Choice> {
+        let is_refused = self.is_strict && self.gap.is_some();
+        let mut trials = self.trials.iter().filter(|_| !is_refused);
+        trials.find_map(|(mechanism, outcome)| match outcome.as_ref().ok()? {
+            Guard::Outer => Some(Choice::Nothing),
+            _ => Some(Choice::Bind(*mechanism)),
+        })
     }
 
     fn text(&self, options: &Options) -> String {
@@ -81,13 +101,20 @@ impl Findings {
             };
         }
         if let Some(gap) = &self.gap {
-            let _ = writeln!(text, "warning: {}\nhint: vrfsetup rules fix", error::leaves(&device.name, gap));
+            let _ = writeln!(
+                text,
+                "{}: {}\nhint: vrfsetup rules fix",
+                if self.is_strict { "--strict" } else { "warning" },
+                error::leaves(&device.name, gap)
+            );
         }
         let _ = match self.chosen() {
-            Some(mechanism) => writeln!(text, "vrfrun would use {mechanism}"),
+            Some(Choice::Bind(mechanism)) => writeln!(text, "vrfrun would use {mechanism}"),
+            Some(Choice::Nothing) => writeln!(text, "vrfrun would bind nothing: this process is bound already"),
             None => writeln!(text, "vrfrun would run nothing and exit {EXIT_OWN}"),
         };
-        if self.chosen().is_none() {
+        // At most one hint.
+        if self.chosen().is_none() && self.gap.is_none() {
             if let Some(hint) = self.trials.iter().find_map(|(_, outcome)| outcome.as_ref().err()?.hint.as_ref()) {
                 let _ = writeln!(text, "hint: {hint}");
             }
@@ -106,8 +133,12 @@ impl Findings {
             "vrf": options.vrf.to_string_lossy(),
             "ifindex": self.device.as_ref().map(|device| device.ifindex),
             "table": self.device.as_ref().and_then(|device| device.table),
+            "already_bound": matches!(self.chosen(), Some(Choice::Nothing)),
             "mechanisms": mechanisms.collect::<Vec<_>>(),
-            "chosen": self.chosen().map(Mechanism::name),
+            "chosen": match self.chosen() {
+                Some(Choice::Bind(mechanism)) => Some(mechanism.name()),
+                _ => None,
+            },
             "warning": self.gap,
         })
     }

@@ -31,7 +31,7 @@ use etc::{overlay, resolver};
 use options::{Options, Task};
 use program::environment::Environment;
 use program::exec;
-use program::inherited_fds::{self, Inherited};
+use program::inherited_fds::{self, Bound, Inherited};
 use program::user::{self, Account};
 use sys::{kernel, process};
 use vrf::device::Device;
@@ -64,29 +64,62 @@ fn go(options: &Options) -> Result<i32, Error> {
 
 /// Binds this process and becomes the program; returns only if that failed.
 fn start(options: &Options, program: &exec::Program, command: &options::Command) -> Error {
-    prepare(options, program)
-        .map_or_else(|error| error, |environment| exec::replace_process(program, command, &environment))
+    match prepare(options, program) {
+        Err(error) => error,
+        Ok(Prepared { environment, bound }) => {
+            let error = exec::replace_process(program, command, &environment);
+            bound.undo();
+            error
+        }
+    }
+}
+
+/// What the program gets, and what must be undone if it does not start.
+struct Prepared {
+    environment: Environment,
+    bound: Bound,
 }
 
 /// Looks at everything that can be refused before it changes anything; what is shared with others is changed last.
-fn prepare(options: &Options, program: &exec::Program) -> Result<Environment, Error> {
+fn prepare(options: &Options, program: &exec::Program) -> Result<Prepared, Error> {
     if let Some(name) = &options.netns {
         netns::enter(name)?;
     }
     let account = options.user.as_ref().map(|name| user::look_up(name)).transpose()?;
     let mut netlink = Netlink::open()?;
-    let Some(device) = Device::resolve(&mut netlink, options)? else {
-        return finish(bind::leave::leave()?, options, account);
+    let device = Device::resolve(&mut netlink, options)?;
+    let etc = overlay::plan(device.as_ref(), &options.etc)?;
+    let Some(device) = device else {
+        let binding = bind::leave::leave()?;
+        etc.apply(&program.path)?;
+        return Ok(Prepared { environment: finish(binding, options, account)?, bound: Bound::default() });
     };
     seal::check(netlink, &device, options.strict)?;
-    let etc = overlay::plan(&device.name, &options.etc)?;
-    resolver::check(&etc, options);
-    let inherited = if options.keep_fds { Inherited::default() } else { inherited_fds::look(&device, options.strict)? };
-    let request = Request { device: &device, options, program: Some(program), account: account.as_ref() };
+    let inherited = look_at_inherited(options, program, &device)?;
+    let request = Request { device: &device, options, program: Some(program) };
     let binding = bind::bind(&request)?;
-    etc.apply()?;
-    inherited.bind(&device)?;
-    finish(binding, options, account)
+    etc.apply(&program.path)?;
+    resolver::check(&etc, options);
+    let bound = inherited.bind(&device)?;
+    match finish(binding, options, account) {
+        Ok(environment) => Ok(Prepared { environment, bound }),
+        Err(error) => {
+            bound.undo();
+            Err(error)
+        }
+    }
+}
+
+/// Others see it when an inherited socket is bound: what would keep the program from starting is looked for before.
+fn look_at_inherited(options: &Options, program: &exec::Program, device: &Device) -> Result<Inherited, Error> {
+    if options.keep_fds {
+        return Ok(Inherited::default());
+    }
+    let inherited = inherited_fds::look(device, options.strict)?;
+    if !inherited.is_empty() {
+        exec::check_interpreters(program)?;
+    }
+    Ok(inherited)
 }
 
 fn finish(binding: Binding, options: &Options, account: Option<Account>) -> Result<Environment, Error> {

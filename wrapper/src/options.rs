@@ -8,6 +8,9 @@ use std::fmt::{self, Display, Formatter};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+/// The word that means no VRF.
+pub const DEFAULT: &str = "default";
+
 /// The whole request.
 #[derive(Debug)]
 pub struct Options {
@@ -40,7 +43,7 @@ pub struct Options {
 impl Options {
     /// Whether VRF is the word for "no VRF".
     pub fn is_default(&self) -> bool {
-        !self.any_interface && self.vrf == "default"
+        !self.any_interface && self.vrf == DEFAULT
     }
 }
 

@@ -51,10 +51,11 @@ fn signals_interrupt_a_call_but_never_unbind_or_lose_a_socket() {
 
 #[test]
 fn the_i386_tables_are_covered() {
-    let expected = "socket blue\nsocketcall blue\nsocketcall-unix -\nsocketcall-fault EACCES\n";
+    let expected = "socket blue\nsocketcall blue\nsocketcall-unix -\nsocketcall-fault EACCES\nsocketcall-rds ENETUNREACH\n\
+        socketcall-rxrpc ENETUNREACH\n";
     for who in EVERYBODY {
         for mechanism in ["seccomp", "preload"] {
-            let ways = "socket socketcall socketcall-unix socketcall-fault";
+            let ways = "socket socketcall socketcall-unix socketcall-fault socketcall-rds socketcall-rxrpc";
             let seen = play(who, &format!("vrfrun -m {mechanism} --interface blue probe-i386 {ways}"));
             assert_eq!(seen.stdout(), expected, "{who:?} {mechanism}\n{seen}");
         }
@@ -73,9 +74,36 @@ fn a_raw_socket_needs_the_programs_own_capability() {
     }
     root("vrfrun -m preload --interface blue probe raw").prints("raw blue\n");
     root("vrfrun -m bpf --interface blue probe raw").prints("raw blue\n");
-    // The supervisor has no capability to give.
-    root("vrfrun -m seccomp --interface blue probe raw").prints("raw EPERM\n");
-    user("vrfrun -m seccomp --interface blue unshare -Ur probe-static raw").prints("raw EPERM\n");
+    // As for who comes to the supervisor: tests/credentials.rs.
+    root("vrfrun -m seccomp --interface blue probe raw").prints("raw blue\n");
+}
+
+#[test]
+fn mptcp_becomes_tcp_whose_one_socket_is_bound() {
+    each_way("mptcp", "mptcp 6 blue\n");
+}
+
+#[test]
+fn datagram_sockets_name_the_device_in_their_options_too() {
+    let shim = "udp blue tcp - udp6 blue\nunspec 0 blue blue\nunspec6 0 blue blue\n";
+    let supervisor = "udp blue tcp - udp6 blue\nunspec 0 - blue\nunspec6 0 - blue\n";
+    for who in EVERYBODY {
+        play(who, "vrfrun -m preload --interface blue probe options").prints(shim);
+        play(who, "vrfrun -m preload --interface blue probe-static options").prints(supervisor);
+        play(who, "vrfrun -m seccomp --interface blue probe options").prints(supervisor);
+    }
+}
+
+#[test]
+fn a_device_that_is_made_again_by_its_name_is_found_again() {
+    let again = "ip link del blue; ip link add blue index 999 type veth peer name far; ip link set blue up";
+    for (mechanism, program) in WAYS {
+        let script = format!(
+            "vrfrun -m {mechanism} --interface blue sh -c '{program} options; {again}; {program} socket options' | tail -4"
+        );
+        let seen = root(&script);
+        assert!(seen.stdout().starts_with("socket blue\nudp blue tcp - udp6 blue\n"), "{mechanism} {program}\n{seen}");
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use vrftests::bench::guest::{GROUPS, UNDER_SYSTEMD};
 use vrftests::bench::{self, Measures, plot, report};
-use vrftests::guest::booted::UNIT;
+use vrftests::guest::booted::FILES;
 use vrftests::vm::image::{Images, Root, top};
 use vrftests::vm::machine::{Console, Machine};
 use vrftests::vm::plan::Plan;
@@ -125,7 +125,7 @@ fn boot(products: &[PathBuf], what: &[&str], console: Console, see: impl FnMut(&
     tested.extend(build(products)?);
     tested.extend(products.iter().cloned());
     if let Root::Systemd(_) = root {
-        tested.push(top().join("dist").join(UNIT));
+        tested.extend(FILES.map(|file| top().join("dist").join(file)));
     }
     let plan = Plan::Run(["vrfbench"].iter().chain(what).map(|word| (*word).to_owned()).collect());
     let images = Images::prepare(&kernel, &plan, &tested, &root)?;

@@ -26,6 +26,7 @@ guest_tests! {
     two_verbs_at_once_end_as_one_after_the_other_rules_fix needs [TwoProcessors],
     two_verbs_at_once_end_as_one_after_the_other_rules_undo needs [TwoProcessors],
     two_verbs_at_once_end_as_one_after_the_other_apply needs [TwoProcessors],
+    two_verbs_at_once_end_as_one_after_the_other_rollback needs [TwoProcessors],
 }
 
 /// Prints the name of the domain that answers at the echo port.
@@ -102,7 +103,9 @@ const LEAK: &str = "leak blue red 198.51.100.0/24";
 const FIX: &str = "rules fix";
 const UNDO: &str = "rules undo";
 const APPLY: &str = "apply /run/vrftest-at-once.toml";
-const VERBS: [&str; 9] = [ADD, ADD_ANOTHER, DEL, ATTACH, DETACH, LEAK, FIX, UNDO, APPLY];
+/// Of whatever the other one has changed, or of nothing.
+const ROLLBACK: &str = "rollback";
+const VERBS: [&str; 10] = [ADD, ADD_ANOTHER, DEL, ATTACH, DETACH, LEAK, FIX, UNDO, APPLY, ROLLBACK];
 
 const FILE: &str = "/run/vrftest-at-once.toml";
 const DECLARED: &str = "[vrf.black]\nports = [\"eth0\"]\n[vrf.green]\n";
@@ -223,4 +226,8 @@ fn two_verbs_at_once_end_as_one_after_the_other_rules_undo() {
 
 fn two_verbs_at_once_end_as_one_after_the_other_apply() {
     ends_as_in_turn(APPLY);
+}
+
+fn two_verbs_at_once_end_as_one_after_the_other_rollback() {
+    ends_as_in_turn(ROLLBACK);
 }

@@ -15,8 +15,14 @@ use crate::world::machine;
 const PATIENCE: Duration = Duration::from_secs(40);
 const GROUPS: &str = "/sys/fs/cgroup";
 /// Directories whose files are part of the state, wherever the guest runs.
-const DIRECTORIES: [&str; 5] =
-    ["/etc/vrf", "/etc/iproute2/rt_tables.d", "/run/netns", "/run/vrfsetup", "/sys/fs/bpf/vrfsetup"];
+const DIRECTORIES: [&str; 6] = [
+    "/etc/vrf",
+    "/etc/iproute2/rt_tables.d",
+    "/run/netns",
+    "/run/vrfsetup",
+    "/var/lib/vrfsetup",
+    "/sys/fs/bpf/vrfsetup",
+];
 /// The same where no systemd and its services write there for themselves, and where one does.
 const ALONE: [&str; 2] = ["/run", "/etc/ssh/sshd_config.d"];
 const UNDER_SYSTEMD: [&str; 4] =

@@ -12,6 +12,7 @@ mod runner;
 
 mod apply_again;
 mod at_once;
+mod beside;
 mod bind_on_use;
 mod boot;
 mod capi;
@@ -23,6 +24,7 @@ mod escapes;
 mod explain;
 mod exported;
 mod gate;
+mod inherited;
 mod leaks;
 mod logins;
 mod names;
@@ -42,9 +44,11 @@ mod setup_declared;
 mod setup_knowing;
 mod setup_ports;
 mod surroundings;
+mod transactions;
 mod unit_names;
 mod units;
 mod ways;
+mod without_bpf;
 
 use crate::kernels::{Feature, Kernel};
 
@@ -79,9 +83,11 @@ const MODULES: &[&[Test]] = &[
     curl::TESTS,
     escapes::TESTS,
     bind_on_use::TESTS,
+    without_bpf::TESTS,
     clients::TESTS,
     containers::TESTS,
     gate::TESTS,
+    inherited::TESTS,
     recipes::TESTS,
     recipes_services::TESTS,
     completions::TESTS,
@@ -90,6 +96,7 @@ const MODULES: &[&[Test]] = &[
     sealing::TESTS,
     rules::TESTS,
     setup_ports::TESTS,
+    transactions::TESTS,
     port_keeps::TESTS,
     neighbours::TESTS,
     apply_again::TESTS,
@@ -116,7 +123,7 @@ impl Test {
 
 /// Those that want a systemd as process 1.
 const UNDER_SYSTEMD: &[&[Test]] =
-    &[boot::TESTS, units::TESTS, unit_names::TESTS, logins::TESTS, rollback::TESTS, exported::TESTS];
+    &[boot::TESTS, units::TESTS, unit_names::TESTS, logins::TESTS, rollback::TESTS, exported::TESTS, beside::TESTS];
 
 /// The names of the tests that must run, and pass, under a systemd.
 pub fn expected_under_systemd() -> impl Iterator<Item = String> {

@@ -1,17 +1,24 @@
 //! `--confirm` where it matters: over a login that the change cuts off, with logind and a booted systemd.
 
+use std::fs;
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::guest_tests;
 use super::logins::ssh;
 use super::setup::{assert_same, state, vrfsetup};
-use super::units::{machine, systemctl};
+use super::units::{Machine, machine, systemctl};
+use super::{booted, guest_tests};
 use crate::judge::{Running, root};
+use crate::vm::plan::FOLDER;
 use crate::world::{Domain, Kind, World};
 
 guest_tests! {
     a_login_that_cuts_itself_off_is_rescued,
     a_change_outlives_its_login_when_it_is_confirmed,
+    a_unit_that_is_not_confirmed_comes_out_of_its_vrf,
+    files_that_a_reboot_finds_unconfirmed_are_undone_before_units_are_started,
+    a_named_namespace_is_watched_by_systemd,
 }
 
 /// A login over the default domain's link that runs these words and then stays.
@@ -94,4 +101,90 @@ fn a_change_outlives_its_login_when_it_is_confirmed() {
     wait_for_the_rollbacks_end(&mut world);
     assert!(is_port_of_blue(&world), "{}", state(&world));
     drop(session);
+}
+
+const UNIT: &str = "/etc/systemd/system/vrftest-plain.service";
+const DROP_IN: &str = "/etc/systemd/system/vrftest-plain.service.d";
+
+/// A machine with blue and a unit that can be put into it.
+fn with_unit() -> Machine {
+    let machine = machine(Kind::Vrfs);
+    fs::write(UNIT, "[Service]\nExecStart=sleep 600\n").expect("a unit");
+    assert!(Command::new("systemctl").arg("daemon-reload").status().expect("systemctl").success());
+    machine
+}
+
+/// What systemd has loaded, and the files: whether the unit is in a VRF.
+fn is_in_blue(world: &mut World) -> [bool; 2] {
+    let shown = systemctl(world, 0, "show --property=DropInPaths --value vrftest-plain.service").text();
+    [shown.contains("50-vrf.conf"), Path::new(DROP_IN).exists()]
+}
+
+fn a_unit_that_is_not_confirmed_comes_out_of_its_vrf() {
+    let mut world = with_unit();
+    vrfsetup(&mut world, 0, "unit blue vrftest-plain --confirm 600");
+    assert_eq!(is_in_blue(&mut world), [true; 2]);
+    vrfsetup(&mut world, 0, "rollback");
+    assert_eq!(is_in_blue(&mut world), [false; 2]);
+    wait_for_the_rollbacks_end(&mut world);
+    vrfsetup(&mut world, 0, "unit blue vrftest-plain --confirm 2");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while is_in_blue(&mut world) != [false; 2] {
+        assert!(Instant::now() < deadline, "it is never undone");
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    wait_for_the_rollbacks_end(&mut world);
+    // One that has been confirmed, and its removal that is not.
+    vrfsetup(&mut world, 0, "unit blue vrftest-plain --confirm 600");
+    vrfsetup(&mut world, 0, "confirm");
+    vrfsetup(&mut world, 0, "unit blue vrftest-plain --remove --confirm 600");
+    assert_eq!(is_in_blue(&mut world), [false; 2]);
+    vrfsetup(&mut world, 0, "rollback");
+    assert_eq!(is_in_blue(&mut world), [true; 2]);
+    // What somebody else has changed since is left alone.
+    vrfsetup(&mut world, 0, "unit blue vrftest-plain --remove");
+    vrfsetup(&mut world, 0, "unit blue vrftest-plain");
+    fs::write(Path::new(DROP_IN).join("50-vrf.conf"), "# mine\n").expect("a file");
+    let verdict = vrfsetup(&mut world, 1, "rollback");
+    verdict.assert_says(1, "somebody else has changed the file since");
+    fs::remove_dir_all(DROP_IN).expect("a directory");
+    let _ = fs::remove_file("/etc/systemd/system/vrfsetup-bind@.service");
+    wait_for_the_rollbacks_end(&mut world);
+}
+
+/// /run is empty then, and the process that waited is gone.
+fn files_that_a_reboot_finds_unconfirmed_are_undone_before_units_are_started() {
+    let mut world = with_unit();
+    vrfsetup(&mut world, 0, "unit blue vrftest-plain --confirm 600");
+    systemctl(&mut world, 0, "kill --signal=KILL vrfsetup-rollback-*");
+    wait_for_the_rollbacks_end(&mut world);
+    let service = Path::new(FOLDER).join(booted::ROLLBACK);
+    let text = fs::read_to_string(&service).expect("the service");
+    assert!(text.contains("\nDefaultDependencies=no\n") && text.contains(" sysinit.target "), "{text}");
+    fs::copy(&service, "/etc/systemd/system/vrftest-rollback.service").expect("a unit");
+    systemctl(&mut world, 0, "daemon-reload");
+    // Later than at boot it does nothing.
+    systemctl(&mut world, 0, "start vrftest-rollback.service");
+    assert_eq!(is_in_blue(&mut world), [true; 2]);
+    fs::remove_dir_all("/run/vrfsetup").expect("a directory");
+    systemctl(&mut world, 0, "start vrftest-rollback.service");
+    assert_eq!(is_in_blue(&mut world), [false; 2]);
+    vrfsetup(&mut world, 1, "confirm").assert_says(1, "no change waits");
+}
+
+fn a_named_namespace_is_watched_by_systemd() {
+    let mut world = machine(Kind::Bare);
+    world.ip("netns add vrftest");
+    let rules = |world: &World| world.ip_json("-n vrftest rule show").to_string();
+    let born = rules(&world);
+    for name in ["vrftest", "run/netns/vrftest"] {
+        let words = format!("cd / && exec vrfsetup -n {name} rules fix --confirm 3");
+        assert_eq!(world.judge(&root(["sh", "-c", &words])).code, 0);
+        let units = rollback_units(&mut world);
+        assert!(units.contains("running"), "{name}: {units}");
+        assert_ne!(rules(&world), born);
+        wait_until(&world, "the rollback", |world| rules(world) == born);
+        wait_for_the_rollbacks_end(&mut world);
+    }
+    world.ip("netns del vrftest");
 }

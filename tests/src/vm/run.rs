@@ -137,7 +137,8 @@ impl Runner {
     /// With this systemd as the guest's process 1, and the units that the project installs.
     pub fn under(mut self, system: &System) -> Self {
         self.root = Root::Systemd(system.suite.clone());
-        self.programs.push(top().join("dist").join(booted::UNIT));
+        self.programs.extend(booted::FILES.map(|file| top().join("dist").join(file)));
+        self.programs.push(top().join("dist").join(booted::ROLLBACK));
         self
     }
 

@@ -8,8 +8,9 @@ use std::process::{Command, Stdio};
 use crate::programs;
 
 /// The rules of every kernel, and the one that the first VRF brings and no later one would bring
-/// again. `flush` spares preference 0, where two rules for local may stand that differ by protocol.
-const RULES: &str = "rule flush\nrule del pref 0\nrule del pref 0\nrule add pref 0 lookup local protocol kernel\n\
+/// again. `flush` spares preference 0, where `rules fix` has three rules and a VPN may have added more.
+const RULES: &str = "rule flush\nrule del pref 0\nrule del pref 0\nrule del pref 0\nrule del pref 0\nrule del pref 0\n\
+                     rule del pref 0\nrule del pref 0\nrule del pref 0\nrule add pref 0 lookup local protocol kernel\n\
                      rule add pref 1000 l3mdev protocol kernel\nrule add pref 32766 lookup main protocol kernel\n";
 const RULES_V4_ONLY: &str = "rule add pref 32767 lookup default protocol kernel\n";
 
@@ -33,8 +34,8 @@ pub fn meet_the_first_vrf() -> io::Result<()> {
 }
 
 /// What goes with a world: the names of its VRFs' tables, what vrfsetup knew of its network namespace, and the links,
-/// rules and routes if that is the machine's own. A change that waits for its confirmation stays: whoever left it
-/// should be told.
+/// rules and routes if that is the machine's own. A change that waits for its confirmation, or was not finished,
+/// stays: whoever left it should be told.
 ///
 /// # Errors
 /// As [`reset`].
@@ -49,7 +50,8 @@ pub fn forget_world(is_machines: bool) -> io::Result<()> {
     let namespace = format!("netns-{}-", std::fs::metadata("/proc/thread-self/ns/net")?.ino());
     for file in std::fs::read_dir("/run/vrfsetup").into_iter().flatten().flatten() {
         let name = file.file_name().to_string_lossy().into_owned();
-        if name.starts_with(&namespace) && !name.ends_with(".pending") {
+        let is_unfinished = [".pending", ".journal"].iter().any(|kind| name.ends_with(kind));
+        if name.starts_with(&namespace) && !is_unfinished {
             remove(&file.path())?;
         }
     }
@@ -83,7 +85,7 @@ pub fn reset() -> io::Result<()> {
     }
     // Routes and addresses go with their links; what stands on none is flushed by its kind.
     const FLUSH: &str = "route flush table all type unreachable\nroute flush table all type blackhole\n\
-                         route flush table all type prohibit\n";
+                         route flush table all type prohibit\nroute flush table all type throw\n";
     for family in ["-4", "-6"] {
         reset_rules(family, FLUSH)?;
     }

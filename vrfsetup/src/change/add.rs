@@ -25,19 +25,20 @@ pub fn add(session: &Session, spec: &VrfSpec, ports: &[String], sysctls: &[(&str
     let (steps, domain) = VrfPlanner::new(&inventory).plan(spec)?;
     lockout::refuse_if_cut(session, &inventory.system, &steps)?;
     let moves = attach::plan(session, &inventory, &ports, &domain, Defaults::Move)?;
-    let (settings, memory) = sysctls::make(sysctls)?;
+    let is_new = inventory.system.link(spec.name).is_none();
+    let new: Vec<&str> = is_new.then_some(spec.name).into_iter().collect();
+    if let Some((key, _)) = sysctls.iter().find(|(key, _)| !sysctls::exists(key) && !sysctls::comes_with(key, &new)) {
+        return Err(Error::NoSuchSetting(key.replace('/', ".")));
+    }
     let mut transaction = session.begin()?;
     transaction.make_all(steps)?;
+    let (settings, memory) = sysctls::make(sysctls).map_err(|error| transaction.abandon(error))?;
     transaction.make_all(settings)?;
-    let is_new = inventory.system.link(spec.name).is_none();
     let name = is_new.then(|| tables::name_step(&Names::read(), spec.name, domain.table)).flatten();
-    for step in memory.into_iter().chain(name) {
-        transaction.try_make(step)?;
-    }
+    transaction.try_make_all(memory.into_iter().chain(name))?;
     attach::make(&mut transaction, moves)?;
     // Last: of what another VRF left, nothing is in the way.
-    for step in leftovers::find(&inventory).into_iter().filter(|left| left.vrf != spec.name).flat_map(Leftover::steps) {
-        transaction.try_make(step)?;
-    }
-    Ok(transaction.commit())
+    let left = leftovers::find(&inventory).into_iter().filter(|left| left.vrf != spec.name);
+    transaction.try_make_all(left.flat_map(Leftover::steps))?;
+    transaction.commit()
 }

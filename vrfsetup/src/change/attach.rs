@@ -57,7 +57,7 @@ fn move_all(session: &Session, inventory: &Inventory, ports: &[&Link], to: &Doma
     let moves = plan(session, inventory, ports, to, Defaults::Move)?;
     let mut transaction = session.begin()?;
     make(&mut transaction, moves)?;
-    Ok(transaction.commit())
+    transaction.commit()
 }
 
 /// The interfaces of these names that are not ports of the VRF yet and can become so; they may be those of another.

@@ -33,10 +33,8 @@ pub fn del(session: &Session, name: &str) -> Result<Outcome, Error> {
     let is_last = system.vrfs().count() == 1;
     let (settings, memory) = if is_last { sysctls::restore() } else { Default::default() };
     transaction.make_all(settings)?;
-    for step in memory.into_iter().chain(tables::unname_step(&vrf.name)) {
-        transaction.try_make(step)?;
-    }
-    Ok(transaction.commit())
+    transaction.try_make_all(memory.into_iter().chain(tables::unname_step(&vrf.name)))?;
+    transaction.commit()
 }
 
 /// How a VRF is deleted.
@@ -75,7 +73,7 @@ fn forget(session: &Session, inventory: &Inventory, name: &str) -> Result<Outcom
     }
     let mut transaction = session.begin()?;
     transaction.make_all(steps)?;
-    Ok(transaction.commit())
+    transaction.commit()
 }
 
 /// Whether another VRF has the same table.

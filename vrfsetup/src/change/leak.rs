@@ -39,7 +39,7 @@ pub fn leak(session: &Session, names: [&str; 2], prefixes: &[Prefix], removes: b
     if !removes {
         forwarding(prefixes).into_iter().for_each(|note| transaction.note(note));
     }
-    Ok(transaction.commit())
+    transaction.commit()
 }
 
 /// What crosses between domains is forwarded; the machine's own packets are not.

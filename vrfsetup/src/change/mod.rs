@@ -1,4 +1,5 @@
-//! The verbs that change something, one file each: `add`, `del`, `attach` and `detach`, `leak`, `rules`, `apply`, `unit`.
+//! The verbs that change something, one file each: `add`, `del`, `attach` and `detach`, `leak`, `rules`, `apply`, `unit`;
+//! and `rollback`, which undoes the last change.
 //!
 //! Each reads what is there, has the steps planned, asks the lockout check, and has a transaction make them. May use
 //! `transaction`, `plan`, `model` and `error`, and of `sys` what is a file. Talks to routing netlink only through a
@@ -10,5 +11,6 @@ pub mod apply;
 pub mod attach;
 pub mod del;
 pub mod leak;
+pub mod rollback;
 pub mod rules;
 pub mod unit;

@@ -69,8 +69,17 @@ pub enum Command {
         #[arg(long)]
         dry_run: bool,
         /// Remove VRFs, ports, addresses and routes that an export would write and the file does not declare
-        #[arg(long)]
+        #[arg(long, conflicts_with_all = ["each", "no_ports", "port"])]
         prune: bool,
+        /// Leave out what cannot be made, and name it: exit status 1, or 3 if only ports are missing
+        #[arg(long, conflicts_with_all = ["dry_run", "confirm"])]
+        each: bool,
+        /// Leave out ports, and what needs them
+        #[arg(long, conflicts_with = "port")]
+        no_ports: bool,
+        /// Only the VRF that declares this port
+        #[arg(long, value_name = "IF", value_parser = name::device)]
+        port: Option<String>,
         #[command(flatten)]
         change: Change,
     },
@@ -123,6 +132,12 @@ pub enum Command {
     },
     /// Keep a change that was made with --confirm
     Confirm,
+    /// Undo the last change at once, whether it is complete, waits for its confirmation or was not finished
+    Rollback {
+        /// Go on where a connection would break
+        #[arg(long)]
+        force: bool,
+    },
     #[command(name = "__detach", hide = true)]
     DetachRollback { journal: PathBuf, seconds: u64 },
     #[command(name = "__verify-bound", hide = true)]
@@ -270,11 +285,14 @@ impl RulesPolicy {
 }
 
 /// What every changing verb takes.
-#[derive(Clone, Copy, Debug, Args)]
+#[derive(Clone, Copy, Debug, Default, Args)]
 pub struct Change {
-    /// Go on where a connection would break or a foreign rule stands in the way
+    /// Go on where a connection would break
     #[arg(long)]
     pub force: bool,
+    /// Go on where another program's rule would catch local packets
+    #[arg(long)]
+    pub force_rules: bool,
     /// Undo everything unless `vrfsetup confirm` comes within this time
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub confirm: Option<u64>,

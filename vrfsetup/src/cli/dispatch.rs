@@ -12,10 +12,11 @@ use clap::Parser;
 use serde::Serialize;
 
 use crate::change::add;
-use crate::change::apply;
+use crate::change::apply::{self, Scope};
 use crate::change::attach;
 use crate::change::del;
 use crate::change::leak;
+use crate::change::rollback;
 use crate::change::rules;
 use crate::change::unit;
 use crate::cli::args::{Add, Change, Cli, Command, Rules};
@@ -31,7 +32,6 @@ use crate::plan::system::{self, System};
 use crate::plan::vrf::VrfSpec;
 use crate::sys::netlink::Kernel;
 use crate::transaction::confirm;
-use crate::transaction::journal;
 use crate::transaction::report::Outcome;
 use crate::transaction::session::Session;
 
@@ -67,25 +67,36 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
         netns::enter(name)?;
     }
     let kernel = Kernel::open().map_err(Error::unreadable("the routing netlink socket"))?;
-    let session = |change: &Change| Session {
+    let preview = |change: &Change| Session {
         kernel: &kernel,
         is_forced: change.force,
+        forces_rules: change.force_rules,
         confirm: change.confirm.map(Duration::from_secs),
         netns: cli.netns.as_deref(),
         progress: change.progress,
+        held: None,
+    };
+    let session = |change: &Change| {
+        let mut session = preview(change);
+        session.hold()?.iter().for_each(tell);
+        Ok::<_, Error>(session)
     };
     match &cli.command {
         Command::Add(add) => {
-            let (session, sysctls) = (session(&add.change), add.sysctls.wanted());
+            let (session, sysctls) = (session(&add.change)?, add.sysctls.wanted());
             changed(cli, add::add(&session, &spec(add), &add.ports, &sysctls)?)
         }
-        Command::Del { name, change } => changed(cli, del::del(&session(change), name)?),
-        Command::Attach { name, ports, change } => changed(cli, attach::attach(&session(change), name, ports)?),
-        Command::Detach { ports, change } => changed(cli, attach::detach(&session(change), ports)?),
+        Command::Del { name, change } => changed(cli, del::del(&session(change)?, name)?),
+        Command::Attach { name, ports, change } => changed(cli, attach::attach(&session(change)?, name, ports)?),
+        Command::Detach { ports, change } => changed(cli, attach::detach(&session(change)?, ports)?),
         Command::Rules { command } => run_rules(cli, &kernel, command, session),
-        Command::Apply { file, dry_run, prune, change } => {
-            let session = session(change);
-            let plan = apply::plan(&session, file, *prune)?;
+        Command::Apply { file, dry_run, prune, each, no_ports, port, change } => {
+            let session = if *dry_run { preview(change) } else { session(change)? };
+            let scope = Scope { is_without_ports: *no_ports, port: port.as_deref() };
+            if *each {
+                return apply_each(cli, apply::apply_each(&session, file, &scope)?);
+            }
+            let plan = apply::plan(&session, file, &scope, *prune)?;
             if *dry_run {
                 let outcome = plan.preview();
                 let exit = differs(outcome.changed);
@@ -99,9 +110,16 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
             write_files(cli, &files, directory.as_deref())
         }
         Command::Leak { a, b, prefixes, remove, change } => {
-            changed(cli, leak::leak(&session(change), [a, b], prefixes, *remove)?)
+            changed(cli, leak::leak(&session(change)?, [a, b], prefixes, *remove)?)
         }
-        Command::Confirm => confirm(cli),
+        Command::Confirm => {
+            let (told, outcome) = rollback::confirm(&kernel)?;
+            told.iter().for_each(tell);
+            changed(cli, outcome)
+        }
+        Command::Rollback { force } => {
+            changed(cli, rollback::rollback(&preview(&Change { force: *force, ..Change::default() }))?)
+        }
         Command::Show { name, sockets } => {
             print_all(cli, &show::show(&kernel, name.as_deref(), *sockets)?);
             Ok(ExitCode::SUCCESS)
@@ -117,7 +135,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
         Command::Pids { name } => pids(cli, &kernel, name),
         Command::Identify { pid } => identify(cli, pid.unwrap_or_else(std::process::id)),
         Command::Unit { name, services, dry_run, remove, change } => {
-            let session = session(change);
+            let session = if *dry_run { preview(change) } else { session(change)? };
             if *remove {
                 return changed(cli, unit::remove(&session, name, services)?);
             }
@@ -155,6 +173,23 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
     }
 }
 
+/// What was left out goes to stderr, and so into the journal.
+fn apply_each(cli: &Cli, made: apply::Each) -> Result<ExitCode, Error> {
+    made.missing.iter().for_each(|missing| tell(&missing.to_string()));
+    made.errors.iter().for_each(|error| tell(&format!("left out: {error}")));
+    changed(cli, made.outcome)?;
+    match (made.errors.is_empty(), made.missing.is_empty()) {
+        (false, _) => Ok(ExitCode::FAILURE),
+        (true, false) => Ok(ExitCode::from(DIFFERS)),
+        (true, true) => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// What comes before the outcome, on standard error: the outcome may be an error, or JSON.
+fn tell(line: &String) {
+    let _ = writeln!(io::stderr().lock(), "vrfsetup: {line}");
+}
+
 /// systemd silently skips a service where its condition ends with 1 to 254.
 fn verify_bound(name: &str) -> ExitCode {
     let Err(error) = unit::verify_bound(name) else { return ExitCode::SUCCESS };
@@ -166,7 +201,7 @@ fn run_rules<'a>(
     cli: &Cli,
     kernel: &Kernel,
     command: &Rules,
-    session: impl Fn(&Change) -> Session<'a>,
+    session: impl Fn(&Change) -> Result<Session<'a>, Error>,
 ) -> Result<ExitCode, Error> {
     match command {
         Rules::Check { policy } => {
@@ -174,8 +209,8 @@ fn run_rules<'a>(
             print_all(cli, &findings);
             Ok(differs(findings.iter().any(|finding| finding.differs)))
         }
-        Rules::Fix { policy, change } => changed(cli, rules::fix(&session(change), policy.wanted())?),
-        Rules::Undo { change } => changed(cli, rules::undo(&session(change))?),
+        Rules::Fix { policy, change } => changed(cli, rules::fix(&session(change)?, policy.wanted())?),
+        Rules::Undo { change } => changed(cli, rules::undo(&session(change)?)?),
     }
 }
 
@@ -214,17 +249,6 @@ fn identify(cli: &Cli, pid: u32) -> Result<ExitCode, Error> {
         print(found.map_or_else(String::new, |process| process.vrf) + "\n");
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn confirm(cli: &Cli) -> Result<ExitCode, Error> {
-    match journal::confirm() {
-        Ok(true) => changed(
-            cli,
-            Outcome { changed: true, ..Outcome::default() }.note("confirmed, the change is kept".to_owned()),
-        ),
-        Ok(false) => Err(Error::NothingToConfirm),
-        Err(source) => Err(Error::NoWayBack { source }),
-    }
 }
 
 fn differs(yes: bool) -> ExitCode {

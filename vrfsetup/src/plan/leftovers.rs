@@ -36,7 +36,7 @@ pub fn find(inventory: &Inventory) -> Vec<Leftover> {
 /// What the VRF left, if it is gone and nobody else uses its table.
 fn of(inventory: &Inventory, vrf: String, table: u32) -> Option<Leftover> {
     let is_there = inventory.system.link(&vrf).is_some();
-    let seals: Vec<Route> = inventory.table(table).filter(|route| route.is_our_seal()).cloned().collect();
+    let seals: Vec<Route> = inventory.table(table).filter(|route| route.is_own_seal()).cloned().collect();
     let is_left = !is_there && !seals.is_empty() && !is_in_use(inventory, table);
     is_left.then_some(Leftover { vrf, table, seals })
 }
@@ -45,7 +45,7 @@ fn of(inventory: &Inventory, vrf: String, table: u32) -> Option<Leftover> {
 pub fn is_in_use(inventory: &Inventory, table: u32) -> bool {
     let is_vrfs = inventory.system.vrfs().any(|vrf| vrf.table == Some(table));
     let is_rules = inventory.rules.iter().any(|rule| rule.table == table);
-    is_vrfs || is_rules || inventory.table(table).any(|route| !route.is_our_seal())
+    is_vrfs || is_rules || inventory.table(table).any(|route| !route.is_own_seal())
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! The operating system, as plain values: routing netlink, socket diagnosis, settings below /proc/sys, the names of
-//! routing tables, the files in /run/vrfsetup, the kernel's release and families.
+//! routing tables, the files in /run/vrfsetup, signals, systemd, the kernel's release and families.
 //!
 //! May use `model`. Does what it is told and reports what the kernel answered; decides nothing.
 #![forbid(unsafe_code)]
@@ -9,5 +9,7 @@ pub mod netlink;
 pub mod release;
 pub mod rt_tables;
 pub mod run_dir;
+pub mod signals;
 pub mod sock_diag;
 pub mod sysctl;
+pub mod systemd;

@@ -1,10 +1,10 @@
-//! What a later run must know, in /run/vrfsetup: what was there before `vrfsetup` changed it, and what still waits for
-//! its confirmation. One set of files for each network namespace; all of it ends with the machine, as what it is about
-//! does.
+//! What a later run must know, in /run/vrfsetup: what was there before `vrfsetup` changed it, the journals of changes,
+//! and the lock. One set of files for each network namespace, `netns-INODE-COOKIE.KIND`; all of it ends with the
+//! machine, as what it is about does.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 const DIRECTORY: &str = "/run/vrfsetup";
@@ -46,22 +46,76 @@ pub fn first_netns() -> io::Result<bool> {
 /// # Errors
 /// Those of mkdir(2).
 pub fn make_directory() -> io::Result<()> {
-    match DirBuilder::new().mode(0o700).create(DIRECTORY) {
+    make_private(Path::new(DIRECTORY))
+}
+
+/// Makes a directory for root alone.
+///
+/// # Errors
+/// Those of mkdir(2).
+pub fn make_private(directory: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(directory) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         answer => answer,
     }
 }
 
-/// Opens the directory, for a lock.
+/// Marks these interfaces for the rule for udev(7), `90-vrfsetup.rules`: one that appears is put into its VRF.
+///
+/// # Errors
+/// Those of mkdir(2) and open(2).
+pub fn expect_ports<'a>(ports: impl Iterator<Item = &'a str>) -> io::Result<()> {
+    if !is_first_netns() {
+        return Ok(());
+    }
+    make_directory()?;
+    let directory = Path::new(DIRECTORY).join("ports");
+    make_private(&directory)?;
+    for port in ports.filter(|port| !port.contains('/') && !port.starts_with('.')) {
+        File::create(directory.join(port))?;
+    }
+    Ok(())
+}
+
+/// Opens the file that is this network namespace's lock.
 ///
 /// # Errors
 /// It cannot be made: a read-only /run, or not root.
-pub fn open() -> io::Result<File> {
+pub fn open_lock() -> io::Result<File> {
     make_directory()?;
-    File::open(DIRECTORY)
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path("lock")?)
 }
 
 /// Whether a file is one of those here.
 pub fn holds(path: &Path) -> bool {
     path.starts_with(DIRECTORY)
+}
+
+/// All the files here, with the namespaces that they are about: the file, the inode and the cookie in its name.
+pub fn files() -> Vec<(PathBuf, u64, u64)> {
+    let entries = fs::read_dir(DIRECTORY).into_iter().flatten().flatten();
+    let known = entries.filter_map(|entry| {
+        let (inode, cookie) = namespace_of(entry.file_name().to_str()?)?;
+        Some((entry.path(), inode, cookie))
+    });
+    known.collect()
+}
+
+fn namespace_of(name: &str) -> Option<(u64, u64)> {
+    let (namespace, _kind) = name.strip_prefix("netns-")?.split_once('.')?;
+    let (inode, cookie) = namespace.split_once('-')?;
+    Some((inode.parse().ok()?, cookie.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_files_name_tells_its_namespace() {
+        assert_eq!(namespace_of("netns-4026531840-1.lock"), Some((4_026_531_840, 1)));
+        for foreign in ["netns-1.lock", "netns-x-1.lock", "lock", "netns-1-2"] {
+            assert_eq!(namespace_of(foreign), None);
+        }
+    }
 }

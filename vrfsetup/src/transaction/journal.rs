@@ -1,121 +1,236 @@
-//! The steps of a change that waits for `vrfsetup confirm`, one line of JSON each, in a file that outlives the run.
+//! The journal of a change. Each step is written down before it is made, so that whoever finds the journal can undo
+//! the change: the run itself, a later one after SIGKILL, the process that waits for a confirmation, or the user.
 //!
-//! Each step is written before it is made, so that a run that is killed leaves at most one line too many, and the
-//! rollback takes "it is not there" for an answer. Who renames the file owns it: the confirmation or the rollback,
-//! never both.
+//! The name of the file tells what became of the change. It is in /run, and ends with the machine as the change does;
+//! files that the change wrote elsewhere stand in a second journal in /var/lib, which does not.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::borrow::Cow;
+use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::model::rule::Rule;
 use crate::model::step::Step;
+use crate::sys::netlink::KernelError;
 use crate::sys::run_dir;
+use crate::transaction::log::{Content, Entry, Log};
+use crate::transaction::moves;
 
-/// An open journal.
+const LASTING_DIRECTORY: &str = "/var/lib/vrfsetup";
+
+/// What became of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It is being made; the run that makes it holds the lock.
+    Begun,
+    /// It is made, and waits for `vrfsetup confirm`.
+    Unconfirmed,
+    /// It is complete: the last one of this network namespace.
+    Complete,
+}
+
+impl State {
+    /// The file of a change in this state.
+    ///
+    /// # Errors
+    /// /proc is not mounted.
+    pub fn path(self) -> io::Result<PathBuf> {
+        run_dir::path(match self {
+            Self::Begun => "journal",
+            Self::Unconfirmed => "pending",
+            Self::Complete => "last",
+        })
+    }
+}
+
+/// A journal.
 pub struct Journal {
-    path: PathBuf,
-    file: File,
+    content: Content,
+    /// None where /run cannot be written.
+    log: Option<Log>,
+    /// The files outside /run that the change wrote.
+    lasting: Option<Log>,
 }
 
 impl Journal {
     /// Begins one for this network namespace.
     ///
     /// # Errors
-    /// Another change waits for its confirmation (AlreadyExists), or the file cannot be made.
+    /// The file cannot be made.
     pub fn begin() -> io::Result<Self> {
         run_dir::make_directory()?;
-        let path = run_dir::path("pending")?;
-        let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&path)?;
-        Ok(Self { path, file })
+        let mut journal = Self::in_memory();
+        journal.log = Some(Log::create(State::Begun.path()?, &journal.content.command)?);
+        Ok(journal)
+    }
+
+    /// One that ends with this run.
+    pub fn in_memory() -> Self {
+        Self { content: Content { command: command(), steps: Vec::new() }, log: None, lasting: None }
+    }
+
+    /// The one in this state, if there is one.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn open(state: State) -> io::Result<Option<Self>> {
+        let Some((log, content)) = Log::open(state.path()?)? else { return Ok(None) };
+        let has_lasting = state != State::Complete && run_dir::is_first_netns();
+        let lasting = if has_lasting { Log::open(lasting_path())?.map(|(log, _)| log) } else { None };
+        Ok(Some(Self { content, log: Some(log), lasting }))
+    }
+
+    /// The files of a change that the machine's end interrupted: /run is empty then.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn open_lasting() -> io::Result<Option<Self>> {
+        if !run_dir::is_first_netns() || State::Begun.path()?.exists() || State::Unconfirmed.path()?.exists() {
+            return Ok(None);
+        }
+        Ok(Log::open(lasting_path())?.map(|(log, content)| Self { content, log: Some(log), lasting: None }))
     }
 
     /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
+    pub fn path(&self) -> Option<&Path> {
+        self.log.as_ref().map(Log::path)
     }
 
-    /// Adds a step.
+    /// The command that made the change.
+    pub fn command(&self) -> &str {
+        &self.content.command
+    }
+
+    /// The steps that were made, or may have been.
+    pub fn steps(&self) -> impl DoubleEndedIterator<Item = &Step> {
+        self.content.steps.iter().flatten()
+    }
+
+    /// Writes down steps that are about to be made; the place of the first.
+    ///
+    /// # Errors
+    /// Those of write(2): then none of them may be made.
+    pub fn record(&mut self, steps: &[Step]) -> io::Result<usize> {
+        if let Some(log) = &mut self.log {
+            log.add(steps.iter().map(entry))?;
+            self.record_lasting(steps)?;
+        }
+        let first = self.content.steps.len();
+        self.content.steps.extend(steps.iter().cloned().map(Some));
+        Ok(first)
+    }
+
+    /// What is no file in /run survives a power loss, and so must the way to undo it.
+    fn record_lasting(&mut self, steps: &[Step]) -> io::Result<()> {
+        let lasts = |step: &&Step| matches!(step, Step::WriteFile { path, .. } if !run_dir::holds(path));
+        if !steps.iter().any(|step| lasts(&step)) || !run_dir::is_first_netns() {
+            return Ok(());
+        }
+        if self.lasting.is_none() {
+            run_dir::make_private(Path::new(LASTING_DIRECTORY))?;
+            self.lasting = Some(Log::create(lasting_path(), &self.content.command)?);
+        }
+        self.lasting.iter_mut().try_for_each(|log| {
+            log.add(steps.iter().filter(lasts).map(entry))?;
+            log.sync()
+        })
+    }
+
+    /// Writes down what the kernel answered to the steps from `first` on.
     ///
     /// # Errors
     /// Those of write(2).
-    pub fn add(&mut self, step: &Step) -> io::Result<()> {
-        let mut line = serde_json::to_vec(step)?;
-        line.push(b'\n');
-        self.file.write_all(&line)
-    }
-
-    /// Ends it: there is nothing to confirm.
-    pub fn discard(self) {
-        // One that stays is rolled back in vain, which does no harm.
-        let _ = fs::remove_file(self.path);
-    }
-}
-
-/// Takes the journal of this network namespace away, whoever comes first; false if there is none.
-///
-/// # Errors
-/// Those of rename(2).
-pub fn confirm() -> io::Result<bool> {
-    let path = run_dir::path("pending")?;
-    let taken = path.with_extension("confirmed");
-    match fs::rename(&path, &taken) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        answer => answer.and_then(|()| fs::remove_file(taken)).map(|()| true),
-    }
-}
-
-/// Whether a change of this network namespace waits for its confirmation.
-pub fn is_pending() -> bool {
-    run_dir::path("pending").is_ok_and(|path| path.exists())
-}
-
-/// Takes the journal away and reads its steps; None if it was confirmed.
-///
-/// # Errors
-/// Those of the file system.
-pub fn claim(path: &Path) -> io::Result<Option<Vec<Step>>> {
-    let taken = path.with_extension("rollback");
-    match fs::rename(path, &taken) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        answer => answer?,
-    }
-    let steps = steps(&fs::read(&taken)?);
-    fs::remove_file(taken)?;
-    Ok(Some(steps))
-}
-
-/// A last line that was cut short stands for a step that was not made.
-fn steps(journal: &[u8]) -> Vec<Step> {
-    journal.split(|&byte| byte == b'\n').map_while(|line| serde_json::from_slice(line).ok()).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::device::Device;
-    use crate::model::family::Family;
-    use crate::model::route::Route;
-    use crate::model::rule::Rule;
-
-    #[test]
-    fn every_kind_of_step_comes_back_from_its_line() {
-        let device = Device { ifindex: 7, name: "blue".into() };
-        let all = [
-            Step::AddRule(Rule::l3mdev_unreachable(Family::V6, 2000)),
-            Step::DeleteVrf(device.clone(), 1001),
-            Step::Enslave(device.clone(), device.clone()),
-            Step::AddAddress(crate::model::address::Address::loopback(&device, Family::V6)),
-            Step::DeleteRoute(Route::seal(Family::V4, 1001)),
-            Step::SetSysctl { key: "net/ipv4/ip_forward".into(), from: "0".into(), to: "1".into() },
-            Step::WriteFile { path: "/etc/x".into(), from: None, to: Some("x".into()) },
-        ];
-        let mut text = Vec::new();
-        for step in &all {
-            text.extend(serde_json::to_vec(step).unwrap());
-            text.push(b'\n');
+    pub fn answer(&mut self, first: usize, steps: &[Step], refusals: &[Option<KernelError>]) -> io::Result<()> {
+        let mut entries = Vec::new();
+        for (at, (step, refusal)) in steps.iter().zip(refusals).enumerate() {
+            match (step, refusal) {
+                (_, Some(_)) => {
+                    self.content.steps[first + at] = None;
+                    entries.push(Entry::Refused(first + at));
+                }
+                (Step::AddVrf(device, _), None) => {
+                    self.content.learn(first + at, device.ifindex);
+                    entries.push(Entry::Made(first + at, device.ifindex));
+                }
+                _ => {}
+            }
         }
-        assert_eq!(steps(&text), all);
-        assert_eq!(steps(&text[..text.len() - 9]), all[..6]);
+        if entries.is_empty() { Ok(()) } else { self.log.iter_mut().try_for_each(|log| log.add(entries.drain(..))) }
     }
+
+    /// The last step that is not undone yet, with its place.
+    pub fn last(&self) -> Option<(usize, &Step)> {
+        let all = self.content.steps.iter().enumerate().rev();
+        all.filter_map(|(at, step)| Some((at, step.as_ref()?))).next()
+    }
+
+    /// Passes over rules that have only changed their place: nothing of them is left to undo.
+    pub fn forget_moves(&mut self, is_there: impl Fn(&Rule) -> bool) {
+        moves::forget(&mut self.content.steps, is_there);
+    }
+
+    /// Writes down that all steps from this place on are undone. Where that cannot be written, a rollback that is
+    /// killed begins again from an earlier place: what is undone twice is undone.
+    pub fn undone(&mut self, at: usize) {
+        self.content.steps.truncate(at);
+        let _ = self.log.iter_mut().try_for_each(|log| log.add([Entry::Undone(at)]));
+    }
+
+    /// The change is made and waits for its confirmation.
+    ///
+    /// # Errors
+    /// Those of rename(2).
+    pub fn wait(mut self) -> io::Result<()> {
+        let path = State::Unconfirmed.path()?;
+        self.log.iter_mut().try_for_each(|log| log.rename(path.clone()))
+    }
+
+    /// The change is complete, for good. Until the last call here, whoever finds the journal undoes it.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn complete(mut self) -> io::Result<()> {
+        let path = State::Complete.path()?;
+        // In this order: a lasting journal alone stands for a change that the machine's end interrupted.
+        self.lasting.take().map_or(Ok(()), Log::remove)?;
+        self.log.iter_mut().try_for_each(|log| log.rename(path.clone()))
+    }
+
+    /// Nothing of the change is left.
+    ///
+    /// # Errors
+    /// Those of unlink(2).
+    pub fn discard(self) -> io::Result<()> {
+        self.lasting.map_or(Ok(()), Log::remove)?;
+        self.log.map_or(Ok(()), Log::remove)
+    }
+
+    /// All that is left of the change are these steps, in their order: `vrfsetup rollback` tries them again.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn reduce_to(self, steps: &[Step]) -> io::Result<()> {
+        if self.log.is_none() {
+            return Ok(());
+        }
+        let path = State::Complete.path()?;
+        let mut rest = Log::create(path.with_extension("left"), &self.content.command)?;
+        rest.add(steps.iter().map(entry))?;
+        self.discard()?;
+        rest.rename(path)
+    }
+}
+
+fn lasting_path() -> PathBuf {
+    Path::new(LASTING_DIRECTORY).join("files.journal")
+}
+
+fn entry(step: &Step) -> Entry<'_> {
+    Entry::Step { ip: step.to_string(), step: Cow::Borrowed(step) }
+}
+
+/// This run's command line, as the user typed it.
+fn command() -> String {
+    let mut words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    words.insert(0, "vrfsetup".to_owned());
+    words.join(" ")
 }

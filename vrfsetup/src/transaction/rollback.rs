@@ -1,47 +1,87 @@
-//! Steps, undone: the inverse of each, in reverse order.
+//! The steps of a journal, undone: the inverse of each, in reverse order. Each is written down when it is undone, so
+//! that a rollback that is killed goes on where it was.
+
+use std::fs;
+use std::path::Path;
 
 use crate::error::Error;
+use crate::model::rule::Rule;
 use crate::model::step::Step;
+use crate::plan::unit_files;
 use crate::sys::netlink::{Kernel, KernelError};
+use crate::sys::systemd;
+use crate::transaction::journal::Journal;
 use crate::transaction::strict;
 
-/// Undoes these steps.
+/// Undoes a change, and removes its journal; what could not be undone, each with the answer of the kernel, stays in it.
 ///
 /// # Errors
-/// Some could not be.
-pub fn undo(kernel: &Kernel, steps: Vec<Step>) -> Result<(), Error> {
-    let left = roll_back(kernel, steps);
-    if left.is_empty() { Ok(()) } else { Err(Error::Left(left)) }
+/// The journal cannot be written.
+pub fn roll_back(kernel: &Kernel, mut journal: Journal) -> Result<Vec<String>, Error> {
+    let path = journal.path().unwrap_or(Path::new("/run/vrfsetup")).to_owned();
+    let (left, texts) = undo(kernel, &mut journal);
+    let done = if left.is_empty() { journal.discard() } else { journal.reduce_to(&left) };
+    done.map(|()| texts).map_err(|error| Error::file(&path, &error))
 }
 
-/// The same; gives the steps that could not be undone, each with the answer of the kernel.
-pub fn roll_back(kernel: &Kernel, mut steps: Vec<Step>) -> Vec<String> {
-    let mut left = Vec::new();
-    let vrfs = strict::touched(&steps);
-    while let Some(step) = steps.pop() {
-        let inverse = step.inverse();
-        if is_there(kernel, &inverse) {
-            continue;
+fn undo(kernel: &Kernel, journal: &mut Journal) -> (Vec<Step>, Vec<String>) {
+    let (mut left, mut texts) = (Vec::new(), Vec::new());
+    journal.forget_moves(|rule| has_rule(kernel, rule));
+    let vrfs = strict::touched(journal.steps());
+    let is_systemds = journal.steps().any(is_unit_file);
+    while let Some((at, step)) = journal.last() {
+        let step = step.clone();
+        if let Err(text) = undo_step(kernel, &step) {
+            left.insert(0, step);
+            texts.push(text);
         }
-        match kernel.make(&inverse) {
-            Err(refusal) if !is_so_already(&inverse, &refusal) => left.push(format!("'{inverse}' ({refusal})")),
-            _ => {}
+        journal.undone(at);
+    }
+    if is_systemds {
+        systemd::reload();
+    }
+    texts.extend(strict::refresh(kernel, &vrfs));
+    (left, texts)
+}
+
+fn undo_step(kernel: &Kernel, step: &Step) -> Result<(), String> {
+    let inverse = step.clone().inverse();
+    if is_so(kernel, &inverse) {
+        return Ok(());
+    }
+    if is_foreign_by_now(&inverse) {
+        return Err(format!("'{inverse}' (somebody else has changed the file since)"));
+    }
+    match kernel.make(&inverse) {
+        Err(refusal) if !is_so_by_refusal(&inverse, &refusal) => Err(format!("'{inverse}' ({refusal})")),
+        _ => {
+            tidy(&inverse);
+            Ok(())
         }
     }
-    left.extend(strict::refresh(kernel, &vrfs));
-    left
 }
 
-/// A rule that was never deleted must not be added once more: the kernel keeps twins.
-fn is_there(kernel: &Kernel, step: &Step) -> bool {
+/// Whether a step would change nothing, or something else than it should.
+fn is_so(kernel: &Kernel, step: &Step) -> bool {
     match step {
-        Step::AddRule(rule) => kernel.rules(rule.family).is_ok_and(|rules| rules.contains(rule)),
+        // A rule that was never deleted must not be added once more: the kernel keeps twins.
+        Step::AddRule(rule) => has_rule(kernel, rule),
+        // Nobody knows whether it was made. One of another kind or table was not.
+        Step::DeleteVrf(device, table) if device.ifindex == 0 => {
+            kernel.link(&device.name).is_ok_and(|link| link.table != Some(*table))
+        }
+        Step::WriteFile { path, to, .. } => fs::read_to_string(path).ok() == *to,
         _ => false,
     }
 }
 
-/// What is to be deleted is gone, or what is to be added is there: a step that was recorded and never made.
-fn is_so_already(step: &Step, refusal: &KernelError) -> bool {
+fn has_rule(kernel: &Kernel, rule: &Rule) -> bool {
+    kernel.rules(rule.family).is_ok_and(|rules| rules.contains(rule))
+}
+
+/// What is to be deleted is gone, or what is to be added is there: a step that was recorded and never made. An
+/// interface that is gone is not in the way either.
+fn is_so_by_refusal(step: &Step, refusal: &KernelError) -> bool {
     const GONE: [i32; 4] = [libc::ENOENT, libc::ESRCH, libc::ENODEV, libc::EADDRNOTAVAIL];
     match step {
         Step::DeleteRule(_) | Step::DeleteRoute(_) | Step::DeleteAddress(_) | Step::DeleteVrf(..) => {
@@ -49,7 +89,31 @@ fn is_so_already(step: &Step, refusal: &KernelError) -> bool {
         }
         Step::DeleteNeighbour(_) | Step::DeleteNexthop(_) => GONE.contains(&refusal.errno),
         Step::AddNexthop(_) => refusal.errno == libc::EEXIST,
+        Step::SetDown(_) | Step::Release(..) => refusal.errno == libc::ENODEV,
         Step::AddRoute(_) | Step::AddAddress(_) | Step::AddVrf(..) => refusal.errno == libc::EEXIST,
         _ => false,
     }
+}
+
+/// Neither as the change left it nor as it was before.
+fn is_foreign_by_now(step: &Step) -> bool {
+    match step {
+        Step::WriteFile { path, from, .. } => fs::read_to_string(path).ok() != *from,
+        _ => false,
+    }
+}
+
+/// The directory of a unit's drop-ins goes with the last of them.
+fn tidy(step: &Step) {
+    if let Step::WriteFile { path, to: None, .. } = step {
+        let directory = path.parent().filter(|directory| *directory != Path::new(unit_files::DIRECTORY));
+        if is_unit_file(step) {
+            // Stays if somebody else has a drop-in there.
+            let _ = directory.map(fs::remove_dir);
+        }
+    }
+}
+
+fn is_unit_file(step: &Step) -> bool {
+    matches!(step, Step::WriteFile { path, .. } if path.starts_with(unit_files::DIRECTORY))
 }

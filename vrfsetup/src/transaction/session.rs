@@ -1,4 +1,4 @@
-//! A command's changes as one: when a step fails, the earlier ones are undone in reverse order.
+//! A command's changes as one: when a step fails, or a signal comes, the earlier ones are undone in reverse order.
 
 use std::collections::HashMap;
 use std::io;
@@ -11,11 +11,11 @@ use crate::plan::rules::{self, L3MDEV};
 use crate::sys::families;
 use crate::sys::netlink::{Kernel, KernelError};
 use crate::transaction::confirm;
-use crate::transaction::journal::{self, Journal};
-use crate::transaction::lock::{self, Lock};
+use crate::transaction::held::Held;
+use crate::transaction::journal::Journal;
 use crate::transaction::progress::{Progress, When};
 use crate::transaction::report::Outcome;
-use crate::transaction::{rollback, strict};
+use crate::transaction::{recover, rollback, strict};
 
 /// The most steps that are sent at a time: their refusals, each with a copy of its request, must find room in the
 /// socket's buffer.
@@ -25,14 +25,18 @@ const TOGETHER: usize = 32;
 pub struct Session<'a> {
     /// What it changes.
     pub kernel: &'a Kernel,
-    /// Goes on where a connection would break.
+    /// Goes on where a connection would break (`--force`).
     pub is_forced: bool,
+    /// Goes on where another program's rule would catch local packets (`--force-rules`).
+    pub forces_rules: bool,
     /// Undoes everything unless it is confirmed within this time.
     pub confirm: Option<Duration>,
     /// How the network namespace was named on the command line.
     pub netns: Option<&'a str>,
     /// When it shows how far it is.
     pub progress: When,
+    /// What it holds while it changes something (see [`Self::hold`]).
+    pub held: Option<Held>,
 }
 
 impl Session<'_> {
@@ -41,37 +45,56 @@ impl Session<'_> {
         self.is_forced || self.confirm.is_some()
     }
 
+    /// Whether the user has taken the risk that the machine loses its own addresses, or a way back from it.
+    pub fn overrules_rules(&self) -> bool {
+        self.forces_rules || self.confirm.is_some()
+    }
+
+    /// Holds off other runs and signals from now on, before the caller looks at what is there. Undoes what an earlier
+    /// run left; what there is to say about that.
+    ///
+    /// # Errors
+    /// An earlier change waits for its confirmation, a signal came, or --confirm was asked for and there is no /run for
+    /// its journal.
+    pub fn hold(&mut self) -> Result<Option<String>, Error> {
+        match Held::take(self.kernel) {
+            Ok((held, told)) => {
+                self.held = Some(held);
+                Ok(told.or(recover::unconfirmed(self.kernel)?))
+            }
+            // Containers may have a read-only /run, and who may change nothing is told so by what refuses it.
+            Err(Error::NoLock { source }) if self.confirm.is_none() => Ok(Some(unheld(&source))),
+            Err(Error::NoLock { source }) => Err(Error::NoWayBack { source }),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Begins the change; nothing is done yet.
     ///
     /// # Errors
-    /// An earlier change still waits for its confirmation.
+    /// A signal has come.
     pub fn begin(&self) -> Result<Transaction<'_>, Error> {
-        // Without a writable /run two runs may meet; each is safe on its own.
-        let lock = lock::lock().ok();
-        if journal::is_pending() {
-            return Err(Error::Unconfirmed);
-        }
-        Ok(Transaction {
-            session: self,
-            done: Vec::new(),
-            made: HashMap::new(),
-            notes: Vec::new(),
-            journal: None,
-            progress: None,
-            _lock: lock,
-        })
+        self.go_on()?;
+        Ok(Transaction { session: self, journal: None, made: HashMap::new(), notes: Vec::new(), progress: None })
     }
+
+    fn go_on(&self) -> Result<(), Error> {
+        self.held.as_ref().map_or(Ok(()), Held::go_on)
+    }
+}
+
+fn unheld(source: &io::Error) -> String {
+    let why = KernelError::from_io(source);
+    format!("cannot use /run/vrfsetup ({why}): nothing holds off another run, and no later one can undo this one")
 }
 
 /// What has been done so far.
 pub struct Transaction<'a> {
     session: &'a Session<'a>,
-    done: Vec<Step>,
+    journal: Option<Journal>,
     made: HashMap<String, u32>,
     notes: Vec<String>,
-    journal: Option<Journal>,
     progress: Option<Progress>,
-    _lock: Option<Lock>,
 }
 
 impl Transaction<'_> {
@@ -104,81 +127,69 @@ impl Transaction<'_> {
     }
 
     fn make_together(&mut self, mut steps: Vec<Step>) -> Result<(), Error> {
-        for step in &mut steps {
-            step.bind(&self.made);
-            self.record(step)?;
+        if steps.is_empty() {
+            return Ok(());
         }
+        steps.iter_mut().for_each(|step| step.bind(&self.made));
+        let first = self.record(&steps)?;
         let answered = match steps.as_mut_slice() {
-            [] => return Ok(()),
-            // A new VRF has an index to learn.
-            [step] if !matches!(step, Step::AddVrf(..)) => Ok(vec![self.session.kernel.make(step).err()]),
+            [step] if step.is_made_alone() => Ok(vec![self.session.kernel.make(step).err()]),
             several => self.session.kernel.make_together(several),
         };
-        let refusals = match answered {
-            Ok(refusals) => refusals,
-            Err(lost) => return Err(self.give_up_unheard(steps, lost)),
-        };
-        let (first, mut refused) = (self.done.len(), None);
-        for (step, refusal) in steps.into_iter().zip(refusals) {
-            match refusal {
-                None => self.done.push(step),
-                Some(refusal) => refused = refused.or(Some((step, refusal))),
-            }
+        // Where nobody knows which of the steps were made, all may have been.
+        let refusals = answered.map_err(|lost| self.give_up(&steps[0], lost))?;
+        self.answer(first, &steps, &refusals)?;
+        let count = self.steps().count();
+        self.progress.iter_mut().for_each(|progress| progress.show(count));
+        let refused = steps.iter().zip(refusals).find_map(|(step, refusal)| Some((step, refusal?)));
+        match refused {
+            Some((step, refusal)) => Err(self.give_up(step, refusal)),
+            None => self.learn(&steps),
         }
-        self.progress.iter_mut().for_each(|progress| progress.show(self.done.len()));
-        let Some((step, refusal)) = refused else { return self.learn(first) };
-        Err(self.give_up(&step, refusal))
     }
 
     /// New VRFs have the indices that the kernel gave them; later steps know them by their names only.
-    fn learn(&mut self, first: usize) -> Result<(), Error> {
+    fn learn(&mut self, steps: &[Step]) -> Result<(), Error> {
         let had_none = self.made.is_empty();
-        self.made.extend(self.done[first..].iter().filter_map(|step| match step {
+        self.made.extend(steps.iter().filter_map(|step| match step {
             Step::AddVrf(device, _) => Some((device.name.clone(), device.ifindex)),
             _ => None,
         }));
-        if had_none && !self.made.is_empty() {
-            let step = self.done[first].clone();
-            self.ensure_l3mdev().map_err(|refusal| self.give_up(&step, refusal))?;
-        }
-        Ok(())
+        if had_none && !self.made.is_empty() { self.ensure_l3mdev() } else { Ok(()) }
     }
 
-    /// Nobody knows which of the steps were made: undoing what was not is harmless, except to a VRF of that name
-    /// that is somebody else's.
-    fn give_up_unheard(&mut self, steps: Vec<Step>, lost: KernelError) -> Error {
-        let step = steps[0].clone();
-        self.done
-            .extend(steps.into_iter().filter(|step| !matches!(step, Step::AddVrf(device, _) if device.ifindex == 0)));
-        self.give_up(&step, lost)
-    }
-
-    /// The kernel makes the l3mdev rule with a namespace's first VRF, and never again if it was deleted since. It is no
-    /// step: as with the kernel's own, deleting the VRF leaves it.
-    fn ensure_l3mdev(&self) -> Result<(), KernelError> {
+    /// The kernel makes the l3mdev rule with a namespace's first VRF, and never again if it was deleted since.
+    fn ensure_l3mdev(&mut self) -> Result<(), Error> {
         if !rules::has_l3mdev_rules() {
             return Ok(());
         }
         for family in families::available() {
             let rule = Rule::l3mdev(family, L3MDEV);
-            if !self.session.kernel.rules(family)?.iter().any(|existing| existing.is_same_as(&rule)) {
-                self.session.kernel.make(&Step::AddRule(rule))?;
+            let there = self.session.kernel.rules(family);
+            let there = there.map_err(|refusal| self.give_up(&Step::AddRule(rule.clone()), refusal))?;
+            if !there.iter().any(Rule::looks_up_vrfs) {
+                self.make(Step::AddRule(rule))?;
             }
         }
         Ok(())
     }
 
-    /// Makes a step that is good to have; where it is refused, a note says so.
+    /// Makes steps that are good to have; where one is refused, a note says so.
     ///
     /// # Errors
-    /// The journal cannot be written.
-    pub fn try_make(&mut self, step: Step) -> Result<(), Error> {
-        self.record(&step)?;
-        match self.session.kernel.make(&step) {
-            Ok(()) => self.done.push(step),
-            Err(refusal) => self.notes.push(format!("refused '{step}': {refusal}")),
+    /// A signal came, or the journal cannot be written.
+    pub fn try_make_all(&mut self, steps: impl IntoIterator<Item = Step>) -> Result<(), Error> {
+        let steps: Vec<Step> = steps.into_iter().collect();
+        if steps.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let first = self.record(&steps)?;
+        let refusals: Vec<_> = steps.iter().map(|step| self.session.kernel.make(step).err()).collect();
+        for (step, refusal) in steps.iter().zip(&refusals) {
+            let note = refusal.as_ref().map(|refusal| format!("refused '{step}': {refusal}"));
+            self.notes.extend(note);
+        }
+        self.answer(first, &steps, &refusals)
     }
 
     /// Says something to the user at the end.
@@ -189,47 +200,72 @@ impl Transaction<'_> {
     /// Undoes everything, because of an error outside the steps.
     pub fn abandon(&mut self, error: Error) -> Error {
         self.progress = None;
-        let left = rollback::roll_back(self.session.kernel, std::mem::take(&mut self.done));
-        if left.is_empty() {
-            self.journal.take().into_iter().for_each(Journal::discard);
-        }
-        match (error, left.is_empty()) {
-            (Error::Refused { step, refusal }, false) => Error::NotRolledBack { step, refusal, left },
-            (error, _) => error,
+        let Some(journal) = self.journal.take() else { return error };
+        match rollback::roll_back(self.session.kernel, journal) {
+            Ok(left) if left.is_empty() => error,
+            Ok(left) => Error::NotRolledBack { cause: Box::new(error), left },
+            Err(unwritten) => Error::NotRolledBack { cause: Box::new(error), left: vec![unwritten.to_string()] },
         }
     }
 
     /// Keeps what was done, for good or until the confirmation is overdue, and reports it.
-    pub fn commit(mut self) -> Outcome {
-        match (self.session.confirm, self.journal.take()) {
-            (Some(_), Some(journal)) if self.done.is_empty() => journal.discard(),
-            (Some(time), Some(_)) => {
+    ///
+    /// # Errors
+    /// A signal came before, or the journal cannot be kept; then everything is undone.
+    pub fn commit(mut self) -> Result<Outcome, Error> {
+        self.go_on()?;
+        let steps: Vec<Step> = self.steps().cloned().collect();
+        let journal = self.journal.take();
+        let is_idle = steps.is_empty();
+        let kept = match (journal, self.session.confirm) {
+            (None, _) => Ok(()),
+            (Some(journal), _) if is_idle => journal.discard(),
+            (Some(journal), None) => journal.complete(),
+            (Some(journal), Some(time)) => {
                 let seconds = time.as_secs();
                 self.notes.push(format!("all of this is undone in {seconds} s unless 'vrfsetup confirm' comes first"));
+                journal.wait()
             }
-            _ => {}
-        }
-        self.notes.extend(strict::refresh(self.session.kernel, &strict::touched(&self.done)));
-        self.notes.into_iter().fold(Outcome::of(&self.done), Outcome::note)
+        };
+        kept.map_err(|source| Error::Unkept { source })?;
+        self.notes.extend(strict::refresh(self.session.kernel, &strict::touched(&steps)));
+        Ok(self.notes.into_iter().fold(Outcome::of(&steps), Outcome::note))
+    }
+
+    fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.journal.iter().flat_map(Journal::steps)
     }
 
     fn give_up(&mut self, step: &Step, refusal: KernelError) -> Error {
         self.abandon(Error::Refused { step: Box::new(step.clone()), refusal })
     }
 
-    /// Writes the step down first where it may have to be undone by somebody else.
-    fn record(&mut self, step: &Step) -> Result<(), Error> {
-        let Some(time) = self.session.confirm else { return Ok(()) };
-        let recorded = self.armed_journal(time).and_then(|journal| journal.add(step));
+    fn go_on(&mut self) -> Result<(), Error> {
+        self.session.go_on().map_err(|signal| self.abandon(signal))
+    }
+
+    /// Writes steps down before they are made, for whoever may have to undo them; the place of the first.
+    fn record(&mut self, steps: &[Step]) -> Result<usize, Error> {
+        self.go_on()?;
+        let recorded = self.open_journal().and_then(|journal| journal.record(steps));
         recorded.map_err(|source| self.abandon(Error::NoWayBack { source }))
     }
 
-    /// The rollback process is started before the first step is made.
-    fn armed_journal(&mut self, time: Duration) -> io::Result<&mut Journal> {
+    fn answer(&mut self, first: usize, steps: &[Step], refusals: &[Option<KernelError>]) -> Result<(), Error> {
+        let answered = self.open_journal().and_then(|journal| journal.answer(first, steps, refusals));
+        answered.map_err(|source| self.abandon(Error::NoWayBack { source }))
+    }
+
+    /// The process that waits for a confirmation is started before the first step is made.
+    fn open_journal(&mut self) -> io::Result<&mut Journal> {
         if self.journal.is_none() {
-            let journal = Journal::begin()?;
-            if let Err(error) = confirm::start(journal.path(), time.as_secs(), self.session.netns) {
-                journal.discard();
+            let journal = if self.session.held.is_some() { Journal::begin()? } else { Journal::in_memory() };
+            let watched = journal
+                .path()
+                .zip(self.session.confirm)
+                .map_or(Ok(()), |(path, time)| confirm::start(path, time.as_secs(), self.session.netns));
+            if let Err(error) = watched {
+                journal.discard()?;
                 return Err(error);
             }
             self.journal = Some(journal);

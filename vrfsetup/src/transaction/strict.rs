@@ -12,12 +12,12 @@ use crate::model::step::Step;
 use crate::sys::netlink::{Kernel, KernelError};
 
 /// The VRFs, by index and name, whose ports these steps change.
-pub fn touched(steps: &[Step]) -> BTreeMap<u32, String> {
+pub fn touched<'a>(steps: impl IntoIterator<Item = &'a Step>) -> BTreeMap<u32, String> {
     let vrf_of = |step: &Step| match step {
         Step::Enslave(_, vrf) | Step::Release(_, vrf) => Some((vrf.ifindex, vrf.name.clone())),
         _ => None,
     };
-    steps.iter().filter_map(vrf_of).collect()
+    steps.into_iter().filter_map(vrf_of).collect()
 }
 
 /// Brings the lists of these VRFs up to date; what could not be done, as notes.

@@ -9,7 +9,6 @@ use crate::options::{Mechanism, Options};
 use crate::program::elf::{self, Kind};
 use crate::program::environment::Environment;
 use crate::program::exec::Program;
-use crate::program::user::Account;
 use crate::vrf::device::Device;
 
 /// What a mechanism is asked to do.
@@ -21,8 +20,6 @@ pub struct Request<'a> {
     pub options: &'a Options,
     /// The program that will run; None if nothing is to be run.
     pub program: Option<&'a Program>,
-    /// Whom the program will run as, if not as the caller.
-    pub account: Option<&'a Account>,
 }
 
 impl Request<'_> {

@@ -33,12 +33,7 @@ pub fn bind(request: &Request) -> Result<Binding, Error> {
     let (device, is_strict) = (request.device, request.options.strict);
     let mut unavailable = Vec::new();
     for mechanism in candidates(request.options) {
-        // What another manager's cgroup leaves open, `bpf` holds; a filter cannot be put under a filter.
-        let may_be_enough = mechanism != Mechanism::Bpf || is_filtered();
-        if may_be_enough && !is_strict && is_already_bound(request) {
-            return Ok(binding(device, By::Outer, Guard::Outer));
-        }
-        match attempt(mechanism, request) {
+        match by(mechanism, request) {
             Ok(binding) => return Ok(binding),
             Err(reason) => unavailable.push((mechanism, reason)),
         }
@@ -50,21 +45,36 @@ fn binding(device: &Device, by: By, guard: Guard) -> Binding {
     Binding { by, device: Some(device.name.clone()), guard, environment: Environment::of(device) }
 }
 
-/// The mechanisms that the options leave open.
+/// The same for a program that needs no shim: that of an outer run would move its sockets to the outer run's VRF.
+fn binding_without_shim(device: &Device, by: By, guard: Guard) -> Binding {
+    let mut binding = binding(device, by, guard);
+    shim::remove_from(&mut binding.environment);
+    binding
+}
+
+/// The mechanisms that the options leave open. `seccomp` is the supervisor.
 pub fn candidates(options: &Options) -> Vec<Mechanism> {
-    options.mechanism.map_or_else(|| Mechanism::ALL.to_vec(), |one| vec![one])
+    let is_open = |mechanism: &Mechanism| !(options.no_supervisor && *mechanism == Mechanism::Seccomp);
+    options.mechanism.map_or_else(|| Mechanism::ALL.into_iter().filter(is_open).collect(), |one| vec![one])
+}
+
+/// Binds by one mechanism, unless what binds this process already is enough.
+pub fn by(mechanism: Mechanism, request: &Request) -> Result<Binding, Unavailable> {
+    // What another manager's cgroup leaves open, `bpf` holds; a filter cannot be put under a filter.
+    let may_be_enough = mechanism != Mechanism::Bpf || is_filtered();
+    may_be_enough.then(|| already_bound(request)).flatten().map_or_else(|| attempt(mechanism, request), Ok)
 }
 
 /// Binds by one mechanism and verifies it.
-pub fn attempt(mechanism: Mechanism, request: &Request) -> Result<Binding, Unavailable> {
-    let bound = |guard| binding(request.device, By::Mechanism(mechanism), guard);
+fn attempt(mechanism: Mechanism, request: &Request) -> Result<Binding, Unavailable> {
+    let bound = |guard| binding_without_shim(request.device, By::Mechanism(mechanism), guard);
     match mechanism {
         Mechanism::Bpf => bpf::bind(request.device, request.options.strict).map(|held| match held {
             Held::Now(gaps) => bound(Guard::Cgroup(gaps)),
-            Held::Before => binding(request.device, By::Outer, Guard::Outer),
+            Held::Before => binding_without_shim(request.device, By::Outer, Guard::Outer),
         }),
         Mechanism::Preload => preload::bind(request).map(|preloaded| {
-            let mut binding = bound(preloaded.guard);
+            let mut binding = binding(request.device, By::Mechanism(mechanism), preloaded.guard);
             binding.environment.extend(preloaded.variables.into_iter());
             binding
         }),
@@ -72,12 +82,23 @@ pub fn attempt(mechanism: Mechanism, request: &Request) -> Result<Binding, Unava
     }
 }
 
-/// In the VRF already, by whatever an outer process did: the kernel says so, or the outer run's gate does.
-fn is_already_bound(request: &Request) -> bool {
-    if verify::is_bound(request.device).is_ok() {
-        return verify::holds_mptcp(request.device);
+/// In the VRF already, by whatever an outer process did: the kernel says so, or the outer run's gate does. Never under
+/// `--strict`, which an outer run may not have held to.
+fn already_bound(request: &Request) -> Option<Binding> {
+    if request.options.strict {
+        return None;
     }
-    let is_gated =
-        shim::outer_cookie(request.device).is_some_and(|cookie| verify::is_gated(request.device, cookie).is_ok());
-    is_gated && preload::enterable(&request.kind()).is_ok()
+    let device = request.device;
+    if verify::is_bound(device).is_ok() {
+        if !verify::holds_mptcp(device) {
+            return None;
+        }
+        // The shim stays where its cookie passes the filter that is here; any other binds elsewhere, or in vain.
+        let passes = |cookie| is_filtered() && verify::is_bindable(device, Some(cookie)).is_ok();
+        let has_shim = shim::outer_cookie(device).is_some_and(passes);
+        let binding = if has_shim { binding } else { binding_without_shim };
+        return Some(binding(device, By::Outer, Guard::Outer));
+    }
+    let is_gated = |cookie| verify::is_gated(device, cookie).is_ok() && preload::enterable(&request.kind()).is_ok();
+    shim::outer_cookie(device).is_some_and(is_gated).then(|| binding(device, By::Outer, Guard::Outer))
 }

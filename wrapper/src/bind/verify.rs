@@ -121,6 +121,9 @@ fn can_bind(device: &Device, domain: i32, family: &str, cookie: Option<u64>) -> 
         Ok(Some(other)) if other != device.name => return Err(Unavailable::new(ancestor_bound(&other))),
         // A second binding, even to the same device, needs CAP_NET_RAW, which the supervisor does not have in effect.
         Ok(Some(_)) => {
+            if holds_mptcp(device) {
+                return Err(Unavailable::new(format!("something binds sockets to '{}' already", text(&device.name))));
+            }
             return Err(Unavailable::new(
                 "another cgroup's BPF program binds sockets already, but not those inside MPTCP",
             )

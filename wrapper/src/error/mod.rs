@@ -42,7 +42,7 @@ pub enum Error {
     /// Under `--strict`: packets could leave the VRF's table.
     Unsealed { vrf: OsString, why: String },
     /// A descriptor that the program would inherit is a socket outside the VRF.
-    ForeignDescriptor { fd: i32, what: String, device: OsString },
+    ForeignDescriptor { fd: i32, what: String, device: OsString, is_strict: bool },
     /// A file of the VRF's own cannot be put over the system's.
     Etc { tried: String, errno: Errno, hint: Option<String> },
     /// The user or group is not in the system's files.
@@ -94,6 +94,9 @@ impl Error {
             },
             Error::Unsealed { .. } => Some("vrfsetup rules fix".into()),
             Error::GroupOfAnother { user, .. } => Some(format!("vrfrun -u {}:GROUP …", text(user))),
+            Error::ForeignDescriptor { is_strict: true, fd, .. } => {
+                Some(format!("close it: {fd}>&- or {fd}<&- in a shell"))
+            }
             Error::ForeignDescriptor { .. } => Some("close it, or leave it as it is with --keep-fds".into()),
             Error::Etc { hint, .. } => hint.clone(),
             _ => None,
@@ -123,7 +126,7 @@ impl Display for Error {
                 write!(f, "cannot bind to VRF '{}': {why}: {}", text(name), Errno::ENODEV.desc())
             }
             Error::NotVrf(name) => write!(f, "cannot bind to VRF '{}': the interface is not a VRF", text(name)),
-            Error::ForeignDescriptor { fd, what, device } => {
+            Error::ForeignDescriptor { fd, what, device, .. } => {
                 write!(f, "cannot take descriptor {fd} into '{}': it is {what}", text(device))
             }
             Error::Kernel { tried, errno } | Error::Etc { tried, errno, .. } => {

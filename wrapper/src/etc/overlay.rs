@@ -1,7 +1,8 @@
 //! The VRF's own files over the system's: /etc/vrf/NAME/* over /etc/*, in a mount namespace of the program's own, as
 //! `ip netns exec` does with /etc/netns.
 //!
-//! With them the sockets of nscd and systemd-resolved are masked: those daemons would answer from outside the VRF.
+//! With them the sockets of daemons that resolve names are masked: they would answer from outside the VRF. What an outer
+//! vrfrun put there for another VRF is taken away (`outer`).
 
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::io::Write;
@@ -19,39 +20,60 @@ use nix::unistd::{getgid, getuid};
 
 use crate::error::Error;
 use crate::etc::mounted::{self, Place};
-use crate::options::EtcSpec;
+use crate::etc::{daemons, outer, ownership};
+use crate::options::{DEFAULT, EtcSpec};
 use crate::sys::capability::{CAP_SYS_ADMIN, is_effective};
 use crate::sys::kernel;
+use crate::vrf::device::Device;
 
 /// Where a VRF's files are kept.
 pub const DIRECTORY: &str = "/etc/vrf";
 const RESOLV_CONF: &str = "/etc/resolv.conf";
-/// nscd, and systemd-resolved's interface for nss-resolve.
-const DAEMONS: [&CStr; 3] = [c"/run/nscd/socket", c"/var/run/nscd/socket", c"/run/systemd/resolve/io.systemd.Resolve"];
 
 /// What to put where.
 #[derive(Debug, Default)]
 pub struct Plan {
+    /// For which VRF.
+    vrf: OsString,
+    /// Mounts of an outer run for another VRF, to be taken away first.
+    outer: Vec<PathBuf>,
     /// (file, what it covers).
     files: Vec<(PathBuf, PathBuf)>,
-    /// The text of a resolv.conf that is in no file.
-    servers: Option<String>,
+    /// The text of the resolv.conf that the command line asks for.
+    resolv_conf: Option<Vec<u8>>,
 }
 
-/// Finds the VRF's files. Changes nothing.
-pub fn plan(vrf: &OsStr, spec: &EtcSpec) -> Result<Plan, Error> {
+/// Finds the VRF's files, and those of an outer run. VRF `default` has none of its own. Changes nothing.
+pub fn plan(device: Option<&Device>, spec: &EtcSpec) -> Result<Plan, Error> {
     if spec.nothing {
         return Ok(Plan::default());
     }
-    let own = Path::new(DIRECTORY).join(vrf);
-    let mut files: Vec<_> =
-        names_in(&own)?.into_iter().map(|name| (own.join(&name), Path::new("/etc").join(name))).collect();
-    let is_given = spec.resolv_conf.is_some() || !spec.dns.is_empty();
-    files.retain(|(_, over)| !is_given || over != Path::new(RESOLV_CONF));
-    if let Some(file) = &spec.resolv_conf {
-        files.push((file.clone(), RESOLV_CONF.into()));
+    let mounts = kernel::mounts_at_start().map_err(Error::kernel("read /proc/self/mountinfo"))?;
+    let vrf = device.map_or_else(|| DEFAULT.into(), |device| device.name.clone());
+    let resolv_conf = given(spec)?;
+    let mut files = device.map_or_else(|| Ok(Vec::new()), |device| files_of(&device.name))?;
+    files.retain(|(_, over)| resolv_conf.is_none() || over != Path::new(RESOLV_CONF));
+    Ok(Plan { outer: outer::find(&vrf, mounts), vrf, files, resolv_conf })
+}
+
+/// The resolv.conf that the command line asks for. A file is read now, as it is: it may be one that the program cannot
+/// read, and an outer run's copy is known for what it is.
+fn given(spec: &EtcSpec) -> Result<Option<Vec<u8>>, Error> {
+    match &spec.resolv_conf {
+        Some(file) => {
+            let tried = format!("read '{}'", file.display());
+            let failed = |error: std::io::Error| {
+                Error::kernel(tried)(Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))
+            };
+            std::fs::read(file).map(Some).map_err(failed)
+        }
+        None => Ok((!spec.dns.is_empty()).then(|| servers(&spec.dns).into_bytes())),
     }
-    Ok(Plan { files, servers: (!spec.dns.is_empty()).then(|| servers(&spec.dns)) })
+}
+
+fn files_of(vrf: &OsStr) -> Result<Vec<(PathBuf, PathBuf)>, Error> {
+    let own = Path::new(DIRECTORY).join(vrf);
+    Ok(names_in(&own)?.into_iter().map(|name| (own.join(&name), Path::new("/etc").join(name))).collect())
 }
 
 fn servers(dns: &[IpAddr]) -> String {
@@ -72,35 +94,45 @@ fn names_in(directory: &Path) -> Result<Vec<OsString>, Error> {
 }
 
 impl Plan {
-    /// Whether there is nothing to do.
+    /// Whether nothing is put over /etc.
     pub fn is_empty(&self) -> bool {
-        self.files.is_empty() && self.servers.is_none()
+        self.files.is_empty() && self.resolv_conf.is_none()
     }
 
     /// Whether names are resolved by a file of the VRF's own.
     pub fn has_resolver(&self) -> bool {
-        self.servers.is_some() || self.files.iter().any(|(_, over)| over == Path::new(RESOLV_CONF))
+        self.resolv_conf.is_some() || self.files.iter().any(|(_, over)| over == Path::new(RESOLV_CONF))
     }
 
-    /// Gives this process a mount namespace with the files in it.
-    pub fn apply(&self) -> Result<(), Error> {
+    /// Gives this process a mount namespace with the files in it, and warns where this program will not like it.
+    pub fn apply(&self, program: &Path) -> Result<(), Error> {
+        if self.is_empty() && self.outer.is_empty() {
+            return Ok(());
+        }
+        let is_root = is_effective(CAP_SYS_ADMIN);
+        if let Some(point) = self.outer.first().filter(|_| !is_root) {
+            return Err(outer::refused(point));
+        }
+        enter_namespace(is_root)?;
+        if !is_root {
+            ownership::check(program);
+        }
+        outer::remove(&self.vrf, &self.outer)?;
         if self.is_empty() {
             return Ok(());
         }
-        enter_namespace()?;
         for (file, over) in &self.files {
             bind(&c_path(file), over)?;
         }
-        if let Some(text) = &self.servers {
-            bind_text(text)?;
+        if let Some(text) = &self.resolv_conf {
+            bind_text(text, &outer::source(&self.vrf))?;
         }
-        DAEMONS.iter().filter(|socket| exists(socket)).try_for_each(|socket| mask(socket))
+        daemons::sockets().filter(|socket| exists(socket)).try_for_each(mask)
     }
 }
 
 /// A mount namespace of our own, from which nothing gets out; through a user namespace where there is no right to one.
-fn enter_namespace() -> Result<(), Error> {
-    let is_root = is_effective(CAP_SYS_ADMIN);
+fn enter_namespace(is_root: bool) -> Result<(), Error> {
     let before = mounted::namespace()?;
     let forbidden = |tried: &str| {
         let tried = tried.to_owned();
@@ -154,15 +186,15 @@ fn bind(file: &CStr, over: &Path) -> Result<(), Error> {
 
 /// Makes a file that is on no disk: a file system in memory stands over /etc for as long as it takes to bind its one
 /// file to where it belongs. Nothing else runs in this mount namespace meanwhile.
-fn bind_text(text: &str) -> Result<(), Error> {
+fn bind_text(text: &[u8], source: &OsStr) -> Result<(), Error> {
     let failed = |errno| Error::Etc { tried: format!("make a {RESOLV_CONF}"), errno, hint: None };
     let target = open(RESOLV_CONF, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).map_err(|errno| Error::Etc {
-        tried: format!("put the servers over '{RESOLV_CONF}'"),
+        tried: format!("put name servers over '{RESOLV_CONF}'"),
         errno,
         hint: Some(format!("touch {RESOLV_CONF}")),
     })?;
     let options = Some(c"mode=0755,size=64k");
-    mount(Some(c"vrfrun"), c"/etc", Some(c"tmpfs"), MsFlags::empty(), options).map_err(failed)?;
+    mount(Some(source), c"/etc", Some(c"tmpfs"), MsFlags::empty(), options).map_err(failed)?;
     let outcome = write_new(text).and_then(|place| {
         let target = format!("/proc/self/fd/{}", target.as_raw_fd());
         mount(Some(RESOLV_CONF), target.as_str(), None::<&CStr>, MsFlags::MS_BIND, None::<&CStr>).map(|()| place)
@@ -171,11 +203,11 @@ fn bind_text(text: &str) -> Result<(), Error> {
 }
 
 /// Returns where the file is.
-fn write_new(text: &str) -> nix::Result<Place> {
+fn write_new(text: &[u8]) -> nix::Result<Place> {
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
     let file = open(RESOLV_CONF, flags, Mode::from_bits_truncate(0o644))?;
     fchmod(&file, Mode::from_bits_truncate(0o644))?; // whatever the umask took away
-    if nix::unistd::write(&file, text.as_bytes())? != text.len() {
+    if nix::unistd::write(&file, text)? != text.len() {
         return Err(Errno::EIO);
     }
     mounted::place(c_path(Path::new(RESOLV_CONF)).as_c_str())
@@ -197,17 +229,30 @@ fn c_path(path: &Path) -> CString {
 mod tests {
     use super::*;
 
+    fn device() -> Device {
+        Device { name: "no-such-vrf".into(), ifindex: 7, table: None }
+    }
+
     #[test]
-    fn given_servers_replace_the_vrfs_own_resolver_only() {
+    fn given_servers_are_the_resolver() {
         let spec =
             EtcSpec { dns: vec!["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()], ..EtcSpec::default() };
-        let plan = plan(OsStr::new("no-such-vrf"), &spec).unwrap();
-        assert_eq!(plan.servers.as_deref(), Some("nameserver 192.0.2.1\nnameserver 2001:db8::1\n"));
-        assert!(plan.has_resolver());
+        for device in [Some(&device()), None] {
+            let plan = plan(device, &spec).unwrap();
+            assert_eq!(plan.resolv_conf.as_deref(), Some(&b"nameserver 192.0.2.1\nnameserver 2001:db8::1\n"[..]));
+            assert!(plan.has_resolver());
+        }
     }
 
     #[test]
     fn a_vrf_without_files_needs_no_namespace() {
-        assert!(plan(OsStr::new("no-such-vrf"), &EtcSpec::default()).unwrap().is_empty());
+        assert!(plan(Some(&device()), &EtcSpec::default()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_named() {
+        let spec = EtcSpec { resolv_conf: Some("/no/such".into()), ..EtcSpec::default() };
+        let error = plan(None, &spec).unwrap_err().to_string();
+        assert_eq!(error, "cannot read '/no/such': No such file or directory");
     }
 }

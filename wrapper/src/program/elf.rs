@@ -24,6 +24,8 @@ pub enum Kind {
 }
 
 const HEADER: usize = 64;
+/// PATH_MAX.
+const MAX_PATH: usize = 4096;
 const PROGRAM_HEADER: usize = 56;
 const PT_LOAD: u32 = 1;
 const PT_DYNAMIC: u32 = 2;
@@ -35,7 +37,7 @@ const MAX_PROGRAM_HEADERS: usize = 4096;
 /// Ten times what programs have.
 const MAX_DYNAMIC: usize = 64 * 1024;
 /// As deep as the kernel follows scripts.
-const MAX_SCRIPTS: usize = 5;
+pub const MAX_SCRIPTS: usize = 5;
 
 #[cfg(target_arch = "x86_64")]
 const MACHINE: u16 = 62;
@@ -53,6 +55,30 @@ pub fn kind_of(path: &Path) -> Kind {
         }
     }
     Kind::Unknown
+}
+
+/// What the kernel runs in the place of this file: a script's interpreter, or a program's dynamic linker.
+pub fn interpreter_of(path: &Path) -> Option<PathBuf> {
+    match inspect(path).ok()? {
+        Kind::Script(interpreter) => Some(interpreter),
+        Kind::Dynamic | Kind::Sanitized => linker_of(path).ok()?,
+        Kind::Static | Kind::Foreign | Kind::Unknown => None,
+    }
+}
+
+/// The path in PT_INTERP, which ends with a NUL. For a file that `recognise` took for a dynamic one.
+fn linker_of(path: &Path) -> io::Result<Option<PathBuf>> {
+    let file = File::open(path)?;
+    let mut header = [0; HEADER];
+    file.read_exact_at(&mut header, 0)?;
+    let mut headers = vec![0; PROGRAM_HEADER * usize::from(u16_at(&header, 56)).min(MAX_PROGRAM_HEADERS)];
+    file.read_exact_at(&mut headers, u64_at(&header, 32))?;
+    let mut segments = headers.chunks_exact(PROGRAM_HEADER);
+    let Some(segment) = segments.find(|header| u32_at(header, 0) == PT_INTERP) else { return Ok(None) };
+    let mut name = vec![0; usize::try_from(u64_at(segment, 32)).unwrap_or_default().min(MAX_PATH)];
+    file.read_exact_at(&mut name, u64_at(segment, 8))?;
+    name.truncate(name.iter().position(|&b| b == 0).unwrap_or(name.len()));
+    Ok(Some(std::ffi::OsString::from_vec(name).into()))
 }
 
 fn inspect(path: &Path) -> io::Result<Kind> {

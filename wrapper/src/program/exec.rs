@@ -10,6 +10,7 @@ use nix::unistd::{AccessFlags, access, execvp};
 
 use crate::error::Error;
 use crate::options::Command;
+use crate::program::elf;
 use crate::program::environment::Environment;
 
 /// What execvp(3) uses where PATH is not set.
@@ -55,6 +56,18 @@ fn check(path: &Path) -> nix::Result<()> {
         SFlag::S_IFDIR => Err(Errno::EISDIR),
         _ => Err(Errno::EACCES),
     }
+}
+
+/// Whether the kernel will find what runs the program: its interpreters, if it is a script, and the dynamic linker.
+/// Reads the file: only for those who change something that others share before they become it.
+pub fn check_interpreters(program: &Program) -> Result<(), Error> {
+    let mut path = program.path.clone();
+    for _ in 0..elf::MAX_SCRIPTS {
+        let Some(interpreter) = elf::interpreter_of(&path) else { return Ok(()) };
+        check(&interpreter).map_err(|errno| Error::CannotRun { program: program.path.clone(), errno })?;
+        path = interpreter;
+    }
+    Ok(())
 }
 
 /// Becomes the program: same process, its own signals and exit status. Returns only if that failed.

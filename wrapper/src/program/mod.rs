@@ -3,6 +3,7 @@
 //! May use `vrf`, `options`, `error` and `sys`. Knows no mechanism.
 #![forbid(unsafe_code)]
 
+mod accept_queue;
 pub mod elf;
 pub mod environment;
 pub mod exec;

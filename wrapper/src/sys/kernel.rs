@@ -1,7 +1,11 @@
 //! What vrfrun asks of the running kernel apart from networking: its release, small files, its own descriptors.
 #![forbid(unsafe_code)]
 
+use std::ffi::OsString;
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use nix::fcntl::{OFlag, open};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -57,28 +61,38 @@ fn is_stdio_open() -> bool {
 /// Reads a whole file with few system calls: those of /proc say nothing of their size, and `std::fs::read` then asks
 /// for a few bytes at a time.
 pub fn read(path: &str) -> nix::Result<Vec<u8>> {
-    read_until(path, |_, got, _| got == 0)
+    read_until(path, |got, _| got == 0)
 }
 
 /// The same with one call less, for a file on a disk or a /proc file of one record: less than was asked for is its end.
+/// A /proc file of many records may pause anywhere.
 pub fn read_plain(path: &str) -> nix::Result<Vec<u8>> {
-    read_until(path, |_, got, room| got < room)
+    read_until(path, |got, room| got < room)
 }
 
-/// Looks through a /proc file of many records, which may pause anywhere, and reads no further than it must: `find` gets
-/// whole lines, all that were read so far.
-pub fn search<T>(path: &str, mut find: impl FnMut(&[u8]) -> Option<T>) -> nix::Result<Option<T>> {
-    let mut found = None;
-    read_until(path, |text, got, _| {
-        let end = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
-        found = find(&text[..end]);
-        got == 0 || found.is_some()
-    })?;
-    Ok(found)
+/// The mounts of this process (/proc/self/mountinfo) as they were when it was first asked: who changes them reads them
+/// again.
+pub fn mounts_at_start() -> nix::Result<&'static [u8]> {
+    static MOUNTS: OnceLock<nix::Result<Vec<u8>>> = OnceLock::new();
+    MOUNTS.get_or_init(|| read("/proc/self/mountinfo")).as_deref().map_err(|errno| *errno)
 }
 
-/// Reads until `is_end` says so of all that was read, how much came last, and how much could have.
-fn read_until(path: &str, mut is_end: impl FnMut(&[u8], usize, usize) -> bool) -> nix::Result<Vec<u8>> {
+/// mountinfo writes blanks and backslashes as three octal digits.
+pub fn unescape(field: &[u8]) -> PathBuf {
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((&first, after)) = rest.split_first() {
+        let octal = after.get(..3).filter(|_| first == b'\\').and_then(|digits| std::str::from_utf8(digits).ok());
+        match octal.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            Some(byte) => (bytes.push(byte), rest = &after[3..]),
+            None => (bytes.push(first), rest = after),
+        };
+    }
+    PathBuf::from(OsString::from_vec(bytes))
+}
+
+/// Reads until `is_end` says so of what was read and how much could have been.
+fn read_until(path: &str, is_end: impl Fn(usize, usize) -> bool) -> nix::Result<Vec<u8>> {
     let file = open(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
     let mut bytes = vec![0; 16 * 1024];
     let mut length = 0;
@@ -86,7 +100,7 @@ fn read_until(path: &str, mut is_end: impl FnMut(&[u8], usize, usize) -> bool) -
         let room = bytes.len() - length;
         let got = nix::unistd::read(&file, &mut bytes[length..])?;
         length += got;
-        if is_end(&bytes[..length], got, room) {
+        if is_end(got, room) {
             bytes.truncate(length);
             return Ok(bytes);
         }
@@ -108,18 +122,6 @@ mod tests {
         let path = file.to_str().unwrap();
         assert!(read(path) == Ok(content.clone()) && read_plain(path) == Ok(content));
         std::fs::remove_file(&file).unwrap();
-    }
-
-    #[test]
-    fn a_search_sees_whole_lines_and_ends_with_the_file() {
-        let (mut seen, path) = (Vec::new(), "/proc/self/mountinfo");
-        let found = search(path, |text| {
-            seen = text.to_vec();
-            None::<()>
-        });
-        assert_eq!((found, seen), (Ok(None), std::fs::read(path).unwrap()));
-        let root = search(path, |text| text.starts_with(b"1").then_some(text.ends_with(b"\n")));
-        assert_ne!(root, Ok(Some(false)));
     }
 
     #[test]

@@ -31,13 +31,14 @@ pub fn exit(status: i32) -> ! {
     unsafe { libc::_exit(status) }
 }
 
-/// Sets a variable of the environment, or removes it.
+/// Sets a variable of the environment, or removes it. An environment may hold a name twice, and setenv(3) changes the
+/// first only: all of them go before the new one comes.
 pub fn set_variable(name: &OsStr, value: Option<&OsString>) {
     // SAFETY: vrfrun has one thread, and nothing reads the environment meanwhile.
     unsafe {
-        match value {
-            Some(value) => std::env::set_var(name, value),
-            None => std::env::remove_var(name),
+        std::env::remove_var(name);
+        if let Some(value) = value {
+            std::env::set_var(name, value);
         }
     }
 }

@@ -8,10 +8,16 @@ use std::os::unix::ffi::OsStringExt;
 
 use nix::cmsg_space;
 use nix::errno::Errno;
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrIn, SockaddrIn6, bind, connect, getsockname, recvmsg};
+use nix::sys::socket::{
+    ControlMessageOwned, MsgFlags, SockFlag, SockaddrIn, SockaddrIn6, accept4, bind, connect, getsockname, recvmsg,
+};
+use nix::sys::stat::fstat;
 
 /// Shared memory communications: a socket of this family has a TCP socket inside.
 pub const AF_SMC: libc::c_int = 43;
+const SO_NETNS_COOKIE: libc::c_int = 71;
+/// TCP_SYN_SENT of the kernel's states.
+const SYN_SENT: u8 = 2;
 
 /// `socket(2)`, close-on-exec.
 pub fn open(domain: libc::c_int, kind: libc::c_int, protocol: libc::c_int) -> nix::Result<OwnedFd> {
@@ -50,6 +56,25 @@ pub fn device_of(socket: &impl AsFd) -> nix::Result<Option<OsString>> {
     let length = get(socket, libc::SO_BINDTODEVICE, &mut name)?;
     let name = name.split(|&b| b == 0).next().filter(|_| length > 0).unwrap_or_default();
     Ok((!name.is_empty()).then(|| OsString::from_vec(name.to_vec())))
+}
+
+/// The index of the device that a socket is bound to (SO_BINDTOIFINDEX, 5.0); 0 if none.
+pub fn index_of(socket: &impl AsFd) -> nix::Result<u32> {
+    let mut index = [0; size_of::<u32>()];
+    get(socket, libc::SO_BINDTOIFINDEX, &mut index)?;
+    Ok(u32::from_ne_bytes(index))
+}
+
+/// The index of the device with this name, in the socket's network namespace (SIOCGIFINDEX). ENODEV if there is none.
+pub fn index_by_name(socket: &impl AsFd, name: &[u8]) -> nix::Result<u32> {
+    // SAFETY: an ifreq of zeros is one.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    let room = request.ifr_name.len() - 1;
+    request.ifr_name.iter_mut().take(room).zip(name).for_each(|(to, from)| *to = *from as libc::c_char);
+    // SAFETY: the kernel reads and writes one live ifreq.
+    Errno::result(unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), libc::SIOCGIFINDEX, &raw mut request) })?;
+    // SAFETY: the kernel has put an int there.
+    Ok(unsafe { request.ifr_ifru.ifru_ifindex } as u32)
 }
 
 /// The family of a socket; ENOTSOCK for everything else.
@@ -91,11 +116,66 @@ pub fn bind_to_port(socket: &impl AsFd, port: u16) -> nix::Result<u16> {
     getsockname::<SockaddrIn>(fd).map(|address| address.port())
 }
 
+/// The cookie of the network namespace that a socket was made in (5.14; ENOPROTOOPT before).
+pub fn netns_cookie_of(socket: &impl AsFd) -> nix::Result<u64> {
+    let mut cookie = [0; size_of::<u64>()];
+    get(socket, SO_NETNS_COOKIE, &mut cookie)?;
+    Ok(u64::from_ne_bytes(cookie))
+}
+
+/// The inode of the network namespace that a socket was made in (SIOCGSKNS, CAP_NET_ADMIN there).
+pub fn netns_inode_of(socket: &impl AsFd) -> nix::Result<u64> {
+    const SIOCGSKNS: u32 = 0x894c;
+    // SAFETY: the call takes no argument, and returns a descriptor that the kernel just made and nobody else has.
+    let netns = unsafe {
+        let fd = Errno::result(libc::ioctl(socket.as_fd().as_raw_fd(), SIOCGSKNS as _))?;
+        OwnedFd::from_raw_fd(fd)
+    };
+    Ok(fstat(&netns)?.st_ino)
+}
+
+/// Whether a socket listens for connections.
+pub fn is_listening(socket: &impl AsFd) -> bool {
+    let mut answer = [0; size_of::<libc::c_int>()];
+    get(socket, libc::SO_ACCEPTCONN, &mut answer).is_ok() && answer != [0; 4]
+}
+
+/// Whether a TCP socket has asked for a connection that nobody has answered yet.
+pub fn is_connecting(socket: &impl AsFd) -> bool {
+    tcp_info(socket).is_ok_and(|info| info[0] == SYN_SENT)
+}
+
+/// How many connections wait to be accepted from a TCP listener: tcpi_unacked, as the kernel fills it in for those.
+pub fn waiting(listener: &impl AsFd) -> nix::Result<u32> {
+    let [.., a, b, c, d] = tcp_info(listener)?;
+    Ok(u32::from_ne_bytes([a, b, c, d]))
+}
+
+/// `struct tcp_info` from its first byte, tcpi_state, to tcpi_unacked.
+fn tcp_info(socket: &impl AsFd) -> nix::Result<[u8; 28]> {
+    let mut info = [0; 28];
+    match get_at(socket, libc::IPPROTO_TCP, libc::TCP_INFO, &mut info)? {
+        28 => Ok(info),
+        _ => Err(Errno::EPROTO),
+    }
+}
+
+/// Accepts a connection, close-on-exec.
+pub fn accept(listener: &impl AsFd) -> nix::Result<OwnedFd> {
+    let fd = accept4(listener.as_fd().as_raw_fd(), SockFlag::SOCK_CLOEXEC)?;
+    // SAFETY: the kernel just made this descriptor, nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
 /// `getsockopt(2)` at the socket's own level; returns how many bytes were written.
 fn get(socket: &impl AsFd, option: libc::c_int, value: &mut [u8]) -> nix::Result<usize> {
+    get_at(socket, libc::SOL_SOCKET, option, value)
+}
+
+fn get_at(socket: &impl AsFd, level: libc::c_int, option: libc::c_int, value: &mut [u8]) -> nix::Result<usize> {
     let (fd, mut length) = (socket.as_fd().as_raw_fd(), value.len() as libc::socklen_t);
     // SAFETY: the kernel writes at most `length` bytes into a live slice and says how many.
-    let result = unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, option, value.as_mut_ptr().cast(), &raw mut length) };
+    let result = unsafe { libc::getsockopt(fd, level, option, value.as_mut_ptr().cast(), &raw mut length) };
     Errno::result(result).map(|_| length as usize)
 }
 

@@ -10,6 +10,7 @@ use vrfnl::{Message, Messages, Request};
 
 /// Enough for one link with all its attributes; dumps come in pieces of at most this size.
 const BUFFER: usize = 32 * 1024;
+const OPEN: &str = "open a routing socket";
 
 /// A routing socket in the current network namespace.
 pub struct Netlink {
@@ -20,16 +21,24 @@ pub struct Netlink {
 impl Netlink {
     /// Opens it. Its dumps obey their filters.
     pub fn open() -> Result<Self, Error> {
-        let netlink = Self::open_lenient()?;
+        Self::connect().map_err(Error::kernel(OPEN))
+    }
+
+    /// The same, with the kernel's own words.
+    pub fn connect() -> nix::Result<Self> {
+        let netlink = Self::connect_lenient()?;
         set_strict_check(&netlink.socket);
         Ok(netlink)
     }
 
     /// Opens it with a call less, for dumps whose filters older kernels obey as well: the ports of a link.
     pub fn open_lenient() -> Result<Self, Error> {
+        Self::connect_lenient().map_err(Error::kernel(OPEN))
+    }
+
+    fn connect_lenient() -> nix::Result<Self> {
         let kind = SockType::Raw;
-        let socket = socket(AddressFamily::Netlink, kind, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRoute)
-            .map_err(Error::kernel("open a routing socket"))?;
+        let socket = socket(AddressFamily::Netlink, kind, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRoute)?;
         Ok(Self { socket, buffer: vec![0; BUFFER] })
     }
 
@@ -41,14 +50,19 @@ impl Netlink {
         })
     }
 
-    /// Asks for a dump and reads until `found` says true. Takes the socket along, for the rest stays unread in it.
-    pub fn search(mut self, request: &Request, mut found: impl FnMut(&[u8]) -> bool) -> nix::Result<bool> {
-        let mut is_found = false;
+    /// Asks for a dump and reads while `goes_on` says true. Returns the socket only if the dump was read to its end:
+    /// otherwise the rest stays unread in it.
+    pub fn read_while(
+        mut self,
+        request: &Request,
+        mut goes_on: impl FnMut(&[u8]) -> bool,
+    ) -> nix::Result<Option<Self>> {
+        let mut is_read = true;
         self.exchange(request, true, |body| {
-            is_found = found(body);
-            !is_found
+            is_read = goes_on(body);
+            is_read
         })?;
-        Ok(is_found)
+        Ok(is_read.then_some(self))
     }
 
     fn exchange(

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <net/if.h>
 #include <sched.h>
 #include <signal.h>
@@ -12,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/fsuid.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -119,18 +121,6 @@ static void child(void) {
     printf("child %s\n", waitpid(-1, NULL, 0) < 0 ? strerrorname_np(errno) : "found");
 }
 
-// Whose the socket is: the owner of its inode.
-static void owner(void) {
-    struct stat status;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    fstat(fd, &status);
-    printf("owner %s %s\n", status.st_uid == geteuid() ? "own" : "foreign", device_of(fd));
-}
-
-static void privileges(void) {
-    printf("no_new_privs %d\n", prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0));
-}
-
 // Who it runs as, and with how many groups.
 static void ids(void) {
     printf("ids %d %d %d\n", (int)geteuid(), (int)getegid(), getgroups(0, NULL));
@@ -155,6 +145,128 @@ static int raw_syscall(long number, long a, long b, long c) {
     return result;
 }
 
+// Whose the socket is: the owner of its inode.
+static void owner(void) {
+    struct stat status;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    fstat(fd, &status);
+    printf("owner %s %s\n", status.st_uid == geteuid() && status.st_gid == getegid() ? "own" : "foreign", device_of(fd));
+}
+
+static void owned(const char *whom) {
+    struct stat status = {0};
+    int fd = raw_syscall(SYS_socket, AF_INET, SOCK_STREAM, 0);
+    if (fd < 0)
+        printf("%s %s\n", whom, device_of(fd));
+    else if (fstat(fd, &status) == 0)
+        printf("%s %d:%d %s\n", whom, status.st_uid, status.st_gid, device_of(fd));
+    close(fd);
+}
+
+// One process of root's becomes one after the other, by the system calls themselves: libc would tell other threads.
+static void become(void) {
+    gid_t groups[] = {2000};
+    owned("at first");
+    raw_syscall(SYS_setresgid, -1, 1000, -1);
+    owned("gid");
+    raw_syscall(SYS_setresuid, -1, 1000, -1);
+    owned("uid");
+    report("ping", raw_syscall(SYS_socket, AF_INET, SOCK_DGRAM, IPPROTO_ICMP));
+    raw_syscall(SYS_setresuid, -1, 0, -1);
+    owned("root again");
+    setfsuid(1234);
+    owned("fsuid");
+    setfsgid(4321);
+    owned("fsgid");
+    setgroups(1, groups);
+    report("ping", raw_syscall(SYS_socket, AF_INET, SOCK_DGRAM, IPPROTO_ICMP));
+    report("raw", raw_syscall(SYS_socket, AF_INET, SOCK_RAW, IPPROTO_ICMP));
+    raw_syscall(SYS_setresuid, 1000, 1000, 1000);
+    owned("for good");
+    report("raw", raw_syscall(SYS_socket, AF_INET, SOCK_RAW, IPPROTO_ICMP));
+}
+
+// In another network namespace by setns(2) and back again.
+static void entered(void) {
+    int back = open("/proc/self/ns/net", O_RDONLY), ready[2], over[2];
+    char path[64], byte;
+    if (pipe(ready) != 0 || pipe(over) != 0)
+        return;
+    pid_t child = fork();
+    if (child == 0) {
+        unshare(CLONE_NEWNET);
+        close(over[1]);
+        if (write(ready[1], "", 1) == 1 && read(over[0], &byte, 1) == 0)
+            _exit(0);
+        _exit(1);
+    }
+    netns();
+    snprintf(path, sizeof path, "/proc/%d/ns/net", child);
+    if (read(ready[0], &byte, 1) == 1 && setns(open(path, O_RDONLY), 0) == 0)
+        netns();
+    setns(back, CLONE_NEWNET);
+    netns();
+    close(over[1]);
+    waitpid(child, NULL, 0);
+}
+
+// What setsockopt(2) says to the device that the socket is bound to, and to others.
+static void rebind(void) {
+    int fd = raw_syscall(SYS_socket, AF_INET, SOCK_DGRAM, 0), own = if_nametoindex("blue"), other = if_nametoindex("red");
+    const struct {
+        const char *name;
+        int option;
+        const void *value;
+        socklen_t size;
+    } tries[] = {
+        {"same", SO_BINDTODEVICE, "blue", 4},         {"same with NUL", SO_BINDTODEVICE, "blue", 5},
+        {"same index", 62, &own, sizeof own},         {"part", SO_BINDTODEVICE, "blu", 3},
+        {"longer", SO_BINDTODEVICE, "bluer", 5},      {"other", SO_BINDTODEVICE, "red", 4},
+        {"other index", 62, &other, sizeof other},    {"nothing", SO_BINDTODEVICE, "", 0},
+        {"no address", SO_BINDTODEVICE, (void *)8, 4}, {"same again", SO_BINDTODEVICE, "blue", 4},
+    };
+    for (unsigned i = 0; i < sizeof tries / sizeof *tries; i++) {
+        int result = setsockopt(fd, SOL_SOCKET, tries[i].option, tries[i].value, tries[i].size);
+        printf("%s %s\n", tries[i].name, result == 0 ? "ok" : strerrorname_np(errno));
+    }
+    report("rebind", fd);
+}
+
+static void mptcp(void) {
+    int protocol = 0, fd = socket(AF_INET, SOCK_STREAM, 262);
+    socklen_t size = sizeof protocol;
+    getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size);
+    printf("mptcp %d %s\n", protocol, device_of(fd));
+    close(fd);
+}
+
+static const char *named(int fd, int level, int option) {
+    static char name[IFNAMSIZ];
+    unsigned index = 0;
+    socklen_t size = sizeof index;
+    if (getsockopt(fd, level, option, &index, &size) != 0)
+        return strerrorname_np(errno);
+    return index ? if_indextoname(ntohl(index), name) : "-";
+}
+
+// The options that stand in for the binding, and whether the kernel takes it away.
+static void options(void) {
+    const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+    const struct sockaddr_in local = {.sin_family = AF_INET, .sin_port = 7};
+    int udp = socket(AF_INET, SOCK_DGRAM, 0), udp6 = socket(AF_INET6, SOCK_DGRAM, 0), tcp = socket(AF_INET, SOCK_STREAM, 0);
+    printf("udp %s tcp %s ", named(udp, IPPROTO_IP, IP_UNICAST_IF), named(tcp, IPPROTO_IP, IP_UNICAST_IF));
+    printf("udp6 %s\n", named(udp6, IPPROTO_IPV6, IPV6_UNICAST_IF));
+    connect(udp, (const struct sockaddr *)&local, sizeof local);
+    int result = connect(udp, &nobody, sizeof nobody);
+    printf("unspec %d %s %s\n", result, device_of(udp), named(udp, IPPROTO_IP, IP_UNICAST_IF));
+    result = connect(udp6, &nobody, sizeof nobody);
+    printf("unspec6 %d %s %s\n", result, device_of(udp6), named(udp6, IPPROTO_IPV6, IPV6_UNICAST_IF));
+}
+
+static void privileges(void) {
+    printf("no_new_privs %d\n", prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0));
+}
+
 static void old_tables(const char *way) {
 #ifdef __x86_64__
     // int 0x80 in a 64-bit program reaches the i386 table; pointers would have to lie below 4 GiB.
@@ -174,6 +286,10 @@ static void old_tables(const char *way) {
         report(way, raw_syscall(102, 1, (long)local, 0));
     else if (strcmp(way, "socketcall-fault") == 0)
         report(way, raw_syscall(102, 1, 8, 0));
+    else if (strcmp(way, "socketcall-rds") == 0)
+        local[0] = 21, local[1] = SOCK_SEQPACKET, report(way, raw_syscall(102, 1, (long)local, 0));
+    else if (strcmp(way, "socketcall-rxrpc") == 0)
+        local[0] = 33, local[1] = SOCK_DGRAM, report(way, raw_syscall(102, 1, (long)local, 0));
 #endif
 }
 
@@ -181,6 +297,19 @@ int main(int count, char **words) {
     // Not a shell's environment: what execve(2) lets through.
     if (count > 2 && strcmp(words[1], "oddly") == 0) {
         char *environment[] = {"no equals sign", "=starts with one", "PATH=/mnt:/usr/bin:/bin:/usr/sbin:/sbin", NULL};
+        execvpe(words[2], words + 2, environment);
+        return 127;
+    }
+    // Variables of an outer run, each twice.
+    if (count > 2 && strcmp(words[1], "twice") == 0) {
+        char *environment[] = {"LD_PRELOAD=/mnt/libvrfshim.so",
+                               "LD_PRELOAD=/mnt/libvrfshim.so",
+                               "VRFSHIM=0000000000000000:red",
+                               "VRFSHIM=0000000000000000:red",
+                               "VRFRUN_VRF=red",
+                               "VRFRUN_VRF=red",
+                               "PATH=/mnt:/usr/bin:/bin:/usr/sbin:/sbin",
+                               NULL};
         execvpe(words[2], words + 2, environment);
         return 127;
     }
@@ -194,6 +323,20 @@ int main(int count, char **words) {
             report(way, socket(AF_UNIX, SOCK_STREAM, 0));
         else if (strcmp(way, "raw") == 0)
             report(way, socket(AF_INET, SOCK_RAW, IPPROTO_ICMP));
+        else if (strcmp(way, "raw6") == 0)
+            report(way, socket(AF_INET6, SOCK_RAW, IPPROTO_ICMPV6));
+        else if (strcmp(way, "ping") == 0)
+            report(way, socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP));
+        else if (strcmp(way, "become") == 0)
+            become();
+        else if (strcmp(way, "entered") == 0)
+            entered();
+        else if (strcmp(way, "rebind") == 0)
+            rebind();
+        else if (strcmp(way, "mptcp") == 0)
+            mptcp();
+        else if (strcmp(way, "options") == 0)
+            options();
         else if (strcmp(way, "badtype") == 0)
             report(way, socket(AF_INET, 99, 0));
         else if (strcmp(way, "badprotocol") == 0)

@@ -2,9 +2,12 @@
 //! is not, or, asked to, removes it.
 
 pub mod config;
+mod each;
 mod planner;
 mod prune;
 mod renumber;
+mod scope;
+mod sections;
 
 use std::collections::HashSet;
 use std::fs;
@@ -16,29 +19,54 @@ use crate::error::Error;
 use crate::model::step::Step;
 use crate::plan::inventory::Inventory;
 use crate::plan::port::Move;
+use crate::plan::sysctls;
 use crate::plan::vrf::VrfPlanner;
 use crate::sys::rt_tables::Names;
 use crate::transaction::report::Outcome;
 use crate::transaction::session::{Session, Transaction};
-use config::Source;
+use config::{Config, Source};
 use planner::Planner;
 
+pub use each::{Missing, Result as Each, apply as apply_each};
+pub use scope::Scope;
+
+/// What a step is for: what a mistake or a refusal costs where each part stands for itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Section {
+    /// A VRF, by its name.
+    Vrf(String),
+    /// The routes of the default domain.
+    Default,
+    /// The routing rules.
+    Rules,
+    /// A leak, by its place in the file.
+    Leak(usize),
+    /// A setting, by its name.
+    Setting(String),
+    /// More than one of them.
+    All,
+}
+
 /// All that is to be done.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Plan {
     vrfs: Vec<Part>,
-    then: Vec<Step>,
+    then: Vec<(Section, Step)>,
     /// What goes because the file does not declare it.
     pruned: Vec<Part>,
     extras: Vec<Step>,
+    /// Settings that come with the VRFs.
+    settings: Vec<(String, String)>,
     notes: Vec<String>,
+    missing: Vec<Missing>,
     /// The routes that are declared.
     kept: HashSet<prune::Key>,
 }
 
 /// What is to be done for one VRF, before the others: itself, its ports, then what is on them.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Part {
+    vrf: String,
     steps: Vec<Step>,
     moves: Vec<Move>,
     then: Vec<Step>,
@@ -75,16 +103,27 @@ impl Plan {
     /// What making it would report.
     pub fn preview(&self) -> Outcome {
         let notes = self.moves().flat_map(|moved| &moved.notes).chain(&self.notes);
-        notes.cloned().fold(Outcome::of(&self.steps().cloned().collect::<Vec<_>>()), Outcome::note)
+        let steps: Vec<Step> = self.steps().cloned().chain(sysctls::preview(&self.settings)).collect();
+        notes.cloned().fold(Outcome::of(&steps), Outcome::note)
     }
 
     fn steps(&self) -> impl Iterator<Item = &Step> {
         let pruned = self.pruned.iter().flat_map(Part::steps);
-        self.vrfs.iter().flat_map(Part::steps).chain(&self.then).chain(pruned).chain(&self.extras)
+        let then = self.then.iter().map(|(_, step)| step);
+        self.vrfs.iter().flat_map(Part::steps).chain(then).chain(pruned).chain(&self.extras)
     }
 
     fn moves(&self) -> impl Iterator<Item = &Move> {
         self.vrfs.iter().chain(&self.pruned).flat_map(|part| &part.moves)
+    }
+
+    /// What this step is for. It may have learnt an index since it was planned, which its words do not show.
+    fn section_of(&self, step: &Step) -> Section {
+        let words = step.to_string();
+        let is_it = |step: &Step| step.to_string() == words;
+        let part = self.vrfs.iter().find(|part| part.steps().any(is_it)).map(|part| Section::Vrf(part.vrf.clone()));
+        let then = || self.then.iter().find(|(_, step)| is_it(step)).map(|(section, _)| section.clone());
+        part.or_else(then).unwrap_or(Section::All)
     }
 }
 
@@ -92,14 +131,29 @@ impl Plan {
 ///
 /// # Errors
 /// The file has a mistake, or it asks for what cannot be.
-pub fn plan(session: &Session, path: &Path, prunes: bool) -> Result<Plan, Error> {
-    let text = fs::read_to_string(path).map_err(|error| Error::file(path, &error))?;
+pub fn plan(session: &Session, path: &Path, scope: &Scope, prunes: bool) -> Result<Plan, Error> {
+    let text = read(path)?;
     let source = Source::new(path, &text);
-    let config = source.read()?;
-    let inventory = Inventory::read(session.kernel)?;
+    let config = scope.narrow(source.read()?);
+    plan_config(session, source, &config, false, prunes).map_err(|(_, error)| error)
+}
+
+fn read(path: &Path) -> Result<String, Error> {
+    fs::read_to_string(path).map_err(|error| Error::file(path, &error))
+}
+
+/// `may_lack_ports`: what needs a port that is not there is left out. An error comes with what it costs.
+fn plan_config(
+    session: &Session,
+    source: Source,
+    config: &Config,
+    may_lack_ports: bool,
+    prunes: bool,
+) -> Result<Plan, (Section, Error)> {
+    let inventory = Inventory::read(session.kernel).map_err(|error| (Section::All, error))?;
     let (inventory, vrf_planner) = (&inventory, VrfPlanner::new(&inventory));
-    Planner { session, source, config: &config, inventory, vrf_planner, names: Names::read(), moved: vec![], prunes }
-        .plan()
+    let (names, moved, at) = (Names::read(), Vec::new(), Section::All);
+    Planner { session, source, config, inventory, vrf_planner, names, moved, may_lack_ports, prunes, at }.plan()
 }
 
 /// Makes a plan.
@@ -113,13 +167,15 @@ pub fn make(session: &Session, plan: Plan) -> Result<Outcome, Error> {
     for part in plan.vrfs {
         part.make(&mut transaction)?;
     }
-    transaction.make_all(plan.then)?;
+    transaction.make_all(plan.then.into_iter().map(|(_, step)| step))?;
     for part in plan.pruned {
         part.make(&mut transaction)?;
     }
-    for step in plan.extras {
-        transaction.try_make(step)?;
-    }
+    transaction.try_make_all(plan.extras)?;
+    let wanted: Vec<(&str, &str)> = plan.settings.iter().map(|(key, to)| (key.as_str(), to.as_str())).collect();
+    let (settings, memory) = sysctls::make(&wanted).map_err(|error| transaction.abandon(error))?;
+    transaction.make_all(settings)?;
+    transaction.try_make_all(memory)?;
     plan.notes.into_iter().for_each(|note| transaction.note(note));
-    Ok(transaction.commit())
+    transaction.commit()
 }

@@ -75,7 +75,7 @@ fn of_declared(pruner: &Pruner, link: &Link, vrf: &Vrf, ports: &[&Link], kept: &
     let mut part = Part { moves, ..Part::default() };
     let leaves = |route: &Route| route.oifs().iter().any(|oif| leave.iter().any(|port| port.ifindex == *oif));
     let table = pruner.inventory.table(link.table.unwrap_or_default());
-    let routes = table.filter(|route| route.is_configured() && !route.is_our_seal() && !kept.contains(&key(route)));
+    let routes = table.filter(|route| route.is_configured() && !route.is_own_seal() && !kept.contains(&key(route)));
     part.then.extend(routes.filter(|route| !leaves(route)).cloned().map(Step::DeleteRoute));
     let declared = pruner.source.addresses(&link.name, vrf)?;
     let devices = stay.iter().copied().chain([link]);

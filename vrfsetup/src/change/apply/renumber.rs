@@ -91,7 +91,7 @@ fn others<'a>(inventory: &'a Inventory, vrf: &'a Link) -> impl Iterator<Item = &
     };
     let leads_in = |route: &&Route| route.oifs().contains(&vrf.ifindex);
     let table = inventory.table(vrf.table.unwrap_or_default());
-    let own = table.filter(move |route| !route.is_our_seal() && !is_ports(route) && !leads_in(route));
+    let own = table.filter(move |route| !route.is_own_seal() && !is_ports(route) && !leads_in(route));
     own.chain(inventory.over(vrf.ifindex)).filter(|route| !route.is_kernels() && !route.is_routing_daemons())
 }
 

@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::model::step::Step;
 use crate::plan::system::System;
 use crate::plan::unit_files::{self as files, File};
-use crate::sys::run_dir;
+use crate::sys::{run_dir, systemd};
 use crate::transaction::report::Outcome;
 use crate::transaction::session::Session;
 
@@ -30,12 +30,12 @@ pub fn plan(session: &Session, vrf: &str, units: &[String]) -> Result<Vec<File>,
     if !run_dir::first_netns().map_err(Error::unreadable("the network namespace of the machine"))? {
         return Err(Error::Usage("systemd's services are not in this network namespace".to_owned()));
     }
-    let systemd = systemd()?;
+    let systemd = version_of_systemd()?;
     let program = std::env::current_exe().map_err(|error| Error::file(Path::new("/proc/self/exe"), &error))?;
     let mut all: Vec<File> = Vec::new();
     for unit in units {
         let unit = &known::name(unit)?;
-        for file in files::files(systemd, vrf, unit, &program.to_string_lossy())? {
+        for file in files::files(systemd, vrf, unit, &program.to_string_lossy(), starts_early(unit)?)? {
             if !all.contains(&file) {
                 all.push(file);
             }
@@ -58,7 +58,7 @@ pub fn make(session: &Session, files: Vec<File>) -> Result<Outcome, Error> {
     carry_out(session, files.into_iter().map(step).collect(), "takes effect when the units are restarted")
 }
 
-/// Takes the units' drop-ins for this VRF away, and the loader when nothing needs it any more.
+/// Takes the units' drop-ins for this VRF away, and the loaders when nothing needs them any more.
 ///
 /// # Errors
 /// One cannot be removed; then none is.
@@ -73,8 +73,7 @@ pub fn remove(session: &Session, vrf: &str, units: &[String]) -> Result<Outcome,
     }
     let paths: Vec<_> = steps.iter().filter_map(written).collect();
     if drop_ins().all(|(path, _)| paths.contains(&path.as_path())) {
-        let loader = removal(&files::loader_path());
-        steps.extend(loader);
+        steps.extend([false, true].into_iter().filter_map(|is_early| removal(&files::loader_path(is_early))));
     }
     let outcome = carry_out(session, steps, "takes effect when the units are restarted");
     for unit in units {
@@ -123,22 +122,25 @@ fn carry_out(session: &Session, steps: Vec<Step>, note: &str) -> Result<Outcome,
     let is_idle = steps.is_empty();
     transaction.make_all(steps)?;
     if !is_idle {
-        reload();
+        systemd::reload();
         transaction.note(note);
     }
+    let outcome = transaction.commit()?;
     let vrfs: Vec<String> = drop_ins().map(|(_, vrf)| vrf).collect();
     pin::forget_all_but(&vrfs);
-    Ok(transaction.commit())
+    Ok(outcome)
 }
 
-/// Without a running systemd it reads the files when it comes up.
-fn reload() {
-    if Path::new("/run/systemd/system").exists() {
-        let _ = Command::new("systemctl").arg("daemon-reload").stdin(Stdio::null()).status();
-    }
+/// Whether the unit may start before sysinit.target. One that systemd does not know has the usual dependencies.
+fn starts_early(unit: &str) -> Result<bool, Error> {
+    let unit = files::full_name(unit)?;
+    let mut command = Command::new("systemctl");
+    let asked = command.args(["show", "--property=DefaultDependencies", "--value", "--", &unit]).stdin(Stdio::null());
+    let answer = asked.output().map_err(|error| Error::unreadable("the unit's dependencies")(error))?;
+    Ok(answer.stdout.trim_ascii() == b"no")
 }
 
-fn systemd() -> Result<u32, Error> {
+fn version_of_systemd() -> Result<u32, Error> {
     let output = Command::new("systemctl").arg("--version").stdin(Stdio::null()).output();
     let output = output.map_err(|error| Error::unreadable("systemd's version")(error))?;
     let version = files::version(&String::from_utf8_lossy(&output.stdout));

@@ -3,9 +3,9 @@
 //! They stand under the cgroup that vrfrun was started in, so that limits and `systemctl stop` still reach the
 //! program; one directory for each VRF and network namespace, shared by all runs, removed when it is empty.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{OFlag, open, openat};
@@ -34,7 +34,7 @@ pub fn locate() -> Result<Base, Unavailable> {
     if own.starts_with("/..") {
         return Err(Unavailable::new("this process's cgroup is outside its cgroup namespace"));
     }
-    let (root, inside) = match kernel::search(mounts, |info| mounted(info, &own)).map_err(failed(mounts))? {
+    let (root, inside) = match mounted(kernel::mounts_at_start().map_err(failed(mounts))?, &own) {
         Some((mount_point, inside)) => {
             let root = open(&mount_point, DIRECTORY, Mode::empty());
             (root.map_err(Unavailable::kernel(format!("open {}", mount_point.display())))?, inside)
@@ -59,25 +59,11 @@ fn own_path(cgroups: &[u8]) -> Option<PathBuf> {
 fn mounted(mount_info: &[u8], own: &Path) -> Option<(PathBuf, PathBuf)> {
     mount_info.split(|&b| b == b'\n').find_map(|line| {
         let mut fields = line.split(|&b| b == b' ');
-        let (root, mount_point) = (unescape(fields.nth(3)?), unescape(fields.next()?));
+        let (root, mount_point) = (kernel::unescape(fields.nth(3)?), kernel::unescape(fields.next()?));
         let kind = fields.skip_while(|field| *field != b"-").nth(1)?;
         let inside = own.strip_prefix(&root).ok()?;
         (kind == b"cgroup2").then(|| (mount_point, relative(inside)))
     })
-}
-
-/// mountinfo writes blanks and backslashes as three octal digits.
-fn unescape(field: &[u8]) -> PathBuf {
-    let mut bytes = Vec::with_capacity(field.len());
-    let mut rest = field;
-    while let Some((&first, after)) = rest.split_first() {
-        let octal = after.get(..3).filter(|_| first == b'\\').and_then(|digits| std::str::from_utf8(digits).ok());
-        match octal.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
-            Some(byte) => (bytes.push(byte), rest = &after[3..]),
-            None => (bytes.push(first), rest = after),
-        };
-    }
-    PathBuf::from(OsString::from_vec(bytes))
 }
 
 fn relative(path: &Path) -> PathBuf {
@@ -127,6 +113,9 @@ pub(super) fn move_to(directory: &OwnedFd, procs: &Path) -> nix::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt;
+
     use super::*;
     use crate::proptests;
 

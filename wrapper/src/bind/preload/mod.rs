@@ -30,7 +30,7 @@ pub fn bind(request: &Request) -> Result<Preloaded, Unavailable> {
     startable(&kind)?;
     verify::is_bindable(request.device, None)?;
     let Guarded { guard, cookie } = guard(request, &kind)?;
-    let list = shim::preload_list(std::env::var_os(shim::PRELOAD), &object);
+    let list = shim::preload_list(&shim::existing_list(), &object);
     let configuration = shim::configuration(cookie, request.device);
     Ok(Preloaded { guard, variables: [(shim::PRELOAD.into(), list), (shim::VARIABLE.into(), configuration)] })
 }

@@ -69,31 +69,45 @@ fn check_path(path: &Path) -> Result<(), Unavailable> {
     Ok(())
 }
 
-/// LD_PRELOAD with the object *last*: what the user preloads keeps its place before it.
-pub fn preload_list(existing: Option<OsString>, object: &Path) -> OsString {
-    let existing = existing.unwrap_or_default().into_vec();
-    let others = existing.split(|b| matches!(b, b':' | b' ')).filter(|entry| !entry.is_empty());
-    let mut list: Vec<&[u8]> = others.filter(|entry| *entry != object.as_os_str().as_bytes()).collect();
-    list.push(object.as_os_str().as_bytes());
-    OsString::from_vec(list.join(&b':'))
+/// LD_PRELOAD as this process has it. Should it be there twice, all of it: glibc's linker obeys the last, musl's the
+/// first.
+pub fn existing_list() -> OsString {
+    let lists = std::env::vars_os().filter(|(name, _)| name == PRELOAD).map(|(_, list)| list.into_vec());
+    OsString::from_vec(lists.collect::<Vec<_>>().join(&b':'))
 }
 
-/// Takes the shim of an outer run from the program's environment.
+/// LD_PRELOAD with the object *last* and no shim of another run: what the user preloads keeps its place before it.
+pub fn preload_list(existing: &OsStr, object: &Path) -> OsString {
+    let list = entries(existing).filter(|entry| !is_shim(entry)).chain([object.as_os_str().as_bytes()]);
+    OsString::from_vec(list.collect::<Vec<_>>().join(&b':'))
+}
+
+/// Takes the shim of an outer run from the program's environment. A list without one stays as it is, to the byte.
 pub fn remove_from(environment: &mut Environment) {
     environment.remove(VARIABLE);
-    match preload_list_without(std::env::var_os(PRELOAD)) {
+    match preload_list_without(&existing_list()) {
+        Some(list) if list.is_empty() => environment.remove(PRELOAD),
         Some(list) => environment.set(PRELOAD, list),
-        None => environment.remove(PRELOAD),
+        None => {}
     }
 }
 
-/// LD_PRELOAD without the object, wherever it was; None if nothing is left.
-fn preload_list_without(existing: Option<OsString>) -> Option<OsString> {
-    let is_object = |entry: &[u8]| entry.rsplit(|&b| b == b'/').next() == Some(OBJECT.as_bytes());
-    let existing = existing?.into_vec();
-    let others = existing.split(|b| matches!(b, b':' | b' ')).filter(|entry| !entry.is_empty() && !is_object(entry));
-    let list = others.collect::<Vec<_>>().join(&b':');
-    (!list.is_empty()).then(|| OsString::from_vec(list))
+/// LD_PRELOAD without the shim, wherever it was; None if it is not in it.
+fn preload_list_without(existing: &OsStr) -> Option<OsString> {
+    entries(existing).any(is_shim).then(|| {
+        let others = entries(existing).filter(|entry| !is_shim(entry));
+        OsString::from_vec(others.collect::<Vec<_>>().join(&b':'))
+    })
+}
+
+/// The dynamic linker splits its list at blanks and colons.
+fn entries(list: &OsStr) -> impl Iterator<Item = &[u8]> {
+    list.as_bytes().split(|b| matches!(b, b':' | b' ')).filter(|entry| !entry.is_empty())
+}
+
+/// Ours, wherever an outer run found it: two of them in one process would both redirect libc.
+fn is_shim(entry: &[u8]) -> bool {
+    entry.rsplit(|&b| b == b'/').next() == Some(OBJECT.as_bytes())
 }
 
 /// The shim's configuration: the cookie in 16 hexadecimal digits (0: no filter), and the device.
@@ -122,17 +136,19 @@ mod tests {
 
     #[test]
     fn the_shim_goes_last_and_stands_there_once() {
-        let list = |existing: Option<&str>| preload_list(existing.map(OsString::from), Path::new("/x/libvrfshim.so"));
-        assert_eq!(list(None), "/x/libvrfshim.so");
-        assert_eq!(list(Some("a.so b.so:")), "a.so:b.so:/x/libvrfshim.so");
-        assert_eq!(list(Some("/x/libvrfshim.so:a.so")), "a.so:/x/libvrfshim.so");
+        let list = |existing: &str| preload_list(OsStr::new(existing), Path::new("/x/libvrfshim.so"));
+        assert_eq!(list(""), "/x/libvrfshim.so");
+        assert_eq!(list("a.so b.so:"), "a.so:b.so:/x/libvrfshim.so");
+        assert_eq!(list("/x/libvrfshim.so:a.so"), "a.so:/x/libvrfshim.so");
+        assert_eq!(list("/elsewhere/$LIB/libvrfshim.so:a.so"), "a.so:/x/libvrfshim.so");
     }
 
     #[test]
-    fn outside_a_vrf_only_the_shim_leaves_the_list() {
-        let without = |existing: &str| preload_list_without(Some(existing.into()));
-        assert_eq!(without("a.so:/x/libvrfshim.so b.so"), Some("a.so:b.so".into()));
-        assert_eq!(without("/x/libvrfshim.so"), None);
+    fn only_the_shim_leaves_the_list_and_other_bytes_stay() {
+        let without = |existing: &[u8]| preload_list_without(OsStr::from_bytes(existing)).map(OsString::into_vec);
+        assert_eq!(without(b"a.so:/x/libvrfshim.so \xff.so"), Some(b"a.so:\xff.so".to_vec()));
+        assert_eq!(without(b"/x/libvrfshim.so"), Some(Vec::new()));
+        assert_eq!(without(b"b.so  a.so::libvrfshim.so.1"), None);
     }
 
     #[test]

@@ -1,11 +1,12 @@
-//! The seccomp filter as a program: which `socket` calls pass, and what meets the others.
+//! The seccomp filter as a program: which `socket` calls pass, and what meets the others. Behind a supervisor it also
+//! shows it the calls that lead into another network namespace, and those that bind a socket to a device.
 //!
 //! It is a seat-belt for programs that do not know they are bound, not a security boundary: whoever reads the cookie
 //! in its own environment can pass.
 
-use libc::sock_filter;
+use libc::{seccomp_data, sock_filter};
 
-use crate::sys::socket::AF_SMC;
+use crate::bind::seccomp::create::{ROUTED, UNBINDABLE, Wanted};
 
 /// What meets an inet socket that the shim did not make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,29 +28,37 @@ pub struct Policy {
     pub io_uring: bool,
 }
 
+impl Policy {
+    fn is_supervised(&self) -> bool {
+        self.unbound == Unbound::Supervised
+    }
+}
+
 // Offsets in struct seccomp_data (little endian: the low half of an argument comes first).
 const NR: u32 = 0;
 const ARCH: u32 = 4;
 const ARG0: u32 = 16;
+const ARG1: u32 = ARG0 + 8;
+const ARG2: u32 = ARG0 + 16;
 const ARG5_LOW: u32 = 16 + 5 * 8;
 const ARG5_HIGH: u32 = ARG5_LOW + 4;
 
 const IO_URING_SETUP: u32 = 425; // the same on every architecture
-const AF_RDS: u32 = 21;
-const AF_RXRPC: u32 = 33;
-const INET: [u32; 3] = [libc::AF_INET as u32, libc::AF_INET6 as u32, AF_SMC as u32];
-/// Families whose inner inet sockets nobody can bind.
-const UNBINDABLE: [u32; 2] = [AF_RDS, AF_RXRPC];
-
 #[cfg(target_arch = "x86_64")]
 mod arch {
     //! x86-64 with its two compatible system call tables.
     pub const NATIVE: u32 = 0xc000_003e;
     pub const SOCKET: u32 = 41;
+    pub const SETSOCKOPT: u32 = 54;
+    pub const UNSHARE: u32 = 272;
+    pub const SETNS: u32 = 308;
     /// System calls from here on are of the x32 table.
     pub const X32: u32 = 0x4000_0000;
     pub const COMPAT: u32 = 0x4000_0003; // AUDIT_ARCH_I386
     pub const COMPAT_SOCKET: u32 = 359;
+    pub const COMPAT_SETSOCKOPT: u32 = 366;
+    pub const COMPAT_UNSHARE: u32 = 310;
+    pub const COMPAT_SETNS: u32 = 346;
     pub const COMPAT_SOCKETCALL: u32 = 102;
 }
 
@@ -58,19 +67,51 @@ mod arch {
     //! aarch64 and 32-bit ARM.
     pub const NATIVE: u32 = 0xc000_00b7;
     pub const SOCKET: u32 = 198;
+    pub const SETSOCKOPT: u32 = 208;
+    pub const UNSHARE: u32 = 97;
+    pub const SETNS: u32 = 268;
     /// There is no third table: no number is as large as this.
     pub const X32: u32 = u32::MAX;
     pub const COMPAT: u32 = 0x4000_0028; // AUDIT_ARCH_ARM
     pub const COMPAT_SOCKET: u32 = 281;
+    pub const COMPAT_SETSOCKOPT: u32 = 294;
+    pub const COMPAT_UNSHARE: u32 = 337;
+    pub const COMPAT_SETNS: u32 = 375;
     /// EABI has no socketcall.
     pub const COMPAT_SOCKETCALL: u32 = u32::MAX;
 }
 
-/// AUDIT_ARCH of the compatible 32-bit system calls.
-pub const COMPAT_ARCH: u32 = arch::COMPAT;
-/// The number of `socketcall` there.
-pub const COMPAT_SOCKETCALL: u32 = arch::COMPAT_SOCKETCALL;
 const SYS_SOCKET: u32 = 1; // socketcall's first argument for socket()
+const NEW_NET: u32 = libc::CLONE_NEWNET as u32;
+
+/// What a call that the filter handed to the supervisor asks for.
+pub enum Asked {
+    /// A socket.
+    Socket(Wanted),
+    /// A socket whose three numbers stand there in the caller's memory.
+    Socketcall {
+        /// Of three words of 32 bits.
+        address: u64,
+    },
+    /// That a socket be bound to a device.
+    Binding,
+    /// Another network namespace.
+    Namespace,
+}
+
+/// Reads a call that the filter handed over.
+pub fn asked(call: &seccomp_data) -> Asked {
+    let is_native = call.arch == arch::NATIVE;
+    let (socket, setsockopt) =
+        if is_native { (arch::SOCKET, arch::SETSOCKOPT) } else { (arch::COMPAT_SOCKET, arch::COMPAT_SETSOCKOPT) };
+    let [domain, kind, protocol] = [call.args[0] as i32, call.args[1] as i32, call.args[2] as i32];
+    match call.nr as u32 {
+        number if number == socket => Asked::Socket(Wanted { domain, kind, protocol }),
+        number if number == setsockopt => Asked::Binding,
+        arch::COMPAT_SOCKETCALL if !is_native => Asked::Socketcall { address: u64::from(call.args[1] as u32) },
+        _ => Asked::Namespace,
+    }
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Label {
@@ -79,21 +120,30 @@ enum Label {
     Family,
     Compat,
     CompatSocket,
+    CompatOption,
     Socketcall,
+    Option,
+    Level,
+    Unshare,
+    Setns,
     Unbound,
+    Notify,
     Deny,
     Allow,
     NoSuchCall,
     Kill,
 }
 
+#[derive(Clone, Copy)]
 enum Step {
-    Label(Label),
+    At(Label),
     Load(u32),
     /// Goes there if the word is this; else on.
     IfEqual(u32, Label),
     /// Goes there if the word is another; else on.
     IfNot(u32, Label),
+    /// Goes there if the word has one of these bits.
+    IfAny(u32, Label),
     /// Goes there if the word is at least this.
     IfAtLeast(u32, Label),
     Goto(Label),
@@ -102,67 +152,90 @@ enum Step {
 
 /// Assembles the filter.
 pub fn assemble(policy: &Policy) -> Vec<sock_filter> {
-    use Label::*;
-    use Step::{Goto, IfAtLeast, IfEqual, IfNot, Load, Return};
+    resolve(&[native(policy), compat(policy), shared(policy)].concat())
+}
+
+fn native(policy: &Policy) -> Vec<Step> {
+    use Label::{Allow, Compat, Family, Kill, Level, Native, NoSuchCall, Setns, Socket, Unshare};
+    use Step::{At, Goto, IfAtLeast, IfEqual, Load};
     let mut steps = vec![
         Load(ARCH),
         IfEqual(arch::NATIVE, Native),
         IfEqual(arch::COMPAT, Compat),
         Goto(Kill),
-        Step::Label(Native),
+        At(Native),
         Load(NR),
-        // The one call that is looked at closely comes first. The verdict on all others hangs on their number alone, so
+        // The call that is looked at most closely comes first. The verdict on most others hangs on their number alone, so
         // that the kernel remembers it and does not ask again (5.11).
         IfEqual(arch::SOCKET, Socket),
         IfAtLeast(arch::X32, NoSuchCall),
     ];
     steps.extend(without_io_uring(policy));
-    steps.extend([Goto(Allow), Step::Label(Socket)]);
-    if let Some(cookie) = policy.cookie {
-        steps.extend([Load(ARG5_LOW), IfNot(cookie as u32, Family), Load(ARG5_HIGH)]);
-        steps.push(IfEqual((cookie >> 32) as u32, Allow));
+    if policy.is_supervised() {
+        let calls = [(arch::SETSOCKOPT, Label::Option), (arch::UNSHARE, Unshare), (arch::SETNS, Setns)];
+        steps.extend(calls.map(|(number, label)| IfEqual(number, label)));
     }
-    steps.extend([Step::Label(Family), Load(ARG0)]);
-    steps.extend(INET.map(|family| IfEqual(family, Unbound)));
-    steps.extend(UNBINDABLE.map(|family| IfEqual(family, Deny)));
-    steps.extend([
-        Goto(Allow),
-        Step::Label(Compat),
+    steps.extend([Goto(Allow), At(Socket)]);
+    steps.extend(unless_shim(policy, Family));
+    steps.extend([Goto(Family), At(Label::Option)]);
+    steps.extend(unless_shim(policy, Level));
+    steps.push(Goto(Level));
+    steps
+}
+
+/// What carries the whole cookie passes; the rest goes there.
+fn unless_shim(policy: &Policy, other: Label) -> Vec<Step> {
+    policy.cookie.map_or(Vec::new(), |cookie| {
+        let (low, high) = (cookie as u32, (cookie >> 32) as u32);
+        vec![Step::Load(ARG5_LOW), Step::IfNot(low, other), Step::Load(ARG5_HIGH), Step::IfEqual(high, Label::Allow)]
+    })
+}
+
+fn compat(policy: &Policy) -> Vec<Step> {
+    use Label::{Allow, Compat, CompatOption, CompatSocket, Family, Level, Setns, Socketcall, Unbound, Unshare};
+    use Step::{At, Goto, IfEqual, Load};
+    let mut steps = vec![
+        At(Compat),
         Load(NR),
         IfEqual(arch::COMPAT_SOCKET, CompatSocket),
         IfEqual(arch::COMPAT_SOCKETCALL, Socketcall),
-    ]);
+    ];
     steps.extend(without_io_uring(policy));
-    steps.extend([Goto(Allow), Step::Label(CompatSocket)]);
-    if let Some(cookie) = policy.cookie {
-        // A 32-bit shim can pass the low half only.
-        steps.extend([Load(ARG5_LOW), IfEqual(cookie as u32, Allow)]);
+    if policy.is_supervised() {
+        let calls =
+            [(arch::COMPAT_SETSOCKOPT, CompatOption), (arch::COMPAT_UNSHARE, Unshare), (arch::COMPAT_SETNS, Setns)];
+        steps.extend(calls.map(|(number, label)| IfEqual(number, label)));
     }
-    steps.extend([Load(ARG0)]);
-    steps.extend(INET.map(|family| IfEqual(family, Unbound)));
-    steps.extend(UNBINDABLE.map(|family| IfEqual(family, Deny)));
-    steps.extend([
-        Goto(Allow),
-        // socketcall hides its arguments behind a pointer: the gate cannot tell inet from the rest.
-        Step::Label(Socketcall),
-        Load(ARG0),
-        IfEqual(SYS_SOCKET, Unbound),
-        Goto(Allow),
-        Step::Label(Unbound),
-        Return(match policy.unbound {
-            self::Unbound::Denied => errno(libc::ENETUNREACH),
-            self::Unbound::Supervised => libc::SECCOMP_RET_USER_NOTIF,
-        }),
-        Step::Label(Deny),
-        Return(errno(libc::ENETUNREACH)),
-        Step::Label(Allow),
-        Return(libc::SECCOMP_RET_ALLOW),
-        Step::Label(NoSuchCall),
-        Return(errno(libc::ENOSYS)),
-        Step::Label(Kill),
-        Return(libc::SECCOMP_RET_KILL_PROCESS),
-    ]);
-    resolve(&steps)
+    // A 32-bit shim can pass the low half of the cookie only.
+    let unless_shim = || policy.cookie.map(|cookie| [Load(ARG5_LOW), IfEqual(cookie as u32, Allow)]);
+    steps.extend([Goto(Allow), At(CompatSocket)]);
+    steps.extend(unless_shim().into_iter().flatten());
+    steps.extend([Goto(Family), At(CompatOption)]);
+    steps.extend(unless_shim().into_iter().flatten());
+    // socketcall hides its arguments behind a pointer: the gate cannot tell inet from the rest.
+    steps.extend([Goto(Level), At(Socketcall), Load(ARG0), IfEqual(SYS_SOCKET, Unbound), Goto(Allow)]);
+    steps
+}
+
+/// What does not differ between the two tables: arguments and verdicts.
+fn shared(policy: &Policy) -> Vec<Step> {
+    use Label::{Allow, Deny, Family, Kill, Level, NoSuchCall, Notify, Setns, Unbound, Unshare};
+    use Step::{At, Goto, IfAny, IfEqual, IfNot, Load, Return};
+    let mut steps = vec![At(Family), Load(ARG0)];
+    steps.extend(ROUTED.map(|family| IfEqual(family as u32, Unbound)));
+    steps.extend(UNBINDABLE.map(|family| IfEqual(family as u32, Deny)));
+    steps.extend([Goto(Allow), At(Level), Load(ARG1), IfNot(libc::SOL_SOCKET as u32, Allow), Load(ARG2)]);
+    steps.extend([libc::SO_BINDTODEVICE, libc::SO_BINDTOIFINDEX].map(|option| IfEqual(option as u32, Notify)));
+    steps.extend([Goto(Allow), At(Unshare), Load(ARG0), IfAny(NEW_NET, Notify), Goto(Allow)]);
+    // setns takes any kind of namespace where none is named.
+    steps.extend([At(Setns), Load(ARG1), IfEqual(0, Notify), IfAny(NEW_NET, Notify), Goto(Allow), At(Unbound)]);
+    if !policy.is_supervised() {
+        steps.push(Goto(Deny));
+    }
+    steps.extend([At(Notify), Return(libc::SECCOMP_RET_USER_NOTIF), At(Deny), Return(errno(libc::ENETUNREACH))]);
+    steps.extend([At(Allow), Return(libc::SECCOMP_RET_ALLOW), At(NoSuchCall), Return(errno(libc::ENOSYS))]);
+    steps.extend([At(Kill), Return(libc::SECCOMP_RET_KILL_PROCESS)]);
+    steps
 }
 
 fn without_io_uring(policy: &Policy) -> Option<Step> {
@@ -175,10 +248,11 @@ const fn errno(errno: i32) -> u32 {
 
 /// Turns labels into the forward distances that classic BPF wants.
 fn resolve(steps: &[Step]) -> Vec<sock_filter> {
-    let is_code = |step: &&Step| !matches!(step, Step::Label(_));
+    let is_code = |step: &&Step| !matches!(step, Step::At(_));
     let address = |wanted: Label| {
-        let at = steps.iter().position(|step| matches!(step, Step::Label(label) if *label == wanted));
-        at.map_or(0, |at| steps[..at].iter().filter(is_code).count())
+        let at = steps.iter().position(|step| matches!(step, Step::At(label) if *label == wanted));
+        let at = at.expect("a step goes to a label that stands nowhere");
+        steps[..at].iter().filter(is_code).count()
     };
     let code = steps.iter().filter(is_code).enumerate();
     code.map(|(here, step)| {
@@ -187,17 +261,19 @@ fn resolve(steps: &[Step]) -> Vec<sock_filter> {
             Step::Load(offset) => instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, *offset),
             Step::IfEqual(value, to) => jump(libc::BPF_JEQ, distance(to), 0, *value),
             Step::IfNot(value, to) => jump(libc::BPF_JEQ, 0, distance(to), *value),
+            Step::IfAny(bits, to) => jump(libc::BPF_JSET, distance(to), 0, *bits),
             Step::IfAtLeast(value, to) => jump(libc::BPF_JGE, distance(to), 0, *value),
             Step::Goto(to) => instruction(libc::BPF_JMP | libc::BPF_JA, 0, 0, distance(to) as u32),
             Step::Return(value) => instruction(libc::BPF_RET | libc::BPF_K, 0, 0, *value),
-            Step::Label(_) => unreachable!("labels are no code"),
+            Step::At(_) => unreachable!("labels are no code"),
         }
     })
     .collect()
 }
 
 fn jump(test: u32, yes: usize, no: usize, value: u32) -> sock_filter {
-    instruction(libc::BPF_JMP | libc::BPF_K | test, yes as u8, no as u8, value)
+    let distance = |steps| u8::try_from(steps).expect("a jump goes further than classic BPF can");
+    instruction(libc::BPF_JMP | libc::BPF_K | test, distance(yes), distance(no), value)
 }
 
 const fn instruction(code: u32, jt: u8, jf: u8, k: u32) -> sock_filter {

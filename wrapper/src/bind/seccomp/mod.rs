@@ -1,12 +1,20 @@
 //! Mechanism `seccomp`: a filter over `socket`, and the supervisor behind it; also what stands behind the shim.
 //!
 //! Holds the filter as a program (`filter`, pure), its installation (`install`), io_uring's own filter (`io_uring`), and
-//! the supervisor's life (`supervisor`) and answers (`notify`). Knows nothing of the shim but its cookie.
+//! the supervisor: its life (`supervisor`) and its answers (`notify`), for which it finds out who calls (`callers`, by
+//! `process` and `status`), acts as the caller (`identity`), and makes a socket (`create`) or looks at one (`rebind`).
+//! Knows nothing of the shim but its cookie.
 
+pub mod callers;
+pub mod create;
 pub mod filter;
+pub mod identity;
 pub mod install;
 pub mod io_uring;
 pub mod notify;
+pub mod process;
+pub mod rebind;
+pub mod status;
 pub mod supervisor;
 
 use filter::{Policy, Unbound};
@@ -30,7 +38,7 @@ pub fn supervise(request: &Request, cookie: Option<u64>) -> Result<Guard, Failur
     // What binds the supervisor's sockets elsewhere can be named only before they are its own affair.
     verify::is_bindable(request.device, None)?;
     let policy = Policy { unbound: Unbound::Supervised, cookie, io_uring: io_uring::deny_sockets() };
-    supervisor::supervise(request.device, &policy, request.account)?;
+    supervisor::supervise(request.device, &policy)?;
     verify::is_supervised(request.device, cookie)?;
     Ok(Guard::Supervisor)
 }

@@ -1,41 +1,27 @@
 //! What the supervisor does with one call after the other: makes the socket, binds it, puts it into the caller.
 //!
-//! The call itself never goes on (SECCOMP_USER_NOTIF_FLAG_CONTINUE) unless the caller is in another network
-//! namespace: a socket that is bound after the fact has been used before it.
+//! A call of socket never goes on (SECCOMP_USER_NOTIF_FLAG_CONTINUE) unless the caller is in another network
+//! namespace: a socket that is bound after the fact has been used before it. Other calls are only looked at.
 
-use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::FileExt;
 
 use libc::{seccomp_notif, seccomp_notif_addfd, seccomp_notif_resp};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::stat::stat;
 
-use crate::bind::seccomp::filter::{COMPAT_ARCH, COMPAT_SOCKETCALL};
-use crate::sys::capability;
+use crate::bind::seccomp::callers::{Callers, Place};
+use crate::bind::seccomp::create::{self, Wanted};
+use crate::bind::seccomp::filter::{self, Asked};
+use crate::bind::seccomp::rebind;
 use crate::sys::seccomp::Listener;
-use crate::sys::socket::{self, AF_SMC};
+use crate::sys::socket;
 use crate::vrf::device::Device;
 
 const ADDFD_FLAG_SEND: u32 = 2;
-/// What `/proc/PID/net/dev` shows of a network namespace: unlike `ns/net`, it can be asked of a process of any user.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Netns(u64);
-
-/// The supervisor's own network namespace.
-pub fn netns_of_self() -> nix::Result<Netns> {
-    Ok(Netns(stat("/proc/self/net/dev")?.st_ino))
-}
-
-/// A process's network namespace.
-pub fn netns_of(pid: u32) -> nix::Result<Netns> {
-    Ok(Netns(stat(format!("/proc/{pid}/net/dev").as_str())?.st_ino))
-}
 
 /// Answers calls until the last client is gone.
-pub fn serve(listener: &OwnedFd, device: &Device, own_netns: Netns) -> nix::Result<()> {
-    let supervisor = Supervisor { listener: Listener(listener), device, own_netns };
+pub fn serve(listener: &OwnedFd, device: &Device, callers: Callers) -> nix::Result<()> {
+    let supervisor = Supervisor { listener: Listener(listener), device, callers };
     supervisor.listener.wake_on_this_cpu();
     while supervisor.wait()? {
         if let Some(call) = supervisor.receive()? {
@@ -45,28 +31,22 @@ pub fn serve(listener: &OwnedFd, device: &Device, own_netns: Netns) -> nix::Resu
     Ok(())
 }
 
-/// The arguments of socket(2).
-#[derive(Clone, Copy)]
-struct Wanted {
-    domain: i32,
-    kind: i32,
-    protocol: i32,
-}
-
 /// How a call ends.
 enum Outcome {
-    /// The caller gets this socket.
-    Made(OwnedFd, Wanted),
+    /// The caller gets this socket; whether exec closes it.
+    Made(OwnedFd, bool),
     /// The caller gets this errno.
     Failed(Errno),
-    /// The kernel makes the socket in the caller's own network namespace, where the device means nothing.
-    NotOurs,
+    /// The caller has what it asks for.
+    Done,
+    /// The kernel does what was asked.
+    Continued,
 }
 
 struct Supervisor<'a> {
     listener: Listener<'a>,
     device: &'a Device,
-    own_netns: Netns,
+    callers: Callers,
 }
 
 impl Supervisor<'_> {
@@ -94,68 +74,70 @@ impl Supervisor<'_> {
     /// Err: a caller could not be answered, and would wait for ever. A supervisor that ends lets all calls fail.
     fn answer(&self, call: &seccomp_notif) -> nix::Result<()> {
         match self.outcome(call) {
-            Outcome::Made(socket, wanted) => self.hand_over(call, &socket, wanted),
+            Outcome::Made(socket, is_cloexec) => self.hand_over(call, &socket, is_cloexec),
             Outcome::Failed(errno) => self.send(call, 0, -(errno as i32), 0),
-            Outcome::NotOurs => self.send(call, 0, 0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32),
+            Outcome::Done => self.send(call, 0, 0, 0),
+            Outcome::Continued => self.send(call, 0, 0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32),
         }
     }
 
     fn outcome(&self, call: &seccomp_notif) -> Outcome {
-        let netns = netns_of(call.pid);
-        let wanted = self.arguments(call);
-        // Only now is it known that what was read belongs to the caller, and not to a later owner of its pid. To a caller
-        // that is gone the answer gets nowhere.
-        if !self.listener.is_valid(call.id) {
-            return Outcome::Failed(Errno::EACCES);
-        }
-        match (netns, wanted) {
-            (Err(_), _) => Outcome::Failed(Errno::EACCES),
-            (Ok(netns), _) if netns != self.own_netns => Outcome::NotOurs,
-            (Ok(_), Err(errno)) => Outcome::Failed(errno),
-            (Ok(_), Ok(wanted)) => match self.make(wanted) {
-                Ok(socket) => Outcome::Made(socket, wanted),
-                Err(errno) => Outcome::Failed(errno),
+        match filter::asked(&call.data) {
+            Asked::Socket(wanted) => self.socket(call, || Ok(wanted)),
+            Asked::Socketcall { address } => self.socket(call, || self.words(call.pid, address)),
+            Asked::Binding => match rebind::is_so(&self.callers, call.pid, &call.data.args) {
+                Ok(true) if self.is_valid(call) => Outcome::Done,
+                _ => Outcome::Continued,
             },
+            Asked::Namespace => {
+                self.callers.unsettle();
+                Outcome::Continued
+            }
         }
     }
 
-    /// The caller's three words. Those of `socketcall` are in its memory, and are read once.
-    fn arguments(&self, call: &seccomp_notif) -> nix::Result<Wanted> {
-        let data = &call.data;
-        if (data.arch, data.nr as u32) != (COMPAT_ARCH, COMPAT_SOCKETCALL) {
-            let [domain, kind, protocol, ..] = data.args.map(|word| word as i32);
-            return Ok(Wanted { domain, kind, protocol });
+    fn socket(&self, call: &seccomp_notif, wanted: impl Fn() -> nix::Result<Wanted>) -> Outcome {
+        let wanted = wanted();
+        let asks_for_rights = wanted.is_ok_and(|wanted| wanted.asks_for_rights());
+        // What was read belongs to the caller, and not to a later owner of its number, only if it still waits.
+        match (self.callers.meet(call.pid, asks_for_rights, || self.is_valid(call)), wanted) {
+            (Ok(Place::Elsewhere), _) => Outcome::Continued,
+            (Err(errno), _) | (_, Err(errno)) => Outcome::Failed(errno),
+            (Ok(Place::Ours { is_raw }), Ok(wanted)) => self.make(wanted, is_raw),
         }
-        let memory = capability::with_ptrace(|| File::open(format!("/proc/{}/mem", call.pid)));
+    }
+
+    /// The words that socketcall hides behind a pointer, read once: what the program writes there later has no effect.
+    fn words(&self, pid: u32, address: u64) -> nix::Result<Wanted> {
         let mut words = [0; 12];
-        let address = u64::from(data.args[1] as u32);
-        memory.and_then(|memory| memory.read_exact_at(&mut words, address)).map_err(|_| Errno::EACCES)?;
+        self.callers.memory(pid, address, &mut words).map_err(|_| Errno::EACCES)?;
         let word = |at: usize| i32::from_le_bytes([words[at], words[at + 1], words[at + 2], words[at + 3]]);
         Ok(Wanted { domain: word(0), kind: word(4), protocol: word(8) })
     }
 
-    /// The caller's own rights do not count here, nor do the supervisor's: it has none. So SOCK_RAW is EPERM.
-    fn make(&self, wanted: Wanted) -> nix::Result<OwnedFd> {
-        let socket = socket::open(wanted.domain, wanted.kind, wanted.protocol)?;
-        if matches!(wanted.domain, libc::AF_INET | libc::AF_INET6 | AF_SMC) {
-            socket::bind_to_device(&socket, self.device.name_bytes())?;
+    /// As the caller, who may have a raw socket or not.
+    fn make(&self, wanted: Wanted, is_raw: bool) -> Outcome {
+        let open = |Wanted { domain, kind, protocol }| {
+            let open = || socket::open(domain, kind, protocol);
+            if is_raw { self.callers.with_raw(open) } else { open() }
+        };
+        match create::make(self.device, wanted, open) {
+            Ok(socket) => Outcome::Made(socket, wanted.kind & libc::SOCK_CLOEXEC != 0),
+            Err(errno) => Outcome::Failed(errno),
         }
-        Ok(socket)
+    }
+
+    fn is_valid(&self, call: &seccomp_notif) -> bool {
+        self.listener.is_valid(call.id)
     }
 
     /// Puts the socket into the caller and ends its call in one step (5.14), so that a signal cannot come between;
     /// in two steps before.
-    fn hand_over(&self, call: &seccomp_notif, socket: &OwnedFd, wanted: Wanted) -> nix::Result<()> {
-        let cloexec = if wanted.kind & libc::SOCK_CLOEXEC != 0 { libc::O_CLOEXEC as u32 } else { 0 };
+    fn hand_over(&self, call: &seccomp_notif, socket: &OwnedFd, is_cloexec: bool) -> nix::Result<()> {
+        let newfd_flags = if is_cloexec { libc::O_CLOEXEC as u32 } else { 0 };
         let add = |flags| {
-            let request = seccomp_notif_addfd {
-                id: call.id,
-                flags,
-                srcfd: socket.as_raw_fd() as u32,
-                newfd: 0,
-                newfd_flags: cloexec,
-            };
-            self.listener.add_descriptor(&request)
+            let srcfd = socket.as_raw_fd() as u32;
+            self.listener.add_descriptor(&seccomp_notif_addfd { id: call.id, flags, srcfd, newfd: 0, newfd_flags })
         };
         match add(ADDFD_FLAG_SEND) {
             Ok(_) | Err(Errno::ENOENT) => Ok(()),

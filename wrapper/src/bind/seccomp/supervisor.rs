@@ -1,6 +1,6 @@
 //! The supervisor: a process beside the program that makes, binds and hands over the sockets which the shim did not.
 //!
-//! It is no child that the program could find, has no capability in effect, holds nothing of the
+//! It is no child that the program could find, has no capability in effect but for a moment, holds nothing of the
 //! program's open, cannot be stopped by its terminal, and leaves when its last client does. If it dies, its clients'
 //! calls fail with ENOSYS: closed.
 
@@ -16,20 +16,24 @@ use nix::sys::socket::{
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::{ForkResult, chdir, dup2_stderr, dup2_stdin, dup2_stdout, getpid, setsid};
 
+use crate::bind::seccomp::callers::Callers;
 use crate::bind::seccomp::filter::{self, Policy};
 use crate::bind::seccomp::install;
 use crate::bind::seccomp::notify;
+use crate::bind::seccomp::process::Proc;
 use crate::error::unavailable::Unavailable;
-use crate::program::user::Account;
+use crate::sys::capability::Kept;
 use crate::sys::feature::Feature;
 use crate::sys::socket::receive_descriptor;
-use crate::sys::{capability, kernel, process, syscall};
+use crate::sys::{kernel, process, syscall};
 use crate::vrf::device::Device;
 
 /// The supervisor's report: calls will be answered.
 const READY: u8 = b'+';
 /// The supervisor's report: it cannot learn of its clients what it must know.
 const BLIND: u8 = b'?';
+/// The supervisor's report: /proc shows another pid namespace.
+const FOREIGN: u8 = b'/';
 
 /// Why there is no supervisor.
 pub enum Failure {
@@ -45,26 +49,35 @@ impl From<Unavailable> for Failure {
     }
 }
 
-/// Installs the filter on this process with a supervisor behind it, which becomes `account` if there is one.
-pub fn supervise(device: &Device, policy: &Policy, account: Option<&Account>) -> Result<(), Failure> {
+/// Installs the filter on this process with a supervisor behind it.
+pub fn supervise(device: &Device, policy: &Policy) -> Result<(), Failure> {
     if !Feature::Supervisor.probe() {
         return Err(Failure::NoListener(Feature::Supervisor.missing()));
+    }
+    if !Proc::seems_own() {
+        return Err(Failure::NoListener("/proc is of another pid namespace".into()));
     }
     let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
         .map_err(Unavailable::kernel("make a socket pair"))?;
     // Before the filter: the supervisor's own sockets must not be filtered.
-    start(device, &ours, theirs, account)?;
+    start(device, &ours, theirs)?;
     let listener = match install(policy) {
         Ok(listener) => listener,
         // Dropping `ours` lets the supervisor go.
         Err(Errno::EBUSY) => return Err(Failure::NoListener("another supervisor is above this process".into())),
         Err(errno) => return Err(Unavailable::kernel("install the seccomp filter")(errno).into()),
     };
-    if hand_over(&ours, &listener).map_err(Unavailable::kernel("hand the listener to the supervisor"))? == BLIND {
-        let why = "the supervisor cannot see this process in /proc (mounted with hidepid)";
-        return Err(Unavailable::new(why).hint("mount -o remount,hidepid=0 /proc").into());
+    match hand_over(&ours, &listener).map_err(Unavailable::kernel("hand the listener to the supervisor"))? {
+        READY => Ok(()),
+        FOREIGN => {
+            let why = "/proc is of another pid namespace than the supervisor";
+            Err(Unavailable::new(why).hint("unshare --mount-proc …").into())
+        }
+        _ => {
+            let why = "the supervisor cannot see this process in /proc (mounted with hidepid)";
+            Err(Unavailable::new(why).hint("mount -o remount,hidepid=0 /proc").into())
+        }
     }
-    Ok(())
 }
 
 /// Calls that wait for the supervisor are interrupted by fatal signals only, where the kernel can (5.19).
@@ -77,11 +90,11 @@ fn install(policy: &Policy) -> nix::Result<OwnedFd> {
 }
 
 /// Forks in a way that leaves the program no child to find.
-fn start(device: &Device, ours: &OwnedFd, theirs: OwnedFd, account: Option<&Account>) -> Result<(), Unavailable> {
+fn start(device: &Device, ours: &OwnedFd, theirs: OwnedFd) -> Result<(), Unavailable> {
     let live = || {
         // `ours` is the parent's; this process has a copy, and does not use it.
         let _ = nix::unistd::close(ours.as_raw_fd());
-        i32::from(serve(device, theirs, account).is_err())
+        i32::from(serve(device, theirs).is_err())
     };
     let forked = if getpid().as_raw() == 1 { fork_unseen(live) } else { fork_twice(live) };
     forked.map_err(Unavailable::kernel("fork the supervisor"))
@@ -130,25 +143,26 @@ impl Drop for OrphansGoUp {
 }
 
 /// The supervisor's life.
-fn serve(device: &Device, theirs: OwnedFd, account: Option<&Account>) -> nix::Result<()> {
+fn serve(device: &Device, theirs: OwnedFd) -> nix::Result<()> {
     setsid()?;
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None)?;
     let _ = nix::sys::prctl::set_name(c"vrfrun: sockets");
     chdir("/")?;
     let listener = receive_descriptor(&theirs)?;
     keep_only(&theirs, &listener)?;
-    if let Some(account) = account {
-        account.assume().map_err(|_| Errno::EPERM)?;
-    }
-    capability::drop_all()?;
-    let own_netns = notify::netns_of_self()?;
-    // The socket pair's other end is vrfrun, the first client.
-    let client = getsockopt(&theirs, PeerCredentials)?.pid();
-    let report = if notify::netns_of(client as u32).is_ok() { READY } else { BLIND };
+    let kept = Kept::drop_rest()?;
+    // The socket pair's other end is vrfrun, the first client; 0 where it is not in our pid namespace.
+    let client = getsockopt(&theirs, PeerCredentials)?.pid() as u32;
+    let Some(proc) = Proc::of_own_namespace().filter(|_| client != 0) else { return report(&theirs, FOREIGN) };
+    let Ok(callers) = Callers::new(proc, kept, client) else { return report(&theirs, BLIND) };
     // The program may start: from here on its calls are answered.
-    sendmsg::<()>(theirs.as_raw_fd(), &[IoSlice::new(&[report])], &[], MsgFlags::MSG_NOSIGNAL, None)?;
+    report(&theirs, READY)?;
     drop(theirs);
-    notify::serve(&listener, device, own_netns)
+    notify::serve(&listener, device, callers)
+}
+
+fn report(theirs: &OwnedFd, report: u8) -> nix::Result<()> {
+    sendmsg::<()>(theirs.as_raw_fd(), &[IoSlice::new(&[report])], &[], MsgFlags::MSG_NOSIGNAL, None).map(drop)
 }
 
 /// Lets go of all that was inherited: a pipe held open here would keep `| head` from ending.

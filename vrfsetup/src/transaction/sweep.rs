@@ -1,0 +1,94 @@
+//! The files in /run/vrfsetup of network namespaces that are gone.
+//!
+//! Nothing tells when a namespace ends, so the first run in each new one looks: one is there while a process or a thread
+//! is in it, while it is mounted somewhere (`ip netns`), and while a descriptor of it is open. That is a walk through
+//! /proc, the deeper only for those not found yet.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::sys::run_dir;
+use crate::transaction::lock;
+
+/// Removes them, as far as they are of namespaces that this process would see.
+pub fn sweep() {
+    let Ok(own) = run_dir::path("lock") else { return };
+    let others: Vec<_> =
+        run_dir::files().into_iter().filter(|(path, ..)| path.file_stem() != own.file_stem()).collect();
+    let locks: Vec<_> =
+        others.iter().filter(|(path, ..)| path.extension().is_some_and(|kind| kind == "lock")).collect();
+    // A number that is ours now is no longer the other's: only the cookie behind it tells them apart.
+    let reused = run_dir::netns().unwrap_or(0);
+    let mut missing: BTreeSet<u64> =
+        locks.iter().map(|(_, inode, _)| *inode).filter(|inode| *inode != reused).collect();
+    forget_living(&mut missing);
+    for (path, ..) in locks.into_iter().filter(|(_, inode, _)| *inode == reused || missing.contains(inode)) {
+        let Some(_lock) = lock::try_foreign(path) else { continue };
+        let of_it = others.iter().map(|(file, ..)| file).filter(|file| file.file_stem() == path.file_stem());
+        // The lock last: who finds it finds nothing else that is no longer true.
+        for file in of_it.filter(|file| *file != path).chain([path]) {
+            let _ = fs::remove_file(file);
+        }
+    }
+}
+
+/// Takes those out that are found, by the cheapest way that finds them.
+fn forget_living(missing: &mut BTreeSet<u64>) {
+    let ways: [fn(&Path) -> Vec<u64>; 4] = [of_process, of_mounts, of_threads, of_descriptors];
+    for way in ways {
+        if missing.is_empty() {
+            return;
+        }
+        let living: BTreeSet<u64> = processes().flat_map(|process| way(&process)).collect();
+        missing.retain(|inode| !living.contains(inode));
+    }
+}
+
+fn processes() -> impl Iterator<Item = PathBuf> {
+    entries(Path::new("/proc"))
+        .filter(|path| path.file_name().is_some_and(|name| name.as_encoded_bytes().iter().all(u8::is_ascii_digit)))
+}
+
+fn of_process(process: &Path) -> Vec<u64> {
+    inode_of(&process.join("ns/net")).into_iter().collect()
+}
+
+fn of_threads(process: &Path) -> Vec<u64> {
+    entries(&process.join("task")).filter_map(|thread| inode_of(&thread.join("ns/net"))).collect()
+}
+
+fn of_descriptors(process: &Path) -> Vec<u64> {
+    entries(&process.join("fd")).filter_map(|descriptor| inode_of(&descriptor)).collect()
+}
+
+/// `net:[4026532008]` is what is mounted, in the fourth column.
+fn of_mounts(process: &Path) -> Vec<u64> {
+    let mounts = fs::read_to_string(process.join("mountinfo")).unwrap_or_default();
+    mounts.lines().filter_map(|line| number(line.split(' ').nth(3)?)).collect()
+}
+
+fn entries(directory: &Path) -> impl Iterator<Item = PathBuf> {
+    fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path())
+}
+
+fn inode_of(link: &Path) -> Option<u64> {
+    number(fs::read_link(link).ok()?.to_str()?)
+}
+
+fn number(name: &str) -> Option<u64> {
+    name.strip_prefix("net:[")?.strip_suffix(']')?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_namespaces_name_is_told_from_other_links() {
+        assert_eq!(number("net:[4026532008]"), Some(4_026_532_008));
+        for other in ["mnt:[4026532008]", "/dev/null", "socket:[12]", "net:[x]", "/"] {
+            assert_eq!(number(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Who calls: whether in our network namespace, and as whom. /proc answers that, slowly; so what it said of a process is
+//! believed again where the process cannot have changed it meanwhile.
+//!
+//! A number that its first owner still holds is no other process's (`sys::pidfd`). Into another network namespace it gets
+//! by unshare or setns, which the filter shows the supervisor before they happen: from then on /proc is asked each
+//! time. Other credentials it gets in many ways, none of which the filter may touch: these are asked of the kernel each
+//! time (6.13; /proc before), except of those who can have no others at all.
+
+use std::cell::{Cell, RefCell};
+
+use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+use crate::bind::seccomp::identity::Identity;
+use crate::bind::seccomp::process::{Netns, Proc, Userns};
+use crate::bind::seccomp::status::{Credentials, Status};
+use crate::sys::capability::{CAP_NET_RAW, Kept, bit};
+use crate::sys::pidfd::Pidfd;
+
+/// How many processes are remembered at most: each takes a descriptor.
+const MOST: u64 = 256;
+
+/// Where a caller is.
+pub enum Place {
+    /// In our network namespace. May it have raw sockets?
+    Ours {
+        /// It has CAP_NET_RAW in our user namespace.
+        is_raw: bool,
+    },
+    /// In another one, where the device means nothing.
+    Elsewhere,
+}
+
+/// All that may call.
+pub struct Callers {
+    proc: Proc,
+    kept: Kept,
+    netns: Netns,
+    userns: Option<Userns>,
+    /// No caller can be anybody but the supervisor's own user, who has no rights.
+    is_one_user: bool,
+    identity: RefCell<Identity>,
+    remembered: RefCell<Vec<Remembered>>,
+    room: usize,
+    is_settled: Cell<bool>,
+}
+
+/// A process that was in our network namespace when it was looked at.
+struct Remembered {
+    pid: u32,
+    pidfd: Pidfd,
+    /// None where there is but one user.
+    credentials: Option<Credentials>,
+}
+
+impl Callers {
+    /// Looks at itself and at its first client. Err: the client cannot be seen, or is not where the supervisor is.
+    pub fn new(proc: Proc, kept: Kept, client: u32) -> nix::Result<Self> {
+        let own = std::process::id();
+        let (netns, own_status) = (proc.netns(own)?, proc.status(own)?);
+        let userns = kept.looking(|| proc.userns(own)).ok();
+        let (client_netns, client_status) = kept.looking(|| (proc.netns(client), proc.status(client)));
+        if client_netns? != netns {
+            return Err(Errno::EXDEV);
+        }
+        let is_one_user = is_one_user(&kept, &own_status, &client_status?);
+        let identity = RefCell::new(Identity::new(own_status.credentials));
+        let remembered = RefCell::new(Vec::new());
+        Ok(Self {
+            proc,
+            kept,
+            netns,
+            userns,
+            is_one_user,
+            identity,
+            remembered,
+            room: room(),
+            is_settled: Cell::new(true),
+        })
+    }
+
+    /// Some caller is about to change its network namespace: nothing that is remembered counts any more, nor will.
+    pub fn unsettle(&self) {
+        self.is_settled.set(false);
+        self.remembered.borrow_mut().clear();
+    }
+
+    /// Finds out where the caller is and acts as the caller from now on. `is_valid` says whether it still waits: only then
+    /// does its number stand for it. Err: it cannot be known.
+    pub fn meet(&self, pid: u32, asks_for_rights: bool, is_valid: impl Fn() -> bool) -> nix::Result<Place> {
+        if pid == 0 {
+            return Err(Errno::EACCES); // not in our pid namespace
+        }
+        if self.is_known(pid, asks_for_rights)? { Ok(Place::Ours { is_raw: false }) } else { self.look(pid, is_valid) }
+    }
+
+    /// Whether the process is remembered, and what is remembered holds. Groups and capabilities count only for sockets
+    /// that not everybody may have, and are looked up for these.
+    fn is_known(&self, pid: u32, asks_for_rights: bool) -> nix::Result<bool> {
+        let remembered = self.remembered.borrow();
+        let Some(process) = remembered.iter().find(|process| process.pid == pid) else { return Ok(false) };
+        match &process.credentials {
+            None => Ok(process.pidfd.is_alive()),
+            Some(credentials) if !asks_for_rights && process.pidfd.ids() == Ok(credentials.ids) => {
+                self.identity.borrow_mut().take(credentials, &self.kept).map(|()| true)
+            }
+            Some(_) => Ok(false),
+        }
+    }
+
+    fn look(&self, pid: u32, is_valid: impl Fn() -> bool) -> nix::Result<Place> {
+        let pidfd = if self.is_settled.get() { Pidfd::open(pid).ok() } else { None };
+        let (netns, status, userns) = self.kept.looking(|| {
+            let status = (!self.is_one_user).then(|| self.proc.status(pid)).transpose();
+            let userns = if self.is_one_user { None } else { self.proc.userns(pid).ok() };
+            (self.proc.netns(pid), status, userns)
+        });
+        if !is_valid() {
+            return Err(Errno::EACCES);
+        }
+        if netns.map_err(|_| Errno::EACCES)? != self.netns {
+            return Ok(Place::Elsewhere);
+        }
+        let status = status.map_err(|_| Errno::EACCES)?;
+        let is_raw = status.as_ref().is_some_and(|status| status.effective & bit(CAP_NET_RAW) != 0)
+            && userns.is_some()
+            && userns == self.userns;
+        let credentials = status.map(|status| status.credentials);
+        if let Some(credentials) = &credentials {
+            self.identity.borrow_mut().take(credentials, &self.kept)?;
+        }
+        if let Some(pidfd) = pidfd {
+            self.remember(Remembered { pid, pidfd, credentials });
+        }
+        Ok(Place::Ours { is_raw })
+    }
+
+    /// The oldest makes room for the newest.
+    fn remember(&self, process: Remembered) {
+        let mut remembered = self.remembered.borrow_mut();
+        remembered.retain(|other| other.pid != process.pid);
+        if remembered.len() >= self.room {
+            remembered.remove(0);
+        }
+        if self.room > 0 {
+            remembered.push(process);
+        }
+    }
+
+    /// Does the work with the right to raw sockets.
+    pub fn with_raw<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.kept.with(bit(CAP_NET_RAW), work)
+    }
+
+    /// Reads a caller's memory.
+    pub fn memory(&self, pid: u32, address: u64, buffer: &mut [u8]) -> nix::Result<()> {
+        self.kept.looking(|| self.proc.memory(pid, address, buffer))
+    }
+
+    /// A copy of a caller's descriptor, for a look.
+    pub fn descriptor(&self, pid: u32, number: i32) -> nix::Result<std::os::fd::OwnedFd> {
+        self.kept.looking(|| Pidfd::open(pid)?.descriptor(number))
+    }
+}
+
+/// Whether every client will have the rights of this process and no others: the first one cannot become anybody else,
+/// it is who the supervisor is, and neither may do what not everybody may. (Who owns the network namespace's own user
+/// namespace could have raw sockets without a capability.)
+fn is_one_user(kept: &Kept, own: &Status, client: &Status) -> bool {
+    let has_raw = || crate::sys::socket::open(libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_ICMP).is_ok();
+    client.is_final() && kept.is_empty() && own.credentials == client.credentials && !has_raw()
+}
+
+/// For how many processes there are descriptors.
+fn room() -> usize {
+    let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return 0 };
+    let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    MOST.min(hard / 2) as usize
+}

@@ -1,0 +1,230 @@
+//! The whole filter against one statement of what must happen: every architecture, call and family, and every value that
+//! matters, through the filter and what the supervisor makes of it. And the check itself: wrong filters must fail it.
+
+use super::*;
+use crate::bind::seccomp::create::{self, Plan};
+
+const X86_64: u32 = 0xc000_003e;
+const I386: u32 = 0x4000_0003;
+const NOTIFY: u32 = libc::SECCOMP_RET_USER_NOTIF;
+const KILL: u32 = libc::SECCOMP_RET_KILL_PROCESS;
+
+/// What must happen to a call.
+fn must(policy: &Policy, arch: u32, nr: u32, args: [u64; 6]) -> u32 {
+    let word = |at: usize| args[at] as u32;
+    let is_supervised = policy.unbound == Unbound::Supervised;
+    let unbound = if is_supervised { NOTIFY } else { DENY };
+    let is_shim = policy.cookie.is_some_and(|cookie| args[5] == cookie || arch == I386 && word(5) == cookie as u32);
+    match (arch, nr) {
+        (X86_64, 0x4000_0000..) => ENOSYS,
+        (X86_64 | I386, 425) if !policy.io_uring => ENOSYS,
+        (X86_64, 41) | (I386, 359) if !is_shim && [2, 10, 43].contains(&word(0)) => unbound,
+        (X86_64, 41) | (I386, 359) if !is_shim && [21, 33].contains(&word(0)) => DENY,
+        (I386, 102) if word(0) == 1 => unbound,
+        (X86_64, 54) | (I386, 366) if !is_shim && word(1) == 1 && [25, 62].contains(&word(2)) && is_supervised => {
+            NOTIFY
+        }
+        (X86_64, 272) | (I386, 310) if word(0) & 0x4000_0000 != 0 && is_supervised => NOTIFY,
+        (X86_64, 308) | (I386, 346) if (word(1) == 0 || word(1) & 0x4000_0000 != 0) && is_supervised => NOTIFY,
+        (X86_64 | I386, _) => ALLOW,
+        _ => KILL,
+    }
+}
+
+fn policies() -> impl Iterator<Item = Policy> {
+    let both = [false, true];
+    let cookies = [None, Some(COOKIE)];
+    [Unbound::Denied, Unbound::Supervised].into_iter().flat_map(move |unbound| {
+        cookies.into_iter().flat_map(move |cookie| both.map(|io_uring| Policy { unbound, cookie, io_uring }))
+    })
+}
+
+fn architectures() -> impl Iterator<Item = u32> {
+    // ... and s390x, aarch64, and those that differ from ours in one bit.
+    let near = (0..32).flat_map(|bit| [X86_64 ^ 1 << bit, I386 ^ 1 << bit]);
+    [X86_64, I386, 0x8000_0016, 0xc000_00b7].into_iter().chain(near)
+}
+
+fn calls() -> impl Iterator<Item = u32> {
+    let x32 = [41, 54, 425, 512, 541].map(|nr| 0x4000_0000 | nr);
+    (0..600).chain(x32).chain([0x3fff_ffff, 0x4000_0000, 0x8000_0029, u32::MAX])
+}
+
+/// What the first argument can be: every family, with other upper halves, and flags.
+fn firsts() -> Vec<u64> {
+    (0..48).chain([1 << 32 | 2, 0x4000_0000, 0x1_4000_0000, 0x2000_0000, 0x8000_0000, u64::MAX]).collect()
+}
+
+/// Enough of them to notice a wrong filter, and quickly.
+const FEW_FIRSTS: [u64; 12] = [0, 1, 2, 3, 10, 21, 33, 43, 5, 1 << 32 | 2, 0x4000_0000, 0x2000_0000];
+
+/// All combinations of the values that matter of the four arguments that are looked at, with neighbours, and with other
+/// upper halves.
+fn arguments(firsts: &[u64]) -> impl Iterator<Item = [u64; 6]> {
+    let second = [0, 1, 2, 4, 1 << 32 | 1, 0x4000_0000, 0x2000_0000];
+    let third = [0, 25, 26, 62, 1 << 32 | 25];
+    let sixth = [0, COOKIE, COOKIE & 0xffff_ffff, COOKIE & !0xffff_ffff, COOKIE ^ 1, COOKIE ^ 1 << 40];
+    firsts.iter().flat_map(move |&a| {
+        second.into_iter().flat_map(move |b| third.into_iter().flat_map(move |c| sixth.map(|f| [a, b, c, 0, 0, f])))
+    })
+}
+
+/// Where the filter does what must not happen. A call by whose number alone it is judged has one verdict.
+fn first_fault(policy: &Policy, filter: &[sock_filter], firsts: &[u64]) -> Option<String> {
+    let wrong = |arch, nr, args: [u64; 6]| {
+        let (got, wanted) = (run(filter, arch, nr, args, |_| ()), must(policy, arch, nr, args));
+        (got != Some(wanted)).then(|| format!("{arch:x} {nr} {args:x?}: {got:x?}, not {wanted:x} ({policy:?})"))
+    };
+    let looks = |arch, nr| {
+        let mut looks = false;
+        run(filter, arch, nr, [0; 6], |at| looks |= at >= ARG0);
+        looks
+            || must(policy, arch, nr, [0; 6]) != must(policy, arch, nr, [1; 6])
+            || [41, 54, 102, 272, 308, 310, 346, 359, 366].contains(&nr)
+    };
+    architectures().find_map(|arch| {
+        calls().find_map(|nr| {
+            let one = || wrong(arch, nr, [0; 6]);
+            if [X86_64, I386].contains(&arch) && looks(arch, nr) {
+                arguments(firsts).find_map(|args| wrong(arch, nr, args))
+            } else {
+                one()
+            }
+        })
+    })
+}
+
+#[test]
+fn every_call_meets_what_it_must() {
+    for policy in policies() {
+        assert_eq!(first_fault(&policy, &assemble(&policy), &firsts()), None);
+    }
+}
+
+/// With the supervisor behind it: whatever family, type and protocol, natively or behind the pointer of socketcall, what
+/// a routing table could send for is bound or is not.
+#[test]
+fn whatever_reaches_the_supervisor_is_bound_or_refused() {
+    let numbers = || (0..64).chain([255, 256, 262, 263, 0x0800, 0x80801, i32::MAX, -1]);
+    for domain in (0..64).chain([-1, i32::MAX]) {
+        for (kind, protocol) in numbers().flat_map(|kind| numbers().map(move |protocol| (kind, protocol))) {
+            match create::plan(Wanted { domain, kind, protocol }) {
+                Plan::Bound(made, ..) => {
+                    assert!([2, 10, 43].contains(&domain) && made.domain == domain);
+                    assert_ne!((made.kind & 0xf, made.protocol), (1, 262), "the subflows of MPTCP are nobody's");
+                }
+                Plan::Refused(_) => assert!([21, 33].contains(&domain)),
+                Plan::Unrouted(made) => {
+                    assert!(![2, 10, 43, 21, 33].contains(&domain) && made.domain == domain);
+                }
+            }
+        }
+    }
+}
+
+/// Where in the filter a comparison with this word is.
+fn comparison(filter: &[sock_filter], word: u32) -> usize {
+    let is_comparison = |step: &sock_filter| u32::from(step.code) & 0xf7 == libc::BPF_JMP | libc::BPF_JEQ;
+    filter.iter().position(|step| is_comparison(step) && step.k == word).unwrap_or_else(|| panic!("no {word} in it"))
+}
+
+/// Where in the filter this is loaded.
+fn load(filter: &[sock_filter], offset: u32) -> usize {
+    let is_load = |step: &sock_filter| u32::from(step.code) == libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
+    filter.iter().position(|step| is_load(step) && step.k == offset).unwrap_or_else(|| panic!("nothing loads {offset}"))
+}
+
+const SUPERVISED: Policy = Policy { unbound: Unbound::Supervised, cookie: Some(COOKIE), io_uring: false };
+
+/// Breaks a good filter.
+type Breakage = fn(&mut Vec<sock_filter>);
+
+#[test]
+fn a_filter_that_was_broken_on_purpose_fails() {
+    let breakages: [(&str, Breakage); 12] = [
+        ("IPv6 forgotten", |f| {
+            let at = comparison(f, 10);
+            f[at].k = 0xffff
+        }),
+        ("SMC forgotten", |f| {
+            let at = comparison(f, 43);
+            f[at].k = 44
+        }),
+        ("RXRPC let through", |f| {
+            let at = comparison(f, 33);
+            f[at].jt = 0
+        }),
+        ("half of the cookie is enough", |f| {
+            let at = load(f, ARG5_HIGH);
+            f[at].k = ARG5_LOW;
+            f[at + 1].k = COOKIE as u32
+        }),
+        ("another argument is the cookie", |f| {
+            let at = load(f, ARG5_LOW);
+            f[at].k -= 8
+        }),
+        ("the table of x32 open", |f| {
+            let at = f.iter().position(|s| s.k == 0x4000_0000).unwrap();
+            f[at].k = 0x8000_0000
+        }),
+        ("io_uring let through", |f| {
+            let at = comparison(f, 425);
+            f[at].k = 426
+        }),
+        ("socket of i386 overlooked", |f| {
+            let at = comparison(f, 359);
+            f[at].k = 358
+        }),
+        ("socketcall overlooked", |f| {
+            let at = comparison(f, 102);
+            f[at].jt = 0
+        }),
+        ("setns without a kind overlooked", |f| {
+            let at = comparison(f, 0);
+            f[at].k = 1
+        }),
+        ("an unknown architecture allowed", |f| *f.last_mut().unwrap() = instruction(libc::BPF_RET, 0, 0, ALLOW)),
+        ("what must be notified is allowed", |f| {
+            let at = f.iter().position(|step| step.k == NOTIFY && u32::from(step.code) == libc::BPF_RET).unwrap();
+            f[at].k = ALLOW;
+        }),
+    ];
+    for (what, wreck) in breakages {
+        let mut filter = assemble(&SUPERVISED);
+        wreck(&mut filter);
+        assert!(first_fault(&SUPERVISED, &filter, &FEW_FIRSTS).is_some(), "not noticed: {what}");
+    }
+}
+
+/// Every instruction changed in every small way: other words, other distances, branches exchanged, or let through.
+#[test]
+fn no_instruction_can_be_changed_unnoticed() {
+    let good = assemble(&SUPERVISED);
+    let changes: [fn(&mut sock_filter); 6] = [
+        |step| step.k ^= 1,
+        |step| step.k = step.k.wrapping_add(4),
+        |step| step.jt = step.jt.wrapping_add(1),
+        |step| step.jf = step.jf.wrapping_add(1),
+        |step| (step.jt, step.jf) = (step.jf, step.jt),
+        |step| *step = instruction(libc::BPF_RET, 0, 0, ALLOW),
+    ];
+    let mut unnoticed = Vec::new();
+    for (at, (number, change)) in (0..good.len()).flat_map(|at| changes.iter().enumerate().map(move |c| (at, c))) {
+        let mut filter = good.clone();
+        change(&mut filter[at]);
+        if has_another_meaning(&good, at, &filter[at]) && first_fault(&SUPERVISED, &filter, &FEW_FIRSTS).is_none() {
+            unnoticed.push((at, number, good[at].k));
+        }
+    }
+    assert_eq!(unnoticed, [], "(instruction, change, its word) of {}", good.len());
+}
+
+/// Only a conditional jump has two distances, and to return what one would be sent to is the same.
+fn has_another_meaning(good: &[sock_filter], at: usize, changed: &sock_filter) -> bool {
+    let (code, old) = (u32::from(good[at].code), &good[at]);
+    let is_jump = code & 0x07 == libc::BPF_JMP;
+    let is_goto = code == libc::BPF_JMP | libc::BPF_JA;
+    let is_let_through = is_goto && good[at + 1 + old.k as usize].k == ALLOW && changed.k == ALLOW;
+    let distances = (old.jt, old.jf) != (changed.jt, changed.jf);
+    !is_let_through && ((old.code, old.k) != (changed.code, changed.k) || distances && is_jump && !is_goto)
+}

@@ -1,0 +1,74 @@
+//! As whom the supervisor makes a socket: as its caller. A socket belongs to the user and group of its maker, and the
+//! kernel asks the maker's groups whether there is a ping socket to be had.
+//!
+//! It stays the last caller until another comes, and the real user stays its own, so that no caller can send it a signal
+//! that its own user could not.
+
+use nix::errno::Errno;
+use nix::unistd::{Gid, Uid, getegid, geteuid, setfsgid, setfsuid, setgroups, setresgid, setresuid};
+
+use crate::bind::seccomp::status::Credentials;
+use crate::sys::capability::{CAP_SETGID, CAP_SETUID, Kept, bit};
+use crate::sys::pidfd::Ids;
+
+/// Leaves an id as it is.
+const SAME: u32 = u32::MAX;
+
+/// As whom this process acts.
+pub struct Identity {
+    taken: Option<Credentials>,
+}
+
+impl Identity {
+    /// As it began.
+    pub fn new(own: Credentials) -> Self {
+        Self { taken: Some(own) }
+    }
+
+    /// Acts as the caller from now on, or not at all.
+    pub fn take(&mut self, wanted: &Credentials, kept: &Kept) -> nix::Result<()> {
+        if self.taken.as_ref() == Some(wanted) {
+            return Ok(());
+        }
+        self.taken = None;
+        let outcome = kept.with(bit(CAP_SETUID) | bit(CAP_SETGID), || become_them(wanted));
+        // To become root puts everything into effect.
+        kept.lay_down();
+        outcome.map_err(|_| Errno::EACCES)?;
+        // Only a user who is already root in all but name gets another one for files: with a capability, once more.
+        kept.with(bit(CAP_SETUID) | bit(CAP_SETGID), || own_files_as(wanted.ids));
+        if acts_as() != wanted.ids {
+            return Err(Errno::EACCES);
+        }
+        self.taken = Some(wanted.clone());
+        Ok(())
+    }
+}
+
+/// Groups first: after the user has changed, nothing may be changed any more.
+fn become_them(wanted: &Credentials) -> nix::Result<()> {
+    let groups: Vec<Gid> = wanted.groups.iter().copied().map(Gid::from_raw).collect();
+    let (same_user, same_group) = (Uid::from_raw(SAME), Gid::from_raw(SAME));
+    setgroups(&groups)?;
+    setresgid(same_group, Gid::from_raw(wanted.ids.gid), same_group)?;
+    setresuid(same_user, Uid::from_raw(wanted.ids.uid), same_user)
+}
+
+fn own_files_as(ids: Ids) {
+    if ids.fsgid != ids.gid {
+        setfsgid(Gid::from_raw(ids.fsgid));
+    }
+    if ids.fsuid != ids.uid {
+        setfsuid(Uid::from_raw(ids.fsuid));
+    }
+}
+
+fn acts_as() -> Ids {
+    Ids {
+        uid: geteuid().as_raw(),
+        // These two change nothing when they are asked for nobody, and say who it was.
+        fsuid: setfsuid(Uid::from_raw(SAME)).as_raw(),
+        gid: getegid().as_raw(),
+        fsgid: setfsgid(Gid::from_raw(SAME)).as_raw(),
+    }
+}

@@ -1,0 +1,84 @@
+//! What /proc says of a caller. The numbers that the kernel tells a supervisor are of the supervisor's own pid
+//! namespace: looked up in the /proc of another one, they are somebody else's. So a /proc is used only after it has
+//! been shown to be its own, and by a descriptor, whatever is mounted over it later.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
+
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, open, openat, readlink, readlinkat};
+use nix::sys::stat::{Mode, fstatat};
+use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
+use nix::unistd::{getpid, read};
+
+use crate::bind::seccomp::status::{self, Status};
+
+/// A network namespace: what `/proc/PID/net/dev` shows of it. Unlike `ns/net`, it can be asked of a process of any user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Netns(u64);
+
+/// A user namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Userns(u64);
+
+/// The /proc of this process's own pid namespace.
+pub struct Proc(OwnedFd);
+
+impl Proc {
+    /// None if what is mounted on /proc is of another pid namespace, or no such file system at all.
+    pub fn of_own_namespace() -> Option<Self> {
+        let directory = open("/proc", OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty()).ok()?;
+        let is_procfs = fstatfs(&directory).is_ok_and(|about| about.filesystem_type() == PROC_SUPER_MAGIC);
+        let proc = Self(directory);
+        (is_procfs && proc.is_own()).then_some(proc)
+    }
+
+    /// Whether /proc may be its own, by one look: for who would rather know early than for certain.
+    pub fn seems_own() -> bool {
+        readlink("/proc/self").is_ok_and(|name| name.to_str() == Some(&getpid().to_string()))
+    }
+
+    /// `self` is this process's number. A process may by chance have the same number in two namespaces: so it must also
+    /// have no more than the one, from the namespace of this /proc inwards.
+    fn is_own(&self) -> bool {
+        let pid = getpid().as_raw() as u32;
+        let is_self = readlinkat(&self.0, "self").is_ok_and(|name| name.to_str() == Some(&pid.to_string()));
+        is_self && self.status(pid).is_ok_and(|status| status.pids.is_empty() || status.pids == [pid])
+    }
+
+    /// A process's network namespace.
+    pub fn netns(&self, pid: u32) -> nix::Result<Netns> {
+        fstatat(&self.0, format!("{pid}/net/dev").as_str(), AtFlags::empty()).map(|stat| Netns(stat.st_ino))
+    }
+
+    /// A process's user namespace; needs the right to look into it.
+    pub fn userns(&self, pid: u32) -> nix::Result<Userns> {
+        fstatat(&self.0, format!("{pid}/ns/user").as_str(), AtFlags::empty()).map(|stat| Userns(stat.st_ino))
+    }
+
+    /// Who a process is.
+    pub fn status(&self, pid: u32) -> nix::Result<Status> {
+        let file = self.open(pid, "status")?;
+        let (mut bytes, mut length) = (vec![0; 4096], 0);
+        loop {
+            let got = read(&file, &mut bytes[length..])?;
+            length += got;
+            if got == 0 {
+                return status::parse(&bytes[..length]).ok_or(Errno::EPROTO);
+            }
+            if length == bytes.len() {
+                bytes.resize(2 * length, 0); // there may be thousands of groups
+            }
+        }
+    }
+
+    /// Fills the buffer from a process's memory; needs the right to look into it.
+    pub fn memory(&self, pid: u32, address: u64, buffer: &mut [u8]) -> nix::Result<()> {
+        File::from(self.open(pid, "mem")?).read_exact_at(buffer, address).map_err(|_| Errno::EFAULT)
+    }
+
+    fn open(&self, pid: u32, name: &str) -> nix::Result<OwnedFd> {
+        openat(&self.0, format!("{pid}/{name}").as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
+    }
+}

@@ -1,0 +1,103 @@
+//! Reads `/proc/PID/status` (proc(5)): as whom a process acts, and what it may.
+
+use crate::sys::pidfd::Ids;
+
+/// What a process is, as far as a supervisor must know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// As whom it acts.
+    pub credentials: Credentials,
+    /// Real, effective, saved and file system user.
+    pub uids: [u32; 4],
+    /// Real, effective, saved and file system group.
+    pub gids: [u32; 4],
+    /// Capabilities in effect, in its own user namespace.
+    pub effective: u64,
+    /// Capabilities that it may put into effect.
+    pub permitted: u64,
+    /// exec gives it no more than it has.
+    pub no_new_privs: bool,
+    /// Its numbers, from the pid namespace of this /proc inwards; none where the kernel has no pid namespaces.
+    pub pids: Vec<u32>,
+}
+
+/// What a new socket takes over from who makes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    /// User and group.
+    pub ids: Ids,
+    /// All other groups.
+    pub groups: Vec<u32>,
+}
+
+impl Status {
+    /// Without capabilities, as one user and one group only, and without a way to gain any: it stays who it is.
+    pub fn is_final(&self) -> bool {
+        let is_one = |ids: &[u32; 4]| ids.iter().all(|id| *id == ids[0]);
+        self.no_new_privs && self.permitted == 0 && is_one(&self.uids) && is_one(&self.gids)
+    }
+}
+
+/// None if a line is missing or says something else than numbers.
+pub fn parse(file: &[u8]) -> Option<Status> {
+    let text = std::str::from_utf8(file).ok()?;
+    // The kernel escapes a newline in the program's name, so that no line is the program's own.
+    let line = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
+    let numbers = |name| line(name)?.split_whitespace().map(|word| word.parse().ok()).collect::<Option<Vec<u32>>>();
+    let set = |name| u64::from_str_radix(line(name)?, 16).ok();
+    let uids: [u32; 4] = numbers("Uid")?.try_into().ok()?;
+    let gids: [u32; 4] = numbers("Gid")?.try_into().ok()?;
+    Some(Status {
+        credentials: Credentials {
+            ids: Ids { uid: uids[1], fsuid: uids[3], gid: gids[1], fsgid: gids[3] },
+            groups: numbers("Groups")?,
+        },
+        uids,
+        gids,
+        effective: set("CapEff")?,
+        permitted: set("CapPrm")?,
+        no_new_privs: line("NoNewPrivs")? == "1",
+        pids: line("NSpid").map_or(Some(Vec::new()), |_| numbers("NSpid"))?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "Name:\ta\\nUid:\t0\t0\t0\t0\nUmask:\t0022\nPid:\t77\nUid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\n\
+        Groups:\t20 27 \nNSpid:\t77\t1\nCapInh:\t0000000000000000\nCapPrm:\t000001ffffffffff\nCapEff:\t0000000000002000\n\
+        NoNewPrivs:\t1\n";
+
+    #[test]
+    fn each_line_is_found_and_a_name_cannot_forge_one() {
+        let status = parse(FILE.as_bytes()).unwrap();
+        assert_eq!(status.credentials.ids, Ids { uid: 2, fsuid: 4, gid: 6, fsgid: 8 });
+        assert_eq!((status.credentials.groups.as_slice(), status.pids.as_slice()), (&[20, 27][..], &[77, 1][..]));
+        assert_eq!((status.permitted, status.effective), (0x1ff_ffff_ffff, 0x2000));
+        assert!(status.no_new_privs && !status.is_final());
+    }
+
+    #[test]
+    fn only_who_can_become_nobody_else_is_final() {
+        let plain = FILE
+            .replace("000001ffffffffff", "0")
+            .replace("1\t2\t3\t4", "9\t9\t9\t9")
+            .replace("5\t6\t7\t8", "5\t5\t5\t5");
+        assert!(parse(plain.as_bytes()).unwrap().is_final());
+        for (part, other) in
+            [("9\t9\t9\t9", "9\t9\t0\t9"), ("5\t5\t5\t5", "5\t5\t5\t6"), ("NoNewPrivs:\t1", "NoNewPrivs:\t0")]
+        {
+            assert!(!parse(plain.replace(part, other).as_bytes()).unwrap().is_final(), "{other}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_not_made_up() {
+        for line in ["Uid", "Gid", "Groups", "CapPrm", "CapEff", "NoNewPrivs"] {
+            assert_eq!(parse(FILE.replace(&format!("\n{line}:"), "\nNot:").as_bytes()), None, "{line}");
+        }
+        assert_eq!(parse(FILE.replace("1\t2\t3\t4", "1\t2\t3\tx").as_bytes()), None);
+        assert_eq!(parse(FILE.replace("\nNSpid:", "\nNot:").as_bytes()).unwrap().pids, Vec::<u32>::new());
+    }
+}

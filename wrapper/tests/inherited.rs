@@ -1,0 +1,166 @@
+//! Sockets that the program inherits: what waits in a listener's queue, what is of another network namespace, what no
+//! VRF holds, `--strict`, and what is undone when the program does not start.
+
+mod scene;
+
+use scene::{Seen, Who, play_after};
+
+const SETTING: &str = "mount -t tmpfs tmpfs /srv; chmod 777 /srv; ip addr add 198.51.100.2/24 dev lo";
+
+/// Prepares sockets in Python (`give`), becomes vrfrun with these words, and prints what Python sees afterwards (`then`)
+/// in a process that still has the sockets.
+fn given(who: Who, give: &str, words: &str, then: &str) -> Seen {
+    let script = format!(
+        "cat >/srv/give.py <<'END'
+import os, socket, subprocess, sys
+def device(s): return s.getsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, 16).split(b'\\0')[0].decode() or '-'
+def keep(s, fd): os.dup2(s.fileno(), fd)
+{give}
+run = subprocess.run(['vrfrun', *sys.argv[1:]], close_fds=False, pass_fds=())
+print('status', run.returncode, flush=True)
+{then}
+END
+         exec python3 /srv/give.py {words}"
+    );
+    play_after(SETTING, who, &script)
+}
+
+const LISTENER: &str = "
+l = socket.create_server(('198.51.100.2', 0)); keep(l, 30)
+def client():
+    c = socket.create_connection(l.getsockname()); c.sendall(b'hello'); return c
+";
+/// As the program: takes what waits within half a second, and says where it is.
+const ACCEPT: &str = "python3 -c 'import socket, select
+l = socket.socket(fileno=30); r, _, _ = select.select([l], [], [], 0.5)
+print(\"waiting\" if r else \"nothing waits\", bool(l.getsockopt(1, 30)), l.getblocking())'";
+
+const MECHANISMS: [(Who, &str); 4] =
+    [(Who::Root, "-m bpf"), (Who::Root, "-m preload"), (Who::User, "-m preload"), (Who::User, "-m seccomp")];
+
+#[test]
+fn a_connection_that_waits_at_a_listener_is_closed_and_said() {
+    for (who, mechanism) in MECHANISMS {
+        let give = format!("{LISTENER}\nclients = [client(), client()]\n");
+        let then = "
+for c in clients:
+    try: print(c.recv(9) or 'closed')
+    except OSError as e: print(type(e).__name__)
+print(device(l))";
+        let seen = given(who, &give, &format!("{mechanism} --interface blue {ACCEPT}"), then);
+        let reset = "ConnectionResetError\n";
+        seen.prints(&format!("nothing waits True True\nstatus 0\n{reset}{reset}blue\n"));
+        let said = "vrfrun: warning: closed 2 connections that waited at descriptor 30, from before it was bound to 'blue'\n\
+                    hint: vrfsetup unit blue NAME.socket";
+        assert!(seen.stderr().contains(said), "{seen}");
+        // The judge itself: left alone, the program gets them.
+        let kept = given(who, &give, &format!("{mechanism} --keep-fds --interface blue {ACCEPT}"), "");
+        kept.prints("waiting True True\nstatus 0\n");
+    }
+}
+
+#[test]
+fn a_listener_at_which_nobody_waits_is_bound_silently_and_stays_as_it_was() {
+    for blocking in ["True", "False"] {
+        let give = format!("{LISTENER}\nl.setblocking({blocking})\n");
+        let seen = given(Who::Root, &give, "-m bpf --interface blue true", "print(device(l), l.getblocking())");
+        seen.prints(&format!("status 0\nblue {blocking}\n"));
+        assert_eq!(seen.stderr(), "", "{seen}");
+        let give = format!("{give}\nc = client()\n");
+        let then = "import fcntl; print(not fcntl.fcntl(l, fcntl.F_GETFL) & os.O_NONBLOCK)";
+        given(Who::Root, &give, "-m bpf --interface blue true", then).prints(&format!("status 0\n{blocking}\n"));
+    }
+}
+
+/// Makes `s` in a network namespace of its own, in which a `blue` stands at the same index.
+const FOREIGN: &str = "
+import ctypes
+own = os.open('/proc/self/ns/net', os.O_RDONLY); index = socket.if_nametoindex('blue')
+assert ctypes.CDLL(None).unshare(0x40000000) == 0
+subprocess.run(['ip', 'link', 'add', 'blue', 'index', str(index), 'type', 'veth', 'peer', 'far'], check=True)
+s = socket.socket()
+BIND
+keep(s, 30)
+assert ctypes.CDLL(None).setns(own, 0) == 0
+";
+
+#[test]
+fn a_socket_of_another_network_namespace_is_neither_bound_nor_believed() {
+    let bind = "s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b'blue')";
+    for (bind, device) in [("", "-"), (bind, "blue")] {
+        for mechanism in ["-m bpf", "-m preload", "-m seccomp"] {
+            let give = FOREIGN.replace("BIND", bind);
+            let words = format!("{mechanism} --interface blue echo ran");
+            let seen = given(Who::Root, &give, &words, "print(device(s))");
+            seen.prints(&format!("status 125\n{device}\n"));
+            let said = "cannot take descriptor 30 into 'blue': it is a socket of another network namespace";
+            assert!(seen.stderr().contains(said), "{seen}");
+        }
+        let kept = given(Who::Root, &FOREIGN.replace("BIND", bind), "--keep-fds --interface blue echo ran", "");
+        kept.prints("ran\nstatus 0\n");
+    }
+}
+
+#[test]
+fn strict_takes_no_inherited_socket() {
+    let bound = "s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b'blue'); keep(s, 30)";
+    for give in [LISTENER, bound] {
+        let seen = given(Who::Root, give, "--strict --interface blue echo ran", "");
+        seen.prints("status 125\n");
+        let said =
+            "vrfrun: cannot take descriptor 30 into 'blue': it is an inherited socket, and --strict takes none\n";
+        assert!(seen.stderr().contains(said), "{seen}");
+    }
+    let others = "keep(socket.socket(socket.AF_UNIX), 30); keep(socket.socket(socket.AF_NETLINK, socket.SOCK_RAW), 31)";
+    given(Who::Root, others, "--strict --interface blue echo ran", "").prints("ran\nstatus 0\n");
+    let closed = format!("{LISTENER}\nos.set_inheritable(30, False)\n");
+    given(Who::Root, &closed, "--strict --interface blue echo ran", "").prints("ran\nstatus 0\n");
+}
+
+#[test]
+fn a_socket_that_no_vrf_holds_is_named_and_refused_by_strict() {
+    let give = "keep(socket.socket(socket.AF_PACKET, socket.SOCK_RAW), 30)";
+    for mechanism in ["-m bpf", "-m preload", "-m seccomp"] {
+        let seen = given(Who::Root, give, &format!("{mechanism} --interface blue echo ran"), "");
+        seen.prints("ran\nstatus 0\n");
+        let said =
+            "vrfrun: warning: descriptor 30 is an AF_PACKET socket, which no VRF holds: the program gets it as it is\n";
+        assert_eq!(seen.stderr(), said, "{seen}");
+    }
+    let seen = given(Who::Root, give, "--strict --interface blue echo ran", "");
+    seen.prints("status 125\n");
+    assert!(seen.stderr().contains("it is an AF_PACKET socket, and --strict takes none"), "{seen}");
+}
+
+#[test]
+fn a_connection_in_progress_is_refused() {
+    let give = "
+s = socket.socket(); s.setblocking(False)
+subprocess.run('ip addr add 203.0.113.2/24 dev red; ip neigh add 203.0.113.9 lladdr 02:00:00:00:00:09 dev red', shell=True)
+s.connect_ex(('203.0.113.9', 80)); keep(s, 30)";
+    let seen = given(Who::Root, give, "--interface blue echo ran", "print(device(s))");
+    seen.prints("status 125\n-\n");
+    assert!(seen.stderr().contains("it is a connection in progress outside it"), "{seen}");
+}
+
+/// What cannot run: a script whose interpreter is missing, a program whose dynamic linker is, and a script of a script.
+const BROKEN: &str = "
+def write(name, text):
+    open(name, 'w').write(text); os.chmod(name, 0o755)
+write('/srv/orphan', '#!/no/such\\n'); write('/srv/second', '#!/srv/orphan\\n')
+data = open('/bin/true', 'rb').read().replace(b'/lib64/ld-linux', b'/lib64/no-linux')
+open('/srv/unlinked', 'wb').write(data); os.chmod('/srv/unlinked', 0o755)
+";
+
+#[test]
+fn a_program_that_does_not_start_leaves_the_sockets_as_they_were() {
+    for (who, mechanism) in MECHANISMS {
+        for program in ["/srv/orphan", "/srv/second", "/srv/unlinked"] {
+            let give = format!("{LISTENER}\nc = client()\n{BROKEN}");
+            let words = format!("{mechanism} --interface blue {program}");
+            let seen = given(who, &give, &words, "l.settimeout(5); print(device(l), l.accept()[0].recv(9))");
+            seen.prints("status 126\n- b'hello'\n");
+            assert!(seen.stderr().contains(&format!("cannot run '{program}': No such file")), "{seen}");
+        }
+    }
+}
