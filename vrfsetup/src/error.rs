@@ -148,6 +148,8 @@ pub enum Error {
         /// What is wrong with it.
         what: String,
     },
+    /// A file stands where one of ours would, and is somebody else's.
+    ForeignFile(PathBuf),
     /// Neither domain has a route to the prefix.
     NobodysPrefix(String),
     /// A file cannot be read or written.
@@ -270,6 +272,7 @@ impl fmt::Display for Error {
             Self::OldSystemd(version) => write!(f, "systemd {version} cannot bind services (v249 can)"),
             Self::Unbound(vrf) => write!(f, "sockets made here are not bound to VRF '{vrf}'"),
             Self::BadFile { path, line, text, what } => write!(f, "{}:{line}: {what}: {text}", path.display()),
+            Self::ForeignFile(path) => write!(f, "'{}' is not by vrfsetup, and stays as it is", path.display()),
             Self::NobodysPrefix(prefix) => write!(f, "neither domain has a route of its own to {prefix}"),
             Self::File { path, refusal } => write!(f, "cannot use '{}': {refusal}", path.display()),
             Self::NoNetns { name, source } => {

@@ -10,6 +10,7 @@ pub mod init;
 mod clean;
 mod runner;
 
+mod apply_again;
 mod at_once;
 mod beside;
 mod bind_on_use;
@@ -27,8 +28,11 @@ mod inherited;
 mod leaks;
 mod logins;
 mod names;
+mod neighbours;
 mod net_cls;
+mod port_keeps;
 mod promises;
+mod random_worlds;
 mod recipes;
 mod recipes_services;
 mod refusals;
@@ -41,6 +45,7 @@ mod setup_knowing;
 mod setup_ports;
 mod surroundings;
 mod transactions;
+mod unit_names;
 mod units;
 mod ways;
 mod without_bpf;
@@ -92,6 +97,10 @@ const MODULES: &[&[Test]] = &[
     rules::TESTS,
     setup_ports::TESTS,
     transactions::TESTS,
+    port_keeps::TESTS,
+    neighbours::TESTS,
+    apply_again::TESTS,
+    random_worlds::TESTS,
     setup_knowing::TESTS,
     setup_declared::TESTS,
     leaks::TESTS,
@@ -114,7 +123,7 @@ impl Test {
 
 /// Those that want a systemd as process 1.
 const UNDER_SYSTEMD: &[&[Test]] =
-    &[boot::TESTS, units::TESTS, logins::TESTS, rollback::TESTS, exported::TESTS, beside::TESTS];
+    &[boot::TESTS, units::TESTS, unit_names::TESTS, logins::TESTS, rollback::TESTS, exported::TESTS, beside::TESTS];
 
 /// The names of the tests that must run, and pass, under a systemd.
 pub fn expected_under_systemd() -> impl Iterator<Item = String> {

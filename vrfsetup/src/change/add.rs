@@ -3,10 +3,12 @@
 use crate::change::attach::{self, Defaults};
 use crate::error::Error;
 use crate::plan::inventory::Inventory;
+use crate::plan::leftovers::{self, Leftover};
 use crate::plan::sysctls;
 use crate::plan::tables;
 use crate::plan::vrf::{VrfPlanner, VrfSpec};
 use crate::sys::rt_tables::Names;
+use crate::transaction::lockout;
 use crate::transaction::report::Outcome;
 use crate::transaction::session::Session;
 
@@ -17,9 +19,11 @@ use crate::transaction::session::Session;
 /// It cannot be so, a connection would break, or the kernel refused; then nothing is changed.
 pub fn add(session: &Session, spec: &VrfSpec, ports: &[String], sysctls: &[(&str, &str)]) -> Result<Outcome, Error> {
     let inventory = Inventory::read(session.kernel)?;
-    let ports = attach::new_ports(&inventory.system, ports, spec.name)?;
+    let existing = inventory.system.link(spec.name);
+    let ports = attach::new_ports(&inventory.system, ports, existing.map_or(spec.name, |vrf| &vrf.name))?;
     attach::check_lockout(session, &inventory.system, &ports)?;
     let (steps, domain) = VrfPlanner::new(&inventory).plan(spec)?;
+    lockout::refuse_if_cut(session, &inventory.system, &steps)?;
     let moves = attach::plan(session, &inventory, &ports, &domain, Defaults::Move)?;
     let is_new = inventory.system.link(spec.name).is_none();
     let new: Vec<&str> = is_new.then_some(spec.name).into_iter().collect();
@@ -33,5 +37,8 @@ pub fn add(session: &Session, spec: &VrfSpec, ports: &[String], sysctls: &[(&str
     let name = is_new.then(|| tables::name_step(&Names::read(), spec.name, domain.table)).flatten();
     transaction.try_make_all(memory.into_iter().chain(name))?;
     attach::make(&mut transaction, moves)?;
+    // Last: of what another VRF left, nothing is in the way.
+    let left = leftovers::find(&inventory).into_iter().filter(|left| left.vrf != spec.name);
+    transaction.try_make_all(left.flat_map(Leftover::steps))?;
     transaction.commit()
 }

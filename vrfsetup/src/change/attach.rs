@@ -1,14 +1,13 @@
 //! `vrfsetup attach` and `detach`: interfaces go into a VRF and out of it with their addresses and routes.
 
 use crate::error::Error;
-use crate::model::address::Address;
 use crate::model::link::Link;
 use crate::model::route::Route;
 use crate::model::rule::TABLE_MAIN;
+use crate::plan::holder::Holder;
 use crate::plan::inventory::Inventory;
 use crate::plan::port::{self, Domain, Move, Port, Rivals};
 use crate::plan::system::System;
-use crate::sys::sysctl;
 use crate::transaction::lockout;
 use crate::transaction::report::Outcome;
 use crate::transaction::session::{Session, Transaction};
@@ -28,8 +27,9 @@ pub enum Defaults {
 /// One cannot be moved, a connection would break, or the kernel refused; then nothing is changed.
 pub fn attach(session: &Session, vrf: &str, names: &[String]) -> Result<Outcome, Error> {
     let inventory = Inventory::read(session.kernel)?;
-    let to = Domain::of(inventory.system.existing_vrf(vrf)?);
-    let ports = new_ports(&inventory.system, names, vrf)?;
+    let vrf = inventory.system.existing_vrf(vrf)?;
+    let to = Domain::of(vrf);
+    let ports = new_ports(&inventory.system, names, &vrf.name)?;
     move_all(session, &inventory, &ports, &to)
 }
 
@@ -60,10 +60,10 @@ fn move_all(session: &Session, inventory: &Inventory, ports: &[&Link], to: &Doma
     transaction.commit()
 }
 
-/// The interfaces of these names that are not ports of the VRF yet and can become so.
+/// The interfaces of these names that are not ports of the VRF yet and can become so; they may be those of another.
 ///
 /// # Errors
-/// One does not exist, is a VRF, the loopback, or another's port.
+/// One does not exist, is a VRF, the loopback, or a bridge's or a bond's port.
 pub fn new_ports<'a>(system: &'a System, names: &[String], vrf: &str) -> Result<Vec<&'a Link>, Error> {
     let mut new: Vec<&Link> = Vec::new();
     for name in names {
@@ -73,23 +73,31 @@ pub fn new_ports<'a>(system: &'a System, names: &[String], vrf: &str) -> Result<
         }
         match port.master.and_then(|master| system.link_by_index(master)) {
             Some(master) if master.name == vrf => {}
-            Some(master) => return Err(Error::OtherMaster { port: name.clone(), master: master.name.clone() }),
-            None if new.iter().any(|other| other.ifindex == port.ifindex) => {}
-            None => new.push(port),
+            Some(master) if !master.is_vrf() => {
+                return Err(Error::OtherMaster { port: name.clone(), master: master.name.clone() });
+            }
+            _ if new.iter().any(|other| other.ifindex == port.ifindex) => {}
+            _ => new.push(port),
         }
     }
     Ok(new)
 }
 
-/// Refuses, unless the user takes the risk, to move what somebody's connection uses.
+/// Refuses, unless the user takes the risk, to move what somebody's connection uses: the interfaces, and what stands
+/// upon them.
 ///
 /// # Errors
 /// There is such a connection.
 pub fn check_lockout(session: &Session, system: &System, ports: &[&Link]) -> Result<(), Error> {
-    if session.takes_risks() { Ok(()) } else { lockout::refuse_if_in_use(session.kernel, system, ports) }
+    if session.takes_risks() {
+        return Ok(());
+    }
+    let above = ports.iter().flat_map(|port| system.above(port));
+    let all: Vec<&Link> = ports.iter().copied().chain(above).collect();
+    lockout::refuse_if_in_use(session.kernel, system, &all)
 }
 
-/// Plans to move each interface from where it is.
+/// Plans to move each interface from where it is, those first that others stand upon.
 ///
 /// # Errors
 /// As [`attach`].
@@ -100,24 +108,19 @@ pub fn plan(
     to: &Domain,
     defaults: Defaults,
 ) -> Result<Vec<Move>, Error> {
+    if ports.is_empty() {
+        return Ok(Vec::new());
+    }
+    let holder = Holder::of(session.kernel, inventory)?;
+    let mut ports = ports.to_vec();
+    ports.sort_by_key(|port| holder.depth(port));
     let mut moves = Vec::new();
-    for &link in ports {
+    for link in ports {
         let from = inventory.system.vrf_of(link).map_or_else(Domain::default_domain, Domain::of);
         let main = inventory.table(TABLE_MAIN).filter(|_| to.is_default());
         let rivals: Vec<&Route> = main.filter(|route| !route.oifs().contains(&link.ifindex)).collect();
         let rivals = Rivals { routes: &rivals, are_challenged: defaults == Defaults::Move };
-        let addresses: Vec<&Address> = inventory.system.addresses_of(link.ifindex).collect();
-        let port = Port {
-            link,
-            keeps_addresses: addresses
-                .iter()
-                .any(|own| port::may_be_kept(own))
-                .then(|| keeps_addresses(&link.name))
-                .flatten(),
-            addresses,
-            routes: inventory.over(link.ifindex).collect(),
-            rivals,
-        };
+        let port = Port { own: holder.holdings(link), above: holder.above(link), rivals };
         let moved = port::plan(&port, &from, to)?;
         if !session.takes_risks() {
             lockout::refuse_default_route(&moved, link)?;
@@ -137,10 +140,4 @@ pub fn make(transaction: &mut Transaction, moves: Vec<Move>) -> Result<(), Error
         moved.notes.into_iter().for_each(|note| transaction.note(note));
     }
     Ok(())
-}
-
-/// Below 0, the setting for all interfaces overrules that of each.
-fn keeps_addresses(name: &str) -> Option<String> {
-    let all = sysctl::read(&port::keep_key("all"))?;
-    if all.starts_with('-') { None } else { sysctl::read(&port::keep_key(name)) }
 }

@@ -7,7 +7,8 @@ use crate::model::link::Link;
 use crate::model::route::Route;
 use crate::model::step::Step;
 use crate::plan::inventory::Inventory;
-use crate::plan::port::Domain;
+use crate::plan::leftovers::{self, Leftover};
+use crate::plan::port::{Domain, Move};
 use crate::plan::sysctls;
 use crate::plan::tables;
 use crate::transaction::report::Outcome;
@@ -21,39 +22,76 @@ pub fn del(session: &Session, name: &str) -> Result<Outcome, Error> {
     let inventory = Inventory::read(session.kernel)?;
     let system = &inventory.system;
     if system.link(name).is_none() {
-        return Ok(Outcome::default());
+        return forget(session, &inventory, name);
     }
     let vrf = system.existing_vrf(name)?;
     let ports: Vec<&Link> = system.ports(vrf).collect();
-    let units = unit::units_of(name);
-    if !units.is_empty() && !session.takes_risks() {
-        return Err(Error::HasUnits { vrf: name.to_owned(), units });
-    }
-    let affected: Vec<&Link> = ports.iter().copied().chain([vrf]).collect();
-    attach::check_lockout(session, system, &affected)?;
-    let moves = attach::plan(session, &inventory, &ports, &Domain::default_domain(), Defaults::Leave)?;
+    let deletion = plan(session, &inventory, vrf, &ports)?;
     let mut transaction = session.begin()?;
-    // Ports first: their routes move out of the table. Then the device goes down, so that nothing is sent by it while
-    // the table loses its seal.
-    attach::make(&mut transaction, moves)?;
-    transaction.make_all(system.addresses_of(vrf.ifindex).cloned().map(Step::DeleteAddress))?;
-    transaction.make_all(remaining(&inventory, vrf, &ports))?;
-    transaction.make(Step::DeleteVrf(vrf.device(), vrf.table.unwrap_or_default()))?;
+    attach::make(&mut transaction, deletion.moves)?;
+    transaction.make_all(deletion.steps)?;
     let is_last = system.vrfs().count() == 1;
     let (settings, memory) = if is_last { sysctls::restore() } else { Default::default() };
     transaction.make_all(settings)?;
-    transaction.try_make_all(memory.into_iter().chain(tables::unname_step(name)))?;
+    transaction.try_make_all(memory.into_iter().chain(tables::unname_step(&vrf.name)))?;
     transaction.commit()
+}
+
+/// How a VRF is deleted.
+pub struct Deletion {
+    /// Ports first: their routes move out of the table.
+    pub moves: Vec<Move>,
+    /// Then the rest. The device goes down, so that nothing is sent by it while the table loses its seal.
+    pub steps: Vec<Step>,
+}
+
+/// Plans to delete a VRF with these ports in it; others that it has now are elsewhere by then.
+///
+/// # Errors
+/// As [`del`].
+pub fn plan(session: &Session, inventory: &Inventory, vrf: &Link, ports: &[&Link]) -> Result<Deletion, Error> {
+    let system = &inventory.system;
+    let units = unit::units_of(&vrf.name);
+    if !units.is_empty() && !session.takes_risks() {
+        return Err(Error::HasUnits { vrf: vrf.name.clone(), units });
+    }
+    let affected: Vec<&Link> = ports.iter().copied().chain([vrf]).collect();
+    attach::check_lockout(session, system, &affected)?;
+    let moves = attach::plan(session, inventory, ports, &Domain::default_domain(), Defaults::Leave)?;
+    let mut steps: Vec<Step> = system.addresses_of(vrf.ifindex).cloned().map(Step::DeleteAddress).collect();
+    steps.extend(remaining(inventory, vrf));
+    steps.push(Step::DeleteVrf(vrf.device(), vrf.table.unwrap_or_default()));
+    Ok(Deletion { moves, steps })
+}
+
+/// Removes what a VRF left that was deleted without vrfsetup.
+fn forget(session: &Session, inventory: &Inventory, name: &str) -> Result<Outcome, Error> {
+    let left = leftovers::find(inventory).into_iter().filter(|left| left.vrf == name);
+    let mut steps: Vec<Step> = left.flat_map(Leftover::steps).collect();
+    if steps.is_empty() {
+        steps.extend(tables::unname_step(name));
+    }
+    let mut transaction = session.begin()?;
+    transaction.make_all(steps)?;
+    transaction.commit()
+}
+
+/// Whether another VRF has the same table.
+fn shares_table(inventory: &Inventory, vrf: &Link) -> bool {
+    inventory.system.vrfs().any(|other| other.ifindex != vrf.ifindex && other.table == vrf.table)
 }
 
 /// Takes down what the kernel would leave behind, or drop for good: routes over the VRF's device in any
 /// table (leaks), then the device, then what its table holds besides the routes of its ports.
-fn remaining(inventory: &Inventory, vrf: &Link, ports: &[&Link]) -> Vec<Step> {
+fn remaining(inventory: &Inventory, vrf: &Link) -> Vec<Step> {
+    let ports: Vec<&Link> = inventory.system.ports(vrf).collect();
     let of_ports = |route: &Route| ports.iter().any(|port| route.oifs().contains(&port.ifindex));
     let leaks = inventory.over(vrf.ifindex).filter(|route| !route.is_kernels());
     let over_vrf = |route: &Route| route.oifs().contains(&vrf.ifindex);
     let table = inventory.table(vrf.table.unwrap_or_default());
-    let seals = table.filter(|route| !route.is_kernels() && !of_ports(route) && !over_vrf(route));
+    // What another VRF's table is, too, stays.
+    let is_shared = shares_table(inventory, vrf);
+    let seals = table.filter(|route| !is_shared && !route.is_kernels() && !of_ports(route) && !over_vrf(route));
     leaks
         .cloned()
         .map(Step::DeleteRoute)

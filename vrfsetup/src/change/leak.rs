@@ -26,11 +26,11 @@ pub fn leak(session: &Session, names: [&str; 2], prefixes: &[Prefix], removes: b
     for &prefix in prefixes {
         let (owner, other) = plan::owner(&inventory, &domains, prefix)?;
         let route = plan::route(&inventory, owner, other.table, prefix)?;
-        let existing = inventory.table(other.table).find(|existing| plan::is_same(existing, &route));
-        match (removes, existing) {
-            (false, None) => steps.push(Step::AddRoute(route)),
-            (true, Some(existing)) => steps.push(Step::DeleteRoute(existing.clone())),
-            _ => {}
+        if removes {
+            let existing = inventory.table(other.table).find(|existing| plan::is_same(existing, &route));
+            steps.extend(existing.cloned().map(Step::DeleteRoute));
+        } else {
+            steps.extend(plan::step(inventory.table(other.table), route));
         }
     }
     lockout::refuse_if_cut(session, &inventory.system, &steps)?;

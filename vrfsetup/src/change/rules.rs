@@ -125,7 +125,7 @@ fn of_family(inventory: &Inventory, family: Family) -> Vec<Rule> {
 
 /// The seals come before a rule that does the same is deleted.
 fn carry_out(session: &Session, inventory: &Inventory, first: Vec<Step>, steps: Vec<Step>) -> Result<Outcome, Error> {
-    lockout::refuse_if_cut(session, &inventory.system, &steps)?;
+    lockout::refuse_if_cut(session, &inventory.system, &[first.as_slice(), &steps].concat())?;
     let mut transaction = session.begin()?;
     transaction.try_make_all(remember(&steps))?;
     transaction.make_all(first.into_iter().chain(steps))?;

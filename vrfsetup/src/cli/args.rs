@@ -68,6 +68,9 @@ pub enum Command {
         /// Only say what would be done; exit status 3 if anything would
         #[arg(long)]
         dry_run: bool,
+        /// Remove VRFs, ports, addresses and routes that an export would write and the file does not declare
+        #[arg(long, conflicts_with_all = ["each", "no_ports", "port"])]
+        prune: bool,
         /// Leave out what cannot be made, and name it: exit status 1, or 3 if only ports are missing
         #[arg(long, conflicts_with_all = ["dry_run", "confirm"])]
         each: bool,
@@ -96,7 +99,7 @@ pub enum Command {
         /// Another
         b: String,
         /// A destination; whichever domain has a route to it shares it
-        #[arg(required = true, value_name = "PREFIX", value_parser = crate::model::syntax::prefix)]
+        #[arg(required = true, value_name = "PREFIX", value_parser = crate::model::syntax::destination)]
         prefixes: Vec<crate::model::prefix::Prefix>,
         /// Make them unreachable again
         #[arg(long)]

@@ -90,13 +90,13 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
         Command::Attach { name, ports, change } => changed(cli, attach::attach(&session(change)?, name, ports)?),
         Command::Detach { ports, change } => changed(cli, attach::detach(&session(change)?, ports)?),
         Command::Rules { command } => run_rules(cli, &kernel, command, session),
-        Command::Apply { file, dry_run, each, no_ports, port, change } => {
+        Command::Apply { file, dry_run, prune, each, no_ports, port, change } => {
             let session = if *dry_run { preview(change) } else { session(change)? };
             let scope = Scope { is_without_ports: *no_ports, port: port.as_deref() };
             if *each {
                 return apply_each(cli, apply::apply_each(&session, file, &scope)?);
             }
-            let plan = apply::plan(&session, file, &scope)?;
+            let plan = apply::plan(&session, file, &scope, *prune)?;
             if *dry_run {
                 let outcome = plan.preview();
                 let exit = differs(outcome.changed);
@@ -141,7 +141,10 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
             }
             let files = unit::plan(&session, name, services)?;
             if *dry_run {
-                files.iter().for_each(|file| print(format!("# {}\n{}\n", file.path.display(), file.text)));
+                match is_json(cli) {
+                    true => print(json(cli, &files)),
+                    false => files.iter().for_each(|f| print(format!("# {}\n{}\n", f.path.display(), f.text))),
+                }
                 return Ok(differs(!files.is_empty()));
             }
             changed(cli, unit::make(&session, files)?)

@@ -28,6 +28,9 @@ pub struct Address {
     pub prefix_len: u8,
     /// RT_SCOPE_*.
     pub scope: u8,
+    /// Whether the kernel says that it made this link-local address by itself (5.18), and so makes it again.
+    #[serde(default)]
+    pub is_generated: bool,
     /// IFA_F_* bits.
     pub flags: u32,
     /// The broadcast address.
@@ -55,6 +58,7 @@ impl Address {
             peer: None,
             prefix_len,
             scope: SCOPE_HOST,
+            is_generated: false,
             flags: libc::IFA_F_PERMANENT | flags,
             broadcast: None,
             label: None,

@@ -17,6 +17,10 @@ pub struct Link {
     pub operstate: u8,
     /// The index of the VRF, bridge or bond that it is a port of.
     pub master: Option<u32>,
+    /// The index of the interface below it (of a VLAN, a macvlan, a tunnel), if that is in this network namespace.
+    pub lower: Option<u32>,
+    /// Its other names (5.5).
+    pub altnames: Vec<String>,
     /// The kind (`vrf`, `veth`…); None for a physical interface.
     pub kind: Option<String>,
     /// The routing table, if it is a VRF.
@@ -37,6 +41,11 @@ impl Link {
     /// Whether it is a VRF.
     pub fn is_vrf(&self) -> bool {
         self.table.is_some()
+    }
+
+    /// Whether the kernel takes it down and up with the interface below it.
+    pub fn goes_down_with_lower(&self) -> bool {
+        self.lower.is_some() && self.kind.as_deref() == Some("vlan")
     }
 
     /// What steps call it by.

@@ -1,4 +1,4 @@
-//! Plain values: devices, links, addresses, routes, rules, names, the steps of a plan, and how ip(8) writes them.
+//! Plain values: devices, links, addresses, neighbours, nexthops, routes, rules, names, the steps of a plan, and how ip(8) writes them.
 //!
 //! Uses no other room. Refuses all input and output: nothing here opens a file or a socket.
 #![forbid(unsafe_code)]
@@ -8,6 +8,8 @@ pub mod device;
 pub mod family;
 pub mod link;
 pub mod name;
+pub mod neighbour;
+pub mod nexthop;
 pub mod prefix;
 pub mod route;
 pub mod rule;

@@ -3,7 +3,7 @@
 /// IFNAMSIZ without the NUL.
 const LONGEST_NAME: usize = 15;
 
-/// A name that an interface can have.
+/// A name that an interface can have. One with `%` is a pattern to the kernel, which makes `eth%d` the next of its kind.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -11,7 +11,7 @@ pub fn device(name: &str) -> Result<String, String> {
     let is_possible = !name.is_empty()
         && name.len() <= LONGEST_NAME
         && ![".", ".."].contains(&name)
-        && !name.contains(|c: char| c == '/' || c == ':' || c.is_whitespace() || c == '\0');
+        && !name.contains(|c: char| ['/', ':', '%', '\0'].contains(&c) || c.is_whitespace());
     if is_possible { Ok(name.to_owned()) } else { Err("not a name that an interface can have".to_owned()) }
 }
 
@@ -32,7 +32,7 @@ mod tests {
 
     #[test]
     fn names_that_no_interface_can_have_are_usage_errors() {
-        for name in ["", ".", "..", "a/b", "a b", "sixteen-letters-"] {
+        for name in ["", ".", "..", "a/b", "a b", "sixteen-letters-", "blue%d", "100%"] {
             assert!(device(name).is_err(), "{name:?}");
         }
         assert!(device("fifteen-letters").is_ok());

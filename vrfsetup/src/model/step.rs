@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::address::Address;
 use crate::model::device::Device;
+use crate::model::neighbour::Neighbour;
+use crate::model::nexthop::Nexthop;
 use crate::model::route::Route;
 use crate::model::rule::Rule;
 
@@ -37,6 +39,21 @@ pub enum Step {
     AddAddress(Address),
     /// `ip addr del`.
     DeleteAddress(Address),
+    /// `ip addr change`: other flags, without a moment between.
+    ReplaceAddress {
+        /// The old address.
+        from: Address,
+        /// The new one.
+        to: Address,
+    },
+    /// `ip neigh add`.
+    AddNeighbour(Neighbour),
+    /// `ip neigh del`.
+    DeleteNeighbour(Neighbour),
+    /// `ip nexthop add`.
+    AddNexthop(Nexthop),
+    /// `ip nexthop del`, with which the kernel drops the routes that name it.
+    DeleteNexthop(Nexthop),
     /// `ip route add`.
     AddRoute(Route),
     /// `ip route del`.
@@ -100,6 +117,8 @@ impl Step {
         earlier.iter().all(|step| match step {
             Self::AddVrf(..) => !names_device,
             Self::AddRoute(route) => !route.may_wait_for_its_source(),
+            Self::AddNeighbour(_) | Self::DeleteNeighbour(_) => false,
+            Self::AddNexthop(_) | Self::DeleteNexthop(_) => false,
             Self::SetSysctl { .. } | Self::WriteFile { .. } => false,
             _ => true,
         })
@@ -126,6 +145,7 @@ impl Step {
     pub fn is_made_alone(&self) -> bool {
         match self {
             Self::SetSysctl { .. } | Self::WriteFile { .. } => true,
+            Self::AddNeighbour(_) | Self::DeleteNeighbour(_) | Self::AddNexthop(_) | Self::DeleteNexthop(_) => true,
             Self::AddRoute(route) => route.may_wait_for_its_source(),
             _ => false,
         }
@@ -149,6 +169,11 @@ impl Step {
             Self::Release(port, vrf) => Self::Enslave(port, vrf),
             Self::AddAddress(address) => Self::DeleteAddress(address),
             Self::DeleteAddress(address) => Self::AddAddress(address),
+            Self::ReplaceAddress { from, to } => Self::ReplaceAddress { from: to, to: from },
+            Self::AddNeighbour(neighbour) => Self::DeleteNeighbour(neighbour),
+            Self::DeleteNeighbour(neighbour) => Self::AddNeighbour(neighbour),
+            Self::AddNexthop(nexthop) => Self::DeleteNexthop(nexthop),
+            Self::DeleteNexthop(nexthop) => Self::AddNexthop(nexthop),
             Self::AddRoute(route) => Self::DeleteRoute(route),
             Self::DeleteRoute(route) => Self::AddRoute(route),
             Self::ReplaceRoute { from, to } => Self::ReplaceRoute { from: to, to: from },
@@ -172,6 +197,11 @@ impl fmt::Display for Step {
             Self::Release(port, _) => write!(f, "ip link set {} nomaster", port.name),
             Self::AddAddress(address) => write!(f, "ip addr add {}", address.arguments()),
             Self::DeleteAddress(address) => write!(f, "ip addr del {}", address.arguments()),
+            Self::ReplaceAddress { to, .. } => write!(f, "ip addr change {}", to.arguments()),
+            Self::AddNeighbour(neighbour) => write!(f, "ip neigh add {neighbour}"),
+            Self::DeleteNeighbour(neighbour) => write!(f, "ip neigh del {neighbour}"),
+            Self::AddNexthop(nexthop) => write!(f, "ip nexthop add {nexthop}"),
+            Self::DeleteNexthop(nexthop) => write!(f, "ip nexthop del id {}", nexthop.id),
             Self::AddRoute(route) => write!(f, "ip {}route add {route}", route.family().ip_flag()),
             Self::DeleteRoute(route) => write!(f, "ip {}route del {route}", route.family().ip_flag()),
             Self::ReplaceRoute { to, .. } => write!(f, "ip {}route replace {to}", to.family().ip_flag()),

@@ -9,14 +9,22 @@ use crate::model::route::Route;
 
 /// The networks that a VRF's ports are in.
 #[derive(Debug, Default)]
-pub struct Networks(Vec<((IpAddr, u8), String)>);
+pub struct Networks {
+    ports: Vec<String>,
+    known: Vec<((IpAddr, u8), String)>,
+}
 
 impl Networks {
+    /// None yet, of a VRF with these ports. What leads elsewhere, as a leak does into another VRF, reaches no gateway.
+    pub fn of(ports: impl IntoIterator<Item = String>) -> Self {
+        Self { ports: ports.into_iter().collect(), known: Vec::new() }
+    }
+
     /// The network that the kernel makes a route to with this address.
     pub fn add_address(&mut self, address: &Address) {
         if address.flags & libc::IFA_F_NOPREFIXROUTE == 0 {
             let network = (address.peer.unwrap_or(address.local), address.prefix_len);
-            self.0.push((network, address.device.name.clone()));
+            self.add(network, &address.device.name);
         }
     }
 
@@ -25,7 +33,13 @@ impl Networks {
         if let (true, None, Some(network), Some(device)) =
             (route.is_unicast(), route.gateway(), route.destination(), &route.device)
         {
-            self.0.push((network, device.clone()));
+            self.add(network, device);
+        }
+    }
+
+    fn add(&mut self, network: (IpAddr, u8), device: &str) {
+        if self.ports.iter().any(|port| port == device) {
+            self.known.push((network, device.to_owned()));
         }
     }
 
@@ -41,7 +55,7 @@ impl Networks {
     }
 
     fn port_of(&self, gateway: IpAddr) -> Result<&str, String> {
-        let around = self.0.iter().filter(|(network, _)| contains(*network, gateway));
+        let around = self.known.iter().filter(|(network, _)| contains(*network, gateway));
         let nearest = around.max_by_key(|((_, len), _)| *len).map(|(_, device)| device.as_str());
         nearest.ok_or_else(|| format!("no port has a network with {gateway}: name it, as in 'dev eth1 onlink'"))
     }
@@ -53,11 +67,12 @@ mod tests {
     use crate::model::syntax;
 
     fn networks() -> Networks {
-        let mut networks = Networks::default();
+        let mut networks = Networks::of(["eth1", "eth2", "eth3"].map(str::to_owned));
         for text in ["192.0.2.1/24 dev eth1", "203.0.113.1/24 dev eth2 noprefixroute", "2001:db8::1/64 dev eth1"] {
             networks.add_address(&syntax::address::parse(text).unwrap());
         }
         networks.add_route(&syntax::route::parse("192.0.2.128/25 dev eth3", 10).unwrap());
+        networks.add_route(&syntax::route::parse("198.51.100.0/24 dev red", 10).unwrap());
         networks
     }
 

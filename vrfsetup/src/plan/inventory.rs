@@ -1,12 +1,14 @@
 //! Everything that a plan depends on, read once: interfaces, addresses, routes, rules, and the table numbers in use.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap};
 
 use crate::error::Error;
 use crate::model::route::Route;
 use crate::model::rule::Rule;
+use crate::plan::held::Held;
 use crate::plan::system::{self, System};
-use crate::sys::netlink::Kernel;
+use crate::sys::netlink::{Kernel, KernelError};
 use crate::sys::rt_tables::Names;
 
 /// What is there.
@@ -19,6 +21,7 @@ pub struct Inventory {
     pub rules: Vec<Rule>,
     by_table: HashMap<u32, Vec<usize>>,
     by_device: HashMap<u32, Vec<usize>>,
+    held: OnceCell<Held>,
 }
 
 impl Inventory {
@@ -41,7 +44,18 @@ impl Inventory {
                 by_device.entry(oif).or_default().push(at);
             }
         }
-        Self { system, routes, rules, by_table, by_device }
+        Self { system, routes, rules, by_table, by_device, held: OnceCell::new() }
+    }
+
+    /// What interfaces have beyond this; read when it is asked for first.
+    ///
+    /// # Errors
+    /// The kernel's own.
+    pub fn held(&self, kernel: &Kernel) -> Result<&Held, Error> {
+        if self.held.get().is_none() {
+            let _ = self.held.set(Held::read(kernel, &self.system)?);
+        }
+        self.held.get().ok_or_else(|| Error::unreadable("the neighbours")(KernelError::from_errno(libc::EIO)))
     }
 
     /// The routes of a table.
@@ -52,12 +66,6 @@ impl Inventory {
     /// The routes, of any table, that lead over an interface.
     pub fn over(&self, ifindex: u32) -> impl Iterator<Item = &Route> {
         self.by_device.get(&ifindex).into_iter().flatten().map(|&at| &self.routes[at])
-    }
-
-    /// Whether a VRF, a rule or a route refers to the table; a name alone does not count.
-    pub fn is_in_use(&self, table: u32) -> bool {
-        let is_vrfs = self.system.vrfs().any(|vrf| vrf.table == Some(table));
-        is_vrfs || self.by_table.contains_key(&table) || self.rules.iter().any(|rule| rule.table == table)
     }
 
     /// The table numbers that something refers to: VRFs, rules, routes, names.

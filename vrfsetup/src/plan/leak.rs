@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::model::family::Family;
 use crate::model::prefix::{Prefix, contains};
 use crate::model::route::Route;
+use crate::model::step::Step;
 use crate::plan::inventory::Inventory;
 use crate::plan::port::Domain;
 use crate::plan::system::System;
@@ -106,6 +107,26 @@ fn copy_way(inventory: &Inventory, route: &mut Route, prefix: Prefix) -> Result<
         None => route.message.header.scope = link_scope(prefix.0),
     }
     Ok(())
+}
+
+/// The step that makes the leak; none if it is there. One that leads another way, as when the owner's gateway has
+/// changed, is replaced.
+pub fn step<'a>(table: impl Iterator<Item = &'a Route>, route: Route) -> Option<Step> {
+    let key = |route: &Route| (route.family(), route.destination(), usual(route.metric(), route.family()));
+    let mut existing: Vec<&Route> = table.filter(|existing| key(existing) == key(&route)).collect();
+    if existing.iter().any(|existing| is_same(existing, &route)) {
+        return None;
+    }
+    existing.retain(|existing| !existing.is_kernels());
+    Some(match existing.first() {
+        Some(&from) => Step::ReplaceRoute { from: from.clone(), to: route },
+        None => Step::AddRoute(route),
+    })
+}
+
+/// The metric that the kernel gives a route without one.
+fn usual(metric: Option<u32>, family: Family) -> u32 {
+    metric.unwrap_or(if family == Family::V6 { 1024 } else { 0 })
 }
 
 /// The same destination, the same way.

@@ -5,10 +5,14 @@
 //! later run must remember is a step.
 #![forbid(unsafe_code)]
 
+pub mod address;
 pub mod foreign_rules;
 pub mod gateway;
+pub mod held;
+pub mod holder;
 pub mod inventory;
 pub mod leak;
+pub mod leftovers;
 pub mod memory;
 pub mod port;
 pub mod rules;

@@ -58,7 +58,8 @@ pub fn restore() -> (Vec<Step>, Option<Step>) {
 /// The step to this value; none if it holds already, or if there is no such setting.
 fn step(key: &str, value: &str) -> Option<Step> {
     let from = sysctl::read(key)?;
-    (from != value).then(|| Step::SetSysctl { key: key.to_owned(), from, to: value.to_owned() })
+    let value = sysctl::words(value);
+    (from != value).then(|| Step::SetSysctl { key: key.to_owned(), from, to: value })
 }
 
 #[cfg(test)]

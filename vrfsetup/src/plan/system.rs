@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use crate::error::Error;
 use crate::model::address::Address;
 use crate::model::link::Link;
+use crate::model::nexthop::Nexthop;
 use crate::model::route::Route;
 use crate::model::rule::Rule;
 use crate::sys::families;
@@ -21,6 +22,7 @@ pub struct System {
     by_name: HashMap<String, usize>,
     ports: HashMap<u32, Vec<usize>>,
     addresses_of: HashMap<u32, Vec<usize>>,
+    uppers: HashMap<u32, Vec<usize>>,
 }
 
 impl System {
@@ -37,12 +39,19 @@ impl System {
     /// Puts together what was read.
     pub fn new(links: Vec<Link>, mut addresses: Vec<Address>) -> Self {
         let by_index: HashMap<u32, usize> = links.iter().enumerate().map(|(at, link)| (link.ifindex, at)).collect();
-        let by_name = links.iter().enumerate().map(|(at, link)| (link.name.clone(), at)).collect();
+        let altnames =
+            |(at, link): (usize, &Link)| link.altnames.iter().map(|name| (name.clone(), at)).collect::<Vec<_>>();
+        let mut by_name: HashMap<String, usize> = links.iter().enumerate().flat_map(altnames).collect();
+        by_name.extend(links.iter().enumerate().map(|(at, link)| (link.name.clone(), at)));
         let mut ports: HashMap<u32, Vec<usize>> = HashMap::new();
         for (at, link) in links.iter().enumerate() {
             if let Some(master) = link.master {
                 ports.entry(master).or_default().push(at);
             }
+        }
+        let mut uppers: HashMap<u32, Vec<usize>> = HashMap::new();
+        for (at, link) in links.iter().enumerate() {
+            link.lower.into_iter().for_each(|lower| uppers.entry(lower).or_default().push(at));
         }
         let mut addresses_of: HashMap<u32, Vec<usize>> = HashMap::new();
         for (at, address) in addresses.iter_mut().enumerate() {
@@ -51,7 +60,7 @@ impl System {
                 address.device.name.clone_from(&links[link].name);
             }
         }
-        Self { links, addresses, by_index, by_name, ports, addresses_of }
+        Self { links, addresses, by_index, by_name, ports, addresses_of, uppers }
     }
 
     /// All routes of all tables, both families, with the names of their interfaces.
@@ -63,13 +72,14 @@ impl System {
         for family in families::available() {
             all.extend(kernel.routes(family, None).map_err(Error::unreadable(format!("the {family} routes")))?);
         }
+        lead_over_nexthops(kernel, &mut all)?;
         for route in &mut all {
             route.device = route.oif().and_then(|oif| self.link_by_index(oif)).map(|link| link.name.clone());
         }
         Ok(all)
     }
 
-    /// The interface of this name.
+    /// The interface of this name, or of this other name.
     pub fn link(&self, name: &str) -> Option<&Link> {
         self.by_name.get(name).map(|&at| &self.links[at])
     }
@@ -115,6 +125,20 @@ impl System {
         self.ports.get(&vrf.ifindex).into_iter().flatten().map(|&at| &self.links[at])
     }
 
+    /// The interfaces that stand upon this one: VLANs, macvlans, tunnels, and what stands upon these.
+    pub fn above(&self, link: &Link) -> Vec<&Link> {
+        let upon = |lower: u32| self.uppers.get(&lower).into_iter().flatten().map(|&at| &self.links[at]);
+        let mut above: Vec<&Link> = upon(link.ifindex).collect();
+        let mut at = 0;
+        while let Some(lower) = above.get(at).map(|lower| lower.ifindex) {
+            let is_new = |upper: &&Link| above.iter().all(|known| known.ifindex != upper.ifindex);
+            let more: Vec<&Link> = upon(lower).filter(is_new).collect();
+            above.extend(more);
+            at += 1;
+        }
+        above
+    }
+
     /// The addresses of an interface.
     pub fn addresses_of(&self, ifindex: u32) -> impl Iterator<Item = &Address> {
         self.addresses_of.get(&ifindex).into_iter().flatten().map(|&at| &self.addresses[at])
@@ -124,6 +148,22 @@ impl System {
     pub fn is_own(&self, address: IpAddr) -> bool {
         address.is_loopback() || self.addresses.iter().any(|own| own.local == address)
     }
+}
+
+/// With `nexthop_compat_mode` 0 the kernel tells only the number of a route's nexthop object.
+fn lead_over_nexthops(kernel: &Kernel, routes: &mut [Route]) -> Result<(), Error> {
+    let is_bare = |route: &Route| route.nexthop().is_some() && route.oifs().is_empty();
+    if !routes.iter().any(is_bare) {
+        return Ok(());
+    }
+    let nexthops = kernel.nexthops().map_err(Error::unreadable("the nexthop objects"))?;
+    let by_id: HashMap<u32, &Nexthop> = nexthops.iter().map(|nexthop| (nexthop.id, nexthop)).collect();
+    for route in routes.iter_mut().filter(|route| is_bare(route)) {
+        let Some(nexthop) = route.nexthop().and_then(|id| by_id.get(&id)) else { continue };
+        let members = nexthop.members.iter().filter_map(|id| by_id.get(id)?.oif);
+        route.lead_over_all(&nexthop.oif.into_iter().chain(members).collect::<Vec<_>>());
+    }
+    Ok(())
 }
 
 /// The interface of this name, without a look at the others.

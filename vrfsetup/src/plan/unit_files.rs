@@ -33,7 +33,7 @@ pub const VERIFY: &str = "__verify-bound";
 pub const PIN: &str = "__pin";
 
 /// A unit file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct File {
     /// Where it belongs.
     pub path: PathBuf,

@@ -11,6 +11,7 @@ use crate::model::route::Route;
 use crate::model::rule::{Action, Rule};
 use crate::model::step::Step;
 use crate::plan::inventory::Inventory;
+use crate::plan::leftovers;
 use crate::plan::port::Domain;
 use crate::plan::rules::{self, FIRST, L3MDEV, Situation, UNREACHABLE, Unreachable};
 use crate::plan::tables;
@@ -34,6 +35,8 @@ pub struct VrfPlanner<'a> {
     inventory: &'a Inventory,
     taken: BTreeSet<u32>,
     owners: Vec<(u32, String)>,
+    /// Those that are made again.
+    gone: Vec<String>,
     rules: Vec<Rule>,
     families: Vec<Family>,
     has_l3mdev_rules: bool,
@@ -47,6 +50,7 @@ impl<'a> VrfPlanner<'a> {
             inventory,
             taken: inventory.taken_tables(),
             owners: inventory.system.vrfs().filter_map(owner).collect(),
+            gone: Vec::new(),
             rules: inventory.rules.clone(),
             families: families::available(),
             has_l3mdev_rules: rules::has_l3mdev_rules(),
@@ -56,6 +60,12 @@ impl<'a> VrfPlanner<'a> {
     /// Keeps these numbers for VRFs that ask for them later.
     pub fn reserve(&mut self, tables: impl IntoIterator<Item = u32>) {
         self.taken.extend(tables);
+    }
+
+    /// The VRF is deleted before the next steps are made.
+    pub fn make_again(&mut self, name: &str) {
+        self.owners.retain(|(_, owner)| owner != name);
+        self.gone.push(name.to_owned());
     }
 
     /// The VRFs that there will be, by name and table.
@@ -114,6 +124,9 @@ impl<'a> VrfPlanner<'a> {
 
     fn existing(&self, spec: &VrfSpec) -> Result<Option<&'a Link>, Error> {
         let Some(link) = self.inventory.system.link(spec.name) else { return Ok(None) };
+        if self.gone.iter().any(|name| name == spec.name) {
+            return Ok(None);
+        }
         match (link.table, spec.table) {
             (None, _) => Err(Error::NotAVrf(spec.name.to_owned())),
             (Some(table), Some(wanted)) if table != wanted => {
@@ -125,7 +138,7 @@ impl<'a> VrfPlanner<'a> {
 
     /// The table that was asked for, if it is no other VRF's, or one that nothing refers to.
     fn free_table(&mut self, spec: &VrfSpec) -> Result<u32, Error> {
-        let remembered = || tables::remembered(spec.name).filter(|table| !self.inventory.is_in_use(*table));
+        let remembered = || tables::remembered(spec.name).filter(|table| !leftovers::is_in_use(self.inventory, *table));
         let table = spec.table.or_else(remembered).unwrap_or_else(|| tables::first_free(&self.taken));
         if let Some((_, owner)) = self.owners.iter().find(|(taken, _)| *taken == table) {
             return Err(Error::TableTaken { table, owner: format!("VRF '{owner}'") });
@@ -162,7 +175,7 @@ impl<'a> VrfPlanner<'a> {
     }
 
     fn loopback(&self, device: &Device) -> Vec<Step> {
-        let wanted = self.families.iter().map(|&family| Address::loopback(device, family));
+        let wanted = families::of_device(&device.name).into_iter().map(|family| Address::loopback(device, family));
         let system = &self.inventory.system;
         let is_there = |address: &Address| system.addresses_of(device.ifindex).any(|own| own.is_same_as(address));
         wanted.filter(|address| !is_there(address)).map(Step::AddAddress).collect()
@@ -196,6 +209,8 @@ mod tests {
             mtu: 65575,
             operstate: 6,
             master: None,
+            lower: None,
+            altnames: Vec::new(),
             kind: table.map(|_| "vrf".into()),
             table,
         }

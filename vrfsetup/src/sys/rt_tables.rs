@@ -52,6 +52,16 @@ pub fn file_of(vrf: &str) -> PathBuf {
     Path::new("/etc/iproute2/rt_tables.d").join(format!("vrf-{vrf}.conf"))
 }
 
+/// The VRFs whose table has such a file.
+pub fn vrfs() -> Vec<String> {
+    let files = fs::read_dir("/etc/iproute2/rt_tables.d").into_iter().flatten().flatten();
+    let name = |file: fs::DirEntry| {
+        let name = file.file_name().into_string().ok()?;
+        Some(name.strip_prefix("vrf-")?.strip_suffix(".conf")?.to_owned())
+    };
+    files.filter_map(name).collect()
+}
+
 /// What it holds, if it is there.
 pub fn read_file_of(vrf: &str) -> Option<String> {
     fs::read_to_string(file_of(vrf)).ok()

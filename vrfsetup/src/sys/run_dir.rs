@@ -27,15 +27,18 @@ pub fn netns() -> io::Result<u64> {
     Ok(fs::metadata("/proc/thread-self/ns/net")?.ino())
 }
 
-/// Whether this is the network namespace of the machine's (or the container's) first process. Who may not look may not
-/// change anything either, and is told so by what refuses it.
+/// Whether this is the network namespace of the machine's (or the container's) first process. Where nobody can tell it
+/// is not: what belongs to the whole machine is left alone.
 pub fn is_first_netns() -> bool {
-    let first = fs::metadata("/proc/1/ns/net").map(|metadata| metadata.ino());
-    match (first, netns()) {
-        (Ok(first), Ok(own)) => first == own,
-        (Err(error), _) => error.kind() == io::ErrorKind::PermissionDenied,
-        (_, Err(_)) => false,
-    }
+    first_netns().unwrap_or(false)
+}
+
+/// The same for who has to say why nobody can tell.
+///
+/// # Errors
+/// The first process may not be looked at (EACCES: another user namespace, no CAP_SYS_PTRACE).
+pub fn first_netns() -> io::Result<bool> {
+    Ok(fs::metadata("/proc/1/ns/net")?.ino() == netns()?)
 }
 
 /// Makes the directory for root alone: who could write there could have steps undone that were never made.

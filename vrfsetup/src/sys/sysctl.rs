@@ -2,18 +2,38 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 const ROOT: &str = "/proc/sys";
 
-/// The value of `net/ipv4/ip_forward`, say; None where the kernel has no such setting.
+/// The value of `net/ipv4/ip_forward`, say, with one space between its words, where the kernel may have tabs; None where
+/// the kernel has no such setting.
 pub fn read(key: &str) -> Option<String> {
-    fs::read_to_string(Path::new(ROOT).join(key)).ok().map(|value| value.trim().to_owned())
+    fs::read_to_string(file(key)?).ok().map(|value| words(&value))
 }
 
-/// The same by the name that sysctl(8) uses, for names without an interface in them.
+/// The same by the name that sysctl(8) uses.
 pub fn read_named(name: &str) -> Option<String> {
-    read(&name.replace('.', "/"))
+    read(&key_of(name))
+}
+
+/// A value with one space between its words.
+pub fn words(value: &str) -> String {
+    value.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The key of a name of sysctl(8): in `net.ipv4.conf.eth0/10.rp_filter` dots and slashes change places, but where the
+/// first of them is a slash.
+pub fn key_of(name: &str) -> String {
+    if name.find(['.', '/']).is_some_and(|at| name[at..].starts_with('/')) {
+        return name.to_owned();
+    }
+    let swapped = |c| match c {
+        '.' => '/',
+        '/' => '.',
+        other => other,
+    };
+    name.chars().map(swapped).collect()
 }
 
 /// Sets one.
@@ -21,5 +41,34 @@ pub fn read_named(name: &str) -> Option<String> {
 /// # Errors
 /// The kernel's own: ENOENT if there is no such setting, EINVAL for a value that it cannot have.
 pub fn write(key: &str, value: &str) -> io::Result<()> {
-    fs::write(Path::new(ROOT).join(key), value)
+    fs::write(file(key).ok_or(io::ErrorKind::NotFound)?, value)
+}
+
+/// The file of a key; None for what would lead out of the directory.
+fn file(key: &str) -> Option<PathBuf> {
+    let stays = Path::new(key).components().all(|part| matches!(part, Component::Normal(_)));
+    (stays && !key.is_empty()).then(|| Path::new(ROOT).join(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dots_and_slashes_change_places_as_for_sysctl() {
+        assert_eq!(key_of("net.ipv4.conf.eth0/10.rp_filter"), "net/ipv4/conf/eth0.10/rp_filter");
+        assert_eq!(key_of("net/ipv4/conf/eth0.10/rp_filter"), "net/ipv4/conf/eth0.10/rp_filter");
+    }
+
+    #[test]
+    fn no_key_leads_out_of_the_directory() {
+        for key in ["/etc/hostname", "../../etc/hostname", "net/../../../etc/hostname", ""] {
+            assert_eq!((file(key), read(key)), (None, None), "{key}");
+            assert!(write(key, "x").is_err(), "{key}");
+        }
+        for name in [".etc.hostname", "/etc/hostname", "//.//.etc.hostname", "net/../../etc/hostname"] {
+            assert_eq!(file(&key_of(name)), None, "{name}");
+        }
+        assert!(file("net/ipv4/ip_forward").is_some());
+    }
 }

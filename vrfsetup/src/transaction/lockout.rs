@@ -7,10 +7,11 @@
 use std::net::IpAddr;
 
 use crate::error::Error;
+use crate::model::family::Family;
 use crate::model::link::Link;
 use crate::model::prefix::contains;
 use crate::model::route::Route;
-use crate::model::rule::TABLE_LOCAL;
+use crate::model::rule::{Action, TABLE_LOCAL};
 use crate::model::step::Step;
 use crate::plan::port::Move;
 use crate::plan::system::System;
@@ -26,10 +27,11 @@ pub fn refuse_if_in_use(kernel: &Kernel, system: &System, links: &[&Link]) -> Re
     if links.is_empty() {
         return Ok(());
     }
-    for connection in connections()?.into_iter().filter(|connection| !system.is_own(connection.peer.0)) {
-        let user = links.iter().find(|link| has_address(system, link, connection.local.0));
-        if let Some(link) = user.copied().or_else(|| way_out(kernel, links, &connection)) {
-            return Err(Error::InUse { device: link.name.clone(), connection });
+    let all = connections()?;
+    for connection in all.iter().filter(|connection| !is_to_itself(system, connection, &all)) {
+        let user = links.iter().find(|link| is_of(system, link, connection));
+        if let Some(link) = user.copied().or_else(|| way_out(kernel, links, connection)) {
+            return Err(Error::InUse { device: link.name.clone(), connection: connection.clone() });
         }
     }
     Ok(())
@@ -51,15 +53,17 @@ pub fn refuse_default_route(moved: &Move, link: &Link) -> Result<(), Error> {
 /// # Errors
 /// There is one, or the kernel will not say.
 pub fn refuse_if_cut(session: &Session, system: &System, steps: &[Step]) -> Result<(), Error> {
-    let is_harmless = !steps.iter().any(|step| lost_route(step).is_some() || moves_local(step));
-    if session.takes_risks() || is_harmless {
+    let is_harmless = |step: &Step| lost_route(step).is_none() && !moves_local(step) && !seals_any(step);
+    if session.takes_risks() || steps.iter().all(is_harmless) {
         return Ok(());
     }
-    for connection in connections()? {
-        let by_rule = steps.iter().any(moves_local).then(|| by_local_rule(system, &connection)).flatten();
-        let by_route = || by_lost_route(session.kernel, system, &connection, steps);
-        if let Some(link) = by_rule.or_else(by_route) {
-            return Err(Error::InUse { device: link.name.clone(), connection });
+    let all = connections()?;
+    for connection in &all {
+        let by_rule = steps.iter().any(moves_local).then(|| by_local_rule(system, connection)).flatten();
+        let is_to_itself = is_to_itself(system, connection, &all);
+        let by_way = || if is_to_itself { None } else { by_changed_way(session.kernel, system, connection, steps) };
+        if let Some(link) = by_rule.or_else(by_way) {
+            return Err(Error::InUse { device: link.name.clone(), connection: connection.clone() });
         }
     }
     Ok(())
@@ -71,6 +75,24 @@ fn lost_route(step: &Step) -> Option<&Route> {
         Step::DeleteRoute(route) | Step::ReplaceRoute { from: route, .. } => Some(route),
         _ => None,
     }
+}
+
+fn seals_any(step: &Step) -> bool {
+    match step {
+        Step::AddRule(rule) => rule.is_l3mdev && rule.action == Action::Unreachable,
+        Step::AddRoute(route) => route.is_seal(),
+        _ => false,
+    }
+}
+
+/// Whether the step ends what falls through from the VRF's table into the default domain.
+fn seals(step: &Step, vrf: &Link, family: Family) -> bool {
+    seals_any(step)
+        && match step {
+            Step::AddRule(rule) => rule.family == family,
+            Step::AddRoute(route) => route.family() == family && Some(route.table()) == vrf.table,
+            _ => false,
+        }
 }
 
 fn moves_local(step: &Step) -> bool {
@@ -89,13 +111,22 @@ fn by_local_rule<'a>(system: &'a System, connection: &Connection) -> Option<&'a 
     (is_elsewhere(connection.local.0) || is_elsewhere(connection.peer.0)).then_some(vrf)
 }
 
-/// The interface by which the connection's packets leave, if by a route that goes.
-fn by_lost_route<'a>(kernel: &Kernel, system: &'a System, connection: &Connection, steps: &[Step]) -> Option<&'a Link> {
+/// The interface by which the connection's packets leave, if by a route that goes; or its VRF, if they leave by falling
+/// through.
+fn by_changed_way<'a>(
+    kernel: &Kernel,
+    system: &'a System,
+    connection: &Connection,
+    steps: &[Step],
+) -> Option<&'a Link> {
     let (peer, local) = (connection.peer.0, connection.local.0);
-    if system.is_own(peer) {
-        return None;
-    }
     let taken = kernel.route_to(peer, Some(local), connection.bound).ok()?;
+    let vrf = domain(system, connection);
+    let falls_through = |vrf: &&Link| vrf.table != Some(taken.table());
+    let is_sealed = |vrf: &&Link| steps.iter().any(|step| seals(step, vrf, peer.into()));
+    if let Some(vrf) = vrf.filter(falls_through).filter(is_sealed) {
+        return Some(vrf);
+    }
     let any = if peer.is_ipv4() { ([0; 4].into(), 0) } else { ([0u8; 16].into(), 0) };
     let is_it = |route: &Route| {
         let leads_there = route.oif() == taken.oif() && route.gateway() == taken.gateway();
@@ -103,6 +134,32 @@ fn by_lost_route<'a>(kernel: &Kernel, system: &'a System, connection: &Connectio
     };
     steps.iter().filter_map(lost_route).find(|route| is_it(route))?;
     system.link_by_index(taken.oif()?)
+}
+
+/// The VRF that a connection is in; None in the default domain.
+fn domain<'a>(system: &'a System, connection: &Connection) -> Option<&'a Link> {
+    system.vrf_of(system.link_by_index(connection.bound)?)
+}
+
+/// Whether both ends are this machine's. Another machine may have an address that this one has in another VRF.
+fn is_to_itself(system: &System, connection: &Connection, all: &[Connection]) -> bool {
+    let peer = connection.peer.0;
+    let is_of_domain = |link: &Link| system.vrf_of(link).map(|vrf| vrf.ifindex);
+    let own = domain(system, connection).map(|vrf| vrf.ifindex);
+    let is_own = |link: &&Link| is_of_domain(link) == own && has_address(system, link, peer);
+    let is_other_end = |other: &Connection| (other.local, other.peer) == (connection.peer, connection.local);
+    peer.is_loopback()
+        || system.links.iter().any(|link| is_own(&link))
+        || (system.is_own(peer) && all.iter().any(is_other_end))
+}
+
+/// Whether the connection's address is this interface's, rather than the same one of an interface in another domain.
+fn is_of(system: &System, link: &Link, connection: &Connection) -> bool {
+    let local = connection.local.0;
+    let own = domain(system, connection).map(|vrf| vrf.ifindex);
+    let is_in_domain = |link: &Link| system.vrf_of(link).map(|vrf| vrf.ifindex) == own;
+    let mut others = system.links.iter().filter(|other| is_in_domain(other));
+    has_address(system, link, local) && (is_in_domain(link) || !others.any(|other| has_address(system, other, local)))
 }
 
 fn connections() -> Result<Vec<Connection>, Error> {

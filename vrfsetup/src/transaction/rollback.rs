@@ -87,6 +87,8 @@ fn is_so_by_refusal(step: &Step, refusal: &KernelError) -> bool {
         Step::DeleteRule(_) | Step::DeleteRoute(_) | Step::DeleteAddress(_) | Step::DeleteVrf(..) => {
             GONE.contains(&refusal.errno)
         }
+        Step::DeleteNeighbour(_) | Step::DeleteNexthop(_) => GONE.contains(&refusal.errno),
+        Step::AddNexthop(_) => refusal.errno == libc::EEXIST,
         Step::SetDown(_) | Step::Release(..) => refusal.errno == libc::ENODEV,
         Step::AddRoute(_) | Step::AddAddress(_) | Step::AddVrf(..) => refusal.errno == libc::EEXIST,
         _ => false,

@@ -229,10 +229,63 @@ impl<'a> Source<'a> {
         heading + below.unwrap_or(0)
     }
 
-    fn heading(&self, name: &str) -> usize {
-        let headings = [format!("[vrf.{name}"), format!("[vrf.\"{name}"), name.to_owned()];
-        headings.iter().find_map(|heading| self.text.find(heading.as_str())).unwrap_or(0)
+    /// What the machine says against something declared, with its line; other errors as they are.
+    pub fn locate(&self, at: Option<usize>, error: Error) -> Error {
+        match (at, &error) {
+            (
+                Some(at),
+                Error::NotAVrf(_)
+                | Error::TableTaken { .. }
+                | Error::OtherMaster { .. }
+                | Error::NoPort(_)
+                | Error::NobodysPrefix(_)
+                | Error::NoSuchSetting(_),
+            ) => self.mistake(at, &error.to_string()),
+            _ => error,
+        }
     }
+
+    /// Where a VRF is declared: its table, if that is what the error is about, its heading otherwise.
+    pub fn place_of(&self, name: &str, vrf: &Vrf, error: &Error) -> usize {
+        let port = match error {
+            Error::OtherMaster { port, .. } | Error::NoPort(port) => Some(port),
+            _ => None,
+        };
+        let port = port.and_then(|port| vrf.ports.iter().find(|declared| declared.get_ref() == port));
+        let table = vrf.table.as_ref().filter(|_| matches!(error, Error::TableTaken { .. }));
+        let span = port.map(Spanned::span).or(table.map(Spanned::span));
+        span.map_or_else(|| self.heading(name), |span| span.start)
+    }
+
+    /// Where a setting is named.
+    pub fn setting(&self, name: &str) -> Option<usize> {
+        self.find_line(|line| unquoted(line.split('=').next().unwrap_or_default()) == name)
+    }
+
+    fn heading(&self, name: &str) -> usize {
+        let is_heading = |line: &str| {
+            let inner = line.strip_prefix('[').and_then(|rest| rest.split(']').next()).map(str::trim);
+            let key = inner.and_then(|inner| inner.strip_prefix("vrf")?.trim_start().strip_prefix('.'));
+            key.is_some_and(|key| unquoted(key) == name)
+        };
+        self.find_line(is_heading).or_else(|| self.text.find(name)).unwrap_or(0)
+    }
+
+    /// Where the first line begins that is such.
+    fn find_line(&self, is_it: impl Fn(&str) -> bool) -> Option<usize> {
+        let mut at = 0;
+        for line in self.text.split_inclusive('\n') {
+            if is_it(line.trim()) {
+                return Some(at);
+            }
+            at += line.len();
+        }
+        None
+    }
+}
+
+fn unquoted(key: &str) -> &str {
+    key.trim().trim_matches(['"', '\''])
 }
 
 #[cfg(test)]
@@ -311,5 +364,13 @@ mod tests {
     #[test]
     fn a_name_that_means_something_else_is_refused() {
         assert!(mistake("[vrf.default]\n").starts_with("vrf.toml:1: 'default': reserved"));
+    }
+
+    #[test]
+    fn a_name_is_found_where_it_is_declared() {
+        for heading in ["[vrf.default]", "[vrf.\"default\"]", "[ vrf . default ] # here"] {
+            let text = mistake(&format!("# [vrf.default]\n[vrf.default2]\ntable = 7\n{heading}\n"));
+            assert!(text.starts_with("vrf.toml:4: 'default': reserved"), "{text}");
+        }
     }
 }

@@ -52,7 +52,7 @@ pub fn apply(session: &Session, path: &Path, scope: &Scope) -> std::result::Resu
         errors.retain(|_| config.vrf.is_empty());
     }
     loop {
-        let planned = plan_config(session, Source::new(path, &legible.text), &config, true);
+        let planned = plan_config(session, Source::new(path, &legible.text), &config, true, false);
         let (section, error) = match planned.and_then(|plan| make_or_blame(session, plan)) {
             Ok((outcome, missing)) => return Ok(Result { outcome, errors, missing }),
             Err(failure) => failure,

@@ -1,16 +1,20 @@
 //! `vrfsetup apply`: from the declared state to the kernel's. Adds and changes what is declared, and leaves alone what
-//! is not.
+//! is not, or, asked to, removes it.
 
 pub mod config;
 mod each;
 mod planner;
+mod prune;
+mod renumber;
 mod scope;
 mod sections;
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
 use crate::change::attach;
+use crate::change::del::Deletion;
 use crate::error::Error;
 use crate::model::step::Step;
 use crate::plan::inventory::Inventory;
@@ -19,7 +23,7 @@ use crate::plan::sysctls;
 use crate::plan::vrf::VrfPlanner;
 use crate::sys::rt_tables::Names;
 use crate::transaction::report::Outcome;
-use crate::transaction::session::Session;
+use crate::transaction::session::{Session, Transaction};
 use config::{Config, Source};
 use planner::Planner;
 
@@ -44,15 +48,19 @@ enum Section {
 }
 
 /// All that is to be done.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Plan {
     vrfs: Vec<Part>,
     then: Vec<(Section, Step)>,
+    /// What goes because the file does not declare it.
+    pruned: Vec<Part>,
     extras: Vec<Step>,
     /// Settings that come with the VRFs.
     settings: Vec<(String, String)>,
     notes: Vec<String>,
     missing: Vec<Missing>,
+    /// The routes that are declared.
+    kept: HashSet<prune::Key>,
 }
 
 /// What is to be done for one VRF, before the others: itself, its ports, then what is on them.
@@ -65,6 +73,12 @@ struct Part {
 }
 
 impl Part {
+    fn make(self, transaction: &mut Transaction) -> Result<(), Error> {
+        transaction.make_all(self.steps)?;
+        attach::make(transaction, self.moves)?;
+        transaction.make_all(self.then)
+    }
+
     fn steps(&self) -> impl Iterator<Item = &Step> {
         self.steps.iter().chain(self.moves.iter().flat_map(|moved| &moved.steps)).chain(&self.then)
     }
@@ -79,6 +93,12 @@ impl Part {
     }
 }
 
+impl From<Deletion> for Part {
+    fn from(Deletion { moves, steps }: Deletion) -> Self {
+        Self { moves, then: steps, ..Self::default() }
+    }
+}
+
 impl Plan {
     /// What making it would report.
     pub fn preview(&self) -> Outcome {
@@ -88,11 +108,13 @@ impl Plan {
     }
 
     fn steps(&self) -> impl Iterator<Item = &Step> {
-        self.vrfs.iter().flat_map(Part::steps).chain(self.then.iter().map(|(_, step)| step)).chain(&self.extras)
+        let pruned = self.pruned.iter().flat_map(Part::steps);
+        let then = self.then.iter().map(|(_, step)| step);
+        self.vrfs.iter().flat_map(Part::steps).chain(then).chain(pruned).chain(&self.extras)
     }
 
     fn moves(&self) -> impl Iterator<Item = &Move> {
-        self.vrfs.iter().flat_map(|part| &part.moves)
+        self.vrfs.iter().chain(&self.pruned).flat_map(|part| &part.moves)
     }
 
     /// What this step is for. It may have learnt an index since it was planned, which its words do not show.
@@ -109,11 +131,11 @@ impl Plan {
 ///
 /// # Errors
 /// The file has a mistake, or it asks for what cannot be.
-pub fn plan(session: &Session, path: &Path, scope: &Scope) -> Result<Plan, Error> {
+pub fn plan(session: &Session, path: &Path, scope: &Scope, prunes: bool) -> Result<Plan, Error> {
     let text = read(path)?;
     let source = Source::new(path, &text);
     let config = scope.narrow(source.read()?);
-    plan_config(session, source, &config, false).map_err(|(_, error)| error)
+    plan_config(session, source, &config, false, prunes).map_err(|(_, error)| error)
 }
 
 fn read(path: &Path) -> Result<String, Error> {
@@ -126,11 +148,12 @@ fn plan_config(
     source: Source,
     config: &Config,
     may_lack_ports: bool,
+    prunes: bool,
 ) -> Result<Plan, (Section, Error)> {
     let inventory = Inventory::read(session.kernel).map_err(|error| (Section::All, error))?;
     let (inventory, vrf_planner) = (&inventory, VrfPlanner::new(&inventory));
     let (names, moved, at) = (Names::read(), Vec::new(), Section::All);
-    Planner { session, source, config, inventory, vrf_planner, names, moved, may_lack_ports, at }.plan()
+    Planner { session, source, config, inventory, vrf_planner, names, moved, may_lack_ports, prunes, at }.plan()
 }
 
 /// Makes a plan.
@@ -142,11 +165,12 @@ pub fn make(session: &Session, plan: Plan) -> Result<Outcome, Error> {
     transaction.expect(plan.steps().count());
     // A port that goes in makes the kernel walk through every table that there is: each goes in as soon as it can.
     for part in plan.vrfs {
-        transaction.make_all(part.steps)?;
-        attach::make(&mut transaction, part.moves)?;
-        transaction.make_all(part.then)?;
+        part.make(&mut transaction)?;
     }
     transaction.make_all(plan.then.into_iter().map(|(_, step)| step))?;
+    for part in plan.pruned {
+        part.make(&mut transaction)?;
+    }
     transaction.try_make_all(plan.extras)?;
     let wanted: Vec<(&str, &str)> = plan.settings.iter().map(|(key, to)| (key.as_str(), to.as_str())).collect();
     let (settings, memory) = sysctls::make(&wanted).map_err(|error| transaction.abandon(error))?;

@@ -4,14 +4,18 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use super::config::{Config, Source, Vrf};
+use super::prune::{self, Pruner};
+use super::renumber::{self, Renumbering};
 use super::{Missing, Part, Plan, Section};
 use crate::change::attach::{self, Defaults};
 use crate::error::Error;
+use crate::model::address::Address;
 use crate::model::link::Link;
 use crate::model::name;
 use crate::model::route::Route;
 use crate::model::step::Step;
 use crate::model::syntax;
+use crate::plan::address as plan_address;
 use crate::plan::gateway::Networks;
 use crate::plan::inventory::Inventory;
 use crate::plan::port::Domain;
@@ -20,6 +24,7 @@ use crate::plan::vrf::{VrfPlanner, VrfSpec};
 use crate::plan::{leak, sysctls, tables};
 use crate::sys::families;
 use crate::sys::rt_tables::Names;
+use crate::sys::sysctl;
 use crate::transaction::lockout;
 use crate::transaction::session::Session;
 
@@ -36,6 +41,8 @@ pub(super) struct Planner<'a> {
     pub(super) moved: Vec<&'a Link>,
     /// What needs a port that is not there is left out.
     pub(super) may_lack_ports: bool,
+    /// What is not declared goes.
+    pub(super) prunes: bool,
     /// What is being planned.
     pub(super) at: Section,
 }
@@ -47,14 +54,15 @@ impl Planner<'_> {
     }
 
     fn plan_all(&mut self) -> Result<Plan, Error> {
-        let mut plan =
-            Plan { vrfs: vec![], then: vec![], extras: vec![], settings: vec![], notes: vec![], missing: vec![] };
+        let mut plan = Plan::default();
         let asked = self.config.vrf.values().filter_map(|vrf| vrf.table.as_ref().map(|table| *table.get_ref()));
         self.vrf_planner.reserve(asked);
         let mut domains = Vec::new();
         for (name, vrf) in &self.config.vrf {
             self.at = Section::Vrf(name.clone());
-            domains.push((name.as_str(), self.vrf(name, vrf, &mut plan)?));
+            let planned = self.vrf(name, vrf, &mut plan);
+            let located = |error| self.source.locate(Some(self.source.place_of(name, vrf, &error)), error);
+            domains.push((name.as_str(), planned.map_err(located)?));
         }
         self.at = Section::Default;
         self.routes(&self.config.default.routes, &Domain::default_domain(), &Part::default(), &mut plan)?;
@@ -65,10 +73,29 @@ impl Planner<'_> {
         self.rules(&mut plan)?;
         self.leaks(&domains, &mut plan)?;
         self.at = Section::All;
-        let then: Vec<Step> = plan.then.iter().map(|(_, step)| step.clone()).collect();
-        lockout::refuse_if_cut(self.session, &self.inventory.system, &then)?;
+        if self.prunes {
+            self.prune(&mut plan)?;
+        }
+        let then = plan.then.iter().map(|(_, step)| step);
+        let cuts: Vec<Step> = plan.pruned.iter().flat_map(Part::steps).chain(then).cloned().collect();
+        lockout::refuse_if_cut(self.session, &self.inventory.system, &cuts)?;
         self.settings(&mut plan)?;
         Ok(plan)
+    }
+
+    fn prune(&self, plan: &mut Plan) -> Result<(), Error> {
+        let Self { session, source, config, inventory, moved, .. } = self;
+        plan.pruned = prune::plan(&Pruner { session, source, config, inventory, moved }, &plan.kept)?;
+        for vrf in inventory.system.vrfs() {
+            match config.vrf.get(&vrf.name) {
+                None => plan.extras.extend(tables::unname_step(&vrf.name)),
+                Some(declared) if prune::gets_another_table(vrf, declared) => {
+                    plan.notes.push(format!("'{}' gets another table; run again to prune it", vrf.name));
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(())
     }
 
     /// Those that are there, and those that come with the VRFs.
@@ -78,12 +105,15 @@ impl Planner<'_> {
         let mut now = Vec::new();
         for (name, value) in &self.config.sysctl {
             self.at = Section::Setting(name.clone());
-            let key = name.replace('.', "/");
+            let key = sysctl::key_of(name);
             match sysctls::exists(&key) {
                 true => now.push((key, value.to_string())),
                 false if sysctls::comes_with(&key, &new) => plan.settings.push((key, value.to_string())),
                 false if sysctls::device(&key).is_some_and(|device| plan.missing.iter().any(|m| m.port == device)) => {}
-                false => return Err(Error::NoSuchSetting(name.clone())),
+                false => {
+                    let error = Error::NoSuchSetting(name.clone());
+                    return Err(self.source.locate(self.source.setting(name), error));
+                }
             }
         }
         let now: Vec<(&str, &str)> = now.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
@@ -96,15 +126,41 @@ impl Planner<'_> {
     fn vrf(&mut self, name: &str, vrf: &Vrf, plan: &mut Plan) -> Result<Domain, Error> {
         let table = vrf.table.as_ref().map(|table| *table.get_ref());
         let spec = VrfSpec { name, table, has_loopback: vrf.loopback, unreachable: vrf.unreachable };
-        let (steps, domain) = self.vrf_planner.plan(&spec)?;
-        let is_new = self.inventory.system.link(name).is_none();
+        let renumbering = self.renumbering(name, vrf)?;
+        let (mut steps, domain) = self.vrf_planner.plan(&spec)?;
+        let is_new = self.inventory.system.link(name).is_none() || renumbering.is_some();
+        // Nobody is in a VRF yet to be made, and there may be thousands.
+        if !is_new {
+            lockout::refuse_if_cut(self.session, &self.inventory.system, &steps)?;
+        }
+        let mut again = Vec::new();
+        if let Some(Renumbering { before, after }) = renumbering {
+            steps.splice(..0, before);
+            again.push(after);
+        }
         plan.extras.extend(is_new.then(|| tables::name_step(&self.names, name, domain.table)).flatten());
-        let mut part = Part { vrf: name.to_owned(), steps, ..Part::default() };
+        let mut part = Part { vrf: name.to_owned(), steps, moves: again, ..Part::default() };
         self.ports(name, vrf, &domain, &mut part, &mut plan.missing)?;
         self.addresses(name, vrf, &domain, &mut part)?;
         self.routes(&vrf.routes, &domain, &part, plan)?;
         plan.vrfs.push(part);
         Ok(domain)
+    }
+
+    /// Where the VRF is there with another table than the file declares.
+    fn renumbering(&mut self, name: &str, vrf: &Vrf) -> Result<Option<Renumbering>, Error> {
+        let (Some(link), Some(table)) = (self.inventory.system.link(name), vrf.table.as_ref()) else { return Ok(None) };
+        if !link.is_vrf() || link.table == Some(*table.get_ref()) {
+            return Ok(None);
+        }
+        self.vrf_planner.make_again(name);
+        let declared = self.source.addresses(name, vrf)?;
+        let is_declared = |own: &Address| {
+            let is_loopback = vrf.loopback && own.is_same_as(&Address::loopback(&link.device(), own.family()));
+            let is_same = |other: &Address| (other.local, other.prefix_len) == (own.local, own.prefix_len);
+            is_loopback || declared.iter().any(|other| other.device.name == name && is_same(other))
+        };
+        renumber::plan(self.session, self.inventory, link, *table.get_ref(), is_declared).map(Some)
     }
 
     /// The ports that come in now, each with what it has; all are up in the end.
@@ -129,7 +185,7 @@ impl Planner<'_> {
             }
         }
         let new = attach::new_ports(system, &names, name)?;
-        part.moves = attach::plan(self.session, self.inventory, &new, domain, Defaults::Move)?;
+        part.moves.extend(attach::plan(self.session, self.inventory, &new, domain, Defaults::Move)?);
         self.moved.extend(new);
         let down = names.iter().filter_map(|name| system.link(name)).filter(|link| !link.is_up());
         part.then.extend(down.map(|link| Step::SetUp(link.device())));
@@ -155,8 +211,9 @@ impl Planner<'_> {
             }
             address.device.ifindex = self.ifindex(&address.device.name, domain);
             let mut there = self.inventory.system.addresses_of(address.device.ifindex);
-            if !there.any(|own| own.is_same_as(&address)) {
-                part.then.push(Step::AddAddress(address));
+            match there.find(|own| own.is_same_as(&address)) {
+                None => part.then.push(Step::AddAddress(address)),
+                Some(own) => part.then.extend(plan_address::step(own, &address)),
             }
         }
         Ok(())
@@ -187,10 +244,11 @@ impl Planner<'_> {
                 completed.map_err(|why| self.source.mistake_at(text, &why))?;
                 networks.add_route(&route);
             }
+            route.set_table(domain.table);
+            plan.kept.insert(prune::key(&route));
             if syntax::route::write(&route).is_some_and(|text| known.contains(&text)) {
                 continue;
             }
-            route.set_table(domain.table);
             route.lead_over(|name| Some(self.ifindex(name, domain)).filter(|&ifindex| ifindex != 0));
             let key = |route: &Route| (route.family(), route.destination(), route.metric().unwrap_or(0));
             let step = match there.iter().find(|old| key(old) == key(&route)) {
@@ -211,12 +269,14 @@ impl Planner<'_> {
             _ => None,
         });
         let ports = vrf.iter().flat_map(|vrf| system.ports(vrf)).map(|port| port.ifindex).chain(moved);
+        let ports: Vec<&Link> = ports.filter_map(|port| system.link_by_index(port)).collect();
         let new = part.steps().filter_map(|step| match step {
             Step::AddAddress(address) => Some(address),
             _ => None,
         });
-        let mut networks = Networks::default();
-        ports.flat_map(|port| system.addresses_of(port)).chain(new).for_each(|address| networks.add_address(address));
+        let mut networks = Networks::of(ports.iter().map(|port| port.name.clone()));
+        let there = ports.iter().flat_map(|port| system.addresses_of(port.ifindex));
+        there.chain(new).for_each(|address| networks.add_address(address));
         networks
     }
 
@@ -257,11 +317,13 @@ impl Planner<'_> {
             };
             let (owner, other) = (find(&declared.from)?, find(&declared.to)?);
             for prefix in &declared.prefixes {
-                let parsed = syntax::prefix(prefix.get_ref()).map_err(|why| self.source.mistake_at(prefix, &why))?;
-                let route = leak::route(self.inventory, &owner, other.table, parsed)?;
-                if !self.inventory.table(other.table).any(|existing| leak::is_same(existing, &route)) {
-                    plan.then.push((self.at.clone(), Step::AddRoute(route)));
-                }
+                let parsed =
+                    syntax::destination(prefix.get_ref()).map_err(|why| self.source.mistake_at(prefix, &why))?;
+                let route = leak::route(self.inventory, &owner, other.table, parsed);
+                let route = route.map_err(|error| self.source.locate(Some(prefix.span().start), error))?;
+                plan.kept.insert(prune::key(&route));
+                let step = leak::step(self.inventory.table(other.table), route);
+                plan.then.extend(step.map(|step| (self.at.clone(), step)));
             }
         }
         Ok(())

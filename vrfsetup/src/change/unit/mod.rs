@@ -1,5 +1,6 @@
 //! `vrfsetup unit`: puts systemd's services and sockets into a VRF by drop-ins, without touching what they start.
 
+mod known;
 mod pin;
 mod verify;
 
@@ -26,13 +27,14 @@ pub use verify::verify_bound;
 /// There is no such VRF, or this systemd cannot do it.
 pub fn plan(session: &Session, vrf: &str, units: &[String]) -> Result<Vec<File>, Error> {
     System::read(session.kernel)?.existing_vrf(vrf)?;
-    if !run_dir::is_first_netns() {
+    if !run_dir::first_netns().map_err(Error::unreadable("the network namespace of the machine"))? {
         return Err(Error::Usage("systemd's services are not in this network namespace".to_owned()));
     }
     let systemd = version_of_systemd()?;
     let program = std::env::current_exe().map_err(|error| Error::file(Path::new("/proc/self/exe"), &error))?;
     let mut all: Vec<File> = Vec::new();
     for unit in units {
+        let unit = &known::name(unit)?;
         for file in files::files(systemd, vrf, unit, &program.to_string_lossy(), starts_early(unit)?)? {
             if !all.contains(&file) {
                 all.push(file);
@@ -40,7 +42,11 @@ pub fn plan(session: &Session, vrf: &str, units: &[String]) -> Result<Vec<File>,
         }
     }
     all.retain(|file| read(&file.path).as_ref() != Some(&file.text));
-    Ok(all)
+    let is_foreign = |file: &&File| read(&file.path).is_some_and(|text| !text.starts_with(files::MARK));
+    match all.iter().find(is_foreign) {
+        Some(file) => Err(Error::ForeignFile(file.path.clone())),
+        None => Ok(all),
+    }
 }
 
 /// Writes the files and tells systemd.
@@ -58,8 +64,10 @@ pub fn make(session: &Session, files: Vec<File>) -> Result<Outcome, Error> {
 /// One cannot be removed; then none is.
 pub fn remove(session: &Session, vrf: &str, units: &[String]) -> Result<Outcome, Error> {
     let mut steps = Vec::new();
+    // A unit that is gone may have left its drop-in.
+    let name = |unit: &String| known::name(unit).or_else(|_| files::full_name(unit));
     for unit in units {
-        let path = files::drop_in_path(&files::full_name(unit)?);
+        let path = files::drop_in_path(&name(unit)?);
         let is_for_it = read(&path).is_some_and(|text| files::vrf_of_drop_in(&text) == Some(vrf));
         steps.extend(removal(&path).filter(|_| is_for_it));
     }
@@ -69,7 +77,7 @@ pub fn remove(session: &Session, vrf: &str, units: &[String]) -> Result<Outcome,
     }
     let outcome = carry_out(session, steps, "takes effect when the units are restarted");
     for unit in units {
-        let directory = files::drop_in_path(&files::full_name(unit)?);
+        let directory = files::drop_in_path(&name(unit)?);
         // Stays if somebody else has a drop-in there.
         let _ = directory.parent().map(fs::remove_dir);
     }

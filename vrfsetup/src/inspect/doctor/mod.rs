@@ -13,7 +13,6 @@ use serde::Serialize;
 use crate::error::Error;
 use crate::inspect::show;
 use crate::plan::inventory::Inventory;
-use crate::plan::system::System;
 use crate::sys::netlink::Kernel;
 
 /// One thing that is not as it should be.
@@ -45,12 +44,14 @@ impl Finding {
 /// # Errors
 /// The kernel will not say.
 pub fn examine(kernel: &Kernel) -> Result<Vec<Finding>, Error> {
-    if System::read(kernel)?.vrfs().next().is_none() {
-        return Ok(host::module());
-    }
     let inventory = Inventory::read(kernel)?;
     let system = &inventory.system;
-    let mut findings = routing::all(&inventory);
+    let mut findings = routing::leftovers(&inventory);
+    if system.vrfs().next().is_none() {
+        findings.extend(host::module());
+        return Ok(findings);
+    }
+    findings.extend(routing::all(&inventory));
     findings.extend(host::resolvers(kernel, system));
     findings.extend(host::caches());
     findings.extend(host::net_cls());

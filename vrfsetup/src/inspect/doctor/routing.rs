@@ -11,6 +11,7 @@ use crate::model::route::Route;
 use crate::model::rule::{Action, Rule, TABLE_LOCAL};
 use crate::plan::foreign_rules::{can_match_local, is_foreign};
 use crate::plan::inventory::Inventory;
+use crate::plan::leftovers::{self, Leftover};
 use crate::plan::rules::FIRST;
 use crate::sys::families;
 
@@ -33,6 +34,15 @@ pub fn all(inventory: &Inventory) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// VRFs that were deleted by `ip link del`.
+pub fn leftovers(inventory: &Inventory) -> Vec<Finding> {
+    let finding = |left: Leftover| {
+        let what = format!("it was deleted without vrfsetup, which left the seal and the name of table {}", left.table);
+        Finding::new("vrf-left-over", what, format!("vrfsetup del {}", left.vrf)).about(&left.vrf)
+    };
+    leftovers::find(inventory).into_iter().map(finding).collect()
 }
 
 fn rules(inventory: &Inventory, family: Family) -> Vec<Finding> {
@@ -133,7 +143,7 @@ fn device(vrf: &Link) -> Option<Finding> {
 
 fn loopback_addresses(inventory: &Inventory, vrf: &Link) -> Option<Finding> {
     let device = vrf.device();
-    let wanted = families::available().into_iter().map(|family| Address::loopback(&device, family));
+    let wanted = families::of_device(&vrf.name).into_iter().map(|family| Address::loopback(&device, family));
     let has = |wanted: &Address| inventory.system.addresses_of(vrf.ifindex).any(|own| own.local == wanted.local);
     let missing: Vec<String> = wanted.filter(|address| !has(address)).map(|a| a.local.to_string()).collect();
     let what = format!("{} is not on the VRF: programs in it cannot reach themselves by it", missing.join(" and "));
@@ -205,6 +215,8 @@ mod tests {
             mtu: 65575,
             operstate: 6,
             master: None,
+            lower: None,
+            altnames: Vec::new(),
             kind: Some("vrf".into()),
             table: Some(table),
         }

@@ -47,6 +47,8 @@ struct Exported<'a> {
     has_loopback: bool,
     is_sealed: bool,
     ports: Vec<&'a Link>,
+    /// The indices of the ports that have an IPv4 address on loan.
+    has_dhcp: Vec<u32>,
     addresses: Vec<&'a Address>,
     routes: Vec<&'a Route>,
 }
@@ -87,9 +89,10 @@ fn inbound(inventory: &Inventory) -> Vec<&Route> {
         .collect()
 }
 
-/// What somebody put into a table.
+/// What somebody put into a table. What a daemon put there it puts there again: a routing daemon, a DHCP client, who
+/// listens to router advertisements.
 fn made(inventory: &Inventory, table: u32) -> impl Iterator<Item = &Route> {
-    inventory.table(table).filter(|route| !route.is_kernels() && !route.is_advertised())
+    inventory.table(table).filter(|route| route.is_configured())
 }
 
 fn exported<'a>(inventory: &'a Inventory, vrf: &'a Link) -> Exported<'a> {
@@ -101,7 +104,11 @@ fn exported<'a>(inventory: &'a Inventory, vrf: &'a Link) -> Exported<'a> {
         address.is_same_as(&made) && (address.flags ^ made.flags) & libc::IFA_F_NODAD == 0
     };
     let own: Vec<&Address> = system.addresses_of(vrf.ifindex).collect();
-    let has_loopback = own.iter().filter(|address| is_loopback(address)).count() == families::available().len();
+    let has_loopback =
+        own.iter().filter(|address| is_loopback(address)).count() == families::of_device(&vrf.name).len();
+    let is_on_loan = |address: &&Address| address.family() == Family::V4 && address.lifetimes.0 != FOREVER;
+    let on_loan = ports.iter().flat_map(|port| system.addresses_of(port.ifindex)).filter(is_on_loan);
+    let has_dhcp = on_loan.map(|address| address.device.ifindex).collect();
     let of_ports = ports.iter().flat_map(|port| system.addresses_of(port.ifindex));
     let own = own.iter().copied().filter(|address| !(has_loopback && is_loopback(address)));
     let made: Vec<&Route> = made(inventory, table).collect();
@@ -112,6 +119,7 @@ fn exported<'a>(inventory: &'a Inventory, vrf: &'a Link) -> Exported<'a> {
         table,
         has_loopback,
         is_sealed,
+        has_dhcp,
         addresses: own.chain(of_ports).filter(|address| is_configured(address)).collect(),
         routes: made.into_iter().filter(|route| !(is_sealed && is_own_seal(route))).collect(),
         ports,

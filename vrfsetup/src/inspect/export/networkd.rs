@@ -68,6 +68,9 @@ fn device(vrf: &Exported, all: &All, rules: &[Rule]) -> String {
 fn network(vrf: &Exported, all: &All, port: &Link) -> String {
     let name = &port.name;
     let mut text = format!("[Match]\nName={name}\n\n[Network]\nVRF={}\n{}", vrf.name, autoconfiguration(name));
+    if vrf.has_dhcp.contains(&port.ifindex) {
+        text += "DHCP=ipv4\n";
+    }
     addresses(&mut text, vrf, name);
     text + &routes_over(all, name, Some(port.ifindex))
 }
@@ -130,6 +133,9 @@ fn address_section(address: &Address) -> String {
 }
 
 fn section(route: &Route) -> String {
+    if route.wraps() {
+        return format!("\n# not declared, networkd has no words for what it wraps packets in: {route}\n");
+    }
     let any: IpAddr = if route.family() == Family::V4 { [0; 4].into() } else { [0u8; 16].into() };
     let (destination, len) = route.destination().unwrap_or((any, 0));
     let mut text = format!("\n[Route]\nDestination={destination}/{len}\nTable={}\n", route.table());

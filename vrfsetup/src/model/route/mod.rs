@@ -89,6 +89,40 @@ impl Route {
         self.is_default() && stops.contains(&self.message.header.kind)
     }
 
+    /// Whether it refuses: unreachable, blackhole, prohibit, or, as far as its table goes, throw.
+    pub fn is_refusal(&self) -> bool {
+        use RouteType::{BlackHole, Prohibit, Throw, Unreachable};
+        matches!(self.message.header.kind, Unreachable | BlackHole | Prohibit | Throw)
+    }
+
+    /// Whether it says which packets are for this machine, as those of the local table do.
+    pub fn is_for_this_machine(&self) -> bool {
+        matches!(self.message.header.kind, RouteType::Local | RouteType::Broadcast | RouteType::Anycast)
+    }
+
+    /// The number of the nexthop object that it leads to, where it does.
+    pub fn nexthop(&self) -> Option<u32> {
+        self.find(|attribute| match attribute {
+            RouteAttribute::NhId(id) => Some(*id),
+            _ => None,
+        })
+    }
+
+    /// Whether a DHCP client made it.
+    pub fn is_by_dhcp(&self) -> bool {
+        self.message.header.protocol == RouteProtocol::Dhcp
+    }
+
+    /// Whether a routing daemon made it (zebra, bird, bgp, ospf …), which makes and removes its routes itself.
+    pub fn is_routing_daemons(&self) -> bool {
+        is_protocol_of_routing_daemon(self.message.header.protocol.into())
+    }
+
+    /// Whether somebody configured it: neither the kernel nor a daemon made it, to make it again.
+    pub fn is_configured(&self) -> bool {
+        !self.is_kernels() && !self.is_advertised() && !self.is_by_dhcp() && !self.is_routing_daemons()
+    }
+
     /// Whether it is a seal as this program makes it, or made it earlier.
     pub fn is_own_seal(&self) -> bool {
         self.is_seal() && self.is_unreachable() && self.metric() == Some(SEAL_METRIC)
@@ -160,6 +194,22 @@ impl Route {
         hops.unwrap_or_default()
     }
 
+    /// Whether it, or one of its several next hops, wraps packets in something (MPLS, a tunnel).
+    pub fn wraps(&self) -> bool {
+        self.message.attributes.iter().any(|attribute| matches!(attribute, RouteAttribute::Encap(_)))
+            || self.has_wrapping_hop()
+    }
+
+    /// Whether one of its several next hops does.
+    pub fn has_wrapping_hop(&self) -> bool {
+        let wraps = |hop: &RouteNextHop| hop.attributes.iter().any(|part| matches!(part, RouteAttribute::Encap(_)));
+        let any = |attribute: &RouteAttribute| match attribute {
+            RouteAttribute::MultiPath(hops) => hops.iter().any(wraps),
+            _ => false,
+        };
+        self.message.attributes.iter().any(any)
+    }
+
     /// The address that packets get by it.
     pub fn source(&self) -> Option<IpAddr> {
         self.find(|attribute| match attribute {
@@ -185,6 +235,20 @@ impl Route {
         if let (None, Some(ifindex)) = (self.oif(), ifindex) {
             self.message.attributes.push(RouteAttribute::Oif(ifindex));
         }
+    }
+
+    /// Has a route that names a nexthop object only lead over the object's interfaces.
+    pub fn lead_over_all(&mut self, oifs: &[u32]) {
+        let hop = |oif: &u32| {
+            let mut hop = RouteNextHop::default();
+            hop.interface_index = *oif;
+            hop
+        };
+        self.message.attributes.extend(match oifs {
+            [] => None,
+            [oif] => Some(RouteAttribute::Oif(*oif)),
+            several => Some(RouteAttribute::MultiPath(several.iter().map(hop).collect())),
+        });
     }
 
     /// The metric.
@@ -219,6 +283,12 @@ impl Route {
     fn find<T>(&self, wanted: impl Fn(&RouteAttribute) -> Option<T>) -> Option<T> {
         self.message.attributes.iter().find_map(wanted)
     }
+}
+
+/// Whether a routing daemon goes by this RTPROT_* (rt_protos of iproute2 and of FRR): gated, mrt to xorp, mrouted,
+/// keepalived, babel, openr, and from bgp to FRR's own.
+pub fn is_protocol_of_routing_daemon(protocol: u8) -> bool {
+    matches!(protocol, 8 | 10..=15 | 17 | 18 | 42 | 99 | 186..=199)
 }
 
 /// One of several next hops.

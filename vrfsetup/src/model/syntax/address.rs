@@ -33,6 +33,7 @@ pub fn parse(text: &str) -> Result<Address, String> {
         broadcast: None,
         label: None,
         metric: None,
+        is_generated: false,
         lifetimes: (FOREVER, FOREVER),
     };
     while let Some(word) = tokens.next() {

@@ -6,7 +6,7 @@ use rtnetlink::packet_route::route::{
     RouteAttribute, RouteFlags, RouteMessage, RouteMetric, RouteNextHop, RouteProtocol, RouteScope, RouteType,
 };
 
-use super::{Tokens, prefix, scope};
+use super::{Tokens, encap, scope};
 use crate::model::family::Family;
 use crate::model::route::{Route, destination_text};
 
@@ -35,12 +35,14 @@ pub fn parse(text: &str, table: u32) -> Result<Route, String> {
     }
     let kind = TYPES.iter().find(|(name, _)| *name == first).map(|(_, kind)| *kind);
     let destination = if kind.is_some() { tokens.next().ok_or("a destination is missing")? } else { first };
-    let destination = if destination == "default" { None } else { Some(prefix(destination)?) };
+    let mut destination = if destination == "default" { None } else { Some(super::destination(destination)?) };
 
     let mut message = RouteMessage::default();
     message.header.kind = kind.unwrap_or(RouteType::Unicast);
     message.header.protocol = RouteProtocol::Boot;
     let mut family = destination.map(|(address, _)| Family::from(address));
+    // `0.0.0.0/0` and `::/0`.
+    destination = destination.filter(|(_, len)| *len > 0);
     let (mut device, mut given_scope, mut metric, mut metrics) = (None, None, None, Vec::new());
     let attributes = &mut message.attributes;
     let mut hops: Vec<RouteNextHop> = Vec::new();
@@ -74,6 +76,7 @@ pub fn parse(text: &str, table: u32) -> Result<Route, String> {
             "scope" => given_scope = Some(scope(tokens.value(word)?)?),
             "mtu" => metrics.push(RouteMetric::Mtu(tokens.parsed(word)?)),
             "advmss" => metrics.push(RouteMetric::Advmss(tokens.parsed(word)?)),
+            "encap" => attributes.extend(encap::parse(&mut tokens)?),
             "onlink" => message.header.flags |= RouteFlags::Onlink,
             other => return Err(format!("'{other}' is not known in a route")),
         }
@@ -84,7 +87,9 @@ pub fn parse(text: &str, table: u32) -> Result<Route, String> {
         message.header.destination_prefix_length = len;
         message.attributes.push(RouteAttribute::Destination(address.into()));
     }
-    message.attributes.extend(metric.or(usual_metric(family)).map(RouteAttribute::Priority));
+    message
+        .attributes
+        .extend(metric.filter(|metric| *metric != 0).or(usual_metric(family)).map(RouteAttribute::Priority));
     message.attributes.extend((!metrics.is_empty()).then_some(RouteAttribute::Metrics(metrics)));
     if hops.iter().any(|hop| hop.attributes.is_empty()) {
         return Err("'nexthop' needs 'via'".to_owned());
@@ -139,7 +144,7 @@ pub fn write(route: &Route) -> Option<String> {
     if let Some(gateway) = route.gateway() {
         text += &format!(" via {gateway}");
     }
-    if let Some(device) = route.device.as_ref().filter(|_| route.is_unicast()) {
+    if let Some(device) = route.device.as_ref().filter(|_| !route.is_refusal()) {
         text += &format!(" dev {device}");
     }
     if let Some(metric) = route.metric().filter(|metric| Some(*metric) != usual_metric(route.family())) {
@@ -159,6 +164,9 @@ pub fn write(route: &Route) -> Option<String> {
     }
     if header.flags.contains(RouteFlags::Onlink) {
         text += " onlink";
+    }
+    if route.has_wrapping_hop() {
+        return None;
     }
     for hop in route.next_hops() {
         // The interface is found by the gateway, which a link-local one cannot tell.
@@ -183,11 +191,8 @@ fn more(attribute: &RouteAttribute) -> Option<String> {
                 _ => None,
             })
             .collect(),
-        RouteAttribute::Encap(_)
-        | RouteAttribute::EncapType(_)
-        | RouteAttribute::Via(_)
-        | RouteAttribute::NhId(_)
-        | RouteAttribute::Expires(_) => None,
+        RouteAttribute::Encap(encap) => encap::write(encap),
+        RouteAttribute::Via(_) | RouteAttribute::NhId(_) | RouteAttribute::Expires(_) => None,
         _ => Some(String::new()),
     }
 }
@@ -210,6 +215,10 @@ mod tests {
             "blackhole 198.51.100.0/24 proto 77",
             "198.51.100.0/24 metric 7 nexthop via 192.0.2.253 weight 3 nexthop via 192.0.2.254",
             "2001:db8:9::/48 nexthop via 2001:db8::1 nexthop via 2001:db8::2",
+            "198.51.100.0/24 dev vxlan0 encap ip id 7 dst 192.0.2.9",
+            "198.51.100.0/24 via 192.0.2.9 dev eth1 encap mpls 100/200",
+            "2001:db8:9::/48 dev vxlan0 encap ip6 id 7 dst 2001:db8::9 hoplimit 9 onlink",
+            "local 198.51.100.0/24 dev eth1",
         ] {
             assert_eq!(write(&parse(text, 1001).unwrap()).as_deref(), Some(text));
         }
@@ -223,6 +232,9 @@ mod tests {
             ("198.51.100.0/24 via 2001:db8::1", "'2001:db8::1' is of another family than the destination"),
             ("default via 192.0.2.1 devv eth1", "'devv' is not known in a route"),
             ("198.51.100.0/24 proto kernal dev x", "'kernal' is no protocol"),
+            ("198.51.100.0/24 dev x encap seg6 7", "'seg6' is no known 'encap': mpls, ip or ip6"),
+            ("198.51.100.0/24 dev x encap ip", "'encap' needs 'id' or 'dst'"),
+            ("198.51.100.0/24 dev x encap mpls 1048576", "'1048576' are no labels"),
             ("198.51.100.0/24 nexthop weight 2", "'nexthop' needs 'via'"),
             ("198.51.100.0/24 dev eth1 nexthop via 192.0.2.1", "'nexthop' comes last, in the place of 'via' and 'dev'"),
             ("198.51.100.0/24 via 192.0.2.1 weight 2", "'nexthop' is missing"),
@@ -235,5 +247,21 @@ mod tests {
     fn an_ipv6_route_has_the_metric_that_ip_gives_it() {
         assert_eq!(parse("2001:db8::/32 dev eth1", 1).unwrap().metric(), Some(1024));
         assert_eq!(parse("192.0.2.0/24 dev eth1", 1).unwrap().metric(), None);
+    }
+
+    #[test]
+    fn what_the_kernel_takes_for_the_same_is_written_the_same() {
+        for (text, as_reported) in [
+            ("0.0.0.0/0 via 192.0.2.254", "default via 192.0.2.254"),
+            ("::/0 via 2001:db8::1", "default via 2001:db8::1"),
+            ("unreachable ::/0", "-6 unreachable default"),
+            ("2001:db8:9::7/48 dev eth1", "2001:db8:9::/48 dev eth1"),
+            ("198.51.100.0/24 dev eth1 metric 0", "198.51.100.0/24 dev eth1"),
+            ("2001:db8:9::/48 dev eth1 metric 0", "2001:db8:9::/48 dev eth1"),
+        ] {
+            assert_eq!(write(&parse(text, 1).unwrap()).as_deref(), Some(as_reported));
+        }
+        let why = parse("198.51.100.7/24 dev eth1", 1).unwrap_err();
+        assert_eq!(why, "'198.51.100.7/24' is no network: '198.51.100.0/24' is");
     }
 }

@@ -1,4 +1,8 @@
 use super::*;
+use crate::model::address::SCOPE_LINK;
+use crate::model::address::{Address, FOREVER};
+use crate::model::family::Family;
+use crate::model::rule::TABLE_LOCAL;
 use rtnetlink::packet_route::route::{RouteAttribute, RouteProtocol, RouteType};
 use std::net::IpAddr;
 
@@ -10,6 +14,8 @@ fn link() -> Link {
         mtu: 1500,
         operstate: 6,
         master: None,
+        lower: None,
+        altnames: Vec::new(),
         kind: None,
         table: None,
     }
@@ -38,14 +44,21 @@ fn address(local: &str, lifetime: u32) -> Address {
 
 fn planned(addresses: &[Address], routes: &[Route], from: &Domain, to: &Domain) -> Move {
     let link = link();
-    let port = Port {
-        link: &link,
+    let own = holdings(&link, addresses, &routes.iter().collect::<Vec<_>>());
+    plan(&Port { own, above: vec![], rivals: NO_RIVALS }, from, to).unwrap()
+}
+
+const NO_RIVALS: Rivals<'static> = Rivals { routes: &[], are_challenged: true };
+
+fn holdings<'a>(link: &'a Link, addresses: &'a [Address], routes: &[&'a Route]) -> Holdings<'a> {
+    Holdings {
+        link,
         addresses: addresses.iter().collect(),
-        routes: routes.iter().collect(),
-        keeps_addresses: Some("0".into()),
-        rivals: Rivals { routes: &[], are_challenged: true },
-    };
-    plan(&port, from, to).unwrap()
+        routes: routes.to_vec(),
+        neighbours: vec![],
+        nexthops: vec![],
+        ipv6: Ipv6 { keep_addr_on_down: Some("0".into()), ..Ipv6::default() },
+    }
 }
 
 fn shown(moved: &Move) -> Vec<String> {
@@ -108,7 +121,7 @@ fn a_default_route_that_comes_back_competes_or_stays_behind() {
         [(&[][..], true, false, true), (&[&own], true, true, true), (&[], false, false, false)]
     {
         let rivals = Rivals { routes: rivals, are_challenged };
-        let port = Port { link: &link, addresses: vec![], routes: vec![&coming], keeps_addresses: None, rivals };
+        let port = Port { own: holdings(&link, &[], &[&coming]), above: vec![], rivals };
         let moved = plan(&port, &blue(), &Domain::default_domain()).unwrap();
         assert_eq!(moved.default_route.is_some(), asks);
         assert_eq!(moved.steps.iter().any(|step| matches!(step, Step::AddRoute(_))), comes);
@@ -134,7 +147,7 @@ fn a_destination_that_the_default_domain_has_stays_behind_and_gateways_go_first(
     let near = to(route(1001, RouteProtocol::Static, None), 3);
     let far = to(route(1001, RouteProtocol::Static, Some("192.0.3.254")), 2);
     let rivals = Rivals { routes: &[&own], are_challenged: false };
-    let port = Port { link: &link, addresses: vec![], routes: vec![&near, &far], keeps_addresses: None, rivals };
+    let port = Port { own: holdings(&link, &[], &[&near, &far]), above: vec![], rivals };
     let moved = plan(&port, &blue(), &Domain::default_domain()).unwrap();
     let added: Vec<_> = moved.steps.iter().filter(|step| matches!(step, Step::AddRoute(_))).collect();
     assert_eq!((added.len(), moved.notes.len()), (1, 1), "{moved:?}");
@@ -152,4 +165,67 @@ fn the_route_of_an_address_without_a_prefix_route_comes_along() {
         let moved = planned(&[own.clone()], &[near.clone()], &Domain::default_domain(), &blue());
         assert_eq!(moved.steps.iter().any(|step| matches!(step, Step::AddRoute(_))), comes, "{moved:?}");
     }
+}
+
+#[test]
+fn a_link_local_address_is_given_back_unless_the_kernel_makes_it() {
+    let mut own = Address { scope: SCOPE_LINK, ..address("fe80::1", FOREVER) };
+    let gives_back = |own: &Address| {
+        let moved = planned(std::slice::from_ref(own), &[], &Domain::default_domain(), &blue());
+        moved.steps.contains(&Step::AddAddress(own.clone()))
+    };
+    assert!(gives_back(&own));
+    own.is_generated = true;
+    assert!(!gives_back(&own));
+    let of_hardware = Address { scope: SCOPE_LINK, ..address("fe80::5054:ff:fe12:3456", FOREVER) };
+    assert!(!gives_back(&of_hardware));
+}
+
+#[test]
+fn routes_of_daemons_are_left_to_them_and_said() {
+    let routes = [RouteProtocol::Bgp, RouteProtocol::Zebra, RouteProtocol::Ra].map(|by| route(TABLE_MAIN, by, None));
+    let moved = planned(&[], &routes, &Domain::default_domain(), &blue());
+    assert!(!moved.steps.iter().any(|step| matches!(step, Step::AddRoute(_) | Step::DeleteRoute(_))), "{moved:?}");
+    assert_eq!(moved.notes.len(), 3, "{moved:?}");
+    assert!(moved.default_route.is_some(), "the default domain loses it all the same");
+}
+
+#[test]
+fn a_route_for_this_machine_goes_from_the_local_table_to_the_vrfs_and_back() {
+    let mut local = route(TABLE_LOCAL, RouteProtocol::Boot, None);
+    local.message.header.kind = RouteType::Local;
+    let moved = planned(&[], std::slice::from_ref(&local), &Domain::default_domain(), &blue());
+    let tables = |moved: &Move| {
+        moved.steps.iter().find_map(|step| match step {
+            Step::AddRoute(route) => Some(route.table()),
+            _ => None,
+        })
+    };
+    assert_eq!(tables(&moved), Some(1001));
+    local.set_table(1001);
+    assert_eq!(tables(&planned(&[], &[local], &blue(), &Domain::default_domain())), Some(TABLE_LOCAL));
+}
+
+#[test]
+fn the_vrfs_own_route_over_the_port_stays_and_another_gives_way() {
+    let there = route(1001, RouteProtocol::Static, Some("10.0.0.254"));
+    let coming = route(TABLE_MAIN, RouteProtocol::Static, Some("10.0.0.253"));
+    let moved = planned(&[], &[there.clone(), coming], &Domain::default_domain(), &blue());
+    let added: Vec<&Step> = moved.steps.iter().filter(|step| matches!(step, Step::AddRoute(_))).collect();
+    assert_eq!(added, [&Step::AddRoute(there)]);
+    assert_eq!(moved.notes.len(), 1);
+}
+
+#[test]
+fn a_vlan_above_keeps_its_routes_in_its_own_table() {
+    let (link, vlan) = (link(), Link { ifindex: 4, name: "eth1.10".into(), ..link() });
+    let mut of_vlan = route(TABLE_MAIN, RouteProtocol::Static, Some("10.0.10.254"));
+    of_vlan.message.attributes.retain(|attribute| !matches!(attribute, RouteAttribute::Oif(_)));
+    of_vlan.message.attributes.push(RouteAttribute::Oif(4));
+    let above = vec![holdings(&vlan, &[], &[&of_vlan])];
+    let moved =
+        plan(&Port { own: holdings(&link, &[], &[]), above, rivals: NO_RIVALS }, &Domain::default_domain(), &blue());
+    let steps = moved.unwrap().steps;
+    assert_eq!(steps.first(), Some(&Step::DeleteRoute(of_vlan.clone())));
+    assert_eq!(steps.last(), Some(&Step::AddRoute(of_vlan)));
 }

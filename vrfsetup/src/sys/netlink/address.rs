@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::address::{
-    AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage, AddressScope, CacheInfo,
+    AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage, AddressProtocol, AddressScope, CacheInfo,
 };
 
 use super::{Change, IfPresent, Kernel, KernelError};
@@ -35,6 +35,11 @@ impl Kernel {
 /// `ip addr add …`.
 pub(super) fn add(address: &Address) -> Change {
     Change(RouteNetlinkMessage::NewAddress(to_message(address)), IfPresent::Refuse)
+}
+
+/// `ip addr change …`.
+pub(super) fn replace(address: &Address) -> Change {
+    Change(RouteNetlinkMessage::NewAddress(to_message(address)), IfPresent::Replace)
 }
 
 /// `ip addr del …`.
@@ -69,7 +74,7 @@ fn to_message(address: &Address) -> AddressMessage {
 fn from_message(message: &AddressMessage) -> Option<Address> {
     let mut flags = u32::from(message.header.flags.bits());
     let (mut local, mut far, mut broadcast, mut label, mut metric) = (None, None, None, None, None);
-    let mut lifetimes = (FOREVER, FOREVER);
+    let (mut lifetimes, mut is_generated) = ((FOREVER, FOREVER), false);
     for attribute in &message.attributes {
         match attribute {
             AddressAttribute::Local(address) => local = Some(*address),
@@ -78,6 +83,7 @@ fn from_message(message: &AddressMessage) -> Option<Address> {
             AddressAttribute::Label(name) => label = Some(name.clone()),
             AddressAttribute::Flags(all) => flags = all.bits(),
             AddressAttribute::RoutePriority(priority) => metric = Some(*priority),
+            AddressAttribute::Protocol(by) => is_generated = *by == AddressProtocol::LinkLocal,
             AddressAttribute::CacheInfo(info) => lifetimes = (info.ifa_valid, info.ifa_preferred),
             _ => {}
         }
@@ -90,6 +96,7 @@ fn from_message(message: &AddressMessage) -> Option<Address> {
         peer: far.filter(|&far| far != local),
         prefix_len: message.header.prefix_len,
         scope: message.header.scope.into(),
+        is_generated,
         flags,
         broadcast,
         label,

@@ -13,6 +13,10 @@ use crate::model::link::Link;
 
 const IFINFOMSG: usize = 16;
 const IFLA_VRF_TABLE: u16 = 1;
+const IFLA_PROP_LIST: u16 = 52;
+const IFLA_ALT_IFNAME: u16 = 53;
+/// Kinds that name their other end in the place of an interface below.
+const PAIRS: [&str; 3] = ["veth", "vxcan", "netkit"];
 
 impl Kernel {
     /// All interfaces: `ip -d link show`.
@@ -58,20 +62,32 @@ pub(super) fn answer(reply: &Reply) -> Option<Link> {
         mtu: 0,
         operstate: 0,
         master: None,
+        lower: None,
+        altnames: Vec::new(),
         kind: None,
         table: None,
     };
+    let (mut lower, mut is_lower_elsewhere) = (None, false);
     for (kind, value) in Attributes(body.get(IFINFOMSG..)?) {
         match kind {
             libc::IFLA_IFNAME => link.name = text(value),
             libc::IFLA_MTU => link.mtu = number(value)?,
             libc::IFLA_OPERSTATE => link.operstate = *value.first()?,
             libc::IFLA_MASTER => link.master = number(value).filter(|master| *master != 0),
+            libc::IFLA_LINK => lower = number(value).filter(|lower| *lower != 0 && *lower != link.ifindex),
+            libc::IFLA_LINK_NETNSID => is_lower_elsewhere = true,
+            IFLA_PROP_LIST => link.altnames = altnames(Attributes(value)),
             libc::IFLA_LINKINFO => read_info(&mut link, Attributes(value)),
             _ => {}
         }
     }
+    let is_pair = link.kind.as_ref().is_some_and(|kind| PAIRS.contains(&kind.as_str()));
+    link.lower = lower.filter(|_| !is_lower_elsewhere && !is_pair);
     Some(link)
+}
+
+fn altnames(list: Attributes) -> Vec<String> {
+    list.filter(|(kind, _)| *kind == IFLA_ALT_IFNAME).map(|(_, name)| text(name)).collect()
 }
 
 fn read_info(link: &mut Link, info: Attributes) {

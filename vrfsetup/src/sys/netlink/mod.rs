@@ -6,6 +6,9 @@
 pub mod address;
 mod error;
 pub mod link;
+mod neighbour;
+mod nexthop;
+mod raw;
 pub mod reply;
 pub mod route;
 pub mod rule;
@@ -111,8 +114,16 @@ impl Kernel {
     }
 
     fn exchange<T>(&self, request: Message, wanted: &impl Fn(&Reply) -> Option<T>) -> Result<Vec<T>, KernelError> {
+        self.exchange_bytes(bytes_of(request), wanted)
+    }
+
+    fn exchange_bytes<T>(
+        &self,
+        request: Vec<u8>,
+        wanted: &impl Fn(&Reply) -> Option<T>,
+    ) -> Result<Vec<T>, KernelError> {
         let (mut found, mut refusal, mut is_torn) = (Vec::new(), None, false);
-        let answered = self.socket.borrow_mut().exchange(&[bytes_of(request)], |_, reply| {
+        let answered = self.socket.borrow_mut().exchange(&[request], |_, reply| {
             is_torn |= reply.flags & NLM_F_DUMP_INTR != 0;
             match reply.is_end() {
                 true => refusal = reply.error(),

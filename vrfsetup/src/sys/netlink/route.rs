@@ -11,6 +11,7 @@ use crate::model::route::Route;
 
 /// The unit of the times that the kernel reports, on every architecture of today.
 const USER_HZ: u32 = 100;
+const RTM_F_LOOKUP_TABLE: u32 = 0x1000;
 
 impl Kernel {
     /// All routes of a family in a table, or in all tables: `ip [-6] route show table TABLE`. Devices have no names
@@ -48,6 +49,8 @@ impl Kernel {
         let length = if to.is_ipv4() { 32 } else { 128 };
         request.header.destination_prefix_length = length;
         request.header.source_prefix_length = if from.is_some() { length } else { 0 };
+        // Of IPv4 the kernel tells the table only so; it says main otherwise.
+        request.header.flags = RouteFlags::from_bits_retain(RTM_F_LOOKUP_TABLE);
         request.attributes.push(RouteAttribute::Destination(to.into()));
         request.attributes.extend(from.map(|from| RouteAttribute::Source(from.into())));
         request.attributes.extend((oif != 0).then_some(RouteAttribute::Oif(oif)));
@@ -92,13 +95,19 @@ fn request(route: &Route) -> RouteMessage {
         _ => true,
     });
     message.attributes.extend(expires);
-    // A nexthop object goes when its interface goes down; the kernel has sent its gateway and interface, too.
-    if route.oif().is_some() || route.is_multipath() {
-        message.attributes.retain(|attribute| !matches!(attribute, RouteAttribute::NhId(_)));
+    // The kernel tells what a nexthop object leads to and takes its number alone.
+    if route.nexthop().is_some() {
+        message.header.flags = RouteFlags::empty();
+        message.attributes.retain(|attribute| !is_of_nexthop(attribute));
     }
     // `unreachable` routes of IPv6 report lo as their device; given back, that would be part of the match.
-    if !route.is_unicast() && route.gateway().is_none() {
+    if route.is_refusal() {
         message.attributes.retain(|attribute| !matches!(attribute, RouteAttribute::Oif(_)));
     }
     message
+}
+
+fn is_of_nexthop(attribute: &RouteAttribute) -> bool {
+    use RouteAttribute::{Encap, EncapType, Gateway, MultiPath, Oif, Via};
+    matches!(attribute, Oif(_) | Gateway(_) | Via(_) | MultiPath(_) | Encap(_) | EncapType(_))
 }

@@ -27,6 +27,10 @@ impl Kernel {
     pub fn make(&self, step: &Step) -> Result<(), KernelError> {
         match step {
             Step::AddRoute(route) => self.add_route_in_time(route),
+            Step::AddNeighbour(neighbour) => self.add_neighbour(neighbour),
+            Step::DeleteNeighbour(neighbour) => self.delete_neighbour(neighbour),
+            Step::AddNexthop(nexthop) => self.add_nexthop(nexthop),
+            Step::DeleteNexthop(nexthop) => self.delete_nexthop(nexthop),
             Step::SetSysctl { key, to, .. } => sysctl::write(key, to).map_err(|error| KernelError::from_io(&error)),
             Step::WriteFile { path, to, .. } => {
                 write_file(path, to.as_deref()).map_err(|error| KernelError::from_io(&error))
@@ -106,9 +110,11 @@ fn change(step: &Step) -> Option<Change> {
         Step::Release(port, _) => link::set_master(port, None),
         Step::AddAddress(address) => address::add(address),
         Step::DeleteAddress(address) => address::delete(address),
+        Step::ReplaceAddress { to, .. } => address::replace(to),
         Step::AddRoute(route) => route::add(route),
         Step::DeleteRoute(route) => route::delete(route),
         Step::ReplaceRoute { to, .. } => route::replace(to),
+        Step::AddNeighbour(_) | Step::DeleteNeighbour(_) | Step::AddNexthop(_) | Step::DeleteNexthop(_) => return None,
         Step::SetSysctl { .. } | Step::WriteFile { .. } => return None,
     })
 }

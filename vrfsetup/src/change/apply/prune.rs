@@ -1,0 +1,111 @@
+//! `vrfsetup apply --prune`: what an export would write and the file does not declare is removed. What daemons made, and
+//! what the kernel makes by itself, is nobody's to declare and stays.
+
+use std::collections::HashSet;
+
+use super::Part;
+use super::config::{Config, Source, Vrf};
+use crate::change::attach::{self, Defaults};
+use crate::change::del;
+use crate::error::Error;
+use crate::model::address::{Address, FOREVER, SCOPE_LINK};
+use crate::model::family::Family;
+use crate::model::link::Link;
+use crate::model::route::Route;
+use crate::model::rule::TABLE_MAIN;
+use crate::model::step::Step;
+use crate::plan::inventory::Inventory;
+use crate::plan::port::Domain;
+use crate::transaction::session::Session;
+
+/// What tells a route from the others of its table.
+pub(super) type Key = (u32, Family, Option<crate::model::prefix::Prefix>, u32);
+
+/// The key of a route.
+pub(super) fn key(route: &Route) -> Key {
+    let usual = if route.family() == Family::V6 { 1024 } else { 0 };
+    (route.table(), route.family(), route.destination(), route.metric().unwrap_or(usual))
+}
+
+/// What is declared, and what is there.
+pub(super) struct Pruner<'a> {
+    pub(super) session: &'a Session<'a>,
+    pub(super) source: &'a Source<'a>,
+    pub(super) config: &'a Config,
+    pub(super) inventory: &'a Inventory,
+    /// The ports that the file moves.
+    pub(super) moved: &'a [&'a Link],
+}
+
+/// One part for each VRF that is not declared, and one for what the others have too many of. `kept` are the declared
+/// routes.
+pub(super) fn plan(pruner: &Pruner, kept: &HashSet<Key>) -> Result<Vec<Part>, Error> {
+    let system = &pruner.inventory.system;
+    let mut parts = Vec::new();
+    for link in system.vrfs() {
+        let stays = |port: &&Link| pruner.moved.iter().all(|moved| moved.ifindex != port.ifindex);
+        let ports: Vec<&Link> = system.ports(link).filter(stays).collect();
+        parts.push(match pruner.config.vrf.get(&link.name) {
+            // What its old table had is on its way into the new one.
+            Some(vrf) if gets_another_table(link, vrf) => Part::default(),
+            Some(vrf) => of_declared(pruner, link, vrf, &ports, kept)?,
+            None => del::plan(pruner.session, pruner.inventory, link, &ports)?.into(),
+        });
+    }
+    parts.push(Part { then: inbound(pruner, kept), ..Part::default() });
+    parts.retain(|part| part.steps().next().is_some());
+    Ok(parts)
+}
+
+/// Whether the VRF is being made again, with another table: its surplus goes with the next run.
+pub(super) fn gets_another_table(link: &Link, vrf: &Vrf) -> bool {
+    vrf.table.as_ref().is_some_and(|table| Some(*table.get_ref()) != link.table)
+}
+
+fn of_declared(pruner: &Pruner, link: &Link, vrf: &Vrf, ports: &[&Link], kept: &HashSet<Key>) -> Result<Part, Error> {
+    let system = &pruner.inventory.system;
+    let is_declared = |port: &Link| {
+        vrf.ports
+            .iter()
+            .any(|name| system.link(name.get_ref()).is_some_and(|declared| declared.ifindex == port.ifindex))
+    };
+    let (stay, leave): (Vec<&Link>, Vec<&Link>) = ports.iter().partition(|port| is_declared(port));
+    attach::check_lockout(pruner.session, system, &leave)?;
+    let moves = attach::plan(pruner.session, pruner.inventory, &leave, &Domain::default_domain(), Defaults::Leave)?;
+    let mut part = Part { moves, ..Part::default() };
+    let leaves = |route: &Route| route.oifs().iter().any(|oif| leave.iter().any(|port| port.ifindex == *oif));
+    let table = pruner.inventory.table(link.table.unwrap_or_default());
+    let routes = table.filter(|route| route.is_configured() && !route.is_own_seal() && !kept.contains(&key(route)));
+    part.then.extend(routes.filter(|route| !leaves(route)).cloned().map(Step::DeleteRoute));
+    let declared = pruner.source.addresses(&link.name, vrf)?;
+    let devices = stay.iter().copied().chain([link]);
+    for own in devices.flat_map(|device| system.addresses_of(device.ifindex)).filter(|own| is_configured(own)) {
+        let name = |address: &Address| system.link(&address.device.name).map(|device| device.ifindex);
+        let is_same = |address: &Address| {
+            name(address) == Some(own.device.ifindex)
+                && (address.local, address.prefix_len) == (own.local, own.prefix_len)
+        };
+        let is_loopback = vrf.loopback && own.is_same_as(&Address::loopback(&link.device(), own.family()));
+        if !is_loopback && !declared.iter().any(is_same) {
+            part.then.push(Step::DeleteAddress(own.clone()));
+        }
+    }
+    Ok(part)
+}
+
+/// Routes of the default domain that lead into a VRF.
+fn inbound(pruner: &Pruner, kept: &HashSet<Key>) -> Vec<Step> {
+    let system = &pruner.inventory.system;
+    let leads_in = |route: &Route| {
+        let vrfs = route.oifs().into_iter().filter_map(|oif| system.link_by_index(oif));
+        vrfs.into_iter().any(|link| link.is_vrf() && pruner.config.vrf.contains_key(&link.name))
+    };
+    let main = pruner.inventory.table(TABLE_MAIN);
+    let routes = main.filter(|route| route.is_configured() && leads_in(route) && !kept.contains(&key(route)));
+    routes.cloned().map(Step::DeleteRoute).collect()
+}
+
+/// Not made by the kernel (link-local) and not on loan.
+fn is_configured(address: &Address) -> bool {
+    address.lifetimes.0 == FOREVER && !(address.family() == Family::V6 && address.scope == SCOPE_LINK)
+}
