@@ -3,9 +3,9 @@
 use std::io;
 use std::process::{Command, ExitCode};
 
-use crate::judge::{Order, Verdict, root, user};
-use crate::programs::Set;
-use crate::world::{Domain, Kind, World};
+use crate::harness::judge::{Order, Verdict, root, user};
+use crate::harness::programs::Set;
+use crate::harness::world::{Domain, Kind, World};
 
 /// The kernel for a machine whose own has no VRFs.
 pub const KERNEL: &str = "debian_6_12";

@@ -4,10 +4,5 @@
 pub mod bench;
 pub mod demo;
 pub mod guest;
-pub mod judge;
-pub mod kernels;
-pub mod leaks;
-pub mod peer;
-pub mod programs;
-pub mod vm;
-pub mod world;
+pub mod harness;
+pub mod matrix;

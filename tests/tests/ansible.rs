@@ -4,8 +4,8 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use vrftests::programs;
-use vrftests::vm::image::top;
+use vrftests::harness::programs;
+use vrftests::harness::vm::image::top;
 
 /// The tasks as they stand in the recipe, but with a folder that is not this machine's /etc.
 fn playbook(folder: &Path) -> String {

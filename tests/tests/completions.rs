@@ -4,8 +4,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use vrftests::programs;
-use vrftests::vm::image::top;
+use vrftests::harness::programs;
+use vrftests::harness::vm::image::top;
 
 /// What bash offers for the last of these words.
 fn offers(line: &[&str]) -> Vec<String> {

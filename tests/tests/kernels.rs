@@ -4,11 +4,11 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use vrftests::kernels;
-use vrftests::vm::image::{Images, Root};
-use vrftests::vm::machine::{Console, Failure, Machine};
-use vrftests::vm::plan::Plan;
-use vrftests::vm::run::{self, Runner};
+use vrftests::harness::kernels;
+use vrftests::harness::vm::image::{Images, Root};
+use vrftests::harness::vm::machine::{Console, Failure, Machine};
+use vrftests::harness::vm::plan::Plan;
+use vrftests::harness::vm::run::{self, Runner};
 
 fn runner() -> Result<Runner, String> {
     Runner::new(Path::new(env!("CARGO_BIN_EXE_vrfguest")), Path::new(env!("CARGO_BIN_EXE_vrfpeer")))

@@ -9,8 +9,8 @@ use std::process::{Command, Output};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use tempfile::TempDir;
-use vrftests::programs;
-use vrftests::vm::image::{Root as Image, rootfs, top};
+use vrftests::harness::programs;
+use vrftests::harness::vm::image::{Root as Image, rootfs, top};
 
 const OBJECT: &str = "vrfrun/libvrfshim.so";
 

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::{scale, sockets, startup, supervisor, tell, throughput};
-use crate::world::{Kind, World};
+use crate::harness::world::{Kind, World};
 
 /// The ways into the VRF: name, and what stands before the program.
 pub const WAYS: [(&str, &[&str]); 7] = [

@@ -3,9 +3,9 @@
 
 use std::io;
 
-use crate::judge::{Order, Outcome, Verdict, root, user};
-use crate::vm::plan::FOLDER;
-use crate::world::{Domain, Kind, World};
+use crate::harness::judge::{Order, Outcome, Verdict, root, user};
+use crate::harness::vm::plan::FOLDER;
+use crate::harness::world::{Domain, Kind, World};
 
 const CURL: [&str; 3] = ["curl", "-sS", "http://www.vrf.test/"];
 

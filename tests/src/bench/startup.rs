@@ -6,7 +6,7 @@ use std::process::Command;
 
 use super::guest::{WAYS, quiet, tell_median, time};
 use super::tell;
-use crate::vm::plan::FOLDER;
+use crate::harness::vm::plan::FOLDER;
 
 const RUNS: usize = 31;
 const PROGRAM: &str = "/bin/true";

@@ -5,9 +5,9 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use vrftests::kernels;
-use vrftests::leaks::host::{self, Request};
-use vrftests::vm::run::Runner;
+use vrftests::harness::kernels;
+use vrftests::harness::vm::run::Runner;
+use vrftests::matrix::host::{self, Request};
 
 /// The packages of the heavy rows, beside the guests' usual ones.
 const HEAVY: &str = "leak-packages";

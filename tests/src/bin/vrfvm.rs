@@ -5,10 +5,11 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use vrftests::kernels::System;
-use vrftests::vm::plan::Plan;
-use vrftests::vm::run::{self, Runner};
-use vrftests::{demo, kernels};
+use vrftests::demo;
+use vrftests::harness::kernels;
+use vrftests::harness::kernels::System;
+use vrftests::harness::vm::plan::Plan;
+use vrftests::harness::vm::run::{self, Runner};
 
 const USAGE: &str = "usage: vrfvm KERNEL [FILTER]... | KERNEL --run PROGRAM... | KERNEL --shell | --demo [--shell]";
 

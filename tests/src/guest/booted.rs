@@ -8,9 +8,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::init::run_test;
-use crate::vm::plan::FOLDER;
-use crate::vm::report::Event;
-use crate::vm::run::SYSTEMD_TEST_LIMIT;
+use crate::harness::vm::plan::FOLDER;
+use crate::harness::vm::report::Event;
+use crate::harness::vm::run::SYSTEMD_TEST_LIMIT;
 
 /// The unit that the project installs, as it lies in the guest's third disk.
 pub const UNIT: &str = "vrfsetup.service";

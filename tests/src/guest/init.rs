@@ -18,8 +18,8 @@ use nix::unistd::{Pid, pipe2};
 
 use super::booted;
 use super::runner::Runner;
-use crate::vm::plan::{FOLDER, Plan};
-use crate::vm::report::Event;
+use crate::harness::vm::plan::{FOLDER, Plan};
+use crate::harness::vm::report::Event;
 
 /// Does everything, and ends the machine. Errors go to the console, which the host shows.
 pub fn main() {
