@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use vrftests::guest;
 use vrftests::harness::kernels;
 use vrftests::harness::vm::image::{Images, Root};
 use vrftests::harness::vm::machine::{Console, Failure, Machine};
@@ -16,7 +17,7 @@ fn runner() -> Result<Runner, String> {
 
 fn boot_and_test(name: &str) {
     let kernel = kernels::named(name).expect("a kernel of tests/kernels.toml");
-    let ended = runner().and_then(|runner| run::tests(&kernel, &runner, &[]));
+    let ended = runner().and_then(|runner| run::tests(&kernel, &runner, guest::expected_on(&kernel), &[]));
     assert!(ended.is_ok(), "{}", ended.unwrap_err());
 }
 
@@ -42,7 +43,7 @@ fn debian_sid() {
 
 fn boot_and_test_under_systemd(name: &str) {
     let system = kernels::system(name).expect("a system of tests/kernels.toml");
-    let ended = runner().and_then(|runner| run::tests_under(&system, &runner, &[]));
+    let ended = runner().and_then(|runner| run::tests_under(&system, &runner, guest::expected_under_systemd(), &[]));
     assert!(ended.is_ok(), "{}", ended.unwrap_err());
 }
 

@@ -16,6 +16,7 @@ mod sockets;
 mod startup;
 mod supervisor;
 mod throughput;
+mod timing;
 
 use std::collections::BTreeMap;
 

@@ -6,8 +6,8 @@ use std::io;
 
 use nix::sched::{CloneFlags, unshare};
 
-use super::guest::{quiet, time};
 use super::tell;
+use super::timing::{quiet, time};
 
 /// How many VRFs. Their ports are down before, as they are at boot.
 pub const SIZES: [u32; 3] = [250, 1_000, 4_000];

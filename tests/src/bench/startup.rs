@@ -4,8 +4,8 @@ use std::io;
 use std::path::Path;
 use std::process::Command;
 
-use super::guest::{WAYS, quiet, tell_median, time};
 use super::tell;
+use super::timing::{WAYS, quiet, tell_median, time};
 use crate::harness::vm::plan::FOLDER;
 
 const RUNS: usize = 31;

@@ -3,8 +3,8 @@
 use std::io::{self, BufRead, BufReader};
 use std::process::Stdio;
 
-use super::guest::quiet;
 use super::tell;
+use super::timing::quiet;
 
 const CLIENTS: [u32; 3] = [1, 16, 256];
 /// Together, whatever the number of clients.

@@ -11,10 +11,9 @@ use std::time::Duration;
 
 use vrftests::bench::guest::{GROUPS, UNDER_SYSTEMD};
 use vrftests::bench::{self, Measures, plot, report};
-use vrftests::guest::booted::UNIT;
 use vrftests::harness::vm::image::{Images, Root, top};
 use vrftests::harness::vm::machine::{Console, Machine};
-use vrftests::harness::vm::plan::Plan;
+use vrftests::harness::vm::plan::{Plan, UNIT};
 use vrftests::harness::vm::report::Event;
 use vrftests::harness::{kernels, programs};
 

@@ -5,11 +5,11 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use vrftests::demo;
 use vrftests::harness::kernels;
 use vrftests::harness::kernels::System;
 use vrftests::harness::vm::plan::Plan;
 use vrftests::harness::vm::run::{self, Runner};
+use vrftests::{demo, guest};
 
 const USAGE: &str = "usage: vrfvm KERNEL [FILTER]... | KERNEL --run PROGRAM... | KERNEL --shell | --demo [--shell]";
 
@@ -45,8 +45,8 @@ fn session(words: &[String]) -> Result<ExitCode, String> {
         Some("--run") => Plan::Run(rest[1..].to_vec()),
         _ => {
             let tested = match &system {
-                Some(system) => run::tests_under(system, &runner, rest),
-                None => run::tests(&kernel, &runner, rest),
+                Some(system) => run::tests_under(system, &runner, guest::expected_under_systemd(), rest),
+                None => run::tests(&kernel, &runner, guest::expected_on(&kernel), rest),
             };
             return tested.map(|()| ExitCode::SUCCESS);
         }

@@ -7,15 +7,11 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::init::run_test;
-use crate::harness::vm::plan::FOLDER;
+use crate::harness::process::run_test;
+use crate::harness::vm::plan::{FOLDER, UNIT};
 use crate::harness::vm::report::Event;
 use crate::harness::vm::run::SYSTEMD_TEST_LIMIT;
 
-/// The unit that the project installs, as it lies in the guest's third disk.
-pub const UNIT: &str = "vrfsetup.service";
-/// The one that undoes at boot what was not confirmed before; beside it for the test of that.
-pub const ROLLBACK: &str = "vrfsetup-rollback.service";
 const INIT: &str = "/usr/lib/systemd/systemd";
 const UNITS: &str = "/etc/systemd/system";
 

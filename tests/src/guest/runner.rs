@@ -3,8 +3,8 @@
 use std::io;
 use std::process::Command;
 
-use super::init::{end_all, run_test};
 use super::{booted, clean};
+use crate::harness::process::{end_all, run_test};
 use crate::harness::vm::report::Event;
 use crate::harness::vm::run::TEST_LIMIT;
 use crate::harness::world::machine;

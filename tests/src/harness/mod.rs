@@ -3,6 +3,7 @@
 pub mod judge;
 pub mod kernels;
 pub mod peer;
+pub mod process;
 pub mod programs;
 pub mod vm;
 pub mod world;

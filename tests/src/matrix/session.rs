@@ -14,7 +14,7 @@ use super::column::{self, Column};
 use super::inside;
 use super::row::{self, Row};
 use crate::demo;
-use crate::guest::init::remove_groups;
+use crate::harness::process::remove_groups;
 use crate::harness::programs;
 use crate::harness::world::{Kind, World};
 

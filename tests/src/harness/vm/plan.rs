@@ -5,6 +5,11 @@ use serde::{Deserialize, Serialize};
 /// Where the third image is mounted in a guest.
 pub const FOLDER: &str = "/opt/vrftests";
 
+/// The unit that the project installs, as it lies in the guest's third disk.
+pub const UNIT: &str = "vrfsetup.service";
+/// The one that undoes at boot what was not confirmed before; beside it for the test of that.
+pub const ROLLBACK: &str = "vrfsetup-rollback.service";
+
 /// The order for one machine.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]

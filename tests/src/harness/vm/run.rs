@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use super::image::{Images, Root, top};
 use super::machine::{Console, Failure, Machine};
-use super::plan::Plan;
+use super::plan::{Plan, ROLLBACK, UNIT};
 use super::report::{Event, Shortfall};
-use crate::guest::{self, booted};
 use crate::harness::kernels::{Kernel, System};
 
 /// The runner ends a test after this time, and says so: only one that hangs, on however busy a host.
@@ -17,21 +16,31 @@ pub const SYSTEMD_TEST_LIMIT: Duration = Duration::from_secs(800);
 /// A machine that says nothing for this long has hung.
 const SILENCE: Duration = Duration::from_secs(SYSTEMD_TEST_LIMIT.as_secs() + 120);
 
-/// Boots `kernel` and runs there each guest test whose name contains one of `filters` (all, if there
-/// are none). Prints a line for each.
+/// Boots `kernel` and runs there each of the `expected` guest tests whose name contains one of `filters` (all, if
+/// there are none). Prints a line for each.
 ///
 /// # Errors
 /// What went wrong, for people, when a test failed or one that had to run did not.
-pub fn tests(kernel: &Kernel, runner: &Runner, filters: &[String]) -> Result<(), String> {
-    all_of(&kernel.name, kernel, runner, guest::expected_on(kernel), filters)
+pub fn tests(
+    kernel: &Kernel,
+    runner: &Runner,
+    expected: impl Iterator<Item = String>,
+    filters: &[String],
+) -> Result<(), String> {
+    all_of(&kernel.name, kernel, runner, expected, filters)
 }
 
 /// The same on a machine that its own systemd boots, with the tests that want that.
 ///
 /// # Errors
 /// As [`tests`].
-pub fn tests_under(system: &System, runner: &Runner, filters: &[String]) -> Result<(), String> {
-    all_of(&system.name, &system.kernel(), &runner.clone().under(system), guest::expected_under_systemd(), filters)
+pub fn tests_under(
+    system: &System,
+    runner: &Runner,
+    expected: impl Iterator<Item = String>,
+    filters: &[String],
+) -> Result<(), String> {
+    all_of(&system.name, &system.kernel(), &runner.clone().under(system), expected, filters)
 }
 
 fn all_of(
@@ -137,7 +146,7 @@ impl Runner {
     /// With this systemd as the guest's process 1, and the units that the project installs.
     pub fn under(mut self, system: &System) -> Self {
         self.root = Root::Systemd(system.suite.clone());
-        self.programs.extend([booted::UNIT, booted::ROLLBACK].map(|unit| top().join("dist").join(unit)));
+        self.programs.extend([UNIT, ROLLBACK].map(|unit| top().join("dist").join(unit)));
         self
     }
 
