@@ -1,4 +1,8 @@
 //! The demonstration: the same request without and with vrfrun, and whose answer came.
+//!
+//! May use `harness`. Shows what the judge counted, and fails where vrfrun does not do what it promises.
+
+#![forbid(unsafe_code)]
 
 use std::io;
 use std::process::{Command, ExitCode};

@@ -1,8 +1,15 @@
 //! The tests that run inside a virtual machine, as root, on a kernel with VRFs. Each runs in a
 //! process of its own, from the same state; what it leaves is its failure (`clean`).
 //!
-//! To add one: write a function in a file of this folder and name it in the file's `guest_tests!`;
-//! a new file is one line in [`MODULES`].
+//! `run` tests vrfrun, `setup` vrfsetup, `systemd` both where a systemd is process 1, `docs` what the pages say, `capi`
+//! the library. `init`, `booted`, `runner` and `clean` run them.
+//!
+//! To add one: write a function in a file of one of these directories and name it in the file's `guest_tests!`;
+//! a new file is one line in its directory's `mod.rs` and one in [`MODULES`]. Its name is that of file and function.
+//!
+//! May use `harness` and `matrix`. Nothing here runs on the host, and no other room uses a test.
+
+#![forbid(unsafe_code)]
 
 pub mod booted;
 pub mod init;

@@ -1,4 +1,6 @@
-//! What the pages say and the shells offer: README, recipes, completions.
+//! What README, SECURITY and the man pages promise, the recipes tell and the shells offer.
+//!
+//! May use `super::setup` and `super::run`. Runs what stands on the page, not a copy of it, where the page has commands.
 
 pub mod completions;
 pub mod promises;

@@ -1,4 +1,6 @@
-//! vrfrun in every way and place that a program can be started in.
+//! vrfrun: by every mechanism and in every place that a program can be started in.
+//!
+//! Uses no other directory of tests. Never believes what vrfrun says of a socket: packets decide.
 
 pub mod bind_on_use;
 pub mod clients;

@@ -1,4 +1,7 @@
-//! What the tests of vrfsetup share: how it is run, and the kernel's state through a second path.
+//! vrfsetup: what it changes, what it must leave alone, and what it undoes. This file holds what its tests and others
+//! share: how it is run, and the kernel's state through a second path.
+//!
+//! Uses no other directory of tests. Never believes vrfsetup's own report alone: `ip -j` has to say the same.
 
 pub mod at_once;
 pub mod rules;

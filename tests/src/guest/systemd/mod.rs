@@ -1,4 +1,7 @@
 //! Machines whose process 1 is a systemd: services, logins, the unit at boot, exported configuration.
+//!
+//! May use `super::setup`. Its tests are listed in `UNDER_SYSTEMD`, run as transient services, and are for no machine
+//! without a systemd.
 
 pub mod boot;
 pub mod exported;
