@@ -48,6 +48,6 @@ fn run() -> Result<bool, String> {
 /// The other programs of this crate lie beside this one.
 fn runner() -> Result<Runner, String> {
     let this = std::env::current_exe().map_err(|error| error.to_string())?;
-    let folder = this.parent().unwrap_or(Path::new("."));
-    Ok(Runner::new(&folder.join("vrfguest"), &folder.join("vrfpeer"))?.with_packages(HEAVY))
+    let directory = this.parent().unwrap_or(Path::new("."));
+    Ok(Runner::new(&directory.join("vrfguest"), &directory.join("vrfpeer"))?.with_packages(HEAVY))
 }

@@ -58,7 +58,7 @@ fn session(words: &[String]) -> Result<ExitCode, String> {
 /// The other programs of this crate lie beside this one.
 fn runner(for_demo: bool) -> Result<Runner, String> {
     let this = std::env::current_exe().map_err(|error| error.to_string())?;
-    let folder = this.parent().unwrap_or(Path::new("."));
+    let directory = this.parent().unwrap_or(Path::new("."));
     let make = if for_demo { Runner::demo } else { Runner::new };
-    make(&folder.join("vrfguest"), &folder.join("vrfpeer"))
+    make(&directory.join("vrfguest"), &directory.join("vrfpeer"))
 }

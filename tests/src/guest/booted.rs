@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::harness::process::run_test;
-use crate::harness::vm::plan::{FOLDER, UNIT};
+use crate::harness::vm::plan::{DIRECTORY, UNIT};
 use crate::harness::vm::report::Event;
 use crate::harness::vm::run::SYSTEMD_TEST_LIMIT;
 
@@ -57,7 +57,7 @@ pub fn leave_the_boot_behind() -> io::Result<()> {
 
 /// Whether this machine is for its own systemd to boot: only then the unit is on the third disk.
 pub fn is_here() -> bool {
-    Path::new(FOLDER).join(UNIT).exists()
+    Path::new(DIRECTORY).join(UNIT).exists()
 }
 
 /// Puts the units in their places and becomes systemd.
@@ -66,13 +66,13 @@ pub fn is_here() -> bool {
 /// Always: where it succeeds it does not return.
 pub fn hand_over() -> io::Result<()> {
     for program in ["vrfrun", "vrfsetup"] {
-        symlink(Path::new(FOLDER).join(program), Path::new("/usr/local/sbin").join(program))?;
+        symlink(Path::new(DIRECTORY).join(program), Path::new("/usr/local/sbin").join(program))?;
     }
     fs::write("/etc/modprobe.d/vrftests.conf", NO_DRIVERS)?;
     mask_generators()?;
     fs::create_dir_all("/etc/vrf")?;
     fs::write("/etc/vrf/vrf.toml", AT_BOOT)?;
-    fs::copy(Path::new(FOLDER).join(UNIT), Path::new(UNITS).join(UNIT))?;
+    fs::copy(Path::new(DIRECTORY).join(UNIT), Path::new(UNITS).join(UNIT))?;
     fs::write(Path::new(UNITS).join("vrftests.service"), RUNNER)?;
     let wants = Path::new(UNITS).join("multi-user.target.wants");
     fs::create_dir_all(&wants)?;
@@ -85,7 +85,7 @@ pub fn hand_over() -> io::Result<()> {
     Err(Command::new(INIT).exec())
 }
 
-/// They make units of what this machine has not (a swap, a TPM…), anew with each `daemon-reload`.
+/// They make units of what this machine does not have (a swap, a TPM…), again with each `daemon-reload`.
 fn mask_generators() -> io::Result<()> {
     let masked = Path::new("/etc/systemd/system-generators");
     fs::create_dir_all(masked)?;
@@ -100,7 +100,7 @@ fn mask_generators() -> io::Result<()> {
 /// # Errors
 /// When it cannot be started.
 pub fn run(name: &str) -> io::Result<Event> {
-    let program = format!("{FOLDER}/vrfguest");
+    let program = format!("{DIRECTORY}/vrfguest");
     let limit = format!("--property=RuntimeMaxSec={}", SYSTEMD_TEST_LIMIT.as_secs());
     let mut command = Command::new("systemd-run");
     command.args(["--quiet", "--wait", "--pipe", "--collect", &limit, "--", &program, "run", name]);

@@ -14,7 +14,7 @@ use nix::unistd::pipe2;
 
 use super::booted;
 use super::runner::Runner;
-use crate::harness::vm::plan::{FOLDER, Plan};
+use crate::harness::vm::plan::{DIRECTORY, Plan};
 use crate::harness::vm::report::Event;
 
 /// Does everything, and ends the machine. Errors go to the console, which the host shows.
@@ -36,7 +36,7 @@ pub fn service() {
 
 /// Carries out the plan.
 fn session(has_systemd: bool) -> io::Result<()> {
-    let plan = serde_json::from_slice(&std::fs::read(Path::new(FOLDER).join("plan.json"))?)?;
+    let plan = serde_json::from_slice(&std::fs::read(Path::new(DIRECTORY).join("plan.json"))?)?;
     let mut report = OpenOptions::new().write(true).custom_flags(libc::O_NOCTTY).open("/dev/ttyS1")?;
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned();
     tell(&mut report, &Event::Ready { release, versions: versions(has_systemd) })?;
@@ -96,7 +96,7 @@ fn talk(report: &mut File, words: &[String]) -> io::Result<()> {
     let (reader, writer) = pipe2(OFlag::O_CLOEXEC)?;
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
-    command.env("PATH", format!("{FOLDER}:/usr/sbin:/usr/bin:/sbin:/bin")).current_dir("/tmp");
+    command.env("PATH", format!("{DIRECTORY}:/usr/sbin:/usr/bin:/sbin:/bin")).current_dir("/tmp");
     let mut child = command.spawn()?;
     // The command holds the pipe's writing end.
     drop(command);
@@ -117,7 +117,7 @@ fn shell() -> io::Result<()> {
     let console = OpenOptions::new().read(true).write(true).open("/dev/ttyS0")?;
     Command::new("setsid")
         .args(["--ctty", "--wait", "bash", "-i"])
-        .env("PATH", format!("{FOLDER}:/usr/sbin:/usr/bin:/sbin:/bin"))
+        .env("PATH", format!("{DIRECTORY}:/usr/sbin:/usr/bin:/sbin:/bin"))
         .env("HOME", "/root")
         .stdin(console.try_clone()?)
         .stdout(console.try_clone()?)

@@ -59,9 +59,9 @@ pub fn end_all() -> io::Result<()> {
     }
 }
 
-/// Removes all cgroups below `folder`; each is empty, now that no process is left.
-pub fn remove_groups(folder: &Path) {
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+/// Removes all cgroups below `directory`; each is empty, now that no process is left.
+pub fn remove_groups(directory: &Path) {
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             remove_groups(&entry.path());
             // The kernel may still hold a group whose last process has just ended; it is harmless.

@@ -1,5 +1,5 @@
 //! The programs that run in a VRF during the tests: small C and Go files, built once on the host,
-//! and the three products. Guests find them all in one folder.
+//! and the three products. Guests find them all in one directory.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,12 +8,12 @@ use std::process::Command;
 use nix::fcntl::{Flock, FlockArg};
 
 use crate::harness::vm::image::top;
-use crate::harness::vm::plan::FOLDER;
+use crate::harness::vm::plan::DIRECTORY;
 
 /// The products, as `cargo build --release` leaves them.
 const PRODUCTS: [&str; 3] = ["vrfrun", "vrfsetup", "libvrfshim.so"];
 
-/// Folders with programs and a Makefile that builds them into OUT.
+/// Directories with programs and a Makefile that builds them into OUT.
 const SOURCES: [&str; 2] = ["tests/programs", "tests/leaks/programs"];
 
 /// Which programs a world has.
@@ -30,11 +30,11 @@ pub enum Set {
 ///
 /// # Errors
 /// When one is not built.
-pub fn install_into(folder: &Path, set: Set) -> io::Result<PathBuf> {
+pub fn install_into(directory: &Path, set: Set) -> io::Result<PathBuf> {
     if in_guest() {
-        return Ok(PathBuf::from(FOLDER));
+        return Ok(PathBuf::from(DIRECTORY));
     }
-    let bin = folder.join("bin");
+    let bin = directory.join("bin");
     std::fs::create_dir(&bin)?;
     let tests = if set == Set::All { build()? } else { Vec::new() };
     for program in tests.into_iter().chain(products().map_err(io::Error::other)?) {
@@ -45,7 +45,7 @@ pub fn install_into(folder: &Path, set: Set) -> io::Result<PathBuf> {
 
 /// Whether this process runs in one of our guests.
 pub fn in_guest() -> bool {
-    Path::new(FOLDER).join("plan.json").exists()
+    Path::new(DIRECTORY).join("plan.json").exists()
 }
 
 /// Builds the test programs; make does no work twice. Returns their paths.
@@ -58,15 +58,15 @@ pub fn build() -> io::Result<Vec<PathBuf>> {
     // Several tests may want them at once: one builds, the others wait.
     let lock = std::fs::File::create(out.with_extension("lock"))?;
     let _lock = Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, error)| error)?;
-    for folder in SOURCES {
+    for directory in SOURCES {
         let output = Command::new("make")
             .args(["-s", "-C"])
-            .arg(top().join(folder))
+            .arg(top().join(directory))
             .arg(format!("OUT={}", out.display()))
             .env_remove("MAKEFLAGS")
             .output()?;
         if !output.status.success() {
-            return Err(io::Error::other(format!("{folder}: {}", String::from_utf8_lossy(&output.stderr))));
+            return Err(io::Error::other(format!("{directory}: {}", String::from_utf8_lossy(&output.stderr))));
         }
     }
     std::fs::read_dir(&out)?.map(|entry| entry.map(|entry| entry.path())).collect()

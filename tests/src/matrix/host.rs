@@ -11,7 +11,7 @@ use super::record::{Record, merge};
 use super::row::{self, Row};
 use super::table::Matrix;
 use crate::harness::kernels::{self, Kernel};
-use crate::harness::vm::plan::{FOLDER, Plan};
+use crate::harness::vm::plan::{DIRECTORY, Plan};
 use crate::harness::vm::report::Event;
 use crate::harness::vm::run::{Runner, drive};
 
@@ -26,7 +26,7 @@ pub struct Request {
     pub jobs: Option<usize>,
     /// Where the JSON goes. A part of the matrix is put into what is there already.
     pub json: Option<PathBuf>,
-    /// The document whose measured part is written anew, from all that the JSON holds.
+    /// The document whose measured part is written again, from all that the JSON holds.
     pub document: Option<PathBuf>,
     /// The JSON is there already; nothing is run.
     pub is_written: bool,
@@ -107,7 +107,7 @@ fn side_by_side(request: &Request, kernels: &[Kernel], rows: &[Row], runner: &Ru
 /// missing.
 fn measure(kernel: &Kernel, rows: &[Row], runner: &Runner) -> Measured {
     let present = rows.iter().filter(|row| !row.absent.contains_key(&kernel.name));
-    let mut words = vec![format!("{FOLDER}/vrfguest"), "leaks".to_owned()];
+    let mut words = vec![format!("{DIRECTORY}/vrfguest"), "leaks".to_owned()];
     words.extend(present.map(|row| row.name.clone()));
     let (start, mut measured) = (Instant::now(), Measured::default());
     // The slowest row's preparation and its first cell, in an emulated machine.

@@ -13,7 +13,7 @@ const LIST: &str = include_str!("../../leaks/rows.toml");
 pub struct Row {
     /// Its name in the table.
     pub name: String,
-    /// The program and its arguments; `{bin}` is the folder with the test programs.
+    /// The program and its arguments; `{bin}` is the directory with the test programs.
     pub run: Vec<String>,
     /// What stands before vrfrun itself: `env LD_PRELOAD=…`.
     #[serde(default)]

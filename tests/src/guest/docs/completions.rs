@@ -39,11 +39,11 @@ const FILES: [(&str, &str); 6] = [
 fn offers(shell: &[&str], script: &str) {
     let mut world = World::of_machine(Kind::Vrfs).expect("a world");
     let _netns = Netns::add(&world);
-    let folder = world.folder().to_owned();
-    FILES.iter().for_each(|(name, text)| write(&folder.join(name), text));
-    let asker = folder.join("offer");
+    let directory = world.directory().to_owned();
+    FILES.iter().for_each(|(name, text)| write(&directory.join(name), text));
+    let asker = directory.join("offer");
     write(&asker, script);
-    let paths = [&asker, &folder].map(|path| path.to_str().expect("a plain path"));
+    let paths = [&asker, &directory].map(|path| path.to_str().expect("a plain path"));
     let words = shell.iter().copied().chain(paths).chain(LINES.map(|(line, _)| line));
     let verdict = world.judge(&root(words).within(Duration::from_secs(380)));
     let text = format!("{}\n=", verdict.text());
@@ -57,7 +57,7 @@ fn offers(shell: &[&str], script: &str) {
     }
 }
 
-/// `ip netns add`, taken back in the end.
+/// `ip netns add`, undone in the end.
 struct Netns;
 
 impl Netns {

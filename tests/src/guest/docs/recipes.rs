@@ -26,7 +26,7 @@ fn sshd_answers_in_its_vrf_and_not_outside() {
     let mut world = world(Kind::Vrfs);
     world.ip("addr add 127.0.0.1/8 dev blue");
     assert_eq!(world.judge(&root(["vrfsetup", "rules", "fix"])).code, 0);
-    std::fs::create_dir_all("/run/sshd").expect("sshd's folder");
+    std::fs::create_dir_all("/run/sshd").expect("sshd's directory");
     let generated = world.judge(&root(["ssh-keygen", "-A"]));
     assert_eq!(generated.code, 0, "{generated}");
     let mut sshd = world.start(&root(["vrfrun", "blue", "/usr/sbin/sshd", "-D", "-p", "2222"]));
@@ -53,14 +53,15 @@ fn wait_for_listener(world: &World, address: &str) {
     }
 }
 
-/// A folder of /etc/vrf, gone with this value.
+/// A directory of /etc/vrf, gone with this value.
 struct EtcVrf(&'static str);
 
 impl EtcVrf {
     fn with_nameserver(vrf: &'static str, nameserver: &str) -> Self {
-        let folder = format!("/etc/vrf/{vrf}");
-        std::fs::create_dir_all(&folder).expect("a folder of /etc/vrf");
-        std::fs::write(format!("{folder}/resolv.conf"), format!("nameserver {nameserver}\n")).expect("a resolv.conf");
+        let directory = format!("/etc/vrf/{vrf}");
+        std::fs::create_dir_all(&directory).expect("a directory of /etc/vrf");
+        std::fs::write(format!("{directory}/resolv.conf"), format!("nameserver {nameserver}\n"))
+            .expect("a resolv.conf");
         Self(vrf)
     }
 }
@@ -87,10 +88,10 @@ fn a_vrfs_own_resolver_serves_curl() {
 fn apt_asks_in_the_vrf_only() {
     let mut world = world(Kind::Vrfs);
     let _files = EtcVrf::with_nameserver("blue", "192.0.2.53");
-    let list = world.folder().join("sources.list");
+    let list = world.directory().join("sources.list");
     std::fs::write(&list, "deb [trusted=yes] http://www.vrf.test/ ./\n").expect("a sources.list");
     let (list, state) =
-        (format!("Dir::Etc::SourceList={}", list.display()), format!("Dir::State={}", world.folder().display()));
+        (format!("Dir::Etc::SourceList={}", list.display()), format!("Dir::State={}", world.directory().display()));
     let options = ["-o", &list, "-o", "Dir::Etc::SourceParts=/dev/null", "-o", &state, "-o", "Acquire::Retries=0"];
     let verdict = world.judge(&root(["vrfrun", "blue", "apt-get"].iter().chain(&options).chain(&["update"])));
     // The world's server has no packages; what counts is who was asked.

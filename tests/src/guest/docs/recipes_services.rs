@@ -57,11 +57,11 @@ fn an_image_with_vrfrun_as_its_entry_point() {
     let argument =
         |word: &str| file.lines().find_map(|line| line.strip_prefix(word)).unwrap_or_else(|| panic!("{word}"));
     let copy: Vec<&str> = argument("COPY ").split_whitespace().collect();
-    let (folder, sources) = copy.split_last().expect("a folder");
-    image.copy_in(&world, sources, folder);
+    let (directory, sources) = copy.split_last().expect("a directory");
+    image.copy_in(&world, sources, directory);
     let mut words: Vec<String> = serde_json::from_str(argument("ENTRYPOINT ")).expect("JSON");
     assert_eq!(words[0], "vrfrun");
-    words[0].insert_str(0, folder);
+    words[0].insert_str(0, directory);
     words.push("/bin/resolve_musl".to_owned());
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     judge(&mut world, &image, Inside::Root, &words).assert_blue();

@@ -275,8 +275,8 @@ fn programs_are_attached_once() {
     let script = "vrfrun -m bpf blue sleep 5 & sleep 1
         strace -f -e trace=bpf -o calls vrfrun -m bpf blue true; kill $!
         grep -c PROG_LOAD calls; grep -c PROG_ATTACH calls; grep -c PROG_QUERY calls";
-    let folder = world.folder().to_owned();
-    let verdict = world.judge(&root(["sh", "-c", &format!("cd {}; {script}", folder.display())]));
+    let directory = world.directory().to_owned();
+    let verdict = world.judge(&root(["sh", "-c", &format!("cd {}; {script}", directory.display())]));
     let text = verdict.text();
     let counts: Vec<&str> = text.lines().collect();
     assert_eq!(counts[..2], ["0", "0"], "{verdict}");

@@ -50,17 +50,17 @@ pub struct Image {
 impl Image {
     /// The guest's own system.
     fn glibc(world: &World) -> Self {
-        let root = world.folder().join("glibc");
-        fs::create_dir(&root).expect("a folder");
+        let root = world.directory().join("glibc");
+        fs::create_dir(&root).expect("a directory");
         run("mount", &["--bind", "/", path(&root)]);
         Self { root, is_mounted: true }
     }
 
     /// busybox, musl's dynamic linker, one program, and the two files.
     pub fn musl(world: &World) -> Self {
-        let root = world.folder().join("musl");
-        for folder in ["bin", "lib", "etc", "mnt", "proc", "dev", "sys", "tmp"] {
-            fs::create_dir_all(root.join(folder)).expect("a folder");
+        let root = world.directory().join("musl");
+        for directory in ["bin", "lib", "etc", "mnt", "proc", "dev", "sys", "tmp"] {
+            fs::create_dir_all(root.join(directory)).expect("a directory");
         }
         fs::write(root.join("etc/resolv.conf"), "").expect("a file to mount over");
         copy(Path::new("/lib/ld-musl-x86_64.so.1"), &root.join("lib/ld-musl-x86_64.so.1"));
@@ -72,11 +72,11 @@ impl Image {
         Self { root, is_mounted: false }
     }
 
-    /// COPY: products into a folder of the image.
-    pub fn copy_in(&self, world: &World, files: &[&str], folder: &str) {
-        let folder = self.root.join(folder.trim_start_matches('/'));
-        fs::create_dir_all(&folder).expect("a folder");
-        files.iter().for_each(|file| copy(&world.bin().join(file), &folder.join(file)));
+    /// COPY: products into a directory of the image.
+    pub fn copy_in(&self, world: &World, files: &[&str], directory: &str) {
+        let directory = self.root.join(directory.trim_start_matches('/'));
+        fs::create_dir_all(&directory).expect("a directory");
+        files.iter().for_each(|file| copy(&world.bin().join(file), &directory.join(file)));
     }
 }
 
@@ -119,8 +119,8 @@ impl Inside {
 
 /// Runs a program in a container of the image, and judges it.
 pub fn judge(world: &mut World, image: &Image, inside: Inside, words: &[&str]) -> Verdict {
-    let bundle = world.folder().join("bundle");
-    fs::create_dir_all(&bundle).expect("a folder");
+    let bundle = world.directory().join("bundle");
+    fs::create_dir_all(&bundle).expect("a directory");
     let config = config(world, image, inside, words);
     fs::write(bundle.join("config.json"), config.to_string()).expect("a configuration");
     // A runtime knows a container by its name, and one that failed stays known.

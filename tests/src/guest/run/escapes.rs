@@ -72,8 +72,8 @@ fn running_programs_follow_the_ports_of_the_vrf() {
         touch go; wait $!
         ip link set late nomaster; ip addr add 203.0.113.1/24 dev late 2>/dev/null
         vrfrun -m bpf blue escape send late 203.0.113.9";
-    let folder = world.folder().to_owned();
-    let verdict = world.judge(&root(["sh", "-c", &format!("cd {}; {script}", folder.display())]));
+    let directory = world.directory().to_owned();
+    let verdict = world.judge(&root(["sh", "-c", &format!("cd {}; {script}", directory.display())]));
     assert_eq!(verdict.stdout, b"send plain ok\nsend plain ok\nsend late EPERM\n", "{verdict}");
 }
 
@@ -87,8 +87,8 @@ fn vrfsetup_tells_running_programs_of_new_and_gone_ports() {
         wait_for() { until [ -e $1 ]; do sleep 0.1; done; }
         wait_for 1; vrfsetup attach blue late >&2; touch attached
         wait_for 2; vrfsetup detach late >&2; touch detached; wait $!";
-    let folder = world.folder().to_owned();
-    let verdict = world.judge(&root(["bash", "-c", &format!("cd {}; {script}", folder.display())]));
+    let directory = world.directory().to_owned();
+    let verdict = world.judge(&root(["bash", "-c", &format!("cd {}; {script}", directory.display())]));
     assert_eq!(verdict.stdout, b"send late EPERM\nsend late ok\nsend late EPERM\n", "{verdict}");
 }
 

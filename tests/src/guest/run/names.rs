@@ -32,7 +32,7 @@ struct OwnFiles;
 
 impl OwnFiles {
     fn new(name: &str, content: &str) -> Self {
-        fs::create_dir_all("/etc/vrf/blue").expect("a folder");
+        fs::create_dir_all("/etc/vrf/blue").expect("a directory");
         fs::write(Path::new("/etc/vrf/blue").join(name), content).expect("a file");
         Self
     }
@@ -74,7 +74,7 @@ fn servers_on_the_command_line_stand_over_both() {
         world.judge(&root(words.iter().chain(&CURL))).assert_blue();
     }
     world.judge(&user(["vrfrun", "--dns", "192.0.2.53", "blue"].iter().chain(&CURL))).assert_blue();
-    let file = world.folder().join("mine.conf");
+    let file = world.directory().join("mine.conf");
     fs::write(&file, BLUES_SERVER).expect("a file");
     let words = ["vrfrun", "--resolv-conf", file.to_str().expect("a plain path"), "blue"];
     world.judge(&user(words.iter().chain(&CURL))).assert_blue();
@@ -97,7 +97,7 @@ fn a_stub_resolver_is_warned_of_and_the_file_to_write_is_named() {
 /// The daemon asks in the default domain, whoever wants to know.
 fn nscd_is_masked_with_a_file_of_the_vrfs_own() {
     let mut world = world();
-    fs::create_dir_all("/run/nscd").expect("a folder");
+    fs::create_dir_all("/run/nscd").expect("a directory");
     let mut nscd = Command::new("nscd").arg("-F").spawn().expect("nscd");
     while !Path::new("/run/nscd/socket").exists() {
         std::thread::sleep(std::time::Duration::from_millis(50));

@@ -16,16 +16,16 @@ guest_tests! {
     net_cls_in_use_leaves_the_other_mechanisms,
 }
 
-const FOLDER: &str = "/run/net_cls";
+const DIRECTORY: &str = "/run/net_cls";
 const CURL: [&str; 3] = ["curl", "-sS", "http://www.vrf.test/"];
 
 /// A world in which this process, and what it starts, is in a class of its own.
 fn world_with_a_class() -> World {
     let world = World::of_machine(Kind::Vrfs).expect("a world");
-    fs::create_dir_all(FOLDER).expect("a folder");
-    mount(Some("net_cls"), FOLDER, Some("cgroup"), MsFlags::empty(), Some("net_cls,net_prio"))
+    fs::create_dir_all(DIRECTORY).expect("a directory");
+    mount(Some("net_cls"), DIRECTORY, Some("cgroup"), MsFlags::empty(), Some("net_cls,net_prio"))
         .expect("net_cls, which Debian's kernels have");
-    let class = format!("{FOLDER}/class");
+    let class = format!("{DIRECTORY}/class");
     if let Err(error) = fs::create_dir(&class) {
         assert_eq!(error.kind(), io::ErrorKind::AlreadyExists, "{error}");
     }

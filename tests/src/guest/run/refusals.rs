@@ -22,7 +22,7 @@ fn world() -> World {
 /// Runs `vrfrun OPTIONS… touch FILE` by each mechanism, as root, and asserts that nothing ran.
 fn is_refused(device: &str, words: &str) {
     let mut world = world();
-    let mark = world.folder().join("it-ran");
+    let mark = world.directory().join("it-ran");
     let mark = mark.to_str().expect("a plain path");
     for mechanism in ["auto", "bpf", "preload"] {
         let verdict = world.judge(&root(["vrfrun", "-m", mechanism, device, "touch", mark]));
@@ -75,7 +75,7 @@ fn the_programs_own_exit_status_comes_through() {
 fn a_vrf_deleted_while_a_program_runs_fails_closed() {
     for (number, way) in ways::ALL.into_iter().enumerate() {
         let mut world = world();
-        let mark = world.folder().join(format!("deleted-{number}"));
+        let mark = world.directory().join(format!("deleted-{number}"));
         let mut running = world.start(&way.order(&["hold_socket", mark.to_str().expect("a plain path")]));
         running.wait_for("ready");
         world.ip("link del blue");

@@ -1,4 +1,4 @@
-//! What vrfrun may be started in: a VRF already, another one, a namespace without any, a VRF made anew.
+//! What vrfrun may be started in: a VRF already, another one, a namespace without any, a VRF made again.
 
 use super::guest_tests;
 use super::ways;

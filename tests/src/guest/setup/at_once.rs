@@ -10,7 +10,7 @@ use super::guest_tests;
 use super::state_by;
 use crate::harness::judge::root;
 use crate::harness::programs;
-use crate::harness::vm::plan::FOLDER;
+use crate::harness::vm::plan::DIRECTORY;
 use crate::harness::world::plan::WEB4;
 use crate::harness::world::{Domain, Kind, World, machine};
 
@@ -54,7 +54,7 @@ fn a_vrf_that_goes_and_comes_meanwhile_is_met_or_refused() {
     for mechanism in ["bpf", "preload", "seccomp"] {
         let mut world = World::of_machine(Kind::Vrfs).expect("a world");
         drop_resets(&mut world);
-        let script = world.folder().join("again");
+        let script = world.directory().join("again");
         std::fs::write(&script, again).expect("a script");
         let come_and_go = format!("for i in $(seq 15); do ip -force -batch {} || :; done", script.display());
         let run =
@@ -133,7 +133,7 @@ fn from_the_start(run: impl FnOnce() -> [Option<i32>; 2]) -> End {
 }
 
 fn vrfsetup(before: &[&str], words: &str) -> Command {
-    let program = format!("{FOLDER}/vrfsetup");
+    let program = format!("{DIRECTORY}/vrfsetup");
     let mut line = before.iter().copied().chain([program.as_str()]).chain(words.split(' '));
     let mut command = Command::new(line.next().expect("a program"));
     // All of these take the default route or a connection with them where there is one: none is here.

@@ -39,7 +39,7 @@ pub fn json(verdict: &Verdict) -> Value {
 }
 
 /// Everything that `ip -j` says of links, addresses, routes and rules, without what changes by itself or with a link
-/// that is made anew: indices, hardware addresses, carrier, remaining lifetimes, link-local addresses.
+/// that is made again: indices, hardware addresses, carrier, remaining lifetimes, link-local addresses.
 pub fn state(world: &World) -> String {
     state_by(|part| world.ip_json(part))
 }

@@ -17,7 +17,7 @@ guest_tests! {
 }
 
 fn write(world: &World, text: &str) -> String {
-    let path = world.folder().join("vrf.toml");
+    let path = world.directory().join("vrf.toml");
     std::fs::write(&path, text).expect("a file");
     path.display().to_string()
 }

@@ -166,10 +166,10 @@ fn doctor_looks_beyond_the_routing() {
     assert!(expected.iter().all(|name| !before.iter().any(|finding| finding == name)), "{before:?}");
     world.replace("/etc/nsswitch.conf", b"hosts: files resolve dns\n").expect("a switch");
     let sockets = ["/run/nscd/socket", "/run/systemd/resolve/io.systemd.Resolve"].map(|path| {
-        fs::create_dir_all(Path::new(path).parent().expect("a folder")).expect("a folder");
+        fs::create_dir_all(Path::new(path).parent().expect("a directory")).expect("a directory");
         UnixListener::bind(path).map(|listener| (path, listener)).expect("a socket")
     });
-    fs::create_dir_all("/etc/vrf/blue").expect("a folder");
+    fs::create_dir_all("/etc/vrf/blue").expect("a directory");
     fs::write("/etc/vrf/blue/resolv.conf", "nameserver 127.0.0.53\n").expect("a resolver");
     fs::write(groups, "1 0").expect("no groups");
     let rules = "add table inet t; add chain inet t c; add rule inet t c iifname \"blue0\" accept";
@@ -177,7 +177,7 @@ fn doctor_looks_beyond_the_routing() {
     world.ip("route add default via 198.51.100.1 dev eth0 table 20 metric 1");
     world.ip("link add twin type vrf table 20");
     let after = findings(&mut world);
-    fs::remove_dir_all("/etc/vrf").expect("the folder");
+    fs::remove_dir_all("/etc/vrf").expect("the directory");
     for (path, listener) in sockets {
         drop(listener);
         fs::remove_file(path).expect("the socket");

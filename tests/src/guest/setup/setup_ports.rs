@@ -254,7 +254,7 @@ fn a_route_in_use_is_not_replaced_unasked() {
     let mut connected = world.start(&root(["ip", "vrf", "exec", "blue", "bash", "-c", &client]));
     connected.wait_for("blue");
     let before = state(&world);
-    let file = world.folder().join("vrf.toml");
+    let file = world.directory().join("vrf.toml");
     let text = "[vrf.blue]\ntable = 10\nloopback = false\nroutes = [\"default via 198.51.100.77 metric 200\"]\n";
     std::fs::write(&file, text).expect("a file");
     let apply = format!("apply {}", file.display());

@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 
 use super::guest_tests;
 use super::{assert_same, state, vrfsetup};
-use crate::harness::vm::plan::FOLDER;
+use crate::harness::vm::plan::DIRECTORY;
 use crate::harness::world::{Kind, World};
 
 guest_tests! {
@@ -52,7 +52,7 @@ fn with_blue() -> World {
 /// Runs vrfsetup with a fault at one of its system calls.
 fn faulty(inject: &str, words: &str) -> Output {
     let mut strace = Command::new("strace");
-    strace.args(["-qq", "-o", "/dev/null", "-e", &format!("inject={inject}"), &format!("{FOLDER}/vrfsetup")]);
+    strace.args(["-qq", "-o", "/dev/null", "-e", &format!("inject={inject}"), &format!("{DIRECTORY}/vrfsetup")]);
     strace.args(words.split(' ')).output().expect("strace")
 }
 
@@ -91,7 +91,7 @@ fn is_whole_or_not_at_all(world: &mut World, words: &str) {
 }
 
 fn vrfsetup_idle() -> Output {
-    let output = Command::new(format!("{FOLDER}/vrfsetup")).args(IDLE.split(' ')).output().expect("vrfsetup");
+    let output = Command::new(format!("{DIRECTORY}/vrfsetup")).args(IDLE.split(' ')).output().expect("vrfsetup");
     assert!(output.status.success(), "{}", text(&output));
     output
 }
@@ -122,7 +122,7 @@ fn leak_is_made_whole_or_not_at_all() {
 
 fn apply_is_made_whole_or_not_at_all() {
     let mut world = furnished();
-    let file = world.folder().join("vrf.toml");
+    let file = world.directory().join("vrf.toml");
     let declared = "[vrf.blue]\nports = [\"blue0\"]\nroutes = [\"default via 203.0.113.254\"]\n[vrf.red]\ntable = 20\n";
     fs::write(&file, declared).expect("a file");
     is_whole_or_not_at_all(&mut world, &format!("apply {}", file.display()));

@@ -18,8 +18,8 @@ const NETWORKD: &str = "/etc/systemd/network";
 const IFUPDOWN: &str = "/etc/network/interfaces.d";
 
 fn furnished() -> Machine {
-    for folder in [NETWORKD, IFUPDOWN] {
-        fs::create_dir_all(folder).expect("a folder");
+    for directory in [NETWORKD, IFUPDOWN] {
+        fs::create_dir_all(directory).expect("a directory");
     }
     let mut world = machine(Kind::Vrfs);
     world.ip("addr add 203.0.113.1/24 brd + dev blue0");
@@ -40,8 +40,8 @@ fn furnished() -> Machine {
 }
 
 /// Removes what was exported.
-fn remove_files(folder: &str) {
-    for entry in fs::read_dir(folder).expect("a folder").flatten() {
+fn remove_files(directory: &str) {
+    for entry in fs::read_dir(directory).expect("a directory").flatten() {
         fs::remove_file(entry.path()).expect("an exported file");
     }
 }

@@ -19,7 +19,7 @@ guest_tests! {
 pub fn ssh(world: &mut World, from: Domain, words: &str) -> Vec<String> {
     const KEY: &str = "/root/.ssh/id_ed25519";
     if !Path::new(KEY).exists() {
-        fs::create_dir_all("/root/.ssh").expect("a folder");
+        fs::create_dir_all("/root/.ssh").expect("a directory");
         let made = world.judge(&root(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", KEY]));
         assert_eq!(made.code, 0, "{made}");
         fs::copy(format!("{KEY}.pub"), "/root/.ssh/authorized_keys").expect("a key");
@@ -34,7 +34,7 @@ pub fn ssh(world: &mut World, from: Domain, words: &str) -> Vec<String> {
 const RECIPE: &str = "ForceCommand vrfrun blue sh -c \"${SSH_ORIGINAL_COMMAND:-exec $SHELL -l}\"\n";
 const FILE: &str = "/etc/ssh/sshd_config.d/vrf.conf";
 
-/// The documented leak, and what mends it.
+/// The documented leak, and what fixes it.
 fn a_login_is_taken_out_of_its_services_vrf_and_the_recipe_keeps_it_in() {
     let mut world = machine(Kind::Vrfs);
     vrfsetup(&mut world, 0, "unit blue ssh.service");

@@ -10,7 +10,7 @@ use super::logins::ssh;
 use super::units::{Machine, machine, systemctl};
 use crate::guest::setup::{assert_same, state, vrfsetup};
 use crate::harness::judge::{Running, root};
-use crate::harness::vm::plan::{FOLDER, ROLLBACK};
+use crate::harness::vm::plan::{DIRECTORY, ROLLBACK};
 use crate::harness::world::{Domain, Kind, World};
 
 guest_tests! {
@@ -158,7 +158,7 @@ fn files_that_a_reboot_finds_unconfirmed_are_undone_before_units_are_started() {
     vrfsetup(&mut world, 0, "unit blue vrftest-plain --confirm 600");
     systemctl(&mut world, 0, "kill --signal=KILL vrfsetup-rollback-*");
     wait_for_the_rollbacks_end(&mut world);
-    let service = Path::new(FOLDER).join(ROLLBACK);
+    let service = Path::new(DIRECTORY).join(ROLLBACK);
     let text = fs::read_to_string(&service).expect("the service");
     assert!(text.contains("\nDefaultDependencies=no\n") && text.contains(" sysinit.target "), "{text}");
     fs::copy(&service, "/etc/systemd/system/vrftest-rollback.service").expect("a unit");

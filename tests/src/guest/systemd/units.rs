@@ -96,7 +96,7 @@ pub fn wait_for_listener(port: u16) {
         let shown = Command::new("ss").args(["-Hltn", &filter]).output().expect("ss");
         !shown.stdout.is_empty()
     };
-    // A server that starts anew closes its old socket first.
+    // A server that starts again closes its old socket first.
     std::thread::sleep(Duration::from_secs(1));
     while !is_there() {
         assert!(Instant::now() < deadline, "nothing listens at port {port}");
@@ -104,10 +104,10 @@ pub fn wait_for_listener(port: u16) {
     }
 }
 
-/// Every file below the folder of units.
+/// Every file below the directory of units.
 fn files() -> BTreeMap<String, String> {
-    fn collect(folder: &Path, into: &mut BTreeMap<String, String>) {
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+    fn collect(directory: &Path, into: &mut BTreeMap<String, String>) {
+        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
             let path = entry.path();
             if path.is_dir() {
                 collect(&path, into);
@@ -151,7 +151,7 @@ fn sshd_is_put_into_its_vrf_and_taken_out_again() {
     assert_eq!(greeted(&mut world, 22), [Domain::Blue]);
     assert_eq!(exec_start(&mut world), started);
     is_known_to_be_in_blue(&mut world);
-    // sshd makes its sockets anew when it is reloaded: they are bound, whatever systemd has read again meanwhile.
+    // sshd makes its sockets again when it is reloaded: they are bound, whatever systemd has read again meanwhile.
     for words in ["reload ssh.service", "daemon-reload", "reload ssh.service"] {
         systemctl(&mut world, 0, words);
     }
@@ -257,7 +257,7 @@ fn a_service_sends_by_its_vrf_and_by_one_made_anew_too() {
 fn no_service_starts_unbound() {
     let mut world = with_asker();
     vrfsetup(&mut world, 0, &format!("unit blue {ASKER}"));
-    // The drop-in's property taken back by another one: systemd starts the service unbound, were there no proof.
+    // The drop-in's property undone by another one: systemd starts the service unbound, were there no proof.
     let later = format!("{UNITS}/{ASKER}.d/90-reset.conf");
     fs::write(&later, format!("[Service]\n{}=\n", property())).expect("a drop-in");
     systemctl(&mut world, 0, "daemon-reload");
@@ -276,17 +276,17 @@ fn no_service_starts_unbound() {
 
 /// The loader pins nothing.
 fn without_its_program(world: &mut World) {
-    let folder = format!("{UNITS}/vrfsetup-bind@blue.service.d");
-    fs::create_dir_all(&folder).expect("a folder");
+    let directory = format!("{UNITS}/vrfsetup-bind@blue.service.d");
+    fs::create_dir_all(&directory).expect("a directory");
     for (command, words) in [("/bin/true", "are not bound to VRF 'blue'"), ("/bin/false", "Dependency failed")] {
         fs::remove_dir_all("/sys/fs/bpf/vrfsetup").expect("the pinned program");
-        fs::create_dir("/sys/fs/bpf/vrfsetup").expect("the folder of programs");
-        fs::write(format!("{folder}/nothing.conf"), format!("[Service]\nExecStart=\nExecStart={command}\n"))
+        fs::create_dir("/sys/fs/bpf/vrfsetup").expect("the directory of programs");
+        fs::write(format!("{directory}/nothing.conf"), format!("[Service]\nExecStart=\nExecStart={command}\n"))
             .expect("a drop-in");
         systemctl(world, 0, "daemon-reload");
         is_not_started(world, words);
     }
-    fs::remove_dir_all(&folder).expect("the drop-in");
+    fs::remove_dir_all(&directory).expect("the drop-in");
     systemctl(world, 0, "daemon-reload");
 }
 

@@ -1,5 +1,5 @@
 //! The three disks of a guest: the root file system and the kernel's modules come from the cache,
-//! the third, with the project's programs and the tests, is made anew for each boot.
+//! the third, with the project's programs and the tests, is made again for each boot.
 
 use std::ffi::OsStr;
 use std::io;
@@ -15,7 +15,7 @@ use crate::harness::kernels::Kernel;
 /// All that a machine boots from.
 #[derive(Debug)]
 pub struct Images {
-    /// The folder of `tools/fetch-kernel`.
+    /// The directory of `tools/fetch-kernel`.
     pub kernel: PathBuf,
     /// The root file system.
     pub rootfs: PathBuf,
@@ -27,7 +27,7 @@ pub struct Images {
     pub has_systemd: bool,
     /// How many processors the machine has.
     pub processors: u32,
-    _folder: TempDir,
+    _directory: TempDir,
 }
 
 /// Which root file system a guest has.
@@ -62,13 +62,13 @@ impl Images {
     pub fn prepare(kernel: &Kernel, plan: &Plan, programs: &[PathBuf], root: &Root) -> io::Result<Self> {
         let fetched = tool("fetch-kernel", &[&kernel.name, &kernel.suite, &kernel.package, &kernel.version])?;
         let rootfs = rootfs(root)?;
-        let folder = tempfile::Builder::new().prefix("vrftests-").tempdir()?;
-        let tested = folder.path().join("tested.ext4");
-        pack(folder.path(), plan, programs, &tested)?;
-        let console = folder.path().join("console.log");
+        let directory = tempfile::Builder::new().prefix("vrftests-").tempdir()?;
+        let tested = directory.path().join("tested.ext4");
+        pack(directory.path(), plan, programs, &tested)?;
+        let console = directory.path().join("console.log");
         let has_systemd = matches!(root, Root::Systemd(_));
         let processors = kernel.processors();
-        Ok(Self { kernel: fetched, rootfs, tested, console, has_systemd, processors, _folder: folder })
+        Ok(Self { kernel: fetched, rootfs, tested, console, has_systemd, processors, _directory: directory })
     }
 }
 
@@ -81,7 +81,7 @@ pub fn rootfs(root: &Root) -> io::Result<PathBuf> {
     tool(script, &root.arguments())
 }
 
-/// The workspace's root folder.
+/// The workspace's root directory.
 pub fn top() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
 }
@@ -99,8 +99,8 @@ fn tool(name: &str, arguments: &[impl AsRef<OsStr>]) -> io::Result<PathBuf> {
 }
 
 /// Makes the third disk. The programs lie flat in it, so that vrfrun finds its shim beside itself.
-fn pack(folder: &Path, plan: &Plan, programs: &[PathBuf], image: &Path) -> io::Result<()> {
-    let stage = folder.join("stage");
+fn pack(directory: &Path, plan: &Plan, programs: &[PathBuf], image: &Path) -> io::Result<()> {
+    let stage = directory.join("stage");
     std::fs::create_dir(&stage)?;
     let mut bytes = 0;
     for program in programs {

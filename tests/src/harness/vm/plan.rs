@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Where the third image is mounted in a guest.
-pub const FOLDER: &str = "/opt/vrftests";
+pub const DIRECTORY: &str = "/opt/vrftests";
 
 /// The unit that the project installs, as it lies in the guest's third disk.
 pub const UNIT: &str = "vrfsetup.service";

@@ -25,7 +25,7 @@ pub struct World {
     bin: PathBuf,
     /// Paths that show something else in this world.
     replaced: Vec<PathBuf>,
-    folder: TempDir,
+    directory: TempDir,
     /// Whether it stands in the guest's own network namespace.
     is_machines: bool,
 }
@@ -64,15 +64,15 @@ impl World {
     fn build(kind: Kind, set: Set) -> io::Result<Self> {
         unshare(CloneFlags::CLONE_NEWNS)?;
         mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?;
-        let folder = open_folder()?;
+        let directory = open_directory()?;
         let mut peers = [Peer::start(Domain::Default)?, Peer::start(Domain::Blue)?, Peer::start(Domain::Red)?];
         batch(&plan::links(kind, [peers[0].pid(), peers[1].pid(), peers[2].pid()]))?;
         for peer in &mut peers {
             peer.go()?;
         }
         batch(&plan::machine_side(kind))?;
-        let bin = programs::install_into(folder.path(), set)?;
-        let mut world = Self { kind, peers, bin, replaced: Vec::new(), folder, is_machines: false };
+        let bin = programs::install_into(directory.path(), set)?;
+        let mut world = Self { kind, peers, bin, replaced: Vec::new(), directory, is_machines: false };
         world.replace("/etc/resolv.conf", plan::resolv_conf().as_bytes())?;
         Ok(world)
     }
@@ -87,19 +87,19 @@ impl World {
         [self.peers[0].pid(), self.peers[1].pid(), self.peers[2].pid()]
     }
 
-    /// The folder with the products and the test programs, readable by every user.
+    /// The directory with the products and the test programs, readable by every user.
     pub fn bin(&self) -> &Path {
         &self.bin
     }
 
-    /// A scratch folder of this world, readable by every user.
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
+    /// A scratch directory of this world, readable by every user.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// Shows `content` where `path` is, in this world only. The path must exist.
     pub fn replace(&mut self, path: &str, content: &[u8]) -> io::Result<()> {
-        let copy = self.folder.path().join(path.replace('/', "-"));
+        let copy = self.directory.path().join(path.replace('/', "-"));
         std::fs::write(&copy, content)?;
         let target = std::fs::canonicalize(path)?;
         mount(Some(&copy), &target, None::<&str>, MsFlags::MS_BIND, None::<&str>)?;
@@ -167,10 +167,10 @@ fn batch(script: &str) -> io::Result<()> {
     if status.success() { Ok(()) } else { Err(io::Error::other(format!("ip -batch: {status}:\n{script}"))) }
 }
 
-/// A folder that plain users may enter, which temporary folders are not.
-fn open_folder() -> io::Result<TempDir> {
+/// A directory that plain users may enter, which temporary directories are not.
+fn open_directory() -> io::Result<TempDir> {
     use std::os::unix::fs::PermissionsExt;
-    let folder = tempfile::Builder::new().prefix("vrfworld-").tempdir()?;
-    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755))?;
-    Ok(folder)
+    let directory = tempfile::Builder::new().prefix("vrfworld-").tempdir()?;
+    std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755))?;
+    Ok(directory)
 }

@@ -81,12 +81,12 @@ impl Drop for Peer {
     }
 }
 
-/// `vrfpeer` lies beside this program; cargo puts a test one folder deeper.
+/// `vrfpeer` lies beside this program; cargo puts a test one directory deeper.
 fn program() -> io::Result<PathBuf> {
     let this = std::env::current_exe()?;
-    let folders = this.ancestors().skip(1).take(2);
-    folders
-        .map(|folder| folder.join("vrfpeer"))
+    let directories = this.ancestors().skip(1).take(2);
+    directories
+        .map(|directory| directory.join("vrfpeer"))
         .find(|path| path.exists())
         .ok_or_else(|| io::Error::other("vrfpeer is not beside this program"))
 }
