@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn packets_of_a_connection_that_began_earlier_are_late_until_it_begins_anew() {
+    fn packets_of_a_connection_that_began_earlier_are_late_until_it_begins_again() {
         let mut view = View::default();
         let mut late = |packets: &[(u8, u8)]| {
             packets.iter().for_each(|(from, flags)| view.count(tcp(*from, *flags)));
