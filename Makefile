@@ -8,6 +8,7 @@ MANDIR = $(DATADIR)/man
 ZSHDIR = $(DATADIR)/zsh/site-functions
 INCLUDEDIR = $(PREFIX)/include
 UNITDIR = $(PREFIX)/lib/systemd/system
+UDEVDIR = $(PREFIX)/lib/udev/rules.d
 # Debian's name for this machine's library directory, empty elsewhere; $LIB of ld.so expands to it.
 MULTIARCH := $(shell gcc -print-multiarch 2>/dev/null || $(CC) -dumpmachine)
 # The preload object, which nobody links with, lies in a directory of its own in there: vrfrun/.
@@ -74,7 +75,7 @@ packages:
 
 # What goes where stands in dist/files.
 DIRECTORIES = PREFIX='$(PREFIX)' BINDIR='$(BINDIR)' SBINDIR='$(SBINDIR)' DATADIR='$(DATADIR)' MANDIR='$(MANDIR)' \
-    ZSHDIR='$(ZSHDIR)' INCLUDEDIR='$(INCLUDEDIR)' UNITDIR='$(UNITDIR)' LIBDIR='$(LIBDIR)' LIBDIR32='$(LIBDIR32)' \
+    ZSHDIR='$(ZSHDIR)' INCLUDEDIR='$(INCLUDEDIR)' UNITDIR='$(UNITDIR)' UDEVDIR='$(UDEVDIR)' LIBDIR='$(LIBDIR)' LIBDIR32='$(LIBDIR32)' \
     RELEASE='$(RELEASE)' RELEASE32='$(RELEASE32)' VERSION='$(VERSION)'
 
 install uninstall:

@@ -197,7 +197,7 @@ impl Error {
             Self::NotAVrf(name) => Some(format!("ip -d link show {name}")),
             Self::OtherTable { name, .. } => Some(format!("vrfsetup del {name}")),
             Self::OtherMaster { port, .. } => Some(format!("vrfsetup detach {port}")),
-            Self::ForeignRule(_) => Some("vrfsetup rules fix --force".to_owned()),
+            Self::ForeignRule(rule) => Some(rule.move_command(rule.priority + 1)),
             Self::NoNetns { .. } => Some("ip netns list".to_owned()),
             Self::HasUnits { vrf, units } => Some(format!("vrfsetup unit --remove {vrf} {}", units.join(" "))),
             Self::Unconfirmed => Some("vrfsetup confirm".to_owned()),
@@ -245,14 +245,11 @@ impl fmt::Display for Error {
             Self::DefaultRoute { device, route } => {
                 write!(
                     f,
-                    "'{device}' takes default route '{route}' along, out of the default domain or into it (--force or --confirm SECONDS does it all the same)"
+                    "'{device}' takes default route '{route}' along, out of the default domain or into it (--force or --confirm SECONDS goes on)"
                 )
             }
             Self::InUse { device, connection } => {
-                write!(
-                    f,
-                    "{connection} uses '{device}' and would break (--force or --confirm SECONDS does it all the same)"
-                )
+                write!(f, "{connection} uses '{device}' and would break (--force or --confirm SECONDS goes on)")
             }
             Self::NoSuchSetting(name) => write!(f, "this kernel has no setting '{name}'"),
             Self::HasUnits { vrf, units } => {

@@ -17,7 +17,7 @@ fn assert_says(output: &Output, code: i32, words: &str) {
 fn fix_twice_and_undo_leave_the_rules_as_they_were() {
     let namespace = Namespace::new();
     let born = namespace.rules();
-    assert_says(&namespace.vrfsetup("rules check"), 3, "ip rule add pref 32765 lookup local protocol kernel");
+    assert_says(&namespace.vrfsetup("rules check"), 3, "ip rule add pref 0 l3mdev protocol kernel");
     assert_says(&namespace.vrfsetup("rules fix"), 0, "changed");
     let fixed = namespace.rules();
     assert_ne!(fixed, born);
@@ -63,27 +63,96 @@ fn what_was_known_of_another_namespace_is_not_undone() {
 fn rules_of_another_protocol_are_replaced_by_the_kernels() {
     let namespace = Namespace::new();
     for family in ["", "-6 "] {
-        namespace.ip(&format!("{family}rule add pref 1000 l3mdev protocol static"));
+        namespace.ip(&format!("{family}rule add pref 0 l3mdev protocol static"));
         namespace.ip(&format!("{family}rule add pref 32765 lookup local protocol boot"));
-        namespace.ip(&format!("{family}rule del pref 0"));
+        namespace.ip(&format!("{family}rule del pref 0 lookup local"));
     }
     assert_says(&namespace.vrfsetup("rules fix"), 0, "changed");
     let rules = namespace.rules();
     assert!(!rules.contains("\"static\"") && !rules.contains("\"boot\""), "{rules}");
-    assert_eq!(rules.matches("\"priority\":32765").count(), 2, "{rules}");
+    assert_eq!(rules.matches("\"priority\":0").count(), 6, "{rules}");
     assert_says(&namespace.vrfsetup("rules fix"), 0, "nothing to do");
 }
 
+/// The preferences and the tables of one family, as the kernel tries them.
+fn in_order(namespace: &Namespace, family: &str) -> Vec<String> {
+    let text = namespace.ip(&format!("{family} rule show"));
+    text.lines().map(|line| line.replace("\tfrom all", "").trim().to_owned()).collect()
+}
+
+/// The kernel gives them the preference before that of the second rule.
+#[test]
+fn rules_that_are_added_without_a_preference_come_behind_local_whoever_comes_first() {
+    const FIXED: [&str; 3] = ["0: lookup [l3mdev-table]", "0: lookup [l3mdev-table] unreachable", "0: lookup local"];
+    let add_two = |namespace: &Namespace, family: &str| {
+        namespace.ip(&format!("{family} rule add not fwmark 0xca6c lookup 51820"));
+        namespace.ip(&format!("{family} rule add lookup main suppress_prefixlength 0"));
+    };
+    for family in ["-4", "-6"] {
+        let namespace = Namespace::new();
+        assert_says(&namespace.vrfsetup("rules fix"), 0, "changed");
+        add_two(&namespace, family);
+        let late = in_order(&namespace, family);
+        assert_eq!(late[..3], FIXED, "{late:?}");
+        assert!(late[3].contains("51820") && late[4].contains("suppress_prefixlength 0"), "{late:?}");
+        assert_says(&namespace.vrfsetup("rules fix"), 0, "nothing to do");
+        assert_says(&namespace.vrfsetup("rules undo"), 0, "changed");
+        let undone = in_order(&namespace, family);
+        assert_eq!(undone[0], "0: lookup local", "{undone:?}");
+
+        let namespace = Namespace::new();
+        add_two(&namespace, family);
+        assert_says(&namespace.vrfsetup("rules fix"), 0, "changed");
+        let early = in_order(&namespace, family);
+        assert_eq!(early[..3], FIXED, "{early:?}");
+        assert!(early[3].contains("suppress_prefixlength 0") && early[4].contains("51820"), "{early:?}");
+    }
+}
+
+#[test]
+fn the_layout_of_an_earlier_version_is_moved_and_undone() {
+    for verb in ["fix", "undo"] {
+        let namespace = Namespace::new();
+        for family in ["", "-6 "] {
+            namespace.ip(&format!("{family}rule add pref 1000 l3mdev protocol kernel"));
+            namespace.ip(&format!("{family}rule add pref 2000 l3mdev unreachable protocol kernel"));
+            namespace.ip(&format!("{family}rule add pref 32765 lookup local protocol kernel"));
+            namespace.ip(&format!("{family}rule del pref 0"));
+        }
+        assert_says(&namespace.vrfsetup("rules check"), 3, "ip rule del pref 32765 lookup local protocol kernel");
+        assert_says(&namespace.vrfsetup(&format!("rules {verb}")), 0, "changed");
+        let rules = namespace.rules();
+        assert!(!rules.contains("32765") && !rules.contains("2000"), "{rules}");
+        assert!(in_order(&namespace, "-4").contains(&"0: lookup local".to_owned()), "{rules}");
+    }
+}
+
+/// The kernel can only put local behind what is at 0 already.
 #[test]
 fn a_rule_that_comes_first_is_named_and_nothing_is_changed() {
     let namespace = Namespace::new();
-    namespace.ip("rule add pref 100 fwmark 0x5 lookup 52");
+    namespace.ip("rule add pref 0 fwmark 0x5 lookup 52");
     let before = namespace.rules();
-    assert_says(&namespace.vrfsetup("rules fix"), 1, "100: from all fwmark 0x5 lookup 52");
+    assert_says(&namespace.vrfsetup("rules fix"), 1, "0: from all fwmark 0x5 lookup 52");
+    assert_says(&namespace.vrfsetup("rules fix --force"), 1, "hint: ip rule add pref 1 fwmark 0x5 lookup 52");
     assert_eq!(namespace.rules(), before);
-    assert_says(&namespace.vrfsetup("rules check"), 3, "100: from all fwmark 0x5 lookup 52");
-    assert_says(&namespace.vrfsetup("rules fix --force"), 0, "changed");
-    assert_says(&namespace.vrfsetup("rules fix --force"), 0, "nothing to do");
+    assert_says(&namespace.vrfsetup("rules check"), 3, "0: from all fwmark 0x5 lookup 52");
+    assert_says(&namespace.vrfsetup("rules fix --force-rules"), 0, "changed");
+    assert_says(&namespace.vrfsetup("rules fix --force-rules"), 0, "nothing to do");
+}
+
+/// Any other preference comes behind local.
+#[test]
+fn what_others_have_before_the_kernels_l3mdev_rule_is_no_obstacle() {
+    let namespace = Namespace::new();
+    for preference in [100, 110, 999, 5270] {
+        namespace.ip(&format!("rule add pref {preference} not fwmark 0x1bd00 lookup 7120"));
+    }
+    assert_says(&namespace.vrfsetup("rules fix"), 0, "changed");
+    assert_eq!(
+        in_order(&namespace, "-4")[..3],
+        ["0: lookup [l3mdev-table]", "0: lookup [l3mdev-table] unreachable", "0: lookup local"]
+    );
 }
 
 #[test]
@@ -157,4 +226,17 @@ fn a_confirmed_change_stays_and_another_is_undone_in_time() {
         std::thread::sleep(std::time::Duration::from_millis(100));
     }
     assert_says(&namespace.vrfsetup("confirm"), 1, "no change waits");
+}
+
+#[test]
+fn a_rollback_leaves_local_before_what_a_vpn_added_meanwhile() {
+    let namespace = Namespace::new();
+    assert_says(&namespace.vrfsetup("rules fix --confirm 1"), 0, "1 s");
+    namespace.ip("rule add not fwmark 0xca6c lookup 51820");
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while namespace.rules().contains("l3mdev") {
+        assert!(std::time::Instant::now() < deadline, "never undone: {}", namespace.rules());
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    assert_eq!(in_order(&namespace, "-4")[0], "0: lookup local");
 }

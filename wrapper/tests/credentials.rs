@@ -89,6 +89,19 @@ fn a_root_of_a_user_namespace_serves_its_own() {
     assert!(seen.stdout().starts_with("raw blue\nowner own blue\nat first 0:0 blue\n"), "{seen}");
 }
 
+/// From outside, a plain user's process may be made another user (newuidmap). Its supervisor cannot become that one.
+#[test]
+fn who_became_somebody_that_the_supervisor_cannot_be_gets_nothing() {
+    let script = "vrfrun=\"setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all vrfrun\"; mkfifo /srv/go
+        $vrfrun -m seccomp --interface blue sh -c '
+            unshare -U --keep-caps sh -c \"probe-static socket; echo \\$\\$ >/srv/pid; read go </srv/go
+                exec setpriv --reuid 0 probe-static socket\"; probe-static socket' &
+        until [ -s /srv/pid ]; do sleep 0.1; done
+        echo 0 100000 1 >/proc/$(cat /srv/pid)/uid_map; echo >/srv/go; wait $!";
+    play_after("mount -t tmpfs tmpfs /srv; chmod 777 /srv", Who::Root, script)
+        .prints("socket blue\nsocket EACCES\nsocket blue\n");
+}
+
 #[test]
 fn a_network_namespace_that_was_entered_is_noticed_at_once() {
     let expected = "netns own blue\nnetns own -\nnetns own blue\n";

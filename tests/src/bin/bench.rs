@@ -13,7 +13,7 @@ use vrftests::bench::guest::{GROUPS, UNDER_SYSTEMD};
 use vrftests::bench::{self, Measures, plot, report};
 use vrftests::harness::vm::image::{Images, Root, top};
 use vrftests::harness::vm::machine::{Console, Machine};
-use vrftests::harness::vm::plan::{Plan, UNIT};
+use vrftests::harness::vm::plan::{FILES, Plan};
 use vrftests::harness::vm::report::Event;
 use vrftests::harness::{kernels, programs};
 
@@ -124,7 +124,7 @@ fn boot(products: &[PathBuf], what: &[&str], console: Console, see: impl FnMut(&
     tested.extend(build(products)?);
     tested.extend(products.iter().cloned());
     if let Root::Systemd(_) = root {
-        tested.push(top().join("dist").join(UNIT));
+        tested.extend(FILES.map(|file| top().join("dist").join(file)));
     }
     let plan = Plan::Run(["vrfbench"].iter().chain(what).map(|word| (*word).to_owned()).collect());
     let images = Images::prepare(&kernel, &plan, &tested, &root)?;

@@ -8,10 +8,12 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::harness::process::run_test;
-use crate::harness::vm::plan::{DIRECTORY, UNIT};
+use crate::harness::vm::plan::{DIRECTORY, FILES};
 use crate::harness::vm::report::Event;
 use crate::harness::vm::run::SYSTEMD_TEST_LIMIT;
 
+/// A socket whose drop-in is what `vrfsetup unit boot` makes of it.
+pub const SOCKET: &str = "vrftest-boot.socket";
 const INIT: &str = "/usr/lib/systemd/systemd";
 const UNITS: &str = "/etc/systemd/system";
 
@@ -30,34 +32,78 @@ ExecStart=/opt/vrftests/vrfguest service
 StandardError=journal+console
 ";
 
-/// What the boot finds in /etc/vrf. The machine has a network interface of its own.
+/// What the boot finds in /etc/vrf. The machine has a network interface of its own; another comes later. The settings
+/// come with the VRF and its module, and one VRF has a mistake.
 pub const AT_BOOT: &str = r#"
 [rules]
 fix = true
+
+[sysctl]
+"net.vrf.strict_mode" = 1
+"net.ipv4.conf.boot.rp_filter" = 2
 
 [vrf.boot]
 table = 77
 ports = ["eth0"]
 addresses = ["203.0.113.9/24 dev eth0"]
 routes = ["default via 203.0.113.1"]
+
+[vrf.broken]
+tabel = 79
+
+[vrf.late]
+table = 78
+ports = ["late0"]
+addresses = ["192.0.2.9/24 dev late0"]
+routes = ["default via 192.0.2.1"]
 "#;
+
+const SOCKET_UNIT: &str = "[Socket]\nListenStream=7077\nAccept=yes\n\n[Install]\nWantedBy=sockets.target\n";
+const SOCKET_SERVICE: &str = "[Service]\nStandardInput=socket\nExecStart=/bin/echo hello\n";
+const SOCKET_DROP_IN: &str = "# made by vrfsetup unit boot
+[Unit]
+AssertPathExists=/sys/class/net/boot
+After=vrfsetup-early.service systemd-networkd.service networking.service
+
+[Socket]
+BindToDevice=boot
+";
+
+/// What Debian's packages start at boot, and a test may start.
+const NOT_AT_BOOT: [&str; 5] = [
+    "multi-user.target.wants/NetworkManager.service",
+    "network-online.target.wants/NetworkManager-wait-online.service",
+    "multi-user.target.wants/frr.service",
+    "sysinit.target.wants/systemd-timesyncd.service",
+    "sysinit.target.wants/nftables.service",
+];
 
 /// The tests of what a boot has made, by the beginning of their names; they come first.
 pub const ABOUT_THE_BOOT: &str = "boot::";
 
-/// Ends what the boot has started and the tests start for themselves.
+/// Ends what the boot has started and the tests start for themselves, and waits for ports no longer: the tests' own
+/// interfaces have the name of one.
 ///
 /// # Errors
 /// When systemctl cannot be run.
 pub fn leave_the_boot_behind() -> io::Result<()> {
-    let units = ["vrfsetup.service", "ssh.service", "ssh.socket", "systemd-networkd*"];
+    fs::remove_dir_all("/run/vrfsetup/ports")?;
+    let units = [
+        "vrfsetup.service",
+        "vrfsetup-early.service",
+        "systemd-timesyncd.service",
+        SOCKET,
+        "ssh.service",
+        "ssh.socket",
+        "systemd-networkd*",
+    ];
     // A unit that this release does not have is none that runs.
     Command::new("systemctl").arg("stop").args(units).stdin(Stdio::null()).stderr(Stdio::null()).status().map(drop)
 }
 
 /// Whether this machine is for its own systemd to boot: only then the unit is on the third disk.
 pub fn is_here() -> bool {
-    Path::new(DIRECTORY).join(UNIT).exists()
+    Path::new(DIRECTORY).join(FILES[0]).exists()
 }
 
 /// Puts the units in their places and becomes systemd.
@@ -72,14 +118,31 @@ pub fn hand_over() -> io::Result<()> {
     mask_generators()?;
     fs::create_dir_all("/etc/vrf")?;
     fs::write("/etc/vrf/vrf.toml", AT_BOOT)?;
-    fs::copy(Path::new(DIRECTORY).join(UNIT), Path::new(UNITS).join(UNIT))?;
+    for file in FILES {
+        let place = if file.ends_with(".rules") { Path::new("/etc/udev/rules.d") } else { Path::new(UNITS) };
+        fs::copy(Path::new(DIRECTORY).join(file), place.join(file))?;
+    }
+    for unwanted in NOT_AT_BOOT {
+        // Not every release has each of them.
+        let _ = fs::remove_file(Path::new(UNITS).join(unwanted));
+    }
     fs::write(Path::new(UNITS).join("vrftests.service"), RUNNER)?;
-    let wants = Path::new(UNITS).join("multi-user.target.wants");
-    fs::create_dir_all(&wants)?;
+    fs::write(Path::new(UNITS).join(SOCKET), SOCKET_UNIT)?;
+    fs::write(Path::new(UNITS).join("vrftest-boot@.service"), SOCKET_SERVICE)?;
+    let drop_ins = Path::new(UNITS).join(format!("{SOCKET}.d"));
+    fs::create_dir_all(&drop_ins)?;
+    fs::write(drop_ins.join("50-vrf.conf"), SOCKET_DROP_IN)?;
     for unit in ["serial-getty@ttyS0.service", "getty@tty1.service", "e2scrub_reap.service"] {
         symlink("/dev/null", Path::new(UNITS).join(unit))?;
     }
-    for unit in [UNIT, "vrftests.service"] {
+    for (unit, target) in [
+        (FILES[0], "multi-user.target"),
+        ("vrftests.service", "multi-user.target"),
+        (FILES[1], "sysinit.target"),
+        (SOCKET, "sockets.target"),
+    ] {
+        let wants = Path::new(UNITS).join(format!("{target}.wants"));
+        fs::create_dir_all(&wants)?;
         symlink(Path::new(UNITS).join(unit), wants.join(unit))?;
     }
     Err(Command::new(INIT).exec())

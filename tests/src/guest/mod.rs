@@ -97,6 +97,7 @@ const UNDER_SYSTEMD: &[&[Test]] = &[
     systemd::logins::TESTS,
     systemd::rollback::TESTS,
     systemd::exported::TESTS,
+    systemd::beside::TESTS,
 ];
 
 /// The names of the tests that must run, and pass, under a systemd.

@@ -21,11 +21,15 @@ pub fn add(session: &Session, spec: &VrfSpec, ports: &[String], sysctls: &[(&str
     attach::check_lockout(session, &inventory.system, &ports)?;
     let (steps, domain) = VrfPlanner::new(&inventory).plan(spec)?;
     let moves = attach::plan(session, &inventory, &ports, &domain, Defaults::Move)?;
-    let (settings, memory) = sysctls::make(sysctls)?;
+    let is_new = inventory.system.link(spec.name).is_none();
+    let new: Vec<&str> = is_new.then_some(spec.name).into_iter().collect();
+    if let Some((key, _)) = sysctls.iter().find(|(key, _)| !sysctls::exists(key) && !sysctls::comes_with(key, &new)) {
+        return Err(Error::NoSuchSetting(key.replace('/', ".")));
+    }
     let mut transaction = session.begin()?;
     transaction.make_all(steps)?;
+    let (settings, memory) = sysctls::make(sysctls).map_err(|error| transaction.abandon(error))?;
     transaction.make_all(settings)?;
-    let is_new = inventory.system.link(spec.name).is_none();
     let name = is_new.then(|| tables::name_step(&Names::read(), spec.name, domain.table)).flatten();
     transaction.try_make_all(memory.into_iter().chain(name))?;
     attach::make(&mut transaction, moves)?;

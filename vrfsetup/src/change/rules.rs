@@ -7,12 +7,12 @@ use serde::Serialize;
 
 use crate::error::Error;
 use crate::model::family::Family;
-use crate::model::route::Route;
-use crate::model::rule::Rule;
+use crate::model::rule::{Action, Rule};
 use crate::model::step::Step;
 use crate::plan::inventory::Inventory;
 use crate::plan::memory::Memory;
-use crate::plan::rules::{self, InTheWay, L3MDEV, Plan, Situation, Unreachable};
+use crate::plan::rules::{self, InTheWay, L3MDEV, Situation, Unreachable};
+use crate::plan::vrf;
 use crate::sys::families;
 use crate::transaction::lockout;
 use crate::transaction::report::Outcome;
@@ -27,7 +27,7 @@ pub struct Finding {
     pub rules: Vec<String>,
     /// What `fix` would do.
     pub steps: Vec<String>,
-    /// Why `fix` would do nothing although it should, or why it would do it otherwise than usual.
+    /// Why `fix` would do nothing although it should.
     pub notes: Vec<String>,
     /// Whether the rules are not as they should be.
     pub differs: bool,
@@ -48,7 +48,7 @@ pub fn check(inventory: &Inventory, policy: Policy) -> Vec<Finding> {
         let rules = of_family(inventory, family);
         let planned = plan_family(inventory, &rules, family, policy, false);
         let (mut steps, notes) = match &planned {
-            Ok(plan) => (plan.steps.clone(), yielding(plan)),
+            Ok(steps) => (steps.clone(), Vec::new()),
             Err(error) => (Vec::new(), vec![error.to_string()]),
         };
         steps.extend(seals(inventory, family, policy));
@@ -69,13 +69,13 @@ pub fn check(inventory: &Inventory, policy: Policy) -> Vec<Finding> {
 /// A foreign rule stands in the way, or the kernel refused; then nothing is changed.
 pub fn fix(session: &Session, policy: Policy) -> Result<Outcome, Error> {
     let inventory = Inventory::read(session.kernel)?;
-    let (mut plans, mut first) = (Vec::new(), Vec::new());
+    let (mut steps, mut first) = (Vec::new(), Vec::new());
     for family in families::available() {
         let rules = of_family(&inventory, family);
-        plans.push(plan_family(&inventory, &rules, family, policy, session.takes_risks())?);
+        steps.extend(plan_family(&inventory, &rules, family, policy, session.overrules_rules())?);
         first.extend(seals(&inventory, family, policy));
     }
-    carry_out(session, &inventory, first, plans)
+    carry_out(session, &inventory, first, steps)
 }
 
 /// Undoes `fix`: `local` at 0, no unreachable rule, as the kernel makes them.
@@ -89,7 +89,7 @@ pub fn undo(session: &Session) -> Result<Outcome, Error> {
         let keeps_l3mdev = !vrfs.is_empty() || !memory.l3mdev.contains(&family);
         rules::undo(family, &of_family(&inventory, family), keeps_l3mdev, &vrfs)
     };
-    carry_out(session, &inventory, Vec::new(), families::available().into_iter().map(plan).collect())
+    carry_out(session, &inventory, Vec::new(), families::available().into_iter().flat_map(plan).collect())
 }
 
 fn plan_family(
@@ -98,7 +98,7 @@ fn plan_family(
     family: Family,
     policy: Policy,
     is_forced: bool,
-) -> Result<Plan, Error> {
+) -> Result<Vec<Step>, Error> {
     let own: Vec<IpAddr> = inventory.system.addresses.iter().map(|address| address.local).collect();
     let vrfs = rules::vrfs(inventory);
     let Policy { unreachable, is_legacy } = policy;
@@ -107,58 +107,46 @@ fn plan_family(
     match rules::fix(&situation) {
         Err(_) if is_forced => Ok(rules::fix_regardless(&situation)),
         Err(InTheWay(rule)) => Err(Error::ForeignRule(rule)),
-        Ok(plan) => Ok(plan),
+        Ok(steps) => Ok(steps),
     }
 }
 
-/// The unreachable routes that VRFs lack, where those are to stop what a table misses.
+/// The unreachable routes that VRFs lack, where those are to stop what a table misses, and those that networkd would
+/// remove.
 fn seals(inventory: &Inventory, family: Family, policy: Policy) -> Vec<Step> {
-    if policy.unreachable != Unreachable::Route {
-        return Vec::new();
-    }
-    let is_sealed = |table| inventory.table(table).any(|route| route.is_seal() && route.family() == family);
-    let open = rules::vrfs(inventory).into_iter().filter(|(_, table)| !is_sealed(*table));
-    open.map(|(_, table)| Step::AddRoute(Route::seal(family, table))).collect()
+    let is_wanted = |step: &Step| policy.unreachable == Unreachable::Route || matches!(step, Step::ReplaceRoute { .. });
+    let seals = rules::vrfs(inventory).into_iter().filter_map(|(_, table)| vrf::seal(inventory, family, table));
+    seals.filter(is_wanted).collect()
 }
 
 fn of_family(inventory: &Inventory, family: Family) -> Vec<Rule> {
     inventory.rules.iter().filter(|rule| rule.family == family).cloned().collect()
 }
 
-/// All that is added comes before all that is deleted.
-fn carry_out(session: &Session, inventory: &Inventory, first: Vec<Step>, plans: Vec<Plan>) -> Result<Outcome, Error> {
-    let notes: Vec<String> = plans.iter().flat_map(yielding).collect();
-    let (adds, deletes): (Vec<Step>, Vec<Step>) =
-        plans.into_iter().flat_map(|plan| plan.steps).partition(|step| matches!(step, Step::AddRule(_)));
-    lockout::refuse_if_cut(session, &inventory.system, &adds)?;
+/// The seals come before a rule that does the same is deleted.
+fn carry_out(session: &Session, inventory: &Inventory, first: Vec<Step>, steps: Vec<Step>) -> Result<Outcome, Error> {
+    lockout::refuse_if_cut(session, &inventory.system, &steps)?;
     let mut transaction = session.begin()?;
-    transaction.try_make_all(remember(&adds, &deletes))?;
-    transaction.make_all(first.into_iter().chain(adds).chain(deletes))?;
-    notes.into_iter().for_each(|note| transaction.note(note));
+    transaction.try_make_all(remember(&steps))?;
+    transaction.make_all(first.into_iter().chain(steps))?;
     transaction.commit()
 }
 
 /// Writes down which l3mdev rules are of our making, for `undo`. Where that cannot be written the rule stays for good,
 /// which does no harm.
-fn remember(adds: &[Step], deletes: &[Step]) -> Option<Step> {
-    let l3mdev = |step: &Step| match step {
-        Step::AddRule(rule) | Step::DeleteRule(rule) if rule.priority == L3MDEV && rule.is_l3mdev => Some(rule.family),
-        _ => None,
-    };
+fn remember(steps: &[Step]) -> Option<Step> {
+    let is_kernels_place = |rule: &Rule| rule.priority == L3MDEV && rule.is_l3mdev && rule.action == Action::Lookup;
     let mut memory = Memory::read();
-    memory.l3mdev.retain(|family| !deletes.iter().filter_map(l3mdev).any(|gone| gone == *family));
-    memory.l3mdev.extend(adds.iter().filter_map(l3mdev));
+    for step in steps {
+        match step {
+            Step::AddRule(rule) if is_kernels_place(rule) => memory.l3mdev.push(rule.family),
+            Step::DeleteRule(rule) if is_kernels_place(rule) => memory.l3mdev.retain(|family| *family != rule.family),
+            _ => {}
+        }
+    }
     memory.l3mdev.sort_unstable();
     memory.l3mdev.dedup();
     memory.step()
-}
-
-fn yielding(plan: &Plan) -> Vec<String> {
-    let note = |rule: &Rule| {
-        let family = rule.family;
-        format!("the {family} local rule belongs at 2001: rule '{rule}' could catch local packets before 32765")
-    };
-    plan.yields_to.iter().map(note).collect()
 }
 
 impl fmt::Display for Finding {

@@ -68,6 +68,15 @@ pub enum Command {
         /// Only say what would be done; exit status 3 if anything would
         #[arg(long)]
         dry_run: bool,
+        /// Leave out what cannot be made, and name it: exit status 1, or 3 if only ports are missing
+        #[arg(long, conflicts_with_all = ["dry_run", "confirm"])]
+        each: bool,
+        /// Leave out ports, and what needs them
+        #[arg(long, conflicts_with = "port")]
+        no_ports: bool,
+        /// Only the VRF that declares this port
+        #[arg(long, value_name = "IF", value_parser = name::device)]
+        port: Option<String>,
         #[command(flatten)]
         change: Change,
     },
@@ -275,9 +284,12 @@ impl RulesPolicy {
 /// What every changing verb takes.
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub struct Change {
-    /// Go on where a connection would break or a foreign rule stands in the way
+    /// Go on where a connection would break
     #[arg(long)]
     pub force: bool,
+    /// Go on where another program's rule would catch local packets
+    #[arg(long)]
+    pub force_rules: bool,
     /// Undo everything unless `vrfsetup confirm` comes within this time
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub confirm: Option<u64>,

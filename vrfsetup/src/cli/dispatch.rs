@@ -12,7 +12,7 @@ use clap::Parser;
 use serde::Serialize;
 
 use crate::change::add;
-use crate::change::apply;
+use crate::change::apply::{self, Scope};
 use crate::change::attach;
 use crate::change::del;
 use crate::change::leak;
@@ -70,6 +70,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
     let preview = |change: &Change| Session {
         kernel: &kernel,
         is_forced: change.force,
+        forces_rules: change.force_rules,
         confirm: change.confirm.map(Duration::from_secs),
         netns: cli.netns.as_deref(),
         progress: change.progress,
@@ -89,9 +90,13 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
         Command::Attach { name, ports, change } => changed(cli, attach::attach(&session(change)?, name, ports)?),
         Command::Detach { ports, change } => changed(cli, attach::detach(&session(change)?, ports)?),
         Command::Rules { command } => run_rules(cli, &kernel, command, session),
-        Command::Apply { file, dry_run, change } => {
+        Command::Apply { file, dry_run, each, no_ports, port, change } => {
             let session = if *dry_run { preview(change) } else { session(change)? };
-            let plan = apply::plan(&session, file)?;
+            let scope = Scope { is_without_ports: *no_ports, port: port.as_deref() };
+            if *each {
+                return apply_each(cli, apply::apply_each(&session, file, &scope)?);
+            }
+            let plan = apply::plan(&session, file, &scope)?;
             if *dry_run {
                 let outcome = plan.preview();
                 let exit = differs(outcome.changed);
@@ -162,6 +167,18 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
             confirm::wait_and_roll_back(&kernel, journal, *seconds)?;
             Ok(ExitCode::SUCCESS)
         }
+    }
+}
+
+/// What was left out goes to stderr, and so into the journal.
+fn apply_each(cli: &Cli, made: apply::Each) -> Result<ExitCode, Error> {
+    made.missing.iter().for_each(|missing| tell(&missing.to_string()));
+    made.errors.iter().for_each(|error| tell(&format!("left out: {error}")));
+    changed(cli, made.outcome)?;
+    match (made.errors.is_empty(), made.missing.is_empty()) {
+        (false, _) => Ok(ExitCode::FAILURE),
+        (true, false) => Ok(ExitCode::from(DIFFERS)),
+        (true, true) => Ok(ExitCode::SUCCESS),
     }
 }
 

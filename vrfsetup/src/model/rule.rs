@@ -96,6 +96,11 @@ impl Rule {
         Self { action: Action::Unreachable, ..Self::l3mdev(family, priority) }
     }
 
+    /// Whether it looks up packets of every VRF in the VRF's table.
+    pub fn looks_up_vrfs(&self) -> bool {
+        self.is_l3mdev && self.action == Action::Lookup
+    }
+
     /// The rule for packets that come in by the device, and the one for those that go out by it.
     pub fn both_ways(self, device: &str) -> [Self; 2] {
         let name = Some(device.to_owned());
@@ -148,6 +153,12 @@ impl Rule {
             }
         }
         Arguments(self)
+    }
+
+    /// The line that gives it another preference, without a moment without it.
+    pub fn move_command(&self, priority: u32) -> String {
+        let (flag, moved) = (self.family.ip_flag(), Self { priority, ..self.clone() });
+        format!("ip {flag}rule add {}; ip {flag}rule del {}", moved.arguments(), self.arguments())
     }
 
     fn write_selectors(&self, f: &mut fmt::Formatter<'_>, says_from_all: bool) -> fmt::Result {

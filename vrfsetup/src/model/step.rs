@@ -105,6 +105,22 @@ impl Step {
         })
     }
 
+    /// What the step makes of a list of rules: the kernel puts a new one behind those of the same preference, and
+    /// deletes the first that is the same.
+    pub fn apply_to_rules(&self, rules: &mut Vec<Rule>) {
+        match self {
+            Self::AddRule(rule) => {
+                let at = rules.iter().position(|other| other.priority > rule.priority).unwrap_or(rules.len());
+                rules.insert(at, rule.clone());
+            }
+            Self::DeleteRule(rule) => {
+                let at = rules.iter().position(|other| other == rule);
+                at.map(|at| rules.remove(at));
+            }
+            _ => {}
+        }
+    }
+
     /// Whether it cannot be sent together with others: it is no request of routing netlink, or may have to be sent
     /// again.
     pub fn is_made_alone(&self) -> bool {

@@ -1,12 +1,17 @@
 //! What the routing rules must be so that no packet of a VRF falls through into the default domain, and what to change
 //! so that those of one family are so. Pure: rules in, steps out.
 //!
-//! Three rules per family, all of protocol kernel so that networkd leaves them alone: `l3mdev` at 1000 (the kernel
-//! makes it with the first VRF), `l3mdev unreachable` at 2000, and `local` behind both instead of at 0, so that an
-//! address that is the machine's own in one domain can be somebody else's in another.
+//! Three rules per family, all at preference 0 and in this order: `l3mdev`, `l3mdev unreachable`, and `local` behind
+//! both, so that an address that is the machine's own in one domain can be somebody else's in another. The kernel gives
+//! a rule that is added without a preference the one before that of the *second* rule, or 0 where that has 0; and among
+//! rules of one preference the new one is the last. So only here does what a VPN adds later come behind `local`; at any
+//! other preference it comes before, and the machine stops answering by its own addresses.
 //!
-//! Every plan adds before it deletes, so that a process killed between two steps leaves a machine that still delivers
-//! its own packets, and a second run that finishes the work.
+//! All are of protocol kernel, so that networkd leaves them alone. The rule that the kernel makes with the first VRF,
+//! `l3mdev` at 1000, stays: it does no harm there, and the kernel makes it only once.
+//!
+//! At any instant of a plan there is a `local` rule, so that a process killed between two steps leaves a machine that
+//! still delivers its own packets, and a second run that finishes the work.
 
 use std::net::IpAddr;
 
@@ -19,20 +24,20 @@ use crate::plan::foreign_rules::in_the_way;
 use crate::plan::inventory::Inventory;
 use crate::sys::release;
 
+/// Where the three rules are.
+pub const FIRST: u32 = 0;
 /// Where the kernel puts the l3mdev rule.
 pub const L3MDEV: u32 = 1000;
-/// Where a packet that its VRF has no route for is stopped.
+/// Where a packet that its VRF has no route for is stopped as long as `local` is where the kernel puts it.
 pub const UNREACHABLE: u32 = 2000;
-/// Where `local` goes when a foreign rule would otherwise see local packets first.
-pub const LOCAL_EARLY: u32 = 2001;
-/// Where `local` goes: right before main.
-pub const LOCAL_LATE: u32 = 32765;
+/// Where `local` waits while the one at 0 is moved behind the others.
+const SPARE: u32 = 1;
 
 /// How packets that a VRF's table has no route for are stopped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Unreachable {
-    /// One rule for all VRFs: `l3mdev unreachable` at 2000.
+    /// One rule for all VRFs: `l3mdev unreachable`.
     #[default]
     Rule,
     /// An unreachable default route in each VRF's table.
@@ -70,64 +75,99 @@ pub struct Situation<'a> {
     pub lookup: Lookup,
 }
 
-/// Why nothing was planned: a rule that would see local packets before `local` does, wherever that goes. One at 2001
-/// is among them, for rules of one preference are tried in the order of their making.
+/// Why nothing was planned: a rule at preference 0 that would see local packets before `local` does, which the kernel
+/// can only put behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InTheWay(pub Box<Rule>);
-
-/// The steps to the wanted state, and where `local` ends up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Plan {
-    /// In the order in which they must be made; empty if nothing is to do.
-    pub steps: Vec<Step>,
-    /// The rule because of which `local` goes to 2001 instead of 32765.
-    pub yields_to: Option<Rule>,
-}
 
 /// Plans the way to the wanted rules.
 ///
 /// # Errors
-/// A foreign rule below the l3mdev rules could match locally destined packets.
-pub fn fix(situation: &Situation) -> Result<Plan, InTheWay> {
-    match obstacles(situation).into_iter().find(|rule| rule.priority <= LOCAL_EARLY) {
+/// A foreign rule would stand before `local` and could match locally destined packets.
+pub fn fix(situation: &Situation) -> Result<Vec<Step>, InTheWay> {
+    let steps = fix_regardless(situation);
+    let is_added = |step: &Step| matches!(step, Step::AddRule(rule) if is_local(rule));
+    let local = situation.rules.iter().position(is_local).filter(|_| !steps.iter().any(is_added));
+    let before = &situation.rules[..local.unwrap_or(situation.rules.len())];
+    match obstacles(situation, before).into_iter().find(|rule| rule.priority == FIRST) {
         Some(rule) => Err(InTheWay(Box::new(rule.clone()))),
-        None => Ok(fix_regardless(situation)),
+        None => Ok(steps),
     }
 }
 
-/// The same, whatever stands in the way (`--force`).
-pub fn fix_regardless(situation: &Situation) -> Plan {
+/// The same, whatever stands in the way (`--force-rules`).
+pub fn fix_regardless(situation: &Situation) -> Vec<Step> {
     let Situation { family, rules, unreachable, .. } = *situation;
-    let (local, yields_to) = place_of_local(situation);
-    let mut wanted = lookups(situation);
-    let stops = stops(situation);
-    if unreachable == Unreachable::Rule {
-        wanted.extend(stops.iter().cloned());
+    let stops = if unreachable == Unreachable::Rule { stops(situation, FIRST) } else { Vec::new() };
+    let lookups = lookups(situation, FIRST);
+    let is_missing = |rule: &&Rule| place(rules, rule).is_none();
+    let mut steps: Vec<Step> = lookups.iter().filter(is_missing).cloned().map(Step::AddRule).collect();
+    for stop in &stops {
+        let is_behind = lookups.iter().filter(|lookup| is_for_the_same(lookup, stop)).all(|lookup| {
+            // One that is not there yet comes last.
+            place(rules, lookup).is_some_and(|at| Some(at) < place(rules, stop))
+        });
+        let is_there = place(rules, stop).is_some();
+        steps.extend((is_there && !is_behind).then(|| Step::DeleteRule(stop.clone())));
+        steps.extend((!is_there || !is_behind).then(|| Step::AddRule(stop.clone())));
     }
-    wanted.push(Rule::lookup(family, local, TABLE_LOCAL));
-    let mut steps = Vec::new();
-    for rule in &wanted {
-        steps.extend(ensure(rules, rule));
+    let last = lookups.iter().chain(&stops).map(|rule| place(rules, rule)).max().flatten();
+    let local = Rule::lookup(family, FIRST, TABLE_LOCAL);
+    match place(rules, &local) {
+        Some(at) if steps.is_empty() && last.is_none_or(|last| last < at) => {}
+        Some(_) => steps.extend(move_last(local)),
+        None => steps.push(Step::AddRule(local)),
     }
-    let is_refused = |rule: &Rule| unreachable != Unreachable::Rule && stops.iter().any(|stop| stop.is_same_as(rule));
-    let misplaced = rules.iter().filter(|rule| is_local(rule) && rule.priority != local || is_refused(rule));
-    steps.extend(misplaced.cloned().map(Step::DeleteRule));
-    Plan { steps, yields_to }
+    steps.extend(superseded(situation, &stops));
+    steps
+}
+
+/// Whether the two match the same packets.
+fn is_for_the_same(one: &Rule, other: &Rule) -> bool {
+    one.is_l3mdev == other.is_l3mdev && one.selectors == other.selectors
+}
+
+/// The steps that put `local`, which is at 0, behind the other rules at 0. There is one at any instant.
+fn move_last(local: Rule) -> [Step; 4] {
+    let spare = Rule { priority: SPARE, ..local.clone() };
+    [Step::AddRule(spare.clone()), Step::DeleteRule(local.clone()), Step::AddRule(local), Step::DeleteRule(spare)]
+}
+
+/// Where the rule is in the list, if it is there and networkd leaves it alone.
+fn place(rules: &[Rule], wanted: &Rule) -> Option<usize> {
+    rules.iter().position(|rule| rule.is_same_as(wanted) && is_kernels(rule))
+}
+
+/// Rules that do the same elsewhere: `local` at any other preference, those of an earlier vrfsetup, those that networkd
+/// would remove, and stops that are not wanted.
+fn superseded(situation: &Situation, wanted_stops: &[Rule]) -> Vec<Step> {
+    let ours = |at| lookups(situation, at).into_iter().chain(stops(situation, at)).collect::<Vec<_>>();
+    let (now, earlier) = (ours(FIRST), [ours(L3MDEV), ours(UNREACHABLE)].concat());
+    let local = Rule::lookup(situation.family, FIRST, TABLE_LOCAL);
+    let is_one_of = |rules: &[Rule], rule: &Rule| rules.iter().any(|other| other.is_same_as(rule));
+    let goes = |rule: &&Rule| {
+        let is_now = is_one_of(&now, rule) || rule.is_same_as(&local);
+        let is_stop = rule.action == Action::Unreachable;
+        let is_earlier = is_one_of(&earlier, rule) && (is_stop || !rule.is_l3mdev);
+        let is_unwanted = is_stop && !is_one_of(wanted_stops, rule);
+        is_now && (is_unwanted || !is_kernels(rule)) || is_earlier || is_local(rule) && rule.priority != FIRST
+    };
+    situation.rules.iter().filter(goes).cloned().map(Step::DeleteRule).collect()
 }
 
 /// The rules that look a VRF's packets up in its table.
-fn lookups(situation: &Situation) -> Vec<Rule> {
+fn lookups(situation: &Situation, at: u32) -> Vec<Rule> {
     let family = situation.family;
-    let both = |(name, table): &(String, u32)| Rule::lookup(family, L3MDEV, *table).both_ways(name);
-    for_vrfs(situation, Rule::l3mdev(family, L3MDEV), both)
+    let both = |(name, table): &(String, u32)| Rule::lookup(family, at, *table).both_ways(name);
+    for_vrfs(situation, Rule::l3mdev(family, at), both)
 }
 
 /// The rules that stop what those lookups miss.
-fn stops(situation: &Situation) -> Vec<Rule> {
+fn stops(situation: &Situation, at: u32) -> Vec<Rule> {
     let family = situation.family;
-    let stop = Rule { action: Action::Unreachable, ..Rule::lookup(family, UNREACHABLE, 0) };
+    let stop = Rule { action: Action::Unreachable, ..Rule::lookup(family, at, 0) };
     let both = |(name, _): &(String, u32)| stop.clone().both_ways(name);
-    for_vrfs(situation, Rule::l3mdev_unreachable(family, UNREACHABLE), both)
+    for_vrfs(situation, Rule::l3mdev_unreachable(family, at), both)
 }
 
 fn for_vrfs(situation: &Situation, for_all: Rule, for_one: impl Fn(&(String, u32)) -> [Rule; 2]) -> Vec<Rule> {
@@ -138,39 +178,30 @@ fn for_vrfs(situation: &Situation, for_all: Rule, for_one: impl Fn(&(String, u32
 }
 
 /// Foreign rules that could match locally destined packets. One that names a VRF matches packets of that VRF only.
-fn obstacles<'a>(situation: &Situation<'a>) -> Vec<&'a Rule> {
+fn obstacles<'a>(situation: &Situation, rules: &'a [Rule]) -> Vec<&'a Rule> {
     let is_vrfs = |name: &String| situation.vrfs.iter().any(|(vrf, _)| vrf == name);
     let names_vrf = |rule: &&Rule| [&rule.selectors.iif, &rule.selectors.oif].into_iter().flatten().any(is_vrfs);
-    in_the_way(situation.rules, situation.own).into_iter().filter(|rule| !names_vrf(rule)).collect()
+    in_the_way(rules, situation.own).into_iter().filter(|rule| !names_vrf(rule)).collect()
 }
 
-/// Plans the undoing, back to the rules that the kernel makes: `local` at 0, no unreachable rule. The l3mdev rule stays
-/// while there are VRFs, which would not work without it, and where the kernel made it, which it does only once.
-pub fn undo(family: Family, rules: &[Rule], keeps_l3mdev: bool, vrfs: &[(String, u32)]) -> Plan {
-    let unreachable = Unreachable::Rule;
-    let named = Situation { family, rules, own: &[], unreachable, vrfs, lookup: Lookup::Names };
-    let mut steps = Vec::from_iter(ensure(rules, &Rule::lookup(family, 0, TABLE_LOCAL)));
-    let ours = [Rule::lookup(family, LOCAL_LATE, TABLE_LOCAL), Rule::lookup(family, LOCAL_EARLY, TABLE_LOCAL)]
-        .into_iter()
-        .chain([Rule::l3mdev_unreachable(family, UNREACHABLE)])
-        .chain(lookups(&named))
-        .chain(stops(&named))
-        .chain((!keeps_l3mdev).then(|| Rule::l3mdev(family, L3MDEV)));
-    for our in ours {
-        steps.extend(rules.iter().filter(|rule| rule.is_same_as(&our)).cloned().map(Step::DeleteRule));
+/// Plans the undoing, back to the rules that the kernel makes: `local` at 0, no unreachable rule. The l3mdev rule at
+/// 1000 stays while there are VRFs, which would not work without it, and where the kernel made it, which it does only
+/// once.
+pub fn undo(family: Family, rules: &[Rule], keeps_l3mdev: bool, vrfs: &[(String, u32)]) -> Vec<Step> {
+    let situation = Situation { family, rules, own: &[], unreachable: Unreachable::None, vrfs, lookup: Lookup::Both };
+    let mut steps = Vec::new();
+    let local = Rule::lookup(family, FIRST, TABLE_LOCAL);
+    steps.extend(place(rules, &local).is_none().then_some(Step::AddRule(local)));
+    let l3mdev = Rule::l3mdev(family, L3MDEV);
+    let needs_l3mdev = !vrfs.is_empty() && has_l3mdev_rules() && !rules.iter().any(|rule| rule.is_same_as(&l3mdev));
+    steps.extend(needs_l3mdev.then_some(Step::AddRule(l3mdev.clone())));
+    steps.extend(superseded(&situation, &[]));
+    let lookups = lookups(&situation, FIRST).into_iter().chain((!keeps_l3mdev).then_some(l3mdev));
+    for our in lookups {
+        let there = rules.iter().filter(|rule| rule.is_same_as(&our)).cloned().map(Step::DeleteRule);
+        steps.extend(there.filter(|step| !steps.contains(step)).collect::<Vec<_>>());
     }
-    Plan { steps, yields_to: None }
-}
-
-/// Adds the rule if it is missing. One that has another protocol is replaced: networkd would remove it at its next
-/// restart. The kernel keeps twins apart by age and deletes the older one.
-fn ensure(rules: &[Rule], wanted: &Rule) -> Vec<Step> {
-    let twins: Vec<&Rule> = rules.iter().filter(|rule| rule.is_same_as(wanted)).collect();
-    if twins.iter().any(|twin| is_kernels(twin)) {
-        return Vec::new();
-    }
-    let replaced = twins.into_iter().cloned().map(Step::DeleteRule);
-    std::iter::once(Step::AddRule(wanted.clone())).chain(replaced).collect()
+    steps
 }
 
 /// FRA_PROTOCOL came with 4.17; a rule of an older kernel has none, and networkd there looks for none.
@@ -180,22 +211,6 @@ fn is_kernels(rule: &Rule) -> bool {
 
 fn is_local(rule: &Rule) -> bool {
     rule.is_kernels_own() && rule.table == TABLE_LOCAL
-}
-
-/// 32765, unless a foreign rule before it can match local packets. A `local` that is at 2001 already stays there when
-/// the VPN is down: it does no harm, and the VPN comes back.
-fn place_of_local(situation: &Situation) -> (u32, Option<Rule>) {
-    let foreign = obstacles(situation);
-    let between = foreign.into_iter().find(|rule| (LOCAL_EARLY..LOCAL_LATE).contains(&rule.priority));
-    match between {
-        Some(rule) => (LOCAL_EARLY, Some(rule.clone())),
-        None if is_early_already(situation.rules) => (LOCAL_EARLY, None),
-        None => (LOCAL_LATE, None),
-    }
-}
-
-fn is_early_already(rules: &[Rule]) -> bool {
-    rules.iter().find(|rule| is_local(rule)).is_some_and(|rule| rule.priority == LOCAL_EARLY)
 }
 
 /// All VRFs by name and table.

@@ -23,6 +23,31 @@ pub fn make(wanted: &[(&str, &str)]) -> Result<(Vec<Step>, Option<Step>), Error>
     Ok((steps, memory.step()))
 }
 
+/// Whether this kernel has the setting.
+pub fn exists(key: &str) -> bool {
+    sysctl::read(key).is_some()
+}
+
+/// Whether the setting comes with one of these devices, which are VRFs yet to be made, or with the first VRF.
+pub fn comes_with(key: &str, vrfs: &[&str]) -> bool {
+    let module = key.starts_with("net/vrf/") && !vrfs.is_empty();
+    module || device(key).is_some_and(|device| vrfs.contains(&device))
+}
+
+/// The device of `net/ipv4/conf/DEVICE/rp_filter`.
+pub fn device(key: &str) -> Option<&str> {
+    let parts: Vec<&str> = key.split('/').collect();
+    match parts[..] {
+        ["net", "ipv4" | "ipv6", "conf" | "neigh", device, _] => Some(device),
+        _ => None,
+    }
+}
+
+/// The steps of settings that are not there yet, for a preview.
+pub fn preview(wanted: &[(String, String)]) -> impl Iterator<Item = Step> + '_ {
+    wanted.iter().map(|(key, to)| Step::SetSysctl { key: key.clone(), from: String::new(), to: to.clone() })
+}
+
 /// The steps back to what was, and the one that forgets it.
 pub fn restore() -> (Vec<Step>, Option<Step>) {
     let mut memory = Memory::read();
@@ -34,4 +59,17 @@ pub fn restore() -> (Vec<Step>, Option<Step>) {
 fn step(key: &str, value: &str) -> Option<Step> {
     let from = sysctl::read(key)?;
     (from != value).then(|| Step::SetSysctl { key: key.to_owned(), from, to: value.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_of_a_vrf_come_with_it() {
+        assert!(comes_with("net/vrf/strict_mode", &["blue"]) && !comes_with("net/vrf/strict_mode", &[]));
+        assert!(comes_with("net/ipv4/conf/blue/rp_filter", &["blue"]));
+        assert!(!comes_with("net/ipv4/conf/red/rp_filter", &["blue"]));
+        assert!(!comes_with("net/ipv4/ip_forward", &["blue"]));
+    }
 }

@@ -9,8 +9,12 @@ use crate::error::Error;
 
 /// Where the programs are pinned, one for each VRF.
 pub const PINNED: &str = "/sys/fs/bpf/vrfsetup/";
-/// Who makes VRFs at boot.
-const MAKERS: &str = "vrfsetup.service systemd-networkd.service networking.service NetworkManager.service";
+/// Who makes VRFs at boot before sysinit.target. The boot's sockets and some of its services are ordered before
+/// basic.target: behind anything later they would be a cycle, which systemd breaks by not starting one of its units.
+const EARLY_MAKERS: &str = "vrfsetup-early.service systemd-networkd.service networking.service";
+/// Who makes VRFs, or puts their ports into them, at any time.
+const MAKERS: &str = "vrfsetup-early.service vrfsetup.service systemd-networkd.service networking.service \
+                      NetworkManager.service";
 
 /// First release with BindNetworkInterface=.
 const BINDS: u32 = 260;
@@ -37,16 +41,18 @@ pub struct File {
     pub text: String,
 }
 
-/// The files that put a service or a socket into a VRF. `program` is this program's own path.
+/// The files that put a service or a socket into a VRF. `program` is this program's own path; `is_early` says that the
+/// unit has no default dependencies (systemd.unit(5)), and so may start before sysinit.target.
 ///
 /// # Errors
 /// This systemd cannot bind services, or the unit is of another kind.
-pub fn files(systemd: u32, vrf: &str, unit: &str, program: &str) -> Result<Vec<File>, Error> {
+pub fn files(systemd: u32, vrf: &str, unit: &str, program: &str, is_early: bool) -> Result<Vec<File>, Error> {
     let unit = full_name(unit)?;
     if !can_be_named(vrf) {
         return Err(Error::Usage(format!("systemd has no way to name '{vrf}'")));
     }
-    let place = format!("[Unit]\nAssertPathExists=/sys/class/net/{vrf}\nAfter={MAKERS}\n");
+    let is_early = is_early || unit.ends_with(".socket");
+    let place = format!("[Unit]\nAssertPathExists=/sys/class/net/{vrf}\nAfter={}\n", makers(is_early));
     if unit.ends_with(".socket") {
         return Ok(vec![drop_in(&unit, format!("{MARK} {vrf}\n{place}\n[Socket]\nBindToDevice={vrf}\n"))]);
     }
@@ -58,10 +64,10 @@ pub fn files(systemd: u32, vrf: &str, unit: &str, program: &str) -> Result<Vec<F
     if systemd < HAS_PROGRAMS {
         return Err(Error::OldSystemd(systemd));
     }
-    let loader = format!("vrfsetup-bind@{vrf}.service");
+    let loader = format!("{}@{vrf}.service", loader_name(is_early));
     let place = format!("{place}Requires={loader}\nAfter={loader}\n");
     let text = format!("{MARK} {vrf}\n{place}\n[Service]\nBPFProgram={}\n{condition}", program_of(vrf));
-    Ok(vec![loader_file(program), drop_in(&unit, text)])
+    Ok(vec![loader_file(program, is_early), drop_in(&unit, text)])
 }
 
 /// What BPFProgram= says. bpffs has no names with a dot, interfaces none with a colon.
@@ -99,26 +105,36 @@ fn can_be_named(vrf: &str) -> bool {
 
 /// The template that pins a program for the VRF. It does not remain, and so does that at each start of a service that
 /// requires it (see `pin`).
-fn loader_file(program: &str) -> File {
+fn loader_file(program: &str, is_early: bool) -> File {
+    let (makers, dependencies) = (makers(is_early), if is_early { "DefaultDependencies=no\n" } else { "" });
     let text = format!(
         "{MARK}\n\
          [Unit]\n\
          Description=Program that binds services to VRF %i\n\
          Documentation=man:vrfsetup(8)\n\
          AssertPathExists=/sys/class/net/%i\n\
-         After={MAKERS}\n\
+         After={makers}\n\
+         {dependencies}\
          \n\
          [Service]\n\
          Type=oneshot\n\
          ExecStart={program} {} %i\n",
         PIN
     );
-    File { path: loader_path(), text }
+    File { path: loader_path(is_early), text }
 }
 
-/// Where the template is.
-pub fn loader_path() -> PathBuf {
-    PathBuf::from(DIRECTORY).join("vrfsetup-bind@.service")
+fn makers(is_early: bool) -> &'static str {
+    if is_early { EARLY_MAKERS } else { MAKERS }
+}
+
+fn loader_name(is_early: bool) -> &'static str {
+    if is_early { "vrfsetup-bind-early" } else { "vrfsetup-bind" }
+}
+
+/// Where the template is: one for units that start early, and one for the others.
+pub fn loader_path(is_early: bool) -> PathBuf {
+    PathBuf::from(DIRECTORY).join(format!("{}@.service", loader_name(is_early)))
 }
 
 fn drop_in(unit: &str, text: String) -> File {
@@ -157,7 +173,7 @@ mod tests {
     use super::*;
 
     fn texts(systemd: u32, unit: &str) -> Vec<String> {
-        files(systemd, "blue", unit, "/usr/sbin/vrfsetup").unwrap().into_iter().map(|file| file.text).collect()
+        files(systemd, "blue", unit, "/usr/sbin/vrfsetup", false).unwrap().into_iter().map(|file| file.text).collect()
     }
 
     #[test]
@@ -187,12 +203,28 @@ mod tests {
 
     #[test]
     fn before_v249_nothing_is_pretended() {
-        assert!(matches!(files(248, "blue", "sshd", "/x"), Err(Error::OldSystemd(248))));
+        assert!(matches!(files(248, "blue", "sshd", "/x", false), Err(Error::OldSystemd(248))));
     }
 
     #[test]
     fn a_socket_is_bound_by_every_systemd() {
         assert!(texts(240, "ssh.socket")[0].contains("[Socket]\nBindToDevice=blue\n"));
+    }
+
+    /// What is ordered behind basic.target cannot come before a socket.
+    #[test]
+    fn a_socket_and_an_early_service_wait_for_nothing_late() {
+        let after = |unit, is_early| {
+            let files = files(252, "blue", unit, "/x", is_early).unwrap();
+            let text: String = files.into_iter().map(|file| file.text).collect();
+            text.lines().filter(|line| line.starts_with("After=")).collect::<Vec<_>>().join(" ")
+        };
+        for (unit, is_early) in [("ssh.socket", false), ("systemd-timesyncd", true)] {
+            let after = after(unit, is_early);
+            assert!(after.contains("vrfsetup-early.service") && !after.contains("NetworkManager"), "{after}");
+            assert!(!after.contains("vrfsetup.service"), "{after}");
+        }
+        assert!(after("sshd", false).contains("vrfsetup.service"));
     }
 
     #[test]
@@ -205,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_vrf_with_a_dot_is_known_by_its_program_again() {
-        let text = files(252, "eth0.10", "sshd", "/usr/sbin/vrfsetup").unwrap().pop().unwrap().text;
+        let text = files(252, "eth0.10", "sshd", "/usr/sbin/vrfsetup", false).unwrap().pop().unwrap().text;
         let program = text.lines().find_map(|line| line.strip_prefix("BPFProgram=")).unwrap();
         assert!(!program.contains('.'), "{program}");
         assert_eq!(vrf_of_program(program.as_bytes()), Some(b"eth0.10".to_vec()));
@@ -215,7 +247,7 @@ mod tests {
     #[test]
     fn a_name_that_units_cannot_hold_is_refused() {
         for vrf in ["a%i", "a b", "a@b", "bl\u{fc}"] {
-            assert!(matches!(files(252, vrf, "sshd", "/x"), Err(Error::Usage(_))), "{vrf}");
+            assert!(matches!(files(252, vrf, "sshd", "/x", false), Err(Error::Usage(_))), "{vrf}");
         }
     }
 

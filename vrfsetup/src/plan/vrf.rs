@@ -8,11 +8,11 @@ use crate::model::device::Device;
 use crate::model::family::Family;
 use crate::model::link::Link;
 use crate::model::route::Route;
-use crate::model::rule::Rule;
+use crate::model::rule::{Action, Rule};
 use crate::model::step::Step;
 use crate::plan::inventory::Inventory;
 use crate::plan::port::Domain;
-use crate::plan::rules::{self, L3MDEV, UNREACHABLE, Unreachable};
+use crate::plan::rules::{self, FIRST, L3MDEV, Situation, UNREACHABLE, Unreachable};
 use crate::plan::tables;
 use crate::sys::families;
 
@@ -91,9 +91,11 @@ impl<'a> VrfPlanner<'a> {
         for family in self.families.clone() {
             // The kernel makes it with the first VRF of a namespace only, even if it was deleted since.
             let has_vrf = (existing.is_some() || !self.owners.is_empty()) && self.has_l3mdev_rules;
-            steps.extend(self.rule(Rule::l3mdev(family, L3MDEV)).filter(|_| has_vrf));
+            if has_vrf && !self.rules.iter().any(|rule| rule.family == family && rule.looks_up_vrfs()) {
+                steps.push(self.rule(Rule::l3mdev(family, L3MDEV)));
+            }
             match spec.unreachable {
-                Unreachable::Rule => steps.extend(self.rule(Rule::l3mdev_unreachable(family, UNREACHABLE))),
+                Unreachable::Rule => steps.extend(self.stop(family)),
                 Unreachable::Route => steps.extend(self.seal(family, table)),
                 Unreachable::None => {}
             }
@@ -132,17 +134,31 @@ impl<'a> VrfPlanner<'a> {
         Ok(table)
     }
 
-    fn rule(&mut self, rule: Rule) -> Option<Step> {
-        if self.rules.iter().any(|existing| existing.is_same_as(&rule)) {
-            return None;
-        }
+    fn rule(&mut self, rule: Rule) -> Step {
         self.rules.push(rule.clone());
-        Some(Step::AddRule(rule))
+        Step::AddRule(rule)
+    }
+
+    /// The rule that stops what the tables lack. Where `local` is at 0 behind l3mdev, it must stand between the two.
+    fn stop(&mut self, family: Family) -> Vec<Step> {
+        let rules = self.rules(family);
+        let is_fixed = rules.contains(&Rule::l3mdev(family, FIRST));
+        let stops = |rule: &Rule| rule.is_l3mdev && rule.action == Action::Unreachable;
+        if rules.iter().any(|rule| stops(rule) && (rule.priority == FIRST || !is_fixed)) {
+            return Vec::new();
+        }
+        if !is_fixed {
+            return vec![self.rule(Rule::l3mdev_unreachable(family, UNREACHABLE))];
+        }
+        let (vrfs, lookup, unreachable) = (self.vrfs(), rules::lookup(false), Unreachable::Rule);
+        let steps =
+            rules::fix_regardless(&Situation { family, rules: &rules, own: &[], unreachable, vrfs: &vrfs, lookup });
+        steps.iter().for_each(|step| step.apply_to_rules(&mut self.rules));
+        steps
     }
 
     fn seal(&self, family: Family, table: u32) -> Option<Step> {
-        let is_sealed = self.inventory.table(table).any(|route| route.is_seal() && route.family() == family);
-        (!is_sealed).then(|| Step::AddRoute(Route::seal(family, table)))
+        seal(self.inventory, family, table)
     }
 
     fn loopback(&self, device: &Device) -> Vec<Step> {
@@ -150,6 +166,17 @@ impl<'a> VrfPlanner<'a> {
         let system = &self.inventory.system;
         let is_there = |address: &Address| system.addresses_of(device.ifindex).any(|own| own.is_same_as(address));
         wanted.filter(|address| !is_there(address)).map(Step::AddAddress).collect()
+    }
+}
+
+/// The step that seals the table. One of an earlier version is replaced: networkd would remove it.
+pub fn seal(inventory: &Inventory, family: Family, table: u32) -> Option<Step> {
+    let mut seals = inventory.table(table).filter(|route| route.is_seal() && route.family() == family);
+    let to = Route::seal(family, table);
+    match seals.next() {
+        None => Some(Step::AddRoute(to)),
+        Some(seal) if seal.is_unguarded_seal() => Some(Step::ReplaceRoute { from: seal.clone(), to }),
+        Some(_) => None,
     }
 }
 
@@ -191,8 +218,8 @@ mod tests {
             steps,
             [
                 "ip link add blue type vrf table 10",
-                "ip route add unreachable default table 10 metric 4278198272",
-                "ip -6 route add unreachable default table 10 metric 4278198272",
+                "ip route add unreachable default table 10 proto kernel metric 4278198272",
+                "ip -6 route add unreachable default table 10 proto kernel metric 4278198272",
                 "ip link set blue up",
                 "ip addr add 127.0.0.1/8 dev blue",
                 "ip addr add ::1/128 dev blue nodad",

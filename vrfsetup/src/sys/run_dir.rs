@@ -57,6 +57,23 @@ pub fn make_private(directory: &Path) -> io::Result<()> {
     }
 }
 
+/// Marks these interfaces for the rule for udev(7), `90-vrfsetup.rules`: one that appears is put into its VRF.
+///
+/// # Errors
+/// Those of mkdir(2) and open(2).
+pub fn expect_ports<'a>(ports: impl Iterator<Item = &'a str>) -> io::Result<()> {
+    if !is_first_netns() {
+        return Ok(());
+    }
+    make_directory()?;
+    let directory = Path::new(DIRECTORY).join("ports");
+    make_private(&directory)?;
+    for port in ports.filter(|port| !port.contains('/') && !port.starts_with('.')) {
+        File::create(directory.join(port))?;
+    }
+    Ok(())
+}
+
 /// Opens the file that is this network namespace's lock.
 ///
 /// # Errors

@@ -12,6 +12,7 @@ pub mod journal;
 mod lock;
 pub mod lockout;
 mod log;
+mod moves;
 pub mod progress;
 pub mod recover;
 pub mod report;

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::error::Error;
+use crate::model::rule::Rule;
 use crate::model::step::Step;
 use crate::plan::unit_files;
 use crate::sys::netlink::{Kernel, KernelError};
@@ -25,6 +26,7 @@ pub fn roll_back(kernel: &Kernel, mut journal: Journal) -> Result<Vec<String>, E
 
 fn undo(kernel: &Kernel, journal: &mut Journal) -> (Vec<Step>, Vec<String>) {
     let (mut left, mut texts) = (Vec::new(), Vec::new());
+    journal.forget_moves(|rule| has_rule(kernel, rule));
     let vrfs = strict::touched(journal.steps());
     let is_systemds = journal.steps().any(is_unit_file);
     while let Some((at, step)) = journal.last() {
@@ -63,7 +65,7 @@ fn undo_step(kernel: &Kernel, step: &Step) -> Result<(), String> {
 fn is_so(kernel: &Kernel, step: &Step) -> bool {
     match step {
         // A rule that was never deleted must not be added once more: the kernel keeps twins.
-        Step::AddRule(rule) => kernel.rules(rule.family).is_ok_and(|rules| rules.contains(rule)),
+        Step::AddRule(rule) => has_rule(kernel, rule),
         // Nobody knows whether it was made. One of another kind or table was not.
         Step::DeleteVrf(device, table) if device.ifindex == 0 => {
             kernel.link(&device.name).is_ok_and(|link| link.table != Some(*table))
@@ -71,6 +73,10 @@ fn is_so(kernel: &Kernel, step: &Step) -> bool {
         Step::WriteFile { path, to, .. } => fs::read_to_string(path).ok() == *to,
         _ => false,
     }
+}
+
+fn has_rule(kernel: &Kernel, rule: &Rule) -> bool {
+    kernel.rules(rule.family).is_ok_and(|rules| rules.contains(rule))
 }
 
 /// What is to be deleted is gone, or what is to be added is there: a step that was recorded and never made. An

@@ -119,7 +119,9 @@ fn no_raw_packet_gets_out() {
 
 fn no_ping_gets_out() {
     let mut world = world();
-    std::fs::write("/proc/sys/net/ipv4/ping_group_range", "0 2147483647").expect("ping sockets for everybody");
+    let range = "/proc/sys/net/ipv4/ping_group_range";
+    let before = std::fs::read(range).expect("who may ping");
+    std::fs::write(range, "0 2147483647").expect("ping sockets for everybody");
     let all = [
         "ping4 connect unspec sendto",
         "ping4 connect unspec connect send",
@@ -132,6 +134,7 @@ fn no_ping_gets_out() {
         let verdict = world.judge(&root(words));
         assert_ne!(verdict.outcome, Outcome::Leak, "{moves}\n{verdict}");
     }
+    std::fs::write(range, before).expect("as it was");
 }
 
 fn a_udp_socket_that_lost_its_device_connects_in_the_vrf() {
@@ -262,10 +265,13 @@ c = socket.create_connection(('127.0.0.1', 7000)); assert c.recv(1) == b'x'; t.j
 u = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM); u.bind(('::1', 7001)); u.sendto(b'y', ('::1', 7001)); assert u.recv(1) == b'y'
 m = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); m.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton('224.9.9.9') + socket.inet_aton('127.0.0.1'))
 print('all well', c.getsockopt(socket.SOL_SOCKET, 25, 16)[:1], u.getsockopt(socket.SOL_SOCKET, 25, 16)[:1])\"
-        ping -qc1 -W5 127.0.0.1 >/dev/null && echo pings";
+        ping -qc1 -W5 127.0.0.1 >/dev/null && ping -qc1 -W5 ::1 >/dev/null && echo pings
+        ip link add one type veth peer name two; ip addr add fe80::1/64 dev one nodad; ip addr add fe80::2/64 dev two nodad
+        ip link set one up; ip link set two up
+        ping -qc1 -W5 fe80::2%one >/dev/null && echo finds neighbours";
     for before in [BPF, STRICT] {
         let verdict = world.judge(&root([before, &["unshare", "-n", "sh", "-c", script]].concat()));
-        assert_eq!(verdict.text(), "all well b'' b''\npings\n", "{verdict}");
+        assert_eq!(verdict.text(), "all well b'' b''\npings\nfinds neighbours\n", "{verdict}");
     }
 }
 

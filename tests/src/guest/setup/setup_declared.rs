@@ -11,6 +11,8 @@ guest_tests! {
     a_setup_made_by_hand_is_exported_torn_down_and_applied_again,
     a_plan_is_shown_before_it_is_made_and_changes_nothing_twice,
     a_mistake_in_the_file_is_named_and_nothing_is_changed needs [Once],
+    the_manuals_example_is_applied,
+    each_part_stands_for_itself_and_what_is_missing_is_named,
     hundreds_of_vrfs_are_made_with_a_bar_and_taken_back_if_the_last_is_refused,
     networkd_and_ifupdown_files_name_everything needs [Once],
     rules_fix_killed_before_any_message_loses_no_packet needs [Once],
@@ -114,7 +116,87 @@ fn a_mistake_in_the_file_is_named_and_nothing_is_changed() {
     }
 }
 
-/// Enough for steps that are sent together.
+/// Of vrf.toml(5), word for word: with a setting that comes with the first VRF.
+fn the_manuals_example_is_applied() {
+    let page = include_str!("../../../../man/vrf.toml.5");
+    let example = page.split(".Bd -literal -offset indent\n").nth(1).and_then(|text| text.split(".Ed").next());
+    let mut world = World::new(Kind::Bare).expect("a world");
+    for port in ["eth1", "eth2"] {
+        world.ip(&format!("link add {port} type dummy"));
+    }
+    let path = write(&world, example.expect("an example"));
+    vrfsetup(&mut world, 3, &format!("apply {path} --dry-run"));
+    vrfsetup(&mut world, 0, &format!("apply {path}"));
+    nothing_to_do(&mut world, &format!("apply {path}"));
+    assert_eq!(world.judge(&root(["sysctl", "-n", "net.vrf.strict_mode"])).text(), "1\n");
+    assert_eq!(world.ip_json("-4 route show table 1001 default metric 0")[0]["gateway"], "192.0.2.254");
+    assert_eq!(world.ip_json("link show eth2")[0]["master"], "red");
+}
+
+const PARTS: &str = r#"
+[sysctl]
+"net.ipv4.conf.good.rp_filter" = 2
+"net.ipv4.conf.nosuch.rp_filter" = 2
+
+[vrf.good]
+table = 31
+ports = ["eth1", "late0"]
+addresses = ["203.0.113.1/24 dev eth1", "203.0.113.129/25 dev late0"]
+routes = ["default via 203.0.113.2", "198.18.0.0/15 via 203.0.113.130 dev late0"]
+
+[vrf.wrong]
+tabel = 32
+
+[vrf.refused]
+table = 33
+ports = ["eth2"]
+addresses = ["192.0.2.1/24 dev eth2"]
+routes = ["default via 198.51.100.77 dev eth2"]
+
+[vrf.last]
+unreachable = "rule"
+"#;
+
+fn each_part_stands_for_itself_and_what_is_missing_is_named() {
+    let mut world = World::new(Kind::Bare).expect("a world");
+    for port in ["eth1", "eth2"] {
+        world.ip(&format!("link add {port} type dummy"));
+    }
+    let path = write(&world, PARTS);
+    vrfsetup(&mut world, 2, &format!("apply {path}"));
+    let made = vrfsetup(&mut world, 1, &format!("apply --each {path}"));
+    for said in [
+        "no interface 'late0' yet for VRF 'good'".to_owned(),
+        format!("left out: {path}:13: unknown field `tabel`"),
+        "left out: refused 'ip route add default via 198.51.100.77 dev eth2 table 33".to_owned(),
+        "left out: this kernel has no setting 'net.ipv4.conf.nosuch.rp_filter'".to_owned(),
+    ] {
+        assert!(made.error_text().contains(&said), "{said} is not said: {made}");
+    }
+    let vrfs = world.ip_json("-br link show type vrf");
+    let names: Vec<_> = vrfs.as_array().into_iter().flatten().filter_map(|vrf| vrf["ifname"].as_str()).collect();
+    assert_eq!(names.len(), 2, "{vrfs}");
+    assert!(names.contains(&"good") && names.contains(&"last"), "{vrfs}");
+    assert_eq!(world.judge(&root(["sysctl", "-n", "net.ipv4.conf.good.rp_filter"])).text(), "2\n");
+    assert_eq!(world.ip_json("-4 route show table 31 default metric 0")[0]["gateway"], "203.0.113.2");
+    // The port comes later: it alone is what is done.
+    world.ip("link add late0 type dummy");
+    let late = vrfsetup(&mut world, 0, &format!("apply --each --port late0 {path}"));
+    assert!(late.text().contains("ip link set late0 master good"), "{late}");
+    assert_eq!(world.ip_json("-4 route show table 31 198.18.0.0/15")[0]["gateway"], "203.0.113.130");
+    let repaired =
+        PARTS.replace("tabel", "table").replace("198.51.100.77", "192.0.2.77").replace("conf.nosuch", "conf.all");
+    let path = write(&world, &repaired.replace("\"late0\"]", "\"late1\"]").replace("dev late0", "dev late1"));
+    let only_a_port = vrfsetup(&mut world, 3, &format!("apply --each {path}"));
+    assert!(only_a_port.error_text().contains("no interface 'late1' yet for VRF 'good'"), "{only_a_port}");
+    nothing_to_do(&mut world, &format!("apply --each --port nobodys {path}"));
+    // A VRF that somebody has deleted does not come back with a port.
+    world.ip("link add late1 type dummy");
+    vrfsetup(&mut world, 0, "del good");
+    nothing_to_do(&mut world, &format!("apply --each --port late1 {path}"));
+}
+
+/// Enough for steps that are sent together, and for a bar on a terminal.
 const MANY: usize = 300;
 
 fn hundreds_of_vrfs_are_made_with_a_bar_and_taken_back_if_the_last_is_refused() {

@@ -1,8 +1,9 @@
 //! Machines whose process 1 is a systemd: services, logins, the unit at boot, exported configuration.
 //!
-//! May use `super::setup`. Its tests are listed in `UNDER_SYSTEMD`, run as transient services, and are for no machine
+//! May use `crate::guest::setup`. Its tests are listed in `UNDER_SYSTEMD`, run as transient services, and are for no machine
 //! without a systemd.
 
+pub mod beside;
 pub mod boot;
 pub mod exported;
 pub mod logins;

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 /// Where the third image is mounted in a guest.
 pub const DIRECTORY: &str = "/opt/vrftests";
 
-/// The unit that the project installs, as it lies in the guest's third disk.
-pub const UNIT: &str = "vrfsetup.service";
+/// What the project installs for systemd and udev, as it lies in the guest's third disk.
+pub const FILES: [&str; 4] =
+    ["vrfsetup.service", "vrfsetup-early.service", "vrfsetup-port@.service", "90-vrfsetup.rules"];
 /// The one that undoes at boot what was not confirmed before; beside it for the test of that.
 pub const ROLLBACK: &str = "vrfsetup-rollback.service";
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::image::{Images, Root, top};
 use super::machine::{Console, Failure, Machine};
-use super::plan::{Plan, ROLLBACK, UNIT};
+use super::plan::{FILES, Plan, ROLLBACK};
 use super::report::{Event, Shortfall};
 use crate::harness::kernels::{Kernel, System};
 
@@ -146,7 +146,7 @@ impl Runner {
     /// With this systemd as the guest's process 1, and the units that the project installs.
     pub fn under(mut self, system: &System) -> Self {
         self.root = Root::Systemd(system.suite.clone());
-        self.programs.extend([UNIT, ROLLBACK].map(|unit| top().join("dist").join(unit)));
+        self.programs.extend(FILES.iter().chain([&ROLLBACK]).map(|file| top().join("dist").join(file)));
         self
     }
 

@@ -8,8 +8,9 @@ use std::process::{Command, Stdio};
 use crate::harness::programs;
 
 /// The rules of every kernel, and the one that the first VRF brings and no later one would bring
-/// again. `flush` spares preference 0, where two rules for local may stand that differ by protocol.
-const RULES: &str = "rule flush\nrule del pref 0\nrule del pref 0\nrule add pref 0 lookup local protocol kernel\n\
+/// again. `flush` spares preference 0, where `rules fix` has three rules and a VPN may have added more.
+const RULES: &str = "rule flush\nrule del pref 0\nrule del pref 0\nrule del pref 0\nrule del pref 0\nrule del pref 0\n\
+                     rule del pref 0\nrule del pref 0\nrule del pref 0\nrule add pref 0 lookup local protocol kernel\n\
                      rule add pref 1000 l3mdev protocol kernel\nrule add pref 32766 lookup main protocol kernel\n";
 const RULES_V4_ONLY: &str = "rule add pref 32767 lookup default protocol kernel\n";
 

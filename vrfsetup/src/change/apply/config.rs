@@ -49,6 +49,15 @@ impl Default for Rules {
     }
 }
 
+impl Rules {
+    /// Why a VRF that counts on the rule behind l3mdev would not be sealed.
+    fn leaves_open(&self, vrfs: Unreachable) -> Option<&'static str> {
+        let is_removed = self.fix && self.unreachable != Unreachable::Rule;
+        (is_removed && vrfs == Unreachable::Rule)
+            .then_some("[rules] removes the rule that is to seal this VRF; give [rules] unreachable = \"rule\"")
+    }
+}
+
 /// A setting's value: a number, or whatever sysctl(8) takes, in quotes.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
@@ -177,6 +186,9 @@ impl<'a> Source<'a> {
                     return Err(self.mistake_at(port, &format!("a port of '{other}', too")));
                 }
             }
+            if let Some(why) = config.rules.leaves_open(vrf.unreachable) {
+                return Err(self.mistake(self.key_below(name, "unreachable"), why));
+            }
             self.addresses(name, vrf)?;
             self.routes(&vrf.routes)?;
         }
@@ -208,6 +220,13 @@ impl<'a> Source<'a> {
         let read =
             |text: &Spanned<String>| syntax::route::parse(text.get_ref(), 0).map_err(|why| self.mistake_at(text, &why));
         texts.iter().map(read).collect()
+    }
+
+    /// Where a key of a VRF is.
+    fn key_below(&self, name: &str, key: &str) -> usize {
+        let heading = self.heading(name);
+        let below = self.text.get(heading..).and_then(|text| text.find(key));
+        heading + below.unwrap_or(0)
     }
 
     fn heading(&self, name: &str) -> usize {
@@ -274,6 +293,19 @@ mod tests {
     fn an_address_on_another_interface_is_refused() {
         let text = mistake("[vrf.blue]\naddresses = [\"192.0.2.1/24 dev eth1\"]\n");
         assert!(text.starts_with("vrf.toml:2: 'eth1' is neither 'blue' nor one of its ports"), "{text}");
+    }
+
+    #[test]
+    fn a_vrf_whose_seal_the_rules_would_remove_is_refused() {
+        for how in ["none", "route"] {
+            let text = mistake(&format!(
+                "[rules]\nunreachable = \"{how}\"\n[vrf.a]\n[vrf.b]\ntable = 7\nunreachable = \"rule\"\n"
+            ));
+            assert!(text.starts_with("vrf.toml:6: [rules] removes the rule that is to seal this VRF"), "{text}");
+        }
+        for kept in ["unreachable = \"rule\"", "unreachable = \"none\"\nfix = false"] {
+            assert!(read(&format!("[rules]\n{kept}\n[vrf.a]\nunreachable = \"rule\"\n")).is_ok(), "{kept}");
+        }
     }
 
     #[test]

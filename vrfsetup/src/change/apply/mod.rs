@@ -2,7 +2,10 @@
 //! is not.
 
 pub mod config;
+mod each;
 mod planner;
+mod scope;
+mod sections;
 
 use std::fs;
 use std::path::Path;
@@ -12,24 +15,50 @@ use crate::error::Error;
 use crate::model::step::Step;
 use crate::plan::inventory::Inventory;
 use crate::plan::port::Move;
+use crate::plan::sysctls;
 use crate::plan::vrf::VrfPlanner;
 use crate::sys::rt_tables::Names;
 use crate::transaction::report::Outcome;
 use crate::transaction::session::Session;
-use config::Source;
+use config::{Config, Source};
 use planner::Planner;
 
+pub use each::{Missing, Result as Each, apply as apply_each};
+pub use scope::Scope;
+
+/// What a step is for: what a mistake or a refusal costs where each part stands for itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Section {
+    /// A VRF, by its name.
+    Vrf(String),
+    /// The routes of the default domain.
+    Default,
+    /// The routing rules.
+    Rules,
+    /// A leak, by its place in the file.
+    Leak(usize),
+    /// A setting, by its name.
+    Setting(String),
+    /// More than one of them.
+    All,
+}
+
 /// All that is to be done.
+#[derive(Clone)]
 pub struct Plan {
     vrfs: Vec<Part>,
-    then: Vec<Step>,
+    then: Vec<(Section, Step)>,
     extras: Vec<Step>,
+    /// Settings that come with the VRFs.
+    settings: Vec<(String, String)>,
     notes: Vec<String>,
+    missing: Vec<Missing>,
 }
 
 /// What is to be done for one VRF, before the others: itself, its ports, then what is on them.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Part {
+    vrf: String,
     steps: Vec<Step>,
     moves: Vec<Move>,
     then: Vec<Step>,
@@ -54,15 +83,25 @@ impl Plan {
     /// What making it would report.
     pub fn preview(&self) -> Outcome {
         let notes = self.moves().flat_map(|moved| &moved.notes).chain(&self.notes);
-        notes.cloned().fold(Outcome::of(&self.steps().cloned().collect::<Vec<_>>()), Outcome::note)
+        let steps: Vec<Step> = self.steps().cloned().chain(sysctls::preview(&self.settings)).collect();
+        notes.cloned().fold(Outcome::of(&steps), Outcome::note)
     }
 
     fn steps(&self) -> impl Iterator<Item = &Step> {
-        self.vrfs.iter().flat_map(Part::steps).chain(&self.then).chain(&self.extras)
+        self.vrfs.iter().flat_map(Part::steps).chain(self.then.iter().map(|(_, step)| step)).chain(&self.extras)
     }
 
     fn moves(&self) -> impl Iterator<Item = &Move> {
         self.vrfs.iter().flat_map(|part| &part.moves)
+    }
+
+    /// What this step is for. It may have learnt an index since it was planned, which its words do not show.
+    fn section_of(&self, step: &Step) -> Section {
+        let words = step.to_string();
+        let is_it = |step: &Step| step.to_string() == words;
+        let part = self.vrfs.iter().find(|part| part.steps().any(is_it)).map(|part| Section::Vrf(part.vrf.clone()));
+        let then = || self.then.iter().find(|(_, step)| is_it(step)).map(|(section, _)| section.clone());
+        part.or_else(then).unwrap_or(Section::All)
     }
 }
 
@@ -70,13 +109,28 @@ impl Plan {
 ///
 /// # Errors
 /// The file has a mistake, or it asks for what cannot be.
-pub fn plan(session: &Session, path: &Path) -> Result<Plan, Error> {
-    let text = fs::read_to_string(path).map_err(|error| Error::file(path, &error))?;
+pub fn plan(session: &Session, path: &Path, scope: &Scope) -> Result<Plan, Error> {
+    let text = read(path)?;
     let source = Source::new(path, &text);
-    let config = source.read()?;
-    let inventory = Inventory::read(session.kernel)?;
+    let config = scope.narrow(source.read()?);
+    plan_config(session, source, &config, false).map_err(|(_, error)| error)
+}
+
+fn read(path: &Path) -> Result<String, Error> {
+    fs::read_to_string(path).map_err(|error| Error::file(path, &error))
+}
+
+/// `may_lack_ports`: what needs a port that is not there is left out. An error comes with what it costs.
+fn plan_config(
+    session: &Session,
+    source: Source,
+    config: &Config,
+    may_lack_ports: bool,
+) -> Result<Plan, (Section, Error)> {
+    let inventory = Inventory::read(session.kernel).map_err(|error| (Section::All, error))?;
     let (inventory, vrf_planner) = (&inventory, VrfPlanner::new(&inventory));
-    Planner { session, source, config: &config, inventory, vrf_planner, names: Names::read(), moved: vec![] }.plan()
+    let (names, moved, at) = (Names::read(), Vec::new(), Section::All);
+    Planner { session, source, config, inventory, vrf_planner, names, moved, may_lack_ports, at }.plan()
 }
 
 /// Makes a plan.
@@ -92,8 +146,12 @@ pub fn make(session: &Session, plan: Plan) -> Result<Outcome, Error> {
         attach::make(&mut transaction, part.moves)?;
         transaction.make_all(part.then)?;
     }
-    transaction.make_all(plan.then)?;
+    transaction.make_all(plan.then.into_iter().map(|(_, step)| step))?;
     transaction.try_make_all(plan.extras)?;
+    let wanted: Vec<(&str, &str)> = plan.settings.iter().map(|(key, to)| (key.as_str(), to.as_str())).collect();
+    let (settings, memory) = sysctls::make(&wanted).map_err(|error| transaction.abandon(error))?;
+    transaction.make_all(settings)?;
+    transaction.try_make_all(memory)?;
     plan.notes.into_iter().for_each(|note| transaction.note(note));
     transaction.commit()
 }

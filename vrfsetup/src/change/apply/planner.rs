@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use super::config::{Config, Source, Vrf};
-use super::{Part, Plan};
+use super::{Missing, Part, Plan, Section};
 use crate::change::attach::{self, Defaults};
 use crate::error::Error;
 use crate::model::link::Link;
@@ -34,30 +34,63 @@ pub(super) struct Planner<'a> {
     pub(super) vrf_planner: VrfPlanner<'a>,
     pub(super) names: Names,
     pub(super) moved: Vec<&'a Link>,
+    /// What needs a port that is not there is left out.
+    pub(super) may_lack_ports: bool,
+    /// What is being planned.
+    pub(super) at: Section,
 }
 
 impl Planner<'_> {
-    pub(super) fn plan(mut self) -> Result<Plan, Error> {
-        let mut plan = Plan { vrfs: vec![], then: vec![], extras: vec![], notes: vec![] };
+    /// An error comes with what was being planned.
+    pub(super) fn plan(mut self) -> Result<Plan, (Section, Error)> {
+        self.plan_all().map_err(|error| (self.at, error))
+    }
+
+    fn plan_all(&mut self) -> Result<Plan, Error> {
+        let mut plan =
+            Plan { vrfs: vec![], then: vec![], extras: vec![], settings: vec![], notes: vec![], missing: vec![] };
         let asked = self.config.vrf.values().filter_map(|vrf| vrf.table.as_ref().map(|table| *table.get_ref()));
         self.vrf_planner.reserve(asked);
         let mut domains = Vec::new();
         for (name, vrf) in &self.config.vrf {
+            self.at = Section::Vrf(name.clone());
             domains.push((name.as_str(), self.vrf(name, vrf, &mut plan)?));
         }
+        self.at = Section::Default;
         self.routes(&self.config.default.routes, &Domain::default_domain(), &Part::default(), &mut plan)?;
+        self.at = Section::All;
         attach::check_lockout(self.session, &self.inventory.system, &self.moved)?;
         plan.vrfs.sort_by_key(Part::place);
+        self.at = Section::Rules;
         self.rules(&mut plan)?;
         self.leaks(&domains, &mut plan)?;
-        lockout::refuse_if_cut(self.session, &self.inventory.system, &plan.then)?;
-        let sysctls: Vec<(String, String)> =
-            self.config.sysctl.iter().map(|(name, value)| (name.replace('.', "/"), value.to_string())).collect();
-        let sysctls: Vec<(&str, &str)> = sysctls.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-        let (settings, memory) = sysctls::make(&sysctls)?;
-        plan.then.extend(settings);
-        plan.extras.extend(memory);
+        self.at = Section::All;
+        let then: Vec<Step> = plan.then.iter().map(|(_, step)| step.clone()).collect();
+        lockout::refuse_if_cut(self.session, &self.inventory.system, &then)?;
+        self.settings(&mut plan)?;
         Ok(plan)
+    }
+
+    /// Those that are there, and those that come with the VRFs.
+    fn settings(&mut self, plan: &mut Plan) -> Result<(), Error> {
+        let is_new = |name: &&str| self.inventory.system.link(name).is_none();
+        let new: Vec<&str> = self.config.vrf.keys().map(String::as_str).filter(is_new).collect();
+        let mut now = Vec::new();
+        for (name, value) in &self.config.sysctl {
+            self.at = Section::Setting(name.clone());
+            let key = name.replace('.', "/");
+            match sysctls::exists(&key) {
+                true => now.push((key, value.to_string())),
+                false if sysctls::comes_with(&key, &new) => plan.settings.push((key, value.to_string())),
+                false if sysctls::device(&key).is_some_and(|device| plan.missing.iter().any(|m| m.port == device)) => {}
+                false => return Err(Error::NoSuchSetting(name.clone())),
+            }
+        }
+        let now: Vec<(&str, &str)> = now.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        let (settings, memory) = sysctls::make(&now)?;
+        plan.then.extend(settings.into_iter().map(|step| (setting_section(&step), step)));
+        plan.extras.extend(memory);
+        Ok(())
     }
 
     fn vrf(&mut self, name: &str, vrf: &Vrf, plan: &mut Plan) -> Result<Domain, Error> {
@@ -66,8 +99,8 @@ impl Planner<'_> {
         let (steps, domain) = self.vrf_planner.plan(&spec)?;
         let is_new = self.inventory.system.link(name).is_none();
         plan.extras.extend(is_new.then(|| tables::name_step(&self.names, name, domain.table)).flatten());
-        let mut part = Part { steps, ..Part::default() };
-        self.ports(name, vrf, &domain, &mut part)?;
+        let mut part = Part { vrf: name.to_owned(), steps, ..Part::default() };
+        self.ports(name, vrf, &domain, &mut part, &mut plan.missing)?;
         self.addresses(name, vrf, &domain, &mut part)?;
         self.routes(&vrf.routes, &domain, &part, plan)?;
         plan.vrfs.push(part);
@@ -75,15 +108,26 @@ impl Planner<'_> {
     }
 
     /// The ports that come in now, each with what it has; all are up in the end.
-    fn ports(&mut self, name: &str, vrf: &Vrf, domain: &Domain, part: &mut Part) -> Result<(), Error> {
+    fn ports(
+        &mut self,
+        name: &str,
+        vrf: &Vrf,
+        domain: &Domain,
+        part: &mut Part,
+        missing: &mut Vec<Missing>,
+    ) -> Result<(), Error> {
         let system = &self.inventory.system;
+        let mut names: Vec<String> = Vec::new();
         for port in &vrf.ports {
             name::device(port.get_ref()).map_err(|why| self.source.mistake_at(port, &why))?;
-            if system.link(port.get_ref()).is_none() {
-                return Err(self.source.mistake_at(port, "no such interface"));
+            match system.link(port.get_ref()) {
+                Some(_) => names.push(port.get_ref().clone()),
+                None if self.may_lack_ports => {
+                    missing.push(Missing { port: port.get_ref().clone(), vrf: name.to_owned() });
+                }
+                None => return Err(self.source.mistake_at(port, "no such interface")),
             }
         }
-        let names: Vec<String> = vrf.ports.iter().map(|port| port.get_ref().clone()).collect();
         let new = attach::new_ports(system, &names, name)?;
         part.moves = attach::plan(self.session, self.inventory, &new, domain, Defaults::Move)?;
         self.moved.extend(new);
@@ -92,8 +136,23 @@ impl Planner<'_> {
         Ok(())
     }
 
+    /// Whether it is a port that is not there and may be missing.
+    fn is_missing(&self, device: &str, vrf: &str) -> bool {
+        self.may_lack_ports && device != vrf && self.inventory.system.link(device).is_none()
+    }
+
+    /// Whether the VRF lacks a port, over which the route may lead.
+    fn lacks_port(&self, vrf: &Domain) -> bool {
+        let name = vrf.device.as_ref().map_or("", |device| device.name.as_str());
+        let ports = self.config.vrf.get(name).into_iter().flat_map(|vrf| &vrf.ports);
+        ports.into_iter().any(|port| self.is_missing(port.get_ref(), name))
+    }
+
     fn addresses(&self, name: &str, vrf: &Vrf, domain: &Domain, part: &mut Part) -> Result<(), Error> {
         for mut address in self.source.addresses(name, vrf)? {
+            if self.is_missing(&address.device.name, name) {
+                continue;
+            }
             address.device.ifindex = self.ifindex(&address.device.name, domain);
             let mut there = self.inventory.system.addresses_of(address.device.ifindex);
             if !there.any(|own| own.is_same_as(&address)) {
@@ -118,7 +177,14 @@ impl Planner<'_> {
         there.iter().for_each(|route| networks.add_route(route));
         for (mut route, text) in self.source.routes(texts)?.into_iter().zip(texts) {
             if !domain.is_default() {
-                networks.complete(&mut route).map_err(|why| self.source.mistake_at(text, &why))?;
+                let over_missing = route.device.as_ref().is_some_and(|name| {
+                    self.is_missing(name, &domain.device.as_ref().map_or(String::new(), |device| device.name.clone()))
+                });
+                let completed = networks.complete(&mut route);
+                if (over_missing || completed.is_err()) && self.lacks_port(domain) {
+                    continue;
+                }
+                completed.map_err(|why| self.source.mistake_at(text, &why))?;
                 networks.add_route(&route);
             }
             if syntax::route::write(&route).is_some_and(|text| known.contains(&text)) {
@@ -127,10 +193,11 @@ impl Planner<'_> {
             route.set_table(domain.table);
             route.lead_over(|name| Some(self.ifindex(name, domain)).filter(|&ifindex| ifindex != 0));
             let key = |route: &Route| (route.family(), route.destination(), route.metric().unwrap_or(0));
-            plan.then.push(match there.iter().find(|old| key(old) == key(&route)) {
+            let step = match there.iter().find(|old| key(old) == key(&route)) {
                 Some(old) => Step::ReplaceRoute { from: (*old).clone(), to: route },
                 None => Step::AddRoute(route),
-            });
+            };
+            plan.then.push((self.at.clone(), step));
         }
         Ok(())
     }
@@ -164,28 +231,24 @@ impl Planner<'_> {
             return Ok(());
         }
         let own: Vec<IpAddr> = self.inventory.system.addresses.iter().map(|address| address.local).collect();
-        let mut deletes = Vec::new();
         for family in families::available() {
             let rules = self.vrf_planner.rules(family);
             let unreachable = self.config.rules.unreachable;
             let (vrfs, lookup) = (self.vrf_planner.vrfs(), rules::lookup(false));
             let situation = Situation { family, rules: &rules, own: &own, unreachable, vrfs: &vrfs, lookup };
-            let planned = match rules::fix(&situation) {
-                Err(_) if self.session.takes_risks() => rules::fix_regardless(&situation),
+            let steps = match rules::fix(&situation) {
+                Err(_) if self.session.overrules_rules() => rules::fix_regardless(&situation),
                 Err(InTheWay(rule)) => return Err(Error::ForeignRule(rule)),
-                Ok(planned) => planned,
+                Ok(steps) => steps,
             };
-            let (adds, others): (Vec<_>, Vec<_>) =
-                planned.steps.into_iter().partition(|step| matches!(step, Step::AddRule(_)));
-            plan.then.extend(adds);
-            deletes.extend(others);
+            plan.then.extend(steps.into_iter().map(|step| (Section::Rules, step)));
         }
-        plan.then.extend(deletes);
         Ok(())
     }
 
-    fn leaks(&self, domains: &[(&str, Domain)], plan: &mut Plan) -> Result<(), Error> {
-        for declared in &self.config.leak {
+    fn leaks(&mut self, domains: &[(&str, Domain)], plan: &mut Plan) -> Result<(), Error> {
+        for (at, declared) in self.config.leak.iter().enumerate() {
+            self.at = Section::Leak(at);
             let find = |name: &toml::Spanned<String>| {
                 let planned =
                     domains.iter().find(|(known, _)| known == name.get_ref()).map(|(_, domain)| domain.clone());
@@ -197,11 +260,19 @@ impl Planner<'_> {
                 let parsed = syntax::prefix(prefix.get_ref()).map_err(|why| self.source.mistake_at(prefix, &why))?;
                 let route = leak::route(self.inventory, &owner, other.table, parsed)?;
                 if !self.inventory.table(other.table).any(|existing| leak::is_same(existing, &route)) {
-                    plan.then.push(Step::AddRoute(route));
+                    plan.then.push((self.at.clone(), Step::AddRoute(route)));
                 }
             }
         }
         Ok(())
+    }
+}
+
+/// The section of a step that makes a setting.
+fn setting_section(step: &Step) -> Section {
+    match step {
+        Step::SetSysctl { key, .. } => Section::Setting(key.replace('/', ".")),
+        _ => Section::All,
     }
 }
 

@@ -33,7 +33,7 @@ pub fn plan(session: &Session, vrf: &str, units: &[String]) -> Result<Vec<File>,
     let program = std::env::current_exe().map_err(|error| Error::file(Path::new("/proc/self/exe"), &error))?;
     let mut all: Vec<File> = Vec::new();
     for unit in units {
-        for file in files::files(systemd, vrf, unit, &program.to_string_lossy())? {
+        for file in files::files(systemd, vrf, unit, &program.to_string_lossy(), starts_early(unit)?)? {
             if !all.contains(&file) {
                 all.push(file);
             }
@@ -52,7 +52,7 @@ pub fn make(session: &Session, files: Vec<File>) -> Result<Outcome, Error> {
     carry_out(session, files.into_iter().map(step).collect(), "takes effect when the units are restarted")
 }
 
-/// Takes the units' drop-ins for this VRF away, and the loader when nothing needs it any more.
+/// Takes the units' drop-ins for this VRF away, and the loaders when nothing needs them any more.
 ///
 /// # Errors
 /// One cannot be removed; then none is.
@@ -65,8 +65,7 @@ pub fn remove(session: &Session, vrf: &str, units: &[String]) -> Result<Outcome,
     }
     let paths: Vec<_> = steps.iter().filter_map(written).collect();
     if drop_ins().all(|(path, _)| paths.contains(&path.as_path())) {
-        let loader = removal(&files::loader_path());
-        steps.extend(loader);
+        steps.extend([false, true].into_iter().filter_map(|is_early| removal(&files::loader_path(is_early))));
     }
     let outcome = carry_out(session, steps, "takes effect when the units are restarted");
     for unit in units {
@@ -122,6 +121,15 @@ fn carry_out(session: &Session, steps: Vec<Step>, note: &str) -> Result<Outcome,
     let vrfs: Vec<String> = drop_ins().map(|(_, vrf)| vrf).collect();
     pin::forget_all_but(&vrfs);
     Ok(outcome)
+}
+
+/// Whether the unit may start before sysinit.target. One that systemd does not know has the usual dependencies.
+fn starts_early(unit: &str) -> Result<bool, Error> {
+    let unit = files::full_name(unit)?;
+    let mut command = Command::new("systemctl");
+    let asked = command.args(["show", "--property=DefaultDependencies", "--value", "--", &unit]).stdin(Stdio::null());
+    let answer = asked.output().map_err(|error| Error::unreadable("the unit's dependencies")(error))?;
+    Ok(answer.stdout.trim_ascii() == b"no")
 }
 
 fn version_of_systemd() -> Result<u32, Error> {

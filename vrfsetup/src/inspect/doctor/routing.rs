@@ -1,6 +1,7 @@
 //! What is wrong with rules, tables and interfaces.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use super::Finding;
 use crate::model::address::Address;
@@ -8,9 +9,9 @@ use crate::model::family::Family;
 use crate::model::link::Link;
 use crate::model::route::Route;
 use crate::model::rule::{Action, Rule, TABLE_LOCAL};
-use crate::plan::foreign_rules::is_foreign;
+use crate::plan::foreign_rules::{can_match_local, is_foreign};
 use crate::plan::inventory::Inventory;
-use crate::plan::rules::L3MDEV;
+use crate::plan::rules::FIRST;
 use crate::sys::families;
 
 /// All checks.
@@ -26,6 +27,7 @@ pub fn all(inventory: &Inventory) -> Vec<Finding> {
         findings.extend(loopback_addresses(inventory, vrf));
         for family in families::available() {
             findings.extend(misses(inventory, vrf, family));
+            findings.extend(unguarded(inventory, vrf, family));
             findings.extend(default_route(inventory, vrf, family));
             findings.extend(leaves_elsewhere(inventory, vrf, family));
         }
@@ -35,10 +37,11 @@ pub fn all(inventory: &Inventory) -> Vec<Finding> {
 
 fn rules(inventory: &Inventory, family: Family) -> Vec<Finding> {
     let rules: Vec<&Rule> = inventory.rules.iter().filter(|rule| rule.family == family).collect();
-    let l3mdev = rules.iter().find(|rule| rule.is_l3mdev && rule.action == Action::Lookup);
-    let Some(l3mdev) = l3mdev else { return vec![no_l3mdev(family)] };
-    let before = rules.iter().take_while(|rule| rule.priority <= l3mdev.priority && !rule.is_l3mdev);
-    before.filter_map(|rule| before_l3mdev(rule)).collect()
+    let Some(l3mdev) = rules.iter().position(|rule| rule.looks_up_vrfs()) else { return vec![no_l3mdev(family)] };
+    let (before, behind) = rules.split_at(l3mdev);
+    let own: Vec<IpAddr> = inventory.system.addresses.iter().map(|address| address.local).collect();
+    let before = before.iter().filter_map(|rule| before_l3mdev(rule));
+    before.chain(before_local(behind, &own)).chain(reversed(&rules)).collect()
 }
 
 fn no_l3mdev(family: Family) -> Finding {
@@ -57,15 +60,48 @@ fn before_l3mdev(rule: &Rule) -> Option<Finding> {
     is_foreign(rule).then(|| {
         let what =
             format!("{family} rule '{rule}' comes before the l3mdev rule and takes packets of VRFs that it matches");
-        let moved = Rule { priority: rule.priority + L3MDEV + 1001, ..rule.clone() };
-        let flag = family.ip_flag();
-        let fix = format!(
-            "ip {flag}rule add {}; ip {flag}rule del {}; vrfsetup rules fix",
-            moved.arguments(),
-            rule.arguments()
-        );
-        Finding::new("foreign-rule-first", what, fix)
+        Finding::new("foreign-rule-first", what, place_behind(rule))
     })
+}
+
+/// What puts our rules before this one: they are at 0, and there only the order of their making counts.
+fn place_behind(rule: &Rule) -> String {
+    match rule.priority {
+        FIRST => format!("{}; vrfsetup rules fix", rule.move_command(FIRST + 1)),
+        _ => "vrfsetup rules fix".to_owned(),
+    }
+}
+
+/// Where the local rule comes behind l3mdev: what comes between the two, or will as soon as somebody adds a rule
+/// without a preference.
+fn before_local(rules: &[&Rule], own: &[IpAddr]) -> Option<Finding> {
+    let local = rules.iter().position(|rule| rule.is_kernels_own() && rule.table == TABLE_LOCAL)?;
+    let family = rules[local].family;
+    let takes_local = |rule: &&&Rule| is_foreign(rule) && can_match_local(rule, own);
+    if let Some(rule) = rules[..local].iter().find(takes_local) {
+        let what = format!(
+            "{family} rule '{rule}' comes between the l3mdev rule and the local one: the machine cannot reach its own addresses by what the rule matches"
+        );
+        return Some(Finding::new("rule-before-local", what, place_behind(rule)));
+    }
+    let what = format!(
+        "the {family} local rule is at {}: a rule that is added without a preference, as wg-quick does, comes before it",
+        rules[local].priority
+    );
+    (rules[local].priority != FIRST).then(|| Finding::new("local-rule-late", what, "vrfsetup rules fix"))
+}
+
+/// wg-quick adds two rules without preferences, and means the second one to come first. At 0 it comes last.
+fn reversed(rules: &[&Rule]) -> Option<Finding> {
+    let narrows = |rule: &Rule| rule.selectors.others.iter().any(|other| other.starts_with("suppress_prefixlength"));
+    let at_first: Vec<&&Rule> = rules.iter().filter(|rule| rule.priority == FIRST && is_foreign(rule)).collect();
+    let narrow = at_first.iter().position(|rule| narrows(rule))?;
+    let rule = at_first[..narrow].last()?;
+    let what = format!(
+        "{} rule '{rule}' comes before '{}', which whoever added the two means to come first",
+        rule.family, at_first[narrow]
+    );
+    Some(Finding::new("rules-reversed", what, rule.move_command(FIRST + 1)))
 }
 
 fn loopback_device(inventory: &Inventory) -> Option<Finding> {
@@ -115,6 +151,14 @@ fn misses(inventory: &Inventory, vrf: &Link, family: Family) -> Option<Finding> 
     (!is_stopped).then(|| Finding::new("falls-through", what, "vrfsetup rules fix").about(&vrf.name))
 }
 
+/// As an earlier version sealed.
+fn unguarded(inventory: &Inventory, vrf: &Link, family: Family) -> Option<Finding> {
+    let mut routes = inventory.table(vrf.table.unwrap_or_default());
+    let is_found = routes.any(|route| route.family() == family && route.is_unguarded_seal());
+    let what = format!("systemd-networkd removes the {family} unreachable route of its table, which is 'proto boot'");
+    is_found.then(|| Finding::new("seal-unguarded", what, "vrfsetup rules fix").about(&vrf.name))
+}
+
 /// Only where a port has an address by which something could be reached.
 fn default_route(inventory: &Inventory, vrf: &Link, family: Family) -> Option<Finding> {
     let table = vrf.table.unwrap_or_default();
@@ -151,7 +195,7 @@ fn leaves_elsewhere(inventory: &Inventory, vrf: &Link, family: Family) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::rules::{LOCAL_LATE, UNREACHABLE};
+    use crate::plan::rules::{L3MDEV, UNREACHABLE};
 
     fn vrf(ifindex: u32, name: &str, table: u32) -> Link {
         Link {
@@ -169,9 +213,10 @@ mod tests {
     fn healthy_rules() -> Vec<Rule> {
         let of = |family| {
             [
+                Rule::l3mdev(family, FIRST),
+                Rule::l3mdev_unreachable(family, FIRST),
+                Rule::lookup(family, FIRST, TABLE_LOCAL),
                 Rule::l3mdev(family, L3MDEV),
-                Rule::l3mdev_unreachable(family, UNREACHABLE),
-                Rule::lookup(family, LOCAL_LATE, TABLE_LOCAL),
             ]
         };
         [of(Family::V4), of(Family::V6)].concat()
@@ -210,6 +255,43 @@ mod tests {
         let seals = [Family::V4, Family::V6].map(|family| Route::seal(family, 10));
         assert_eq!(found(vec![vrf(7, "blue", 10)], &rules, &seals), [""; 0]);
         assert_eq!(found(vec![vrf(7, "blue", 11)], &rules, &seals), ["falls-through"; 2]);
+    }
+
+    #[test]
+    fn a_rule_between_l3mdev_and_local_is_named_and_so_is_the_place_where_one_would_come() {
+        let late = [
+            Rule::l3mdev(Family::V4, L3MDEV),
+            Rule::l3mdev_unreachable(Family::V4, UNREACHABLE),
+            Rule::lookup(Family::V4, 32765, TABLE_LOCAL),
+        ];
+        let six = healthy_rules().split_off(4);
+        let rules = [&late[..], &six].concat();
+        assert_eq!(found(vec![vrf(7, "blue", 10)], &rules, &[]), ["local-rule-late"]);
+        let mut rules = rules;
+        rules.insert(1, Rule::lookup(Family::V4, 1999, 51820));
+        assert_eq!(found(vec![vrf(7, "blue", 10)], &rules, &[]), ["rule-before-local"]);
+        let mut first = healthy_rules();
+        first.insert(1, Rule::lookup(Family::V4, FIRST, 51820));
+        assert_eq!(found(vec![vrf(7, "blue", 10)], &first, &[]), ["rule-before-local"]);
+    }
+
+    #[test]
+    fn two_rules_that_came_the_wrong_way_round_are_named() {
+        let mut rules = healthy_rules();
+        let mut narrow = Rule::lookup(Family::V4, FIRST, 254);
+        narrow.selectors.others.push("suppress_prefixlength 0".into());
+        rules.insert(3, narrow);
+        assert_eq!(found(vec![vrf(7, "blue", 10)], &rules, &[]), [""; 0]);
+        rules.insert(3, Rule::lookup(Family::V4, FIRST, 51820));
+        assert_eq!(found(vec![vrf(7, "blue", 10)], &rules, &[]), ["rules-reversed"]);
+    }
+
+    #[test]
+    fn a_seal_that_networkd_would_remove_is_found() {
+        let mut seal = Route::seal(Family::V4, 10);
+        assert_eq!(found(vec![vrf(7, "blue", 10)], &healthy_rules(), &[seal.clone()]), [""; 0]);
+        seal.message.header.protocol = rtnetlink::packet_route::route::RouteProtocol::Boot;
+        assert_eq!(found(vec![vrf(7, "blue", 10)], &healthy_rules(), &[seal]), ["seal-unguarded"]);
     }
 
     #[test]

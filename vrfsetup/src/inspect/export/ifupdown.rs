@@ -22,7 +22,7 @@ fn text(vrf: &Exported, all: &All) -> String {
             line(
                 &mut text,
                 "pre-up",
-                &format!("ip {flag}route add unreachable default table {table} metric {SEAL_METRIC}"),
+                &format!("ip {flag}route add unreachable default table {table} metric {SEAL_METRIC} protocol kernel"),
             );
         }
     }

@@ -13,7 +13,7 @@ use crate::inspect::show::SYSCTLS;
 use crate::model::address::{Address, FOREVER, SCOPE_LINK};
 use crate::model::family::Family;
 use crate::model::link::Link;
-use crate::model::route::{Route, SEAL_METRIC};
+use crate::model::route::Route;
 use crate::model::rule::{Action, Rule, TABLE_MAIN};
 use crate::model::syntax;
 use crate::plan::inventory::Inventory;
@@ -105,7 +105,7 @@ fn exported<'a>(inventory: &'a Inventory, vrf: &'a Link) -> Exported<'a> {
     let of_ports = ports.iter().flat_map(|port| system.addresses_of(port.ifindex));
     let own = own.iter().copied().filter(|address| !(has_loopback && is_loopback(address)));
     let made: Vec<&Route> = made(inventory, table).collect();
-    let is_own_seal = |route: &&Route| **route == reported(route, Route::seal(route.family(), table));
+    let is_own_seal = |route: &&Route| route.is_own_seal();
     let is_sealed = made.iter().copied().filter(is_own_seal).count() == families::available().len();
     Exported {
         name: &vrf.name,
@@ -116,11 +116,6 @@ fn exported<'a>(inventory: &'a Inventory, vrf: &'a Link) -> Exported<'a> {
         routes: made.into_iter().filter(|route| !(is_sealed && is_own_seal(route))).collect(),
         ports,
     }
-}
-
-/// The seal as the kernel reports it has more to it; what matters is what makes it one.
-fn reported(route: &Route, seal: Route) -> Route {
-    if route.is_seal() && route.metric() == Some(SEAL_METRIC) && route.is_unreachable() { route.clone() } else { seal }
 }
 
 /// Not made by the kernel (link-local) and not on loan (dynamic).

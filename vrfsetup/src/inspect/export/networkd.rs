@@ -53,7 +53,7 @@ fn device(vrf: &Exported, all: &All, rules: &[Rule]) -> String {
             let seal = crate::model::route::SEAL_METRIC;
             let _ = write!(
                 text,
-                "\n[Route]\nType=unreachable\nDestination={destination}\nMetric={seal}\nTable={}\nProtocol=boot\n",
+                "\n[Route]\nType=unreachable\nDestination={destination}\nMetric={seal}\nTable={}\nProtocol=kernel\n",
                 vrf.table
             );
         }

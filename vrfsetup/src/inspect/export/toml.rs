@@ -6,13 +6,11 @@ use super::{All, Exported, File, has_unreachable_rule, route_words};
 use crate::model::route::Route;
 use crate::model::rule::{Rule, TABLE_LOCAL};
 use crate::model::syntax;
-use crate::plan::rules::L3MDEV;
 
 /// The one file.
 pub fn file(all: &All, rules: &[Rule], settings: &[(&str, String)]) -> File {
     let mut text = String::from("# vrf.toml(5), for 'vrfsetup apply'\n");
-    let is_fixed =
-        !rules.iter().any(|rule| rule.is_kernels_own() && rule.table == TABLE_LOCAL && rule.priority <= L3MDEV);
+    let is_fixed = is_fixed(rules);
     let unreachable = if has_unreachable_rule(rules) { "rule" } else { "none" };
     let _ = write!(text, "\n[rules]\nfix = {is_fixed}\nunreachable = \"{unreachable}\"\n");
     if !settings.is_empty() {
@@ -27,6 +25,13 @@ pub fn file(all: &All, rules: &[Rule], settings: &[(&str, String)]) -> File {
     }
     all.vrfs.iter().for_each(|vrf| text += &section(vrf));
     File { path: "/etc/vrf/vrf.toml".into(), text }
+}
+
+/// Whether VRFs' packets are looked up in their tables before the local one.
+fn is_fixed(rules: &[Rule]) -> bool {
+    let first = |is_it: fn(&Rule) -> bool| rules.iter().position(is_it);
+    let local = first(|rule| rule.is_kernels_own() && rule.table == TABLE_LOCAL);
+    first(Rule::looks_up_vrfs).is_some_and(|l3mdev| local.is_none_or(|local| l3mdev < local))
 }
 
 fn section(vrf: &Exported) -> String {

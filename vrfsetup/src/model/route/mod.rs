@@ -29,12 +29,13 @@ pub struct Route {
 }
 
 impl Route {
-    /// `ip route add unreachable default table TABLE metric 4278198272`: what the table lacks ends here.
+    /// `ip route add unreachable default table TABLE metric 4278198272 protocol kernel`: what the table lacks ends here.
+    /// networkd removes routes of any other protocol that are not its own, as soon as it configures any interface.
     pub fn seal(family: Family, table: u32) -> Self {
         let mut message = RouteMessage::default();
         message.header.address_family = family.into();
         message.header.kind = RouteType::Unreachable;
-        message.header.protocol = RouteProtocol::Boot;
+        message.header.protocol = RouteProtocol::Kernel;
         message.header.scope = RouteScope::Universe;
         message.attributes.push(RouteAttribute::Priority(SEAL_METRIC));
         let mut route = Self { message, device: None };
@@ -88,6 +89,16 @@ impl Route {
         self.is_default() && stops.contains(&self.message.header.kind)
     }
 
+    /// Whether it is a seal as this program makes it, or made it earlier.
+    pub fn is_own_seal(&self) -> bool {
+        self.is_seal() && self.is_unreachable() && self.metric() == Some(SEAL_METRIC)
+    }
+
+    /// Whether it is such a seal, and networkd would remove it.
+    pub fn is_unguarded_seal(&self) -> bool {
+        self.is_own_seal() && self.message.header.protocol == RouteProtocol::Boot
+    }
+
     /// Whether it answers EHOSTUNREACH.
     pub fn is_unreachable(&self) -> bool {
         self.message.header.kind == RouteType::Unreachable
@@ -95,7 +106,7 @@ impl Route {
 
     /// Whether the kernel made it for an address, and makes and removes it with that.
     pub fn is_kernels(&self) -> bool {
-        self.message.header.protocol == RouteProtocol::Kernel
+        self.message.header.protocol == RouteProtocol::Kernel && !self.is_own_seal()
     }
 
     /// The next hop.
@@ -252,7 +263,7 @@ mod tests {
     #[test]
     fn a_seal_reads_like_the_command_that_makes_it() {
         let seal = Route::seal(Family::V6, 1001);
-        assert_eq!(seal.to_string(), "unreachable default table 1001 metric 4278198272");
+        assert_eq!(seal.to_string(), "unreachable default table 1001 proto kernel metric 4278198272");
         assert!(seal.is_seal());
     }
 

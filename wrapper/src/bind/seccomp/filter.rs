@@ -1,5 +1,5 @@
 //! The seccomp filter as a program: which `socket` calls pass, and what meets the others. Behind a supervisor it also
-//! shows it the calls that lead into another network namespace, and those that bind a socket to a device.
+//! shows it the calls that lead into another network or user namespace, and those that bind a socket to a device.
 //!
 //! It is a seat-belt for programs that do not know they are bound, not a security boundary: whoever reads the cookie
 //! in its own environment can pass.
@@ -82,7 +82,8 @@ mod arch {
 }
 
 const SYS_SOCKET: u32 = 1; // socketcall's first argument for socket()
-const NEW_NET: u32 = libc::CLONE_NEWNET as u32;
+/// Namespaces without which a process is where it was, and who.
+const NAMESPACES: u32 = (libc::CLONE_NEWNET | libc::CLONE_NEWUSER) as u32;
 
 /// What a call that the filter handed to the supervisor asks for.
 pub enum Asked {
@@ -95,7 +96,7 @@ pub enum Asked {
     },
     /// That a socket be bound to a device.
     Binding,
-    /// Another network namespace.
+    /// Another network or user namespace.
     Namespace,
 }
 
@@ -226,9 +227,9 @@ fn shared(policy: &Policy) -> Vec<Step> {
     steps.extend(UNBINDABLE.map(|family| IfEqual(family as u32, Deny)));
     steps.extend([Goto(Allow), At(Level), Load(ARG1), IfNot(libc::SOL_SOCKET as u32, Allow), Load(ARG2)]);
     steps.extend([libc::SO_BINDTODEVICE, libc::SO_BINDTOIFINDEX].map(|option| IfEqual(option as u32, Notify)));
-    steps.extend([Goto(Allow), At(Unshare), Load(ARG0), IfAny(NEW_NET, Notify), Goto(Allow)]);
+    steps.extend([Goto(Allow), At(Unshare), Load(ARG0), IfAny(NAMESPACES, Notify), Goto(Allow)]);
     // setns takes any kind of namespace where none is named.
-    steps.extend([At(Setns), Load(ARG1), IfEqual(0, Notify), IfAny(NEW_NET, Notify), Goto(Allow), At(Unbound)]);
+    steps.extend([At(Setns), Load(ARG1), IfEqual(0, Notify), IfAny(NAMESPACES, Notify), Goto(Allow), At(Unbound)]);
     if !policy.is_supervised() {
         steps.push(Goto(Deny));
     }

@@ -143,6 +143,24 @@ mod tests {
         assert_eq!(gap(&rules), None);
     }
 
+    /// `vrfsetup rules fix`: all three at 0, what others add behind them, the kernel's own l3mdev rule where it was.
+    #[test]
+    fn the_rules_at_0_seal_whatever_comes_behind_them() {
+        let vpn = Rule { is_selective: true, is_inverted: true, ..lookup(0, 51820) };
+        let fixed = [l3mdev(0), sealed(0), lookup(0, LOCAL_TABLE), vpn, l3mdev(1000), lookup(32766, MAIN)];
+        assert_eq!(gap(&fixed), None);
+    }
+
+    /// Without the rule between them a seal in the table is wanted: the kernel's second l3mdev rule is no end.
+    #[test]
+    fn without_the_unreachable_rule_what_is_missed_goes_on_behind_local() {
+        let rules = [l3mdev(0), lookup(0, LOCAL_TABLE), l3mdev(1000), sealed(2000), lookup(32766, MAIN)];
+        assert_eq!(gap(&rules), None);
+        let vpn = lookup(0, 51820);
+        let rules = [l3mdev(0), lookup(0, LOCAL_TABLE), vpn, l3mdev(1000), sealed(2000)];
+        assert_eq!(gap(&rules), Some(Gap::After { table: 51820 }));
+    }
+
     #[test]
     fn a_rule_before_l3mdev_is_named() {
         let rules = [lookup(0, LOCAL_TABLE), lookup(100, MAIN), l3mdev(1000), sealed(2000)];

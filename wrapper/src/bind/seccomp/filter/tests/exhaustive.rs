@@ -24,8 +24,8 @@ fn must(policy: &Policy, arch: u32, nr: u32, args: [u64; 6]) -> u32 {
         (X86_64, 54) | (I386, 366) if !is_shim && word(1) == 1 && [25, 62].contains(&word(2)) && is_supervised => {
             NOTIFY
         }
-        (X86_64, 272) | (I386, 310) if word(0) & 0x4000_0000 != 0 && is_supervised => NOTIFY,
-        (X86_64, 308) | (I386, 346) if (word(1) == 0 || word(1) & 0x4000_0000 != 0) && is_supervised => NOTIFY,
+        (X86_64, 272) | (I386, 310) if word(0) & 0x5000_0000 != 0 && is_supervised => NOTIFY,
+        (X86_64, 308) | (I386, 346) if (word(1) == 0 || word(1) & 0x5000_0000 != 0) && is_supervised => NOTIFY,
         (X86_64 | I386, _) => ALLOW,
         _ => KILL,
     }
@@ -52,16 +52,16 @@ fn calls() -> impl Iterator<Item = u32> {
 
 /// What the first argument can be: every family, with other upper halves, and flags.
 fn firsts() -> Vec<u64> {
-    (0..48).chain([1 << 32 | 2, 0x4000_0000, 0x1_4000_0000, 0x2000_0000, 0x8000_0000, u64::MAX]).collect()
+    (0..48).chain([1 << 32 | 2, 0x4000_0000, 0x1_4000_0000, 0x1000_0000, 0x2000_0000, 0x8000_0000, u64::MAX]).collect()
 }
 
 /// Enough of them to notice a wrong filter, and quickly.
-const FEW_FIRSTS: [u64; 12] = [0, 1, 2, 3, 10, 21, 33, 43, 5, 1 << 32 | 2, 0x4000_0000, 0x2000_0000];
+const FEW_FIRSTS: [u64; 13] = [0, 1, 2, 3, 10, 21, 33, 43, 5, 1 << 32 | 2, 0x4000_0000, 0x1000_0000, 0x2000_0000];
 
 /// All combinations of the values that matter of the four arguments that are looked at, with neighbours, and with other
 /// upper halves.
 fn arguments(firsts: &[u64]) -> impl Iterator<Item = [u64; 6]> {
-    let second = [0, 1, 2, 4, 1 << 32 | 1, 0x4000_0000, 0x2000_0000];
+    let second = [0, 1, 2, 4, 1 << 32 | 1, 0x4000_0000, 0x1000_0000, 0x2000_0000];
     let third = [0, 25, 26, 62, 1 << 32 | 25];
     let sixth = [0, COOKIE, COOKIE & 0xffff_ffff, COOKIE & !0xffff_ffff, COOKIE ^ 1, COOKIE ^ 1 << 40];
     firsts.iter().flat_map(move |&a| {

@@ -1,0 +1,98 @@
+//! `vrfsetup apply --each`: each part of a file stands for itself, so that a boot makes what can be made. What has a
+//! mistake, what the kernel refuses and ports that are not there cost nothing but themselves, and are named.
+
+use std::fmt;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::config::{Config, Source};
+use super::{Plan, Scope, Section, make, plan_config, read, sections};
+use crate::error::Error;
+use crate::model::link::Link;
+use crate::plan::system::System;
+use crate::sys::run_dir;
+use crate::transaction::report::Outcome;
+use crate::transaction::session::Session;
+
+/// A port that is declared and not there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Missing {
+    /// The port.
+    pub port: String,
+    /// Its VRF.
+    pub vrf: String,
+}
+
+/// What came of it.
+pub struct Result {
+    /// What was changed.
+    pub outcome: Outcome,
+    /// Why parts were left out.
+    pub errors: Vec<Error>,
+    /// The ports that are not there yet.
+    pub missing: Vec<Missing>,
+}
+
+/// Makes what can be made of a file, all that is well together: one part that is refused is left out, and the others
+/// are made without it.
+///
+/// # Errors
+/// Nothing at all can be made.
+pub fn apply(session: &Session, path: &Path, scope: &Scope) -> std::result::Result<Result, Error> {
+    let text = read(path)?;
+    let legible = sections::read(path, &text)?;
+    let (mut config, mut errors) = (scope.narrow(legible.config), legible.mistakes);
+    expect_ports(&config);
+    if scope.port.is_some() {
+        // A port that comes does not bring a VRF back that somebody has deleted.
+        let system = System::read(session.kernel)?;
+        config.vrf.retain(|name, _| system.link(name).is_some_and(Link::is_vrf));
+        // The boot has named those of other sections.
+        errors.retain(|_| config.vrf.is_empty());
+    }
+    loop {
+        let planned = plan_config(session, Source::new(path, &legible.text), &config, true);
+        let (section, error) = match planned.and_then(|plan| make_or_blame(session, plan)) {
+            Ok((outcome, missing)) => return Ok(Result { outcome, errors, missing }),
+            Err(failure) => failure,
+        };
+        if !leave_out(&mut config, &section) {
+            return Err(error);
+        }
+        errors.push(error);
+    }
+}
+
+fn make_or_blame(session: &Session, plan: Plan) -> std::result::Result<(Outcome, Vec<Missing>), (Section, Error)> {
+    let missing = plan.missing.clone();
+    let made = make(session, plan.clone());
+    made.map(|outcome| (outcome, missing)).map_err(|error| match &error {
+        Error::Refused { step, .. } => (plan.section_of(step), error),
+        _ => (Section::All, error),
+    })
+}
+
+/// Whether there was anything to leave out.
+fn leave_out(config: &mut Config, section: &Section) -> bool {
+    match section {
+        Section::Vrf(name) => config.vrf.remove(name).is_some(),
+        Section::Setting(name) => config.sysctl.remove(name).is_some(),
+        Section::Rules => std::mem::take(&mut config.rules.fix),
+        Section::Default => !std::mem::take(&mut config.default.routes).is_empty(),
+        Section::Leak(at) => *at < config.leak.len() && !config.leak.drain(*at..=*at).as_slice().is_empty(),
+        Section::All => false,
+    }
+}
+
+/// Tells the rule for udev(7) which interfaces are waited for. Without it they are put into their VRFs by the next run.
+fn expect_ports(config: &Config) {
+    let ports = config.vrf.values().flat_map(|vrf| &vrf.ports);
+    let _ = run_dir::expect_ports(ports.map(|port| port.get_ref().as_str()));
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no interface '{}' yet for VRF '{}'", self.port, self.vrf)
+    }
+}
