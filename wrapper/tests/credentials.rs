@@ -1,5 +1,5 @@
-//! Nothing is lent: a socket that the supervisor makes is the caller's own in user, group, groups and rights, at each call
-//! anew; and what the caller may have, it gets.
+//! Nothing is lent: a socket that the supervisor makes is the caller's own in user, group, groups and rights, at each call;
+//! what the caller may have, it gets.
 
 mod scene;
 

@@ -4,8 +4,8 @@
 use std::io::{self, Read};
 use std::process::Stdio;
 
-use super::guest::{WAYS, quiet};
 use super::tell;
+use super::timing::{WAYS, quiet};
 
 const SOCKETS: u32 = 20_000;
 /// The supervisor's cost many times more, and repeat as well.
