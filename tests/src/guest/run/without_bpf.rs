@@ -21,9 +21,26 @@ const IP_VRF_EXEC: &[&str] = &["ip", "vrf", "exec", "blue"];
 const MECHANISMS: [&str; 2] = ["preload", "seccomp"];
 
 fn world() -> World {
-    let world = World::of_machine(Kind::Vrfs).expect("a world");
-    std::fs::write("/proc/sys/net/ipv4/ping_group_range", "0 2147483647").expect("ping_group_range");
-    world
+    World::of_machine(Kind::Vrfs).expect("a world")
+}
+
+const PING_GROUPS: &str = "/proc/sys/net/ipv4/ping_group_range";
+
+/// Who may have ping sockets, until this goes.
+struct PingGroups(String);
+
+impl PingGroups {
+    fn set(groups: &str) -> Self {
+        let before = std::fs::read_to_string(PING_GROUPS).expect(PING_GROUPS);
+        std::fs::write(PING_GROUPS, groups).expect(PING_GROUPS);
+        Self(before)
+    }
+}
+
+impl Drop for PingGroups {
+    fn drop(&mut self) {
+        std::fs::write(PING_GROUPS, self.0.trim()).expect(PING_GROUPS);
+    }
 }
 
 fn judge(world: &mut World, order: fn(Vec<&str>) -> Order, mechanism: &str, moves: &str) -> Verdict {
@@ -74,6 +91,7 @@ fn multicast_is_the_vrfs() {
 
 fn a_ping_socket_that_lost_its_device_sends_in_the_vrf() {
     let mut world = world();
+    let _everybody = PingGroups::set("0 2147483647");
     for moves in ["ping4 connect unspec sendto", "ping6 connect unspec sendto"] {
         is_blue(&mut world, &[as_root, as_user], &MECHANISMS, moves);
     }
@@ -96,6 +114,7 @@ fn mptcp_is_tcp_in_the_vrf() {
 
 fn ping_has_its_socket_and_may_name_the_vrf() {
     let mut world = world();
+    let everybody = PingGroups::set("0 2147483647");
     for order in [as_root, as_user] {
         for target in [&["-4", "192.0.2.80"], &["-6", "2001:db8::80"]] {
             for mechanism in MECHANISMS {
@@ -106,7 +125,8 @@ fn ping_has_its_socket_and_may_name_the_vrf() {
         }
     }
     // Where nobody may have a ping socket, root has its raw one, and who root has become has none.
-    std::fs::write("/proc/sys/net/ipv4/ping_group_range", "1 0").expect("ping_group_range");
+    drop(everybody);
+    let _nobody = PingGroups::set("1 0");
     let ping = ["vrfrun", "-m", "seccomp", "blue", "ping", "-c1", "-W5", "192.0.2.80"];
     let verdict = world.judge(&root(ping));
     assert_eq!((verdict.code, verdict.outcome), (0, Outcome::Blue), "{verdict}");
