@@ -17,6 +17,7 @@ use crate::model::step::Step;
 /// One line.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[allow(clippy::large_enum_variant, reason = "there is one at a time, between a step and its line")]
 pub enum Entry<'a> {
     /// The first: the command that made the change.
     Change(String),
