@@ -13,6 +13,7 @@ guest_tests! {
     a_vrf_rule_that_suppresses_routes_is_a_gap,
     a_default_by_a_gateway_alone_is_a_gap,
     a_seal_by_rule_holds_whatever_the_table_has,
+    a_large_table_is_judged_as_a_small_one,
 }
 
 fn world() -> World {
@@ -170,4 +171,19 @@ fn a_seal_by_rule_holds_whatever_the_table_has() {
     for way in ways::ALL {
         world.judge(&way.order(&["curl", "-sS", WEB4])).assert_closed();
     }
+}
+
+/// IPv6 shows a table's default after all others.
+fn a_large_table_is_judged_as_a_small_one() {
+    let mut world = world();
+    let routes = "for n in $(seq 1000); do echo route add 2001:db8:$n::/64 dev blue table 10
+        echo route add 10.$((n / 250)).$((n % 250)).0/24 dev blue table 10; done | ip -batch -";
+    let added = world.judge(&root(["bash", "-c", routes]));
+    assert_eq!(added.code, 0, "{added}");
+    is_sealed(&mut world);
+    world.ip("-6 route add throw 2001:db8::/64 table 10");
+    is_gap(&mut world, "IPv6: what misses table 10 falls through to table main", WEB6, Outcome::Leak);
+    world.ip("-6 route del throw 2001:db8::/64 table 10");
+    world.ip("-6 route del unreachable default table 10 metric 4278198272");
+    is_gap(&mut world, "IPv6: what misses table 10 falls through to table main", WEB6, Outcome::Blue);
 }

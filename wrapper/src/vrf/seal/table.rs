@@ -9,8 +9,8 @@ use vrfnl::route::{self, BLACKHOLE, PROHIBIT, Route, THROW, UNREACHABLE};
 use crate::error::Error;
 use crate::vrf::netlink::Netlink;
 
-/// A table with more routes is not read to its end: default routes come first in a dump, and the kernel can be asked for
-/// throw routes alone.
+/// A table with more routes is not read to its end: IPv6 puts its default last, and the kernel can be asked for routes of
+/// the kinds that matter alone (4.20; before, it sends all, which is slow and no less right).
 const FEW: usize = 512;
 
 /// Reads a family's routes of this table. `spare` is a socket that may be used, and holds one again if it still can be.
@@ -25,21 +25,20 @@ pub fn is_sealed(spare: &mut Option<Netlink>, family: u8, table: u32) -> Result<
 fn read(spare: &mut Option<Netlink>, family: u8, table: u32) -> nix::Result<Seal> {
     let mut seal = Seal::default();
     let mut count = 0;
-    *spare = socket(spare)?.read_while(&route::dump(family, table, None), |body| {
+    *spare = spare.take().map_or_else(Netlink::connect, Ok)?.read_while(&route::dump(family, table, None), |body| {
         count += usize::from(seal.see(body, table));
         count < FEW
     })?;
-    if spare.is_none() && seal.metric.is_some() {
-        *spare = socket(spare)?.read_while(&route::dump(family, table, Some(THROW)), |body| {
-            seal.see(body, table);
-            true
-        })?;
+    if spare.is_none() {
+        let mut netlink = Netlink::connect()?;
+        for kind in [THROW, UNREACHABLE, BLACKHOLE, PROHIBIT] {
+            netlink.ask(&route::dump(family, table, Some(kind)), true, |body| {
+                seal.see(body, table);
+            })?;
+        }
+        *spare = Some(netlink);
     }
     Ok(seal)
-}
-
-fn socket(spare: &mut Option<Netlink>) -> nix::Result<Netlink> {
-    spare.take().map_or_else(Netlink::connect, Ok)
 }
 
 /// What was seen of a table.
