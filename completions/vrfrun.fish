@@ -42,7 +42,7 @@ complete -c vrfrun -n __vrfrun_before_vrf -s v -l verbose -d 'Say what was chose
 complete -c vrfrun -n __vrfrun_before_vrf -l interface -d 'VRF may be any interface'
 complete -c vrfrun -n __vrfrun_before_vrf -s n -l netns -xa "(ip netns list 2>/dev/null | string split -f1 ' ')" -d 'Enter this network namespace'
 complete -c vrfrun -n __vrfrun_before_vrf -s u -l user -xa '(__fish_complete_users)' -d 'Become this user after binding'
-complete -c vrfrun -n __vrfrun_before_vrf -l resolv-conf -rF -d 'Put this file over /etc/resolv.conf'
+complete -c vrfrun -n __vrfrun_before_vrf -l resolv-conf -rF -d 'Put a copy of this file over /etc/resolv.conf'
 complete -c vrfrun -n __vrfrun_before_vrf -l dns -x -d 'Resolve names by this server'
 complete -c vrfrun -n __vrfrun_before_vrf -l no-etc -d 'Leave /etc as it is'
 complete -c vrfrun -n __vrfrun_before_vrf -l strict -d "Deny the program's own ways out"

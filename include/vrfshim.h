@@ -7,11 +7,11 @@
  * From there on every inet socket of the process is in VRF blue or is not made at all, the sockets by which libc asks
  * the DNS included. See vrfshim(3), and pkg-config vrfshim.
  *
- * Linking this library, static or shared, interposes socket(), syscall() and setsockopt(): its definitions take the
- * place of libc's in the whole program. When it is loaded it also redirects libc's own calls of socket(), by a jump
- * written over the head of that function. Until vrf_set() or vrf_set_thread() is called, all of these do what libc's
- * did, but for one thing: setsockopt() succeeds for SO_BINDTODEVICE with the device that the socket is bound to
- * already, where the kernel says EPERM.
+ * Linking this library, static or shared, interposes socket(), connect(), syscall() and setsockopt(): its definitions
+ * take the place of libc's in the whole program. When it is loaded it also redirects libc's own calls of socket(), by a
+ * jump written over the head of that function. Until vrf_set() or vrf_set_thread() is called, all of these do what
+ * libc's did, but for two things: setsockopt() succeeds for SO_BINDTODEVICE with the device that the socket is bound to
+ * already, where the kernel says EPERM; and connect() to AF_UNSPEC leaves a datagram socket of a VRF bound.
  *
  * What makes system calls without libc is not reached: assembly, Go without cgo, io_uring. vrfrun(1) stops those.
  *

@@ -2,7 +2,6 @@
 
 use crate::arch;
 use crate::name::{self, Name};
-use crate::start;
 use core::ffi::{CStr, c_int, c_long, c_uint, c_void};
 
 /// What the kernel answered instead of a result; positive.
@@ -15,7 +14,7 @@ pub(crate) fn socket(domain: c_int, kind: c_int, protocol: c_int, cookie: u64) -
     result(arch::socket(domain, kind, protocol, cookie)).map(|fd| fd as c_int)
 }
 
-/// setsockopt(2) for callers that bring their own pointer, with a sixth argument that only a seccomp filter looks at.
+/// setsockopt(2) for callers that bring their own pointer.
 ///
 /// # Safety
 /// `value` must be readable for `len` bytes, or the kernel says EFAULT.
@@ -27,9 +26,9 @@ pub(crate) unsafe fn setsockopt(
     value: *const c_void,
     len: u32,
 ) -> Result<(), Errno> {
-    let args = [fd as usize, level as usize, option as usize, value as usize, len as usize];
+    let args = [fd as usize, level as usize, option as usize, value as usize, len as usize, 0];
     // SAFETY: the kernel only reads `value`, and checks that it may.
-    result(unsafe { arch::setsockopt(args, start::cookie()) }).map(drop)
+    result(unsafe { arch::syscall(libc::SYS_setsockopt as usize, args) }).map(drop)
 }
 
 /// Binds a socket to a device: unprivileged from Linux 5.7 on, if the socket is not bound yet.

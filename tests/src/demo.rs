@@ -1,11 +1,15 @@
 //! The demonstration: the same request without and with vrfrun, and whose answer came.
+//!
+//! May use `harness`. Shows what the judge counted, and fails where vrfrun does not do what it promises.
+
+#![forbid(unsafe_code)]
 
 use std::io;
 use std::process::{Command, ExitCode};
 
-use crate::judge::{Order, Verdict, root, user};
-use crate::programs::Set;
-use crate::world::{Domain, Kind, World};
+use crate::harness::judge::{Order, Verdict, root, user};
+use crate::harness::programs::Set;
+use crate::harness::world::{Domain, Kind, World};
 
 /// The kernel for a machine whose own has no VRFs.
 pub const KERNEL: &str = "debian_6_12";

@@ -4,15 +4,15 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use vrftests::programs;
-use vrftests::vm::image::top;
+use vrftests::harness::programs;
+use vrftests::harness::vm::image::top;
 
-/// The tasks as they stand in the recipe, but with a folder that is not this machine's /etc.
-fn playbook(folder: &Path) -> String {
+/// The tasks as they stand in the recipe, but with a directory that is not this machine's /etc.
+fn playbook(directory: &Path) -> String {
     let page = std::fs::read_to_string(top().join("docs/recipes.md")).expect("the recipes");
     let (_, rest) = page.split_once("```yaml\n").expect("the tasks");
     let (tasks, _) = rest.split_once("```").expect("their end");
-    let tasks = tasks.replace("/etc/vrf/", &format!("{}/", folder.join("applied").display()));
+    let tasks = tasks.replace("/etc/vrf/", &format!("{}/", directory.join("applied").display()));
     let tasks: String = tasks.lines().map(|line| format!("    {line}\n")).collect();
     format!("- hosts: localhost\n  gather_facts: false\n  tasks:\n{tasks}")
 }
@@ -25,26 +25,26 @@ for time in first second; do
 done
 vrfsetup confirm || echo nothing to confirm";
 
-fn play(folder: &Path) -> Output {
+fn play(directory: &Path) -> Output {
     let ansible = Command::new(top().join("tools/fetch-ansible")).output().expect("tools/fetch-ansible");
     assert!(ansible.status.success(), "{}", String::from_utf8_lossy(&ansible.stderr));
     let ours = programs::products().unwrap_or_else(|missing| panic!("{missing}"));
-    let products = std::path::absolute(ours[0].parent().expect("a folder")).expect("a path");
+    let products = std::path::absolute(ours[0].parent().expect("a directory")).expect("a path");
     let path = format!("{}:{}", products.display(), std::env::var("PATH").unwrap_or_default());
     let mut unshare = Command::new("unshare");
-    unshare.args(["--net", "sh", "-c", SCRIPT, "sh"]).arg(folder.join("play.yml"));
-    unshare.env("PATH", path).env("LC_ALL", "C.UTF-8").env("HOME", folder);
+    unshare.args(["--net", "sh", "-c", SCRIPT, "sh"]).arg(directory.join("play.yml"));
+    unshare.env("PATH", path).env("LC_ALL", "C.UTF-8").env("HOME", directory);
     unshare.env("PYTHONPATH", String::from_utf8_lossy(&ansible.stdout).trim()).env("ANSIBLE_NOCOLOR", "1");
     unshare.output().expect("unshare")
 }
 
 #[test]
 fn ansible_changes_what_differs_and_then_nothing() {
-    let folder = tempfile::tempdir().expect("a folder");
-    std::fs::create_dir(folder.path().join("applied")).expect("a folder");
-    std::fs::write(folder.path().join("play.yml"), playbook(folder.path())).expect("a playbook");
-    std::fs::write(folder.path().join("vrf.toml"), "[rules]\nfix = true\nunreachable = \"rule\"\n").expect("a file");
-    let output = play(folder.path());
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::create_dir(directory.path().join("applied")).expect("a directory");
+    std::fs::write(directory.path().join("play.yml"), playbook(directory.path())).expect("a playbook");
+    std::fs::write(directory.path().join("vrf.toml"), "[rules]\nfix = true\nunreachable = \"rule\"\n").expect("a file");
+    let output = play(directory.path());
     let (text, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     let recaps: Vec<&str> = text.lines().filter(|line| line.starts_with("localhost ")).collect();
     assert_eq!(recaps.len(), 2, "{text}{errors}");

@@ -4,18 +4,18 @@
 use std::path::Path;
 use std::process::Command;
 
-use vrftests::programs;
-use vrftests::vm::image::top;
+use vrftests::harness::programs;
+use vrftests::harness::vm::image::top;
 
 /// What bash offers for the last of these words.
 fn offers(line: &[&str]) -> Vec<String> {
     let ours = programs::products().unwrap_or_else(|missing| panic!("{missing}"));
-    let folder = ours[0].parent().map(Path::as_os_str).unwrap_or_default().to_owned();
+    let directory = ours[0].parent().map(Path::as_os_str).unwrap_or_default().to_owned();
     let script = r#"PATH=$1:$PATH; . "$2"; shift 2; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
                     _vrfsetup; printf '%s\n' "${COMPREPLY[@]}""#;
     let source = top().join("completions/vrfsetup.bash");
     let mut bash = Command::new("bash");
-    bash.args(["--norc", "-c", script, "bash"]).arg(folder).arg(source).args(line);
+    bash.args(["--norc", "-c", script, "bash"]).arg(directory).arg(source).args(line);
     let output = bash.output().expect("bash");
     assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{line:?}");
     String::from_utf8_lossy(&output.stdout).lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()

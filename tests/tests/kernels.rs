@@ -4,11 +4,12 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use vrftests::kernels;
-use vrftests::vm::image::{Images, Root};
-use vrftests::vm::machine::{Console, Failure, Machine};
-use vrftests::vm::plan::Plan;
-use vrftests::vm::run::{self, Runner};
+use vrftests::guest;
+use vrftests::harness::kernels;
+use vrftests::harness::vm::image::{Images, Root};
+use vrftests::harness::vm::machine::{Console, Failure, Machine};
+use vrftests::harness::vm::plan::Plan;
+use vrftests::harness::vm::run::{self, Runner};
 
 fn runner() -> Result<Runner, String> {
     Runner::new(Path::new(env!("CARGO_BIN_EXE_vrfguest")), Path::new(env!("CARGO_BIN_EXE_vrfpeer")))
@@ -16,7 +17,7 @@ fn runner() -> Result<Runner, String> {
 
 fn boot_and_test(name: &str) {
     let kernel = kernels::named(name).expect("a kernel of tests/kernels.toml");
-    let ended = runner().and_then(|runner| run::tests(&kernel, &runner, &[]));
+    let ended = runner().and_then(|runner| run::tests(&kernel, &runner, guest::expected_on(&kernel), &[]));
     assert!(ended.is_ok(), "{}", ended.unwrap_err());
 }
 
@@ -42,7 +43,7 @@ fn debian_sid() {
 
 fn boot_and_test_under_systemd(name: &str) {
     let system = kernels::system(name).expect("a system of tests/kernels.toml");
-    let ended = runner().and_then(|runner| run::tests_under(&system, &runner, &[]));
+    let ended = runner().and_then(|runner| run::tests_under(&system, &runner, guest::expected_under_systemd(), &[]));
     assert!(ended.is_ok(), "{}", ended.unwrap_err());
 }
 

@@ -1,8 +1,8 @@
 //! The world on this machine's own kernel, with plain links in the VRFs' place: what needs no virtual
 //! machine. Needs root, as each test makes network namespaces.
 
-use vrftests::judge::{Order, Outcome, root, user};
-use vrftests::world::{Domain, Kind, World};
+use vrftests::harness::judge::{Order, Outcome, root, user};
+use vrftests::harness::world::{Domain, Kind, World};
 
 const URLS: [&str; 3] = ["http://192.0.2.80/", "http://[2001:db8::80]/", "http://www.vrf.test/"];
 

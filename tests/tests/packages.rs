@@ -9,8 +9,8 @@ use std::process::{Command, Output};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use tempfile::TempDir;
-use vrftests::programs;
-use vrftests::vm::image::{Root as Image, rootfs, top};
+use vrftests::harness::programs;
+use vrftests::harness::vm::image::{Root as Image, rootfs, top};
 
 const OBJECT: &str = "vrfrun/libvrfshim.so";
 
@@ -31,25 +31,26 @@ fn make(target: &str, variables: &[String]) {
     run("make", ["-s", "--no-print-directory", target].into_iter().chain(variables.iter().map(String::as_str)));
 }
 
-/// Every file and folder below this one.
-fn content(folder: &Path) -> BTreeSet<String> {
-    let output = run("find", [folder.as_os_str(), OsStr::new("-xdev"), OsStr::new("-printf"), OsStr::new("%P %y\n")]);
+/// Every file and directory below this one.
+fn content(directory: &Path) -> BTreeSet<String> {
+    let output =
+        run("find", [directory.as_os_str(), OsStr::new("-xdev"), OsStr::new("-printf"), OsStr::new("%P %y\n")]);
     text(&output.stdout).lines().map(str::to_owned).collect()
 }
 
 fn packages() -> (TempDir, Vec<PathBuf>) {
     programs::products().unwrap_or_else(|missing| panic!("{missing}"));
-    let folder = tempfile::tempdir().expect("a folder");
-    make("deb", &[format!("DEBS={}", folder.path().display())]);
-    let entries = std::fs::read_dir(folder.path()).expect("the packages");
+    let directory = tempfile::tempdir().expect("a directory");
+    make("deb", &[format!("DEBS={}", directory.path().display())]);
+    let entries = std::fs::read_dir(directory.path()).expect("the packages");
     let packages: Vec<_> = entries.map(|entry| entry.expect("a package").path()).collect();
     assert_eq!(packages.len(), 3, "{packages:?}");
-    (folder, packages)
+    (directory, packages)
 }
 
 /// The guests' root file system with a writable layer over it, in a mount namespace of this thread.
 struct Root {
-    folder: TempDir,
+    directory: TempDir,
 }
 
 impl Root {
@@ -57,11 +58,11 @@ impl Root {
         unshare(CloneFlags::CLONE_NEWNS).expect("a mount namespace; is this root?");
         let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
         mount(None::<&str>, "/", None::<&str>, private, None::<&str>).expect("private mounts");
-        let root = Self { folder: tempfile::tempdir().expect("a folder") };
-        let top = root.folder.path();
+        let root = Self { directory: tempfile::tempdir().expect("a directory") };
+        let top = root.directory.path();
         mount(Some("tmpfs"), top, Some("tmpfs"), MsFlags::empty(), None::<&str>).expect("a tmpfs");
         for name in ["image", "upper", "work", "root"] {
-            std::fs::create_dir(top.join(name)).expect("a folder");
+            std::fs::create_dir(top.join(name)).expect("a directory");
         }
         let image = rootfs(&Image::Usual).expect("the guests' root file system");
         run("mount", ["-o", "loop,ro", path(&image), path(&top.join("image"))]);
@@ -75,7 +76,7 @@ impl Root {
     }
 
     fn path(&self) -> PathBuf {
-        self.folder.path().join("root")
+        self.directory.path().join("root")
     }
 
     /// Runs a command in it.
@@ -86,8 +87,8 @@ impl Root {
 
 impl Drop for Root {
     fn drop(&mut self) {
-        // With the tmpfs goes all that is mounted below it; the folder itself is then free.
-        let _ = umount2(self.folder.path(), MntFlags::MNT_DETACH);
+        // With the tmpfs goes all that is mounted below it; the directory itself is then free.
+        let _ = umount2(self.directory.path(), MntFlags::MNT_DETACH);
     }
 }
 
@@ -97,9 +98,9 @@ fn path(path: &Path) -> &str {
 
 #[test]
 fn debian_packages_work_and_leave_nothing_behind() {
-    let (_folder, packages) = packages();
+    let (_directory, packages) = packages();
     let root = Root::new();
-    std::fs::create_dir_all(root.path().join("etc/systemd/system")).expect("a folder");
+    std::fs::create_dir_all(root.path().join("etc/systemd/system")).expect("a directory");
     let before = content(&root.path());
     for package in &packages {
         std::fs::copy(package, root.path().join("tmp").join(package.file_name().unwrap())).expect("a copy");
@@ -118,7 +119,7 @@ fn debian_packages_work_and_leave_nothing_behind() {
 
     // A service that vrfsetup has put into a VRF would not start without it.
     let drop_in = root.path().join("etc/systemd/system/ssh.service.d");
-    std::fs::create_dir(&drop_in).expect("a folder");
+    std::fs::create_dir(&drop_in).expect("a directory");
     std::fs::write(drop_in.join("50-vrf.conf"), "# made by vrfsetup unit blue\n").expect("a drop-in");
     root.run(&["sh", "-c", "! dpkg --purge vrfrun 2>/tmp/said && grep ssh.service.d /tmp/said && rm /tmp/said"]);
     root.run(&["vrfsetup", "--version"]);
@@ -138,7 +139,7 @@ fn debian_packages_work_and_leave_nothing_behind() {
 
 #[test]
 fn lintian_finds_no_error_in_the_packages() {
-    let (_folder, packages) = packages();
+    let (_directory, packages) = packages();
     // Fails by itself for errors; what else it says is for the eye.
     let said = run(
         "lintian",
@@ -150,19 +151,19 @@ fn lintian_finds_no_error_in_the_packages() {
 #[test]
 fn make_uninstall_takes_away_what_make_install_put_there() {
     programs::products().unwrap_or_else(|missing| panic!("{missing}"));
-    let folder = tempfile::tempdir().expect("a folder");
-    let destination = format!("DESTDIR={}", folder.path().display());
+    let directory = tempfile::tempdir().expect("a directory");
+    let destination = format!("DESTDIR={}", directory.path().display());
     make("install", std::slice::from_ref(&destination));
-    let files: Vec<_> = content(folder.path()).into_iter().filter(|entry| !entry.ends_with(" d")).collect();
+    let files: Vec<_> = content(directory.path()).into_iter().filter(|entry| !entry.ends_with(" d")).collect();
     for name in ["bin/vrfrun", "sbin/vrfsetup", OBJECT, "libvrfshim.so.0", "vrfshim.h", "man1/vrfrun.1", "/_vrfsetup"] {
         assert!(files.iter().any(|file| file.contains(&format!("{name} "))), "no {name} in {files:?}");
     }
     let pc = files.iter().find_map(|file| file.strip_suffix(" f").filter(|file| file.ends_with("vrfshim.pc"))).unwrap();
-    let flags = run("pkg-config", ["--cflags", "--libs", path(&folder.path().join(pc))]);
+    let flags = run("pkg-config", ["--cflags", "--libs", path(&directory.path().join(pc))]);
     assert!(text(&flags.stdout).contains("-I/usr/local/include") && text(&flags.stdout).contains("-lvrfshim"));
 
     make("uninstall", &[destination]);
-    let left: Vec<_> = content(folder.path()).into_iter().filter(|entry| !entry.ends_with(" d")).collect();
+    let left: Vec<_> = content(directory.path()).into_iter().filter(|entry| !entry.ends_with(" d")).collect();
     assert!(left.is_empty(), "{left:?}");
-    assert!(!content(folder.path()).iter().any(|entry| entry.ends_with("/vrfrun d")), "our own folder is left");
+    assert!(!content(directory.path()).iter().any(|entry| entry.ends_with("/vrfrun d")), "our own directory is left");
 }

@@ -97,6 +97,8 @@ struct QueryAttributes {
     attach_flags: u32,
     prog_ids: u64,
     prog_cnt: u32,
+    /// A kernel that does not know what comes here wants it zero.
+    padding: u32,
 }
 
 /// The beginning of `struct bpf_prog_info`.
@@ -208,6 +210,7 @@ pub fn attached(hook: Hook, cgroup: impl AsFd) -> nix::Result<Vec<u32>> {
         attach_flags: 0,
         prog_ids: (&raw mut ids).expose_provenance() as u64,
         prog_cnt: MOST_PROGRAMS as u32,
+        padding: 0,
     };
     // SAFETY: the kernel writes at most `prog_cnt` numbers into a live array, and their count into the structure.
     unsafe { bpf(BPF_PROG_QUERY, &mut attributes) }?;

@@ -16,13 +16,13 @@ pub type Value = [u32; 2];
 /// As many keys as are asked for at once.
 const BATCH: usize = 64;
 
-/// As many keys as a map may have.
-const MOST: u32 = 4096;
+/// No map that we make has more keys.
+const MOST: u32 = 1 << 20;
 
 impl Map {
-    /// Makes an empty one.
-    pub fn create(map_name: &[u8]) -> nix::Result<Self> {
-        with_memlock(|| create(map_name)).map(Self)
+    /// Makes an empty one, with room for so many. Before 5.11 the room counts as locked memory of the user.
+    pub fn create(map_name: &[u8], room: u32) -> nix::Result<Self> {
+        with_memlock(|| create(map_name, room)).map(Self)
     }
 
     /// The one of this id (CAP_SYS_ADMIN).
@@ -185,8 +185,8 @@ impl CreateAttributes {
     }
 }
 
-fn create(map_name: &[u8]) -> nix::Result<OwnedFd> {
-    let mut attributes = CreateAttributes::new(BPF_MAP_TYPE_HASH, map_name, size_of::<Value>(), MOST);
+fn create(map_name: &[u8], room: u32) -> nix::Result<OwnedFd> {
+    let mut attributes = CreateAttributes::new(BPF_MAP_TYPE_HASH, map_name, size_of::<Value>(), room);
     attributes.map_flags = BPF_F_NO_PREALLOC;
     // SAFETY: plain numbers in a structure of the kernel's layout.
     unsafe { bpf_fd(BPF_MAP_CREATE, &mut attributes) }

@@ -15,6 +15,9 @@ pub(crate) const JOIN_PORT: u32 = 0;
 /// The index of `lo` in every network namespace.
 const LOOPBACK: u32 = 1;
 
+/// Room for the ports of most VRFs, in a page.
+const ROOM: u32 = 128;
+
 /// The list of one cgroup.
 #[derive(Debug)]
 pub struct List {
@@ -23,12 +26,14 @@ pub struct List {
 }
 
 impl List {
-    /// Makes an empty one for the VRF of this index in the network namespace of this inode.
+    /// Makes an empty one for the VRF of this index in the network namespace of this inode, with room for twice as many
+    /// devices as there are now.
     ///
     /// # Errors
     /// As bpf(2).
-    pub fn make(vrf: u32, netns: u64) -> nix::Result<Self> {
-        Ok(Self { map: Map::create(NAME)?, owner: owner(vrf, netns) })
+    pub fn make(vrf: u32, netns: u64, devices: usize) -> nix::Result<Self> {
+        let room = ROOM.max(2 * devices as u32);
+        Ok(Self { map: Map::create(NAME, room)?, owner: owner(vrf, netns) })
     }
 
     /// The list of this id, which the caller knows to be one of this VRF's (CAP_SYS_ADMIN).

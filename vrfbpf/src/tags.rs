@@ -72,6 +72,8 @@ struct BtfAttributes {
     size: u32,
     log_size: u32,
     log_level: u32,
+    /// A kernel that does not know what comes here wants it zero.
+    padding: u32,
 }
 
 fn load_btf() -> nix::Result<OwnedFd> {
@@ -89,7 +91,7 @@ fn load_btf() -> nix::Result<OwnedFd> {
     };
     let size = HEADER_LENGTH + TYPES_LENGTH + STRINGS_LENGTH;
     let btf = (&raw const btf).expose_provenance() as u64;
-    let mut attributes = BtfAttributes { btf, log: 0, size, log_size: 0, log_level: 0 };
+    let mut attributes = BtfAttributes { btf, log: 0, size, log_size: 0, log_level: 0, padding: 0 };
     // SAFETY: the attributes name a live structure of at least `size` bytes, which the kernel only reads.
     unsafe { bpf_fd(BPF_BTF_LOAD, &mut attributes) }
 }

@@ -43,7 +43,7 @@ fn the_kernel_takes_every_program_at_a_socket_address() {
 
 #[test]
 fn the_kernel_takes_every_program_of_sockets_and_packets() {
-    let ports = List::make(7, 1).expect("a map of ports");
+    let ports = List::make(7, 1, 2).expect("a map of ports");
     each_target(|target| {
         for allowed in [false, true] {
             accept("create", Hook::SOCK_CREATE, &create(target, allowed));

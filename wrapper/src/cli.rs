@@ -61,7 +61,7 @@ struct Cli {
     #[arg(short, long, value_name = "USER[:GROUP]")]
     user: Option<OsString>,
 
-    /// Put this file over /etc/resolv.conf, for the program only
+    /// Put a copy of this file over /etc/resolv.conf, for the program only
     #[arg(long, value_name = "FILE")]
     resolv_conf: Option<PathBuf>,
 

@@ -164,3 +164,26 @@ fn a_program_that_does_not_start_leaves_the_sockets_as_they_were() {
         }
     }
 }
+
+/// A file that is open for writing: known only when the kernel says so, after the sockets were bound.
+const BUSY: &str = "
+import shutil
+shutil.copy('/bin/true', '/srv/busy'); os.chmod('/srv/busy', 0o755); busy = open('/srv/busy', 'r+b')";
+
+#[test]
+fn what_only_the_kernel_can_tell_is_undone_or_said() {
+    let give = format!("{LISTENER}{BUSY}");
+    for mechanism in ["-m bpf", "-m preload", "-m seccomp"] {
+        let seen = given(Who::Root, &give, &format!("{mechanism} --interface blue /srv/busy"), "print(device(l))");
+        seen.prints("status 126\n-\n");
+        assert_eq!(seen.stderr(), "vrfrun: cannot run '/srv/busy': Text file busy\n", "{seen}");
+    }
+    // To unbind takes CAP_NET_RAW.
+    for mechanism in ["-m preload", "-m seccomp"] {
+        let seen = given(Who::User, &give, &format!("{mechanism} --interface blue /srv/busy"), "print(device(l))");
+        seen.prints("status 126\nblue\n");
+        let said = "vrfrun: warning: inherited descriptor 30 stays bound to 'blue': Operation not permitted\n\
+                    vrfrun: cannot run '/srv/busy': Text file busy\n";
+        assert_eq!(seen.stderr(), said, "{seen}");
+    }
+}

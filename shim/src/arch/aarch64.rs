@@ -35,21 +35,6 @@ pub(crate) fn socket(domain: i32, kind: i32, protocol: i32, cookie: u64) -> isiz
     result
 }
 
-/// setsockopt(2) with `cookie` in x5, which is wiped in the same breath, as above.
-///
-/// # Safety
-/// As for setsockopt(2).
-#[inline(always)]
-pub(crate) unsafe fn setsockopt(args: [usize; 5], cookie: u64) -> isize {
-    let result;
-    // SAFETY: the kernel only reads the value, which is the caller's promise.
-    unsafe {
-        asm!("svc 0", "mov x5, xzr", in("x8") libc::SYS_setsockopt, inlateout("x0") args[0] => result, in("x1") args[1],
-            in("x2") args[2], in("x3") args[3], in("x4") args[4], inlateout("x5") cookie => _, options(nostack))
-    };
-    result
-}
-
 global_asm!(
     ".pushsection .tbss.vrfshim,\"awT\",@nobits",
     ".hidden vrfshim_thread_word",

@@ -27,16 +27,6 @@ pub(crate) fn socket(domain: i32, kind: i32, protocol: i32, cookie: u64) -> isiz
     unsafe { syscall(libc::SYS_socket as usize, args) }
 }
 
-/// setsockopt(2) with as much of `cookie` as fits in ebp.
-///
-/// # Safety
-/// As for setsockopt(2).
-#[inline]
-pub(crate) unsafe fn setsockopt([fd, level, option, value, len]: [usize; 5], cookie: u64) -> isize {
-    // SAFETY: the caller's promise.
-    unsafe { syscall(libc::SYS_setsockopt as usize, [fd, level, option, value, len, cookie as usize]) }
-}
-
 // A function of its own: the compiler does not give ebx and ebp away to `asm!`.
 global_asm!(
     ".pushsection .text.vrfshim_syscall,\"ax\",@progbits",

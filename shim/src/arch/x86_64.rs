@@ -36,22 +36,6 @@ pub(crate) fn socket(domain: i32, kind: i32, protocol: i32, cookie: u64) -> isiz
     result
 }
 
-/// setsockopt(2) with `cookie` in r9, which is wiped in the same breath, as above.
-///
-/// # Safety
-/// As for setsockopt(2).
-#[inline(always)]
-pub(crate) unsafe fn setsockopt(args: [usize; 5], cookie: u64) -> isize {
-    let result;
-    // SAFETY: the kernel only reads the value, which is the caller's promise.
-    unsafe {
-        asm!("syscall", "xor r9d, r9d", inlateout("rax") libc::SYS_setsockopt => result, in("rdi") args[0],
-            in("rsi") args[1], in("rdx") args[2], in("r10") args[3], in("r8") args[4], inlateout("r9") cookie => _,
-            lateout("rcx") _, lateout("r11") _, options(nostack))
-    };
-    result
-}
-
 global_asm!(
     ".pushsection .tbss.vrfshim,\"awT\",@nobits",
     ".hidden vrfshim_thread_word",

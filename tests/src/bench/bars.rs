@@ -12,7 +12,7 @@ const OWN: &str = "socket + setsockopt in C";
 const FILTERED: &str = "the same in C, behind a filter";
 
 /// All of them, in the order of the table.
-pub const BARS: [Bar; 42] = [
+pub const BARS: [Bar; 47] = [
     bar("added to a start: C exec wrapper", Added("start.c_wrapper", "start.bare"), EXEC, IP_START, None, Instructions),
     bar("… `vrfrun -m bpf`, warm", Added("start.bpf", "start.bare"), EXEC, IP_START, Some(AtMost(0.6)), Instructions),
     bar(
@@ -56,6 +56,18 @@ pub const BARS: [Bar; 42] = [
     bar("… `-m seccomp`", Of("calls.seccomp"), EXEC, Of("calls.ip_vrf_exec"), None, Plain),
     bar("one socket: `ip vrf exec`", Of("socket.ip_vrf_exec"), "bare", Of("socket.bare"), None, Instructions),
     bar("… `-m bpf`", Of("socket.bpf"), "bare", Of("socket.bare"), Some(AtMost(1.03)), Instructions),
+    bar("… `-m bpf`", Of("socket.bpf"), EXEC, Of("socket.ip_vrf_exec"), Some(AtMost(1.02)), Instructions),
+    bar(
+        "`-m bpf`: connect()",
+        Of("use.connect.bpf"),
+        EXEC,
+        Of("use.connect.ip_vrf_exec"),
+        Some(AtMost(1.18)),
+        Instructions,
+    ),
+    bar("… send()", Of("use.send.bpf"), EXEC, Of("use.send.ip_vrf_exec"), Some(AtMost(1.06)), Instructions),
+    bar("… sendto()", Of("use.sendto.bpf"), EXEC, Of("use.sendto.ip_vrf_exec"), Some(AtMost(1.10)), Instructions),
+    bar("… a TCP connection", Of("use.tcp.bpf"), EXEC, Of("use.tcp.ip_vrf_exec"), Some(AtMost(1.03)), Instructions),
     bar(
         "… the shim alone, no filter (`--unguarded`)",
         Of("socket.unguarded"),

@@ -3,9 +3,9 @@
 
 use std::io;
 
-use crate::judge::{Order, Outcome, Verdict, root, user};
-use crate::vm::plan::FOLDER;
-use crate::world::{Domain, Kind, World};
+use crate::harness::judge::{Order, Outcome, Verdict, root, user};
+use crate::harness::vm::plan::DIRECTORY;
+use crate::harness::world::{Domain, Kind, World};
 
 const CURL: [&str; 3] = ["curl", "-sS", "http://www.vrf.test/"];
 
@@ -19,7 +19,7 @@ pub fn main() -> io::Result<()> {
     play(&mut world, '$', &[], user(CURL));
     play(&mut world, '$', &["ip", "vrf", "exec", "blue"], user(["ip", "vrf", "exec", "blue"].iter().chain(&CURL)));
     play(&mut world, '#', &["ip", "vrf", "exec", "blue"], root(["ip", "vrf", "exec", "blue"].iter().chain(&CURL)));
-    let preload = user(CURL).env("LD_PRELOAD", format!("{FOLDER}/bare_preload.so")).env("VRF", "blue");
+    let preload = user(CURL).env("LD_PRELOAD", format!("{DIRECTORY}/bare_preload.so")).env("VRF", "blue");
     play(&mut world, '$', &["LD_PRELOAD=bare_preload.so", "VRF=blue"], preload);
     let verdict = play(&mut world, '$', &["vrfrun", "blue"], user(["vrfrun", "blue"].iter().chain(&CURL)));
     if verdict.outcome == Outcome::Blue { Ok(()) } else { Err(io::Error::other("vrfrun did not keep its promise")) }

@@ -1,8 +1,12 @@
 //! `make bench`: what vrfrun and vrfsetup cost beside the tools that people would use without them, on a real
 //! kernel in a machine whose clock counts instructions, so that the same run gives the same numbers.
 //!
-//! The guest only measures ([`guest`]); what the numbers must be stands in [`bars`], how they are shown in
-//! [`report`] and [`plot`].
+//! The guest only measures ([`guest`] and one file for each group, with what they share in `timing`); what the
+//! numbers must be stands in [`bars`], how they are shown in [`report`] and [`plot`].
+//!
+//! May use `harness`. Never tests behaviour, and never writes a number that was not measured.
+
+#![forbid(unsafe_code)]
 
 pub mod bar;
 pub mod bars;
@@ -16,6 +20,7 @@ mod sockets;
 mod startup;
 mod supervisor;
 mod throughput;
+mod timing;
 
 use std::collections::BTreeMap;
 

@@ -6,8 +6,8 @@ use std::io;
 
 use nix::sched::{CloneFlags, unshare};
 
-use super::guest::{quiet, time};
 use super::tell;
+use super::timing::{quiet, time};
 
 /// How many VRFs. Their ports are down before, as they are at boot.
 pub const SIZES: [u32; 3] = [250, 1_000, 4_000];
@@ -60,13 +60,13 @@ pub fn theirs() -> io::Result<()> {
 /// Where it is measured. Taking a namespace down costs instructions in the background: none goes before all is
 /// measured.
 struct Stage {
-    folder: tempfile::TempDir,
+    directory: tempfile::TempDir,
     kept: Vec<File>,
 }
 
 impl Stage {
     fn new() -> io::Result<Self> {
-        Ok(Self { folder: tempfile::tempdir()?, kept: Vec::new() })
+        Ok(Self { directory: tempfile::tempdir()?, kept: Vec::new() })
     }
 
     /// A network namespace of this thread with the interfaces that become ports.
@@ -83,13 +83,13 @@ impl Stage {
     }
 
     fn ip_batch(&self, script: &str) -> io::Result<f64> {
-        let path = self.folder.path().join("batch");
+        let path = self.directory.path().join("batch");
         std::fs::write(&path, script)?;
         time(&mut quiet(&["ip", "-batch", &path.to_string_lossy()])?)
     }
 
     fn apply(&self, size: u32) -> io::Result<f64> {
-        let path = self.folder.path().join("vrf.toml");
+        let path = self.directory.path().join("vrf.toml");
         std::fs::write(&path, declared(size))?;
         time(&mut quiet(&["vrfsetup", "apply", &path.to_string_lossy()])?)
     }

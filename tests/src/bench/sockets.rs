@@ -1,14 +1,18 @@
-//! What one `socket(AF_INET, SOCK_STREAM, 0)` costs under each mechanism, bare, and in a C program that binds it.
+//! What one `socket(AF_INET, SOCK_STREAM, 0)` costs under each mechanism, bare, and in a C program that binds it; and what
+//! its use costs where programs are asked at each use.
 
 use std::io::{self, Read};
 use std::process::Stdio;
 
-use super::guest::{WAYS, quiet};
 use super::tell;
+use super::timing::{WAYS, quiet};
 
 const SOCKETS: u32 = 20_000;
 /// The supervisor's cost many times more, and repeat as well.
 const SUPERVISED: u32 = 2_000;
+
+/// What is done with sockets, and how often.
+const USES: [(&str, u32); 4] = [("connect", 5_000), ("send", 5_000), ("sendto", 5_000), ("tcp", 500)];
 
 /// Measures it.
 pub fn measure() -> io::Result<()> {
@@ -23,17 +27,30 @@ pub fn measure() -> io::Result<()> {
     each("unguarded", &["vrfrun", "-m", "preload", "--unguarded", "blue"], &["bench_socket", "bare"], SOCKETS)?;
     each("own", &[], &["bench_socket", "own=blue"], SOCKETS)?;
     each("filtered", &[], &["bench_socket", "filtered=blue"], SOCKETS)?;
-    each("vrf_set", &[], &["bench_socket_vrf_set", "set=blue"], SOCKETS)
+    each("vrf_set", &[], &["bench_socket_vrf_set", "set=blue"], SOCKETS)?;
+    for (name, before) in WAYS.into_iter().filter(|(name, _)| ["bare", "ip_vrf_exec", "bpf"].contains(name)) {
+        for (operation, count) in USES {
+            let words = [before, &["bench_use", operation]].concat();
+            tell(&format!("use.{operation}.{name}"), nanoseconds(&words, count)?);
+        }
+    }
+    Ok(())
 }
 
 fn each(name: &str, before: &[&str], program: &[&str], sockets: u32) -> io::Result<()> {
-    let count = sockets.to_string();
-    let words = [before, program, &["best", &count]].concat();
+    let words = [before, program, &["best"]].concat();
+    tell(&format!("socket.{name}"), nanoseconds(&words, sockets)?);
+    Ok(())
+}
+
+/// What one of so many takes.
+fn nanoseconds(words: &[&str], count: u32) -> io::Result<f64> {
+    let all = count.to_string();
+    let words = [words, &[&all]].concat();
     let mut child = quiet(&words)?.stdout(Stdio::piped()).spawn()?;
     let mut text = String::new();
     child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?.read_to_string(&mut text)?;
     child.wait()?;
     let taken: f64 = text.trim().parse().map_err(|_| io::Error::other(format!("{words:?} said '{text}'")))?;
-    tell(&format!("socket.{name}"), taken / f64::from(sockets));
-    Ok(())
+    Ok(taken / f64::from(count))
 }

@@ -4,9 +4,9 @@ use std::io;
 use std::path::Path;
 use std::process::Command;
 
-use super::guest::{WAYS, quiet, tell_median, time};
 use super::tell;
-use crate::vm::plan::FOLDER;
+use super::timing::{WAYS, quiet, tell_median, time};
+use crate::harness::vm::plan::DIRECTORY;
 
 const RUNS: usize = 31;
 const PROGRAM: &str = "/bin/true";
@@ -71,9 +71,9 @@ fn forget_groups() -> io::Result<()> {
 
 /// The start of a program with the shim in it, asleep and at work, beside the least that an object can be.
 fn objects() -> io::Result<()> {
-    let shim = Path::new(FOLDER).join("libvrfshim.so");
+    let shim = Path::new(DIRECTORY).join("libvrfshim.so");
     for (name, object, variable) in [
-        ("empty", Path::new(FOLDER).join("empty.so"), None),
+        ("empty", Path::new(DIRECTORY).join("empty.so"), None),
         ("shim", shim.clone(), None),
         ("shim_bound", shim, Some("0000000000000000:blue")),
     ] {

@@ -3,8 +3,8 @@
 use std::io::{self, BufRead, BufReader};
 use std::process::Stdio;
 
-use super::guest::quiet;
 use super::tell;
+use super::timing::quiet;
 
 const CLIENTS: [u32; 3] = [1, 16, 256];
 /// Together, whatever the number of clients.
@@ -32,9 +32,9 @@ pub fn measure() -> io::Result<()> {
 fn private_memory() -> io::Result<f64> {
     let mut kib = None;
     for entry in std::fs::read_dir("/proc")? {
-        let folder = entry?.path();
-        if std::fs::read_link(folder.join("exe")).is_ok_and(|program| program.ends_with("vrfrun")) {
-            let rollup = std::fs::read_to_string(folder.join("smaps_rollup"))?;
+        let directory = entry?.path();
+        if std::fs::read_link(directory.join("exe")).is_ok_and(|program| program.ends_with("vrfrun")) {
+            let rollup = std::fs::read_to_string(directory.join("smaps_rollup"))?;
             *kib.get_or_insert(0.0) += private_kib(&rollup);
         }
     }

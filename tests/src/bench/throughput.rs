@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::guest::quiet;
 use super::tell;
+use super::timing::quiet;
 
 const SERVER: &str = "192.0.2.80";
 const SECONDS: &str = "3";

@@ -11,12 +11,11 @@ use std::time::Duration;
 
 use vrftests::bench::guest::{GROUPS, UNDER_SYSTEMD};
 use vrftests::bench::{self, Measures, plot, report};
-use vrftests::guest::booted::FILES;
-use vrftests::vm::image::{Images, Root, top};
-use vrftests::vm::machine::{Console, Machine};
-use vrftests::vm::plan::Plan;
-use vrftests::vm::report::Event;
-use vrftests::{kernels, programs};
+use vrftests::harness::vm::image::{Images, Root, top};
+use vrftests::harness::vm::machine::{Console, Machine};
+use vrftests::harness::vm::plan::{FILES, Plan};
+use vrftests::harness::vm::report::Event;
+use vrftests::harness::{kernels, programs};
 
 const KERNEL: &str = "debian_6_12";
 /// The machine whose systemd can bind a scope.

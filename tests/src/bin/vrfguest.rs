@@ -5,8 +5,9 @@
 use std::io;
 use std::process::ExitCode;
 
-use vrftests::world::{Kind, World};
-use vrftests::{demo, guest, judge, leaks, programs};
+use vrftests::harness::world::{Kind, World};
+use vrftests::harness::{judge, programs};
+use vrftests::{demo, guest, matrix};
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -15,10 +16,10 @@ fn main() -> ExitCode {
         ["service"] => guest::init::service(),
         ["demo"] => return demo::main(),
         ["world", ..] if words.len() > 1 => return in_world(&words[1..]),
-        ["leaks", ..] => return said(leaks::session::all(&words[1..])),
-        ["leaks-until-one-breaks", begun, ..] => return said(leaks::session::until_one_breaks(begun, &words[2..])),
-        ["leak", row, ..] if leaks::session::are_columns(&words[2..]) => {
-            return said(leaks::session::one(row, &words[2..]));
+        ["leaks", ..] => return said(matrix::session::all(&words[1..])),
+        ["leaks-until-one-breaks", begun, ..] => return said(matrix::session::until_one_breaks(begun, &words[2..])),
+        ["leak", row, ..] if matrix::session::are_columns(&words[2..]) => {
+            return said(matrix::session::one(row, &words[2..]));
         }
         ["run", name] if guest::run(name) => {}
         _ => {

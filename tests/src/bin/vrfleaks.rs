@@ -5,9 +5,9 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use vrftests::kernels;
-use vrftests::leaks::host::{self, Request};
-use vrftests::vm::run::Runner;
+use vrftests::harness::kernels;
+use vrftests::harness::vm::run::Runner;
+use vrftests::matrix::host::{self, Request};
 
 /// The packages of the heavy rows, beside the guests' usual ones.
 const HEAVY: &str = "leak-packages";
@@ -48,6 +48,6 @@ fn run() -> Result<bool, String> {
 /// The other programs of this crate lie beside this one.
 fn runner() -> Result<Runner, String> {
     let this = std::env::current_exe().map_err(|error| error.to_string())?;
-    let folder = this.parent().unwrap_or(Path::new("."));
-    Ok(Runner::new(&folder.join("vrfguest"), &folder.join("vrfpeer"))?.with_packages(HEAVY))
+    let directory = this.parent().unwrap_or(Path::new("."));
+    Ok(Runner::new(&directory.join("vrfguest"), &directory.join("vrfpeer"))?.with_packages(HEAVY))
 }

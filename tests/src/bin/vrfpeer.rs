@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let domain = std::env::args().nth(1).unwrap_or_default();
-    match vrftests::peer::main(&domain) {
+    match vrftests::harness::peer::main(&domain) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("vrfpeer {domain}: {error}");

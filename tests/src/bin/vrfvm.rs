@@ -5,10 +5,11 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use vrftests::kernels::System;
-use vrftests::vm::plan::Plan;
-use vrftests::vm::run::{self, Runner};
-use vrftests::{demo, kernels};
+use vrftests::harness::kernels;
+use vrftests::harness::kernels::System;
+use vrftests::harness::vm::plan::Plan;
+use vrftests::harness::vm::run::{self, Runner};
+use vrftests::{demo, guest};
 
 const USAGE: &str = "usage: vrfvm KERNEL [FILTER]... | KERNEL --run PROGRAM... | KERNEL --shell | --demo [--shell]";
 
@@ -44,8 +45,8 @@ fn session(words: &[String]) -> Result<ExitCode, String> {
         Some("--run") => Plan::Run(rest[1..].to_vec()),
         _ => {
             let tested = match &system {
-                Some(system) => run::tests_under(system, &runner, rest),
-                None => run::tests(&kernel, &runner, rest),
+                Some(system) => run::tests_under(system, &runner, guest::expected_under_systemd(), rest),
+                None => run::tests(&kernel, &runner, guest::expected_on(&kernel), rest),
             };
             return tested.map(|()| ExitCode::SUCCESS);
         }
@@ -57,7 +58,7 @@ fn session(words: &[String]) -> Result<ExitCode, String> {
 /// The other programs of this crate lie beside this one.
 fn runner(for_demo: bool) -> Result<Runner, String> {
     let this = std::env::current_exe().map_err(|error| error.to_string())?;
-    let folder = this.parent().unwrap_or(Path::new("."));
+    let directory = this.parent().unwrap_or(Path::new("."));
     let make = if for_demo { Runner::demo } else { Runner::new };
-    make(&folder.join("vrfguest"), &folder.join("vrfpeer"))
+    make(&directory.join("vrfguest"), &directory.join("vrfpeer"))
 }

@@ -7,18 +7,13 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::init::run_test;
-use crate::vm::plan::FOLDER;
-use crate::vm::report::Event;
-use crate::vm::run::SYSTEMD_TEST_LIMIT;
+use crate::harness::process::run_test;
+use crate::harness::vm::plan::{DIRECTORY, FILES};
+use crate::harness::vm::report::Event;
+use crate::harness::vm::run::SYSTEMD_TEST_LIMIT;
 
-/// What the project installs for systemd and udev, as it lies in the guest's third disk.
-pub const FILES: [&str; 4] =
-    ["vrfsetup.service", "vrfsetup-early.service", "vrfsetup-port@.service", "90-vrfsetup.rules"];
 /// A socket whose drop-in is what `vrfsetup unit boot` makes of it.
 pub const SOCKET: &str = "vrftest-boot.socket";
-/// The one that undoes at boot what was not confirmed before; beside it for the test of that.
-pub const ROLLBACK: &str = "vrfsetup-rollback.service";
 const INIT: &str = "/usr/lib/systemd/systemd";
 const UNITS: &str = "/etc/systemd/system";
 
@@ -108,7 +103,7 @@ pub fn leave_the_boot_behind() -> io::Result<()> {
 
 /// Whether this machine is for its own systemd to boot: only then the unit is on the third disk.
 pub fn is_here() -> bool {
-    Path::new(FOLDER).join(FILES[0]).exists()
+    Path::new(DIRECTORY).join(FILES[0]).exists()
 }
 
 /// Puts the units in their places and becomes systemd.
@@ -117,7 +112,7 @@ pub fn is_here() -> bool {
 /// Always: where it succeeds it does not return.
 pub fn hand_over() -> io::Result<()> {
     for program in ["vrfrun", "vrfsetup"] {
-        symlink(Path::new(FOLDER).join(program), Path::new("/usr/local/sbin").join(program))?;
+        symlink(Path::new(DIRECTORY).join(program), Path::new("/usr/local/sbin").join(program))?;
     }
     fs::write("/etc/modprobe.d/vrftests.conf", NO_DRIVERS)?;
     mask_generators()?;
@@ -125,7 +120,7 @@ pub fn hand_over() -> io::Result<()> {
     fs::write("/etc/vrf/vrf.toml", AT_BOOT)?;
     for file in FILES {
         let place = if file.ends_with(".rules") { Path::new("/etc/udev/rules.d") } else { Path::new(UNITS) };
-        fs::copy(Path::new(FOLDER).join(file), place.join(file))?;
+        fs::copy(Path::new(DIRECTORY).join(file), place.join(file))?;
     }
     for unwanted in NOT_AT_BOOT {
         // Not every release has each of them.
@@ -153,7 +148,7 @@ pub fn hand_over() -> io::Result<()> {
     Err(Command::new(INIT).exec())
 }
 
-/// They make units of what this machine has not (a swap, a TPM…), anew with each `daemon-reload`.
+/// They make units of what this machine does not have (a swap, a TPM…), again with each `daemon-reload`.
 fn mask_generators() -> io::Result<()> {
     let masked = Path::new("/etc/systemd/system-generators");
     fs::create_dir_all(masked)?;
@@ -168,7 +163,7 @@ fn mask_generators() -> io::Result<()> {
 /// # Errors
 /// When it cannot be started.
 pub fn run(name: &str) -> io::Result<Event> {
-    let program = format!("{FOLDER}/vrfguest");
+    let program = format!("{DIRECTORY}/vrfguest");
     let limit = format!("--property=RuntimeMaxSec={}", SYSTEMD_TEST_LIMIT.as_secs());
     let mut command = Command::new("systemd-run");
     command.args(["--quiet", "--wait", "--pipe", "--collect", &limit, "--", &program, "run", name]);

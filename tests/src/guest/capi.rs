@@ -7,8 +7,8 @@ use std::path::Path;
 use std::process::Command;
 
 use super::guest_tests;
-use crate::judge::{Order, root, user};
-use crate::world::{Domain, Kind, World};
+use crate::harness::judge::{Order, root, user};
+use crate::harness::world::{Domain, Kind, World};
 
 guest_tests! {
     two_vrfs_are_asked_at_once,

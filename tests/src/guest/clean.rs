@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::init::remove_groups;
-use crate::world::machine;
+use crate::harness::process::remove_groups;
+use crate::harness::world::machine;
 
 /// Long enough for a supervisor that sees its last client go, or logind its last session; met only by what stays.
 const PATIENCE: Duration = Duration::from_secs(40);

@@ -6,20 +6,16 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::mount::{MsFlags, mount};
 use nix::sys::reboot::{RebootMode, reboot};
-use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{Pid, pipe2};
+use nix::unistd::pipe2;
 
 use super::booted;
 use super::runner::Runner;
-use crate::vm::plan::{FOLDER, Plan};
-use crate::vm::report::Event;
+use crate::harness::vm::plan::{DIRECTORY, Plan};
+use crate::harness::vm::report::Event;
 
 /// Does everything, and ends the machine. Errors go to the console, which the host shows.
 pub fn main() {
@@ -40,7 +36,7 @@ pub fn service() {
 
 /// Carries out the plan.
 fn session(has_systemd: bool) -> io::Result<()> {
-    let plan = serde_json::from_slice(&std::fs::read(Path::new(FOLDER).join("plan.json"))?)?;
+    let plan = serde_json::from_slice(&std::fs::read(Path::new(DIRECTORY).join("plan.json"))?)?;
     let mut report = OpenOptions::new().write(true).custom_flags(libc::O_NOCTTY).open("/dev/ttyS1")?;
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned();
     tell(&mut report, &Event::Ready { release, versions: versions(has_systemd) })?;
@@ -94,71 +90,13 @@ fn mount_all() -> io::Result<()> {
     })
 }
 
-/// Runs one test by this command, for this long at most.
-pub fn run_test(name: &str, command: &mut Command, limit: Duration) -> io::Result<Event> {
-    let output = tempfile::NamedTempFile::new()?;
-    let start = Instant::now();
-    let child = command.stdin(Stdio::null()).stdout(output.reopen()?).stderr(output.reopen()?).spawn()?;
-    let passed = wait_for(child.id(), start + limit)?;
-    let mut text = String::from_utf8_lossy(&std::fs::read(output.path())?).into_owned();
-    if passed == Some(true) {
-        text.clear();
-    } else if passed.is_none() {
-        text.push_str("\nthe test did not end in time");
-    }
-    Ok(Event::Test {
-        name: name.to_owned(),
-        passed: passed == Some(true),
-        milliseconds: start.elapsed().as_millis() as u64,
-        output: text,
-    })
-}
-
-/// Waits for one process, burying orphans meanwhile: that is process 1's duty. None: out of time.
-fn wait_for(pid: u32, deadline: Instant) -> io::Result<Option<bool>> {
-    let pid = Pid::from_raw(pid as i32);
-    while Instant::now() < deadline {
-        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::Exited(ended, code)) if ended == pid => return Ok(Some(code == 0)),
-            Ok(WaitStatus::Signaled(ended, ..)) if ended == pid => return Ok(Some(false)),
-            Ok(WaitStatus::StillAlive) => std::thread::sleep(Duration::from_millis(5)),
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(None)
-}
-
-/// Ends every process but this one: as process 1, kill(-1) reaches all others.
-pub fn end_all() -> io::Result<()> {
-    let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
-    loop {
-        match waitpid(None, None) {
-            Err(Errno::ECHILD) => return Ok(()),
-            Err(error) if error != Errno::EINTR => return Err(error.into()),
-            _ => {}
-        }
-    }
-}
-
-/// Removes all cgroups below `folder`; each is empty, now that no process is left.
-pub fn remove_groups(folder: &Path) {
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            remove_groups(&entry.path());
-            // The kernel may still hold a group whose last process has just ended; it is harmless.
-            let _ = std::fs::remove_dir(entry.path());
-        }
-    }
-}
-
 /// Runs a program and passes its lines on.
 fn talk(report: &mut File, words: &[String]) -> io::Result<()> {
     let (program, arguments) = words.split_first().ok_or(io::ErrorKind::InvalidInput)?;
     let (reader, writer) = pipe2(OFlag::O_CLOEXEC)?;
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
-    command.env("PATH", format!("{FOLDER}:/usr/sbin:/usr/bin:/sbin:/bin")).current_dir("/tmp");
+    command.env("PATH", format!("{DIRECTORY}:/usr/sbin:/usr/bin:/sbin:/bin")).current_dir("/tmp");
     let mut child = command.spawn()?;
     // The command holds the pipe's writing end.
     drop(command);
@@ -179,7 +117,7 @@ fn shell() -> io::Result<()> {
     let console = OpenOptions::new().read(true).write(true).open("/dev/ttyS0")?;
     Command::new("setsid")
         .args(["--ctty", "--wait", "bash", "-i"])
-        .env("PATH", format!("{FOLDER}:/usr/sbin:/usr/bin:/sbin:/bin"))
+        .env("PATH", format!("{DIRECTORY}:/usr/sbin:/usr/bin:/sbin:/bin"))
         .env("HOME", "/root")
         .stdin(console.try_clone()?)
         .stdout(console.try_clone()?)

@@ -1,8 +1,15 @@
 //! The tests that run inside a virtual machine, as root, on a kernel with VRFs. Each runs in a
 //! process of its own, from the same state; what it leaves is its failure (`clean`).
 //!
-//! To add one: write a function in a file of this folder and name it in the file's `guest_tests!`;
-//! a new file is one line in [`MODULES`].
+//! `run` tests vrfrun, `setup` vrfsetup, `systemd` both where a systemd is process 1, `docs` what the pages say, `capi`
+//! the library. `init`, `booted`, `runner` and `clean` run them.
+//!
+//! To add one: write a function in a file of one of these directories and name it in the file's `guest_tests!`;
+//! a new file is one line in its directory's `mod.rs` and one in [`MODULES`]. Its name is that of file and function.
+//!
+//! May use `harness` and `matrix`. Nothing here runs on the host, and no other room uses a test.
+
+#![forbid(unsafe_code)]
 
 pub mod booted;
 pub mod init;
@@ -10,47 +17,13 @@ pub mod init;
 mod clean;
 mod runner;
 
-mod apply_again;
-mod at_once;
-mod beside;
-mod bind_on_use;
-mod boot;
 mod capi;
-mod clients;
-mod completions;
-mod containers;
-mod curl;
-mod escapes;
-mod explain;
-mod exported;
-mod gate;
-mod inherited;
-mod leaks;
-mod logins;
-mod names;
-mod neighbours;
-mod net_cls;
-mod port_keeps;
-mod promises;
-mod random_worlds;
-mod recipes;
-mod recipes_services;
-mod refusals;
-mod rollback;
-mod rules;
-mod sealing;
+mod docs;
+mod run;
 mod setup;
-mod setup_declared;
-mod setup_knowing;
-mod setup_ports;
-mod surroundings;
-mod transactions;
-mod unit_names;
-mod units;
-mod ways;
-mod without_bpf;
+mod systemd;
 
-use crate::kernels::{Feature, Kernel};
+use crate::harness::kernels::{Feature, Kernel};
 
 /// A registered test. It fails by panicking.
 #[derive(Debug)]
@@ -67,7 +40,7 @@ macro_rules! guest_tests {
         pub const TESTS: &[$crate::guest::Test] = &[$(
             $crate::guest::Test::new(
                 concat!(module_path!(), "::", stringify!($name)),
-                &[$($($crate::kernels::Feature::$feature),+)?],
+                &[$($($crate::harness::kernels::Feature::$feature),+)?],
                 $name,
             )
         ),+];
@@ -76,37 +49,37 @@ macro_rules! guest_tests {
 use guest_tests;
 
 const MODULES: &[&[Test]] = &[
-    names::TESTS,
-    promises::TESTS,
-    surroundings::TESTS,
+    run::names::TESTS,
+    docs::promises::TESTS,
+    run::surroundings::TESTS,
     capi::TESTS,
-    curl::TESTS,
-    escapes::TESTS,
-    bind_on_use::TESTS,
-    without_bpf::TESTS,
-    clients::TESTS,
-    containers::TESTS,
-    gate::TESTS,
-    inherited::TESTS,
-    recipes::TESTS,
-    recipes_services::TESTS,
-    completions::TESTS,
-    explain::TESTS,
-    refusals::TESTS,
-    sealing::TESTS,
-    rules::TESTS,
-    setup_ports::TESTS,
-    transactions::TESTS,
-    port_keeps::TESTS,
-    neighbours::TESTS,
-    apply_again::TESTS,
-    random_worlds::TESTS,
-    setup_knowing::TESTS,
-    setup_declared::TESTS,
-    leaks::TESTS,
-    at_once::TESTS,
+    run::curl::TESTS,
+    run::escapes::TESTS,
+    run::bind_on_use::TESTS,
+    run::without_bpf::TESTS,
+    run::clients::TESTS,
+    run::containers::TESTS,
+    run::gate::TESTS,
+    run::inherited::TESTS,
+    docs::recipes::TESTS,
+    docs::recipes_services::TESTS,
+    docs::completions::TESTS,
+    run::explain::TESTS,
+    run::refusals::TESTS,
+    run::sealing::TESTS,
+    setup::rules::TESTS,
+    setup::setup_ports::TESTS,
+    setup::transactions::TESTS,
+    setup::port_keeps::TESTS,
+    setup::neighbours::TESTS,
+    setup::apply_again::TESTS,
+    setup::random_worlds::TESTS,
+    setup::setup_knowing::TESTS,
+    setup::setup_declared::TESTS,
+    run::leaks::TESTS,
+    setup::at_once::TESTS,
     // The last: what it may do to an old kernel is undone by a boot only.
-    net_cls::TESTS,
+    run::net_cls::TESTS,
 ];
 
 impl Test {
@@ -117,13 +90,20 @@ impl Test {
 
     /// Its name: file and function.
     fn name(&self) -> &'static str {
-        self.path.rsplit_once("guest::").map_or(self.path, |(_, name)| name)
+        self.path.rmatch_indices("::").nth(1).map_or(self.path, |(at, _)| &self.path[at + 2..])
     }
 }
 
 /// Those that want a systemd as process 1.
-const UNDER_SYSTEMD: &[&[Test]] =
-    &[boot::TESTS, units::TESTS, unit_names::TESTS, logins::TESTS, rollback::TESTS, exported::TESTS, beside::TESTS];
+const UNDER_SYSTEMD: &[&[Test]] = &[
+    systemd::boot::TESTS,
+    systemd::units::TESTS,
+    systemd::unit_names::TESTS,
+    systemd::logins::TESTS,
+    systemd::rollback::TESTS,
+    systemd::exported::TESTS,
+    systemd::beside::TESTS,
+];
 
 /// The names of the tests that must run, and pass, under a systemd.
 pub fn expected_under_systemd() -> impl Iterator<Item = String> {
@@ -156,7 +136,7 @@ fn all() -> impl Iterator<Item = &'static Test> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vm::image::top;
+    use crate::harness::vm::image::top;
 
     /// docs/recipes.md names below each recipe the tests that run it.
     #[test]

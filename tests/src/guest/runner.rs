@@ -3,11 +3,11 @@
 use std::io;
 use std::process::Command;
 
-use super::init::{end_all, run_test};
 use super::{booted, clean};
-use crate::vm::report::Event;
-use crate::vm::run::TEST_LIMIT;
-use crate::world::machine;
+use crate::harness::process::{end_all, run_test};
+use crate::harness::vm::report::Event;
+use crate::harness::vm::run::TEST_LIMIT;
+use crate::harness::world::machine;
 
 const LEFT: &str = "it left behind:";
 

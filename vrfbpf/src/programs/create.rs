@@ -4,7 +4,7 @@
 //! kernel makes inside others (MPTCP's subflows, AF_SMC's TCP socket), so IPPROTO_SMC (6.11) is refused here, and MPTCP
 //! where no other hook can bind its subflows. AF_SMC never gets here: it is refused at connect and bind.
 
-use super::{SOCK_BOUND_DEV_IF, TAG_FOREIGN, Target};
+use super::{SOCK_BOUND_DEV_IF, SOCK_TYPE, TAG_FOREIGN, TAG_RAW, Target};
 use crate::asm::{Label, Program};
 
 const SOCK_PROTOCOL: i16 = 12;
@@ -20,8 +20,12 @@ pub fn create(target: &Target<'_>, allows_mptcp: bool) -> Program {
     }
     program.set(2, target.ifindex as i32).store_word(6, SOCK_BOUND_DEV_IF, 2);
     match target.tags {
-        // Only foreign sockets: a tag costs a fifth of a socket.
-        Some(tags) => program.goto(Label::Allow).label(Label::Foreign).put_tag(tags, 6, TAG_FOREIGN),
+        // Only foreign and raw sockets: a tag costs a fifth of a socket.
+        Some(tags) => {
+            program.load_word(1, 6, SOCK_TYPE).if_not(1, libc::SOCK_RAW, Label::Allow);
+            program.put_tag(tags, 6, TAG_RAW).goto(Label::Allow);
+            program.label(Label::Foreign).put_tag(tags, 6, TAG_FOREIGN)
+        }
         None => program.label(Label::Foreign),
     };
     program.end();

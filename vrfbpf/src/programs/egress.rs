@@ -5,11 +5,12 @@
 //! raw and ping sockets after connect(AF_UNSPEC). The packet is dropped, and the call that sent it fails with EPERM.
 //!
 //! Allowed all the same: a socket of another network namespace, and one that is bound to a device because its program asked
-//! for that device (SO_BINDTODEVICE; `--strict` denies the asking). Both carry a tag.
+//! for that device (SO_BINDTODEVICE; `--strict` denies the asking). Both carry a tag. A raw socket without a tag is one that
+//! the kernel made for a network namespace which a process of the cgroup made: it answers pings and finds neighbours there.
 
 use std::os::fd::RawFd;
 
-use super::{MAP_LOOKUP_ELEM, SK_FULLSOCK, SOCK_BOUND_DEV_IF, TAG_FOREIGN, Target};
+use super::{MAP_LOOKUP_ELEM, SK_FULLSOCK, SOCK_BOUND_DEV_IF, SOCK_TYPE, TAG_FOREIGN, TAG_REBOUND, Target};
 use crate::asm::{Label, Program};
 
 const SKB_IFINDEX: i16 = 40;
@@ -24,10 +25,12 @@ pub fn egress(target: &Target<'_>, ports: RawFd) -> Program {
     match target.tags {
         Some(tags) => {
             program.copy(1, 7).call(SK_FULLSOCK).if_equal(0, 0, Label::Deny).copy(8, 0);
-            program.tag_of(tags, 8, 0).if_equal(0, 0, Label::Deny);
-            program.load_word(3, 0, 0).if_equal(3, TAG_FOREIGN, Label::Allow);
+            program.tag_of(tags, 8, 0).if_equal(0, 0, Label::Untagged).load_word(3, 0, 0);
+            program.if_equal(3, TAG_FOREIGN, Label::Allow).if_not(3, TAG_REBOUND, Label::Deny);
             program.load_word(3, 8, SOCK_BOUND_DEV_IF).if_equal(3, 0, Label::Deny);
-            program.if_equal(3, target.ifindex as i32, Label::Deny)
+            program.if_equal(3, target.ifindex as i32, Label::Deny).goto(Label::Allow);
+            program.label(Label::Untagged).load_word(3, 8, SOCK_TYPE).if_equal(3, libc::SOCK_STREAM, Label::Deny);
+            program.if_equal(3, libc::SOCK_DGRAM, Label::Deny)
         }
         None => program.load_word(3, 7, SOCK_BOUND_DEV_IF).if_equal(3, target.ifindex as i32, Label::Deny),
     };

@@ -52,6 +52,9 @@ const TAG_FOREIGN: i32 = 1;
 /// A socket whose program asked to be bound to a device by name or index: allowed what that device reaches.
 const TAG_REBOUND: i32 = 2;
 
+/// A raw socket of ours. Those of the kernel, which it makes for a new network namespace, have none.
+const TAG_RAW: i32 = 3;
+
 const MAP_LOOKUP_ELEM: i32 = 1;
 const BPF_SETSOCKOPT: i32 = 49;
 const SK_FULLSOCK: i32 = 95;
@@ -64,9 +67,10 @@ const SK_STORAGE_CREATE: i32 = 1;
 /// Where `struct bpf_sock_addr` has its socket and the socket's type.
 const ADDR_SOCKET: i16 = 64;
 const ADDR_TYPE: i16 = 32;
-/// Where `struct bpf_sock` has the device and the family.
+/// Where `struct bpf_sock` has the device, the family and the type.
 const SOCK_BOUND_DEV_IF: i16 = 0;
 const SOCK_FAMILY: i16 = 4;
+const SOCK_TYPE: i16 = 8;
 
 impl Program {
     /// r6 = the context; jumps to `Foreign` if its socket is of another network namespace (helper: 5.7).

@@ -65,7 +65,7 @@ impl Journal {
 
     /// One that ends with this run.
     pub fn in_memory() -> Self {
-        Self { content: Content { command: command(), steps: Vec::new() }, log: None, lasting: None }
+        Self { content: Content { command: command(), ..Content::default() }, log: None, lasting: None }
     }
 
     /// The one in this state, if there is one.
@@ -102,21 +102,32 @@ impl Journal {
 
     /// The steps that were made, or may have been.
     pub fn steps(&self) -> impl DoubleEndedIterator<Item = &Step> {
-        self.content.steps.iter().flatten()
+        let all = self.content.steps.iter().enumerate();
+        all.filter(|(at, _)| !self.content.refused.contains(at)).map(|(_, step)| step)
+    }
+
+    /// How many steps were written down.
+    pub fn length(&self) -> usize {
+        self.content.steps.len()
     }
 
     /// Writes down steps that are about to be made; the place of the first.
     ///
     /// # Errors
     /// Those of write(2): then none of them may be made.
-    pub fn record(&mut self, steps: &[Step]) -> io::Result<usize> {
+    pub fn record(&mut self, steps: Vec<Step>) -> io::Result<usize> {
         if let Some(log) = &mut self.log {
             log.add(steps.iter().map(entry))?;
-            self.record_lasting(steps)?;
+            self.record_lasting(&steps)?;
         }
-        let first = self.content.steps.len();
-        self.content.steps.extend(steps.iter().cloned().map(Some));
+        let first = self.length();
+        self.content.steps.extend(steps);
         Ok(first)
+    }
+
+    /// The steps from this place on, for whoever makes them.
+    pub fn from(&mut self, first: usize) -> &mut [Step] {
+        &mut self.content.steps[first..]
     }
 
     /// What is no file in /run survives a power loss, and so must the way to undo it.
@@ -139,18 +150,15 @@ impl Journal {
     ///
     /// # Errors
     /// Those of write(2).
-    pub fn answer(&mut self, first: usize, steps: &[Step], refusals: &[Option<KernelError>]) -> io::Result<()> {
+    pub fn answer(&mut self, first: usize, refusals: &[Option<KernelError>]) -> io::Result<()> {
         let mut entries = Vec::new();
-        for (at, (step, refusal)) in steps.iter().zip(refusals).enumerate() {
-            match (step, refusal) {
+        for (at, refusal) in (first..).zip(refusals) {
+            match (&self.content.steps[at], refusal) {
                 (_, Some(_)) => {
-                    self.content.steps[first + at] = None;
-                    entries.push(Entry::Refused(first + at));
+                    self.content.refused.insert(at);
+                    entries.push(Entry::Refused(at));
                 }
-                (Step::AddVrf(device, _), None) => {
-                    self.content.learn(first + at, device.ifindex);
-                    entries.push(Entry::Made(first + at, device.ifindex));
-                }
+                (Step::AddVrf(device, _), None) => entries.push(Entry::Made(at, device.ifindex)),
                 _ => {}
             }
         }
@@ -160,12 +168,13 @@ impl Journal {
     /// The last step that is not undone yet, with its place.
     pub fn last(&self) -> Option<(usize, &Step)> {
         let all = self.content.steps.iter().enumerate().rev();
-        all.filter_map(|(at, step)| Some((at, step.as_ref()?))).next()
+        let mut made = all.filter(|(at, _)| !self.content.refused.contains(at));
+        made.next()
     }
 
     /// Passes over rules that have only changed their place: nothing of them is left to undo.
     pub fn forget_moves(&mut self, is_there: impl Fn(&Rule) -> bool) {
-        moves::forget(&mut self.content.steps, is_there);
+        self.content.refused = moves::settled(&self.content.steps, &self.content.refused, is_there);
     }
 
     /// Writes down that all steps from this place on are undone. Where that cannot be written, a rollback that is

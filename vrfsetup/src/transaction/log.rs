@@ -4,6 +4,7 @@
 //! Lines are only ever added, so that whoever is killed leaves a file that tells how far it came.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -16,6 +17,7 @@ use crate::model::step::Step;
 /// One line.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[allow(clippy::large_enum_variant, reason = "there is one at a time, between a step and its line")]
 pub enum Entry<'a> {
     /// The first: the command that made the change.
     Change(String),
@@ -34,13 +36,15 @@ pub enum Entry<'a> {
     Undone(usize),
 }
 
-/// What a file tells: the command, and its steps; None for one that was refused.
+/// What a file tells.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Content {
     /// The command.
     pub command: String,
-    /// The steps.
-    pub steps: Vec<Option<Step>>,
+    /// The steps that are not undone.
+    pub steps: Vec<Step>,
+    /// The places of those that were refused.
+    pub refused: BTreeSet<usize>,
 }
 
 /// An open file.
@@ -142,17 +146,14 @@ impl Content {
     fn take(&mut self, entry: Entry) {
         match entry {
             Entry::Change(command) => self.command = command,
-            Entry::Step { step, .. } => self.steps.push(Some(step.into_owned())),
-            Entry::Made(at, ifindex) => self.learn(at, ifindex),
-            Entry::Refused(at) => self.steps.iter_mut().skip(at).take(1).for_each(|step| *step = None),
+            Entry::Step { step, .. } => self.steps.push(step.into_owned()),
+            Entry::Made(at, index) => {
+                if let Some(Step::AddVrf(device, _)) = self.steps.get_mut(at) {
+                    device.ifindex = index;
+                }
+            }
+            Entry::Refused(at) => self.refused.extend([at]),
             Entry::Undone(at) => self.steps.truncate(at),
-        }
-    }
-
-    /// Gives the VRF of a step the index that the kernel gave it.
-    pub fn learn(&mut self, at: usize, ifindex: u32) {
-        if let Some(Some(Step::AddVrf(device, _))) = self.steps.get_mut(at) {
-            device.ifindex = ifindex;
         }
     }
 }
@@ -187,10 +188,9 @@ mod tests {
             Step::WriteFile { path: "/etc/x".into(), from: None, to: Some("x".into()) },
         ];
         let text: Vec<u8> = all.iter().flat_map(step).collect();
-        let made: Vec<Option<Step>> = all.iter().cloned().map(Some).collect();
-        assert_eq!(read(&text), (Content { command: String::new(), steps: made.clone() }, text.len()));
+        assert_eq!(read(&text), (Content { steps: all.to_vec(), ..Content::default() }, text.len()));
         let (cut, length) = read(&text[..text.len() - 9]);
-        assert_eq!(cut.steps, made[..6]);
+        assert_eq!(cut.steps, all[..6]);
         assert!(text[..length].ends_with(b"\n") && length < text.len() - 9);
     }
 
@@ -204,9 +204,10 @@ mod tests {
         text.extend(line(&Entry::Refused(2)));
         let content = read(&text).0;
         assert_eq!(content.command, "vrfsetup add blue");
-        assert_eq!(content.steps, [Some(blue(7)), Some(seal), None]);
+        assert_eq!(content.steps, [blue(7), seal.clone(), seal]);
+        assert_eq!(content.refused, [2].into());
         text.extend(line(&Entry::Undone(1)));
-        assert_eq!(read(&text).0.steps, [Some(blue(7))]);
+        assert_eq!(read(&text).0.steps, [blue(7)]);
     }
 
     #[test]

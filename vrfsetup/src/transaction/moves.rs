@@ -1,23 +1,28 @@
 //! A rule that is deleted and added again has only changed its place among those of its preference. To undo that it must
 //! not go to the end once more: a VPN may have added rules meanwhile, behind which `local` must not come.
 
+use std::collections::BTreeSet;
+
 use crate::model::rule::Rule;
 use crate::model::step::Step;
 
-/// Removes the steps of which nothing is left to undo. `is_there` says what the kernel has now: of a move that was cut
-/// short everything stays.
-pub fn forget(steps: &mut [Option<Step>], is_there: impl Fn(&Rule) -> bool) {
-    for at in 0..steps.len() {
-        let back = match &steps[at] {
-            Some(Step::DeleteRule(rule)) if is_there(rule) => Step::AddRule(rule.clone()),
-            Some(Step::AddRule(rule)) if !is_there(rule) => Step::DeleteRule(rule.clone()),
+/// The places of the steps of which nothing is left to undo, beside those that are passed over already. `is_there` says
+/// what the kernel has now: of a move that was cut short everything stays.
+pub fn settled(steps: &[Step], passed: &BTreeSet<usize>, is_there: impl Fn(&Rule) -> bool) -> BTreeSet<usize> {
+    let mut settled = passed.clone();
+    for (at, step) in steps.iter().enumerate() {
+        let back = match step {
+            Step::DeleteRule(rule) if is_there(rule) => Step::AddRule(rule.clone()),
+            Step::AddRule(rule) if !is_there(rule) => Step::DeleteRule(rule.clone()),
             _ => continue,
         };
-        if let Some(behind) = steps[at..].iter().position(|step| step.as_ref() == Some(&back)) {
-            steps[at + behind] = None;
-            steps[at] = None;
+        if settled.contains(&at) {
+            continue;
         }
+        let behind = (at..steps.len()).find(|place| !settled.contains(place) && steps[*place] == back);
+        settled.extend(behind.into_iter().flat_map(|place| [at, place]));
     }
+    settled
 }
 
 #[cfg(test)]
@@ -41,9 +46,8 @@ mod tests {
     }
 
     fn left(steps: Vec<Step>, there: &[Rule]) -> Vec<Step> {
-        let mut steps: Vec<Option<Step>> = steps.into_iter().map(Some).collect();
-        forget(&mut steps, |rule| there.contains(rule));
-        steps.into_iter().flatten().collect()
+        let settled = settled(&steps, &BTreeSet::new(), |rule| there.contains(rule));
+        steps.into_iter().enumerate().filter(|(at, _)| !settled.contains(at)).map(|(_, step)| step).collect()
     }
 
     #[test]

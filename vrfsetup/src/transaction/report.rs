@@ -23,9 +23,9 @@ pub struct Outcome {
 
 impl Outcome {
     /// The outcome of these steps.
-    pub fn of(steps: &[Step]) -> Self {
+    pub fn of<'a>(steps: impl IntoIterator<Item = &'a Step>) -> Self {
         let steps: Vec<String> =
-            steps.iter().filter(|step| !memory::is_memory(step)).map(ToString::to_string).collect();
+            steps.into_iter().filter(|step| !memory::is_memory(step)).map(ToString::to_string).collect();
         Self { changed: !steps.is_empty(), is_preview: false, steps, notes: Vec::new() }
     }
 

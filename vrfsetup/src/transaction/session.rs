@@ -131,27 +131,28 @@ impl Transaction<'_> {
             return Ok(());
         }
         steps.iter_mut().for_each(|step| step.bind(&self.made));
-        let first = self.record(&steps)?;
-        let answered = match steps.as_mut_slice() {
-            [step] if step.is_made_alone() => Ok(vec![self.session.kernel.make(step).err()]),
-            several => self.session.kernel.make_together(several),
+        let kernel = self.session.kernel;
+        let first = self.record(steps)?;
+        let answered = match self.from(first) {
+            [step] if step.is_made_alone() => Ok(vec![kernel.make(step).err()]),
+            several => kernel.make_together(several),
         };
         // Where nobody knows which of the steps were made, all may have been.
-        let refusals = answered.map_err(|lost| self.give_up(&steps[0], lost))?;
-        self.answer(first, &steps, &refusals)?;
-        let count = self.steps().count();
+        let refusals = answered.map_err(|lost| self.give_up(first, lost))?;
+        self.answer(first, &refusals)?;
+        let count = self.journal.as_ref().map_or(0, Journal::length);
         self.progress.iter_mut().for_each(|progress| progress.show(count));
-        let refused = steps.iter().zip(refusals).find_map(|(step, refusal)| Some((step, refusal?)));
-        match refused {
-            Some((step, refusal)) => Err(self.give_up(step, refusal)),
-            None => self.learn(&steps),
+        match (first..).zip(refusals).find_map(|(at, refusal)| Some((at, refusal?))) {
+            Some((at, refusal)) => Err(self.give_up(at, refusal)),
+            None => self.learn(first),
         }
     }
 
     /// New VRFs have the indices that the kernel gave them; later steps know them by their names only.
-    fn learn(&mut self, steps: &[Step]) -> Result<(), Error> {
+    fn learn(&mut self, first: usize) -> Result<(), Error> {
         let had_none = self.made.is_empty();
-        self.made.extend(steps.iter().filter_map(|step| match step {
+        let new = self.journal.iter_mut().flat_map(|journal| journal.from(first).iter());
+        self.made.extend(new.filter_map(|step| match step {
             Step::AddVrf(device, _) => Some((device.name.clone(), device.ifindex)),
             _ => None,
         }));
@@ -166,7 +167,7 @@ impl Transaction<'_> {
         for family in families::available() {
             let rule = Rule::l3mdev(family, L3MDEV);
             let there = self.session.kernel.rules(family);
-            let there = there.map_err(|refusal| self.give_up(&Step::AddRule(rule.clone()), refusal))?;
+            let there = there.map_err(|refusal| self.refused(Step::AddRule(rule.clone()), refusal))?;
             if !there.iter().any(Rule::looks_up_vrfs) {
                 self.make(Step::AddRule(rule))?;
             }
@@ -183,13 +184,16 @@ impl Transaction<'_> {
         if steps.is_empty() {
             return Ok(());
         }
-        let first = self.record(&steps)?;
-        let refusals: Vec<_> = steps.iter().map(|step| self.session.kernel.make(step).err()).collect();
-        for (step, refusal) in steps.iter().zip(&refusals) {
-            let note = refusal.as_ref().map(|refusal| format!("refused '{step}': {refusal}"));
-            self.notes.extend(note);
+        let kernel = self.session.kernel;
+        let first = self.record(steps)?;
+        let (mut refusals, mut notes) = (Vec::new(), Vec::new());
+        for step in self.from(first) {
+            let refusal = kernel.make(step).err();
+            notes.extend(refusal.as_ref().map(|refusal| format!("refused '{step}': {refusal}")));
+            refusals.push(refusal);
         }
-        self.answer(first, &steps, &refusals)
+        self.notes.extend(notes);
+        self.answer(first, &refusals)
     }
 
     /// Says something to the user at the end.
@@ -214,9 +218,10 @@ impl Transaction<'_> {
     /// A signal came before, or the journal cannot be kept; then everything is undone.
     pub fn commit(mut self) -> Result<Outcome, Error> {
         self.go_on()?;
-        let steps: Vec<Step> = self.steps().cloned().collect();
         let journal = self.journal.take();
-        let is_idle = steps.is_empty();
+        let steps = || journal.iter().flat_map(Journal::steps);
+        let (outcome, vrfs) = (Outcome::of(steps()), strict::touched(steps()));
+        let is_idle = steps().next().is_none();
         let kept = match (journal, self.session.confirm) {
             (None, _) => Ok(()),
             (Some(journal), _) if is_idle => journal.discard(),
@@ -228,16 +233,17 @@ impl Transaction<'_> {
             }
         };
         kept.map_err(|source| Error::Unkept { source })?;
-        self.notes.extend(strict::refresh(self.session.kernel, &strict::touched(&steps)));
-        Ok(self.notes.into_iter().fold(Outcome::of(&steps), Outcome::note))
+        self.notes.extend(strict::refresh(self.session.kernel, &vrfs));
+        Ok(self.notes.into_iter().fold(outcome, Outcome::note))
     }
 
-    fn steps(&self) -> impl Iterator<Item = &Step> {
-        self.journal.iter().flat_map(Journal::steps)
+    fn give_up(&mut self, at: usize, refusal: KernelError) -> Error {
+        let step = self.from(at)[0].clone();
+        self.refused(step, refusal)
     }
 
-    fn give_up(&mut self, step: &Step, refusal: KernelError) -> Error {
-        self.abandon(Error::Refused { step: Box::new(step.clone()), refusal })
+    fn refused(&mut self, step: Step, refusal: KernelError) -> Error {
+        self.abandon(Error::Refused { step: Box::new(step), refusal })
     }
 
     fn go_on(&mut self) -> Result<(), Error> {
@@ -245,14 +251,19 @@ impl Transaction<'_> {
     }
 
     /// Writes steps down before they are made, for whoever may have to undo them; the place of the first.
-    fn record(&mut self, steps: &[Step]) -> Result<usize, Error> {
+    fn record(&mut self, steps: Vec<Step>) -> Result<usize, Error> {
         self.go_on()?;
         let recorded = self.open_journal().and_then(|journal| journal.record(steps));
         recorded.map_err(|source| self.abandon(Error::NoWayBack { source }))
     }
 
-    fn answer(&mut self, first: usize, steps: &[Step], refusals: &[Option<KernelError>]) -> Result<(), Error> {
-        let answered = self.open_journal().and_then(|journal| journal.answer(first, steps, refusals));
+    /// What was written down from this place on.
+    fn from(&mut self, first: usize) -> &mut [Step] {
+        self.journal.as_mut().map_or(&mut [], |journal| journal.from(first))
+    }
+
+    fn answer(&mut self, first: usize, refusals: &[Option<KernelError>]) -> Result<(), Error> {
+        let answered = self.journal.as_mut().map_or(Ok(()), |journal| journal.answer(first, refusals));
         answered.map_err(|source| self.abandon(Error::NoWayBack { source }))
     }
 

@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 use crate::sys::run_dir;
 use crate::transaction::lock;
 
+/// Where namespaces are seen in a process.
+type Way<'a> = &'a mut dyn FnMut(&Path) -> Vec<u64>;
+
 /// Removes them, as far as they are of namespaces that this process would see.
 pub fn sweep() {
     let Ok(own) = run_dir::path("lock") else { return };
@@ -35,7 +38,13 @@ pub fn sweep() {
 
 /// Takes those out that are found, by the cheapest way that finds them.
 fn forget_living(missing: &mut BTreeSet<u64>) {
-    let ways: [fn(&Path) -> Vec<u64>; 4] = [of_process, of_mounts, of_threads, of_descriptors];
+    let mut seen = BTreeSet::new();
+    // Most processes share their mounts, and the root from which they see them, with all others.
+    let mut of_mounts = |process: &Path| {
+        let view = ["ns/mnt", "root"].map(|link| fs::read_link(process.join(link)).ok());
+        if seen.insert(view) { of_mounts(process) } else { Vec::new() }
+    };
+    let ways: [Way; 4] = [&mut of_process, &mut of_mounts, &mut of_threads, &mut of_descriptors];
     for way in ways {
         if missing.is_empty() {
             return;

@@ -130,8 +130,10 @@ impl Wanted<'_> {
     /// In the cgroup, under its lock: puts the programs on it and tries them.
     fn attach(&self, group: &Group) -> Result<Gaps, Unavailable> {
         if !group.is_new() {
-            // Somebody is in it, and there is no record, for want of CAP_SYS_ADMIN: programs that work are enough.
+            // Somebody is in it, and there is no record, for want of CAP_SYS_ADMIN: programs that work are enough. Lists of
+            // ports that can be found are brought up to date.
             if self.verify(&Gaps::default()).is_ok() {
+                ports::refresh_all(self.device, self.netns)?;
                 return Ok(Gaps::default());
             }
         }

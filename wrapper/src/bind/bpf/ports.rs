@@ -16,7 +16,8 @@ pub const LOOPBACK: u32 = 1;
 
 /// Makes a list with what is there now.
 pub fn make(device: &Device, netns: u64, is_strict: bool) -> Result<List, Unavailable> {
-    let list = List::make(device.ifindex, netns).map_err(Unavailable::kernel("make a BPF map"))?;
+    let devices = devices_of(device, &mut open()?, is_strict)?;
+    let list = List::make(device.ifindex, netns, devices.len()).map_err(Unavailable::kernel("make a BPF map"))?;
     up_to_date(device, &[&list], is_strict)?;
     Ok(list)
 }
@@ -43,7 +44,7 @@ pub fn refresh_all(device: &Device, netns: u64) -> Result<(), Unavailable> {
 
 /// Writes the devices of the VRF until nothing is left to write; whether anything was.
 fn up_to_date(device: &Device, lists: &[&List], is_strict: bool) -> Result<bool, Unavailable> {
-    let mut netlink = Netlink::open_lenient().map_err(|error| Unavailable::new(error.to_string()))?;
+    let mut netlink = open()?;
     for round in 0..TRIES {
         let devices = devices_of(device, &mut netlink, is_strict)?;
         let mut has_changed = false;
@@ -55,6 +56,10 @@ fn up_to_date(device: &Device, lists: &[&List], is_strict: bool) -> Result<bool,
         }
     }
     Err(Unavailable::new("the VRF's ports keep changing"))
+}
+
+fn open() -> Result<Netlink, Unavailable> {
+    Netlink::open_lenient().map_err(|error| Unavailable::new(error.to_string()))
 }
 
 /// The device itself and its ports. What an interface that is no VRF sends to its own addresses goes by `lo`; a VRF sends it

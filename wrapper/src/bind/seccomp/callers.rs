@@ -1,10 +1,10 @@
 //! Who calls: whether in our network namespace, and as whom. /proc answers that, slowly; so what it said of a process is
 //! believed again where the process cannot have changed it meanwhile.
 //!
-//! A number that its first owner still holds is no other process's (`sys::pidfd`). Into another network namespace it gets
-//! by unshare or setns, which the filter shows the supervisor before they happen: from then on /proc is asked each
+//! A number that its first owner still holds is no other process's (`sys::pidfd`). Into another network or user namespace
+//! it gets by unshare or setns, which the filter shows the supervisor before they happen: from then on /proc is asked each
 //! time. Other credentials it gets in many ways, none of which the filter may touch: these are asked of the kernel each
-//! time (6.13; /proc before), except of those who can have no others at all.
+//! time (6.13; /proc before), except of those who can have no others without another user namespace.
 
 use std::cell::{Cell, RefCell};
 
@@ -13,9 +13,10 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::bind::seccomp::identity::Identity;
 use crate::bind::seccomp::process::{Netns, Proc, Userns};
-use crate::bind::seccomp::status::{Credentials, Status};
+use crate::bind::seccomp::status::Credentials;
 use crate::sys::capability::{CAP_NET_RAW, Kept, bit};
 use crate::sys::pidfd::Pidfd;
+use crate::sys::socket;
 
 /// How many processes are remembered at most: each takes a descriptor.
 const MOST: u64 = 256;
@@ -37,8 +38,8 @@ pub struct Callers {
     kept: Kept,
     netns: Netns,
     userns: Option<Userns>,
-    /// No caller can be anybody but the supervisor's own user, who has no rights.
-    is_one_user: bool,
+    /// Who the supervisor is, if it has no rights that a caller might not have.
+    powerless: Option<Credentials>,
     identity: RefCell<Identity>,
     remembered: RefCell<Vec<Remembered>>,
     room: usize,
@@ -49,7 +50,7 @@ pub struct Callers {
 struct Remembered {
     pid: u32,
     pidfd: Pidfd,
-    /// None where there is but one user.
+    /// None of who is the supervisor's own powerless user, and cannot be another.
     credentials: Option<Credentials>,
 }
 
@@ -59,11 +60,10 @@ impl Callers {
         let own = std::process::id();
         let (netns, own_status) = (proc.netns(own)?, proc.status(own)?);
         let userns = kept.looking(|| proc.userns(own)).ok();
-        let (client_netns, client_status) = kept.looking(|| (proc.netns(client), proc.status(client)));
-        if client_netns? != netns {
+        if kept.looking(|| proc.netns(client))? != netns {
             return Err(Errno::EXDEV);
         }
-        let is_one_user = is_one_user(&kept, &own_status, &client_status?);
+        let powerless = (kept.is_empty() && !has_raw_sockets()).then(|| own_status.credentials.clone());
         let identity = RefCell::new(Identity::new(own_status.credentials));
         let remembered = RefCell::new(Vec::new());
         Ok(Self {
@@ -71,7 +71,7 @@ impl Callers {
             kept,
             netns,
             userns,
-            is_one_user,
+            powerless,
             identity,
             remembered,
             room: room(),
@@ -79,7 +79,7 @@ impl Callers {
         })
     }
 
-    /// Some caller is about to change its network namespace: nothing that is remembered counts any more, nor will.
+    /// Some caller is about to change its network or user namespace: nothing that is remembered counts any more, nor will.
     pub fn unsettle(&self) {
         self.is_settled.set(false);
         self.remembered.borrow_mut().clear();
@@ -110,11 +110,8 @@ impl Callers {
 
     fn look(&self, pid: u32, is_valid: impl Fn() -> bool) -> nix::Result<Place> {
         let pidfd = if self.is_settled.get() { Pidfd::open(pid).ok() } else { None };
-        let (netns, status, userns) = self.kept.looking(|| {
-            let status = (!self.is_one_user).then(|| self.proc.status(pid)).transpose();
-            let userns = if self.is_one_user { None } else { self.proc.userns(pid).ok() };
-            (self.proc.netns(pid), status, userns)
-        });
+        let (netns, status, userns) =
+            self.kept.looking(|| (self.proc.netns(pid), self.proc.status(pid), self.proc.userns(pid).ok()));
         if !is_valid() {
             return Err(Errno::EACCES);
         }
@@ -122,15 +119,11 @@ impl Callers {
             return Ok(Place::Elsewhere);
         }
         let status = status.map_err(|_| Errno::EACCES)?;
-        let is_raw = status.as_ref().is_some_and(|status| status.effective & bit(CAP_NET_RAW) != 0)
-            && userns.is_some()
-            && userns == self.userns;
-        let credentials = status.map(|status| status.credentials);
-        if let Some(credentials) = &credentials {
-            self.identity.borrow_mut().take(credentials, &self.kept)?;
-        }
+        self.identity.borrow_mut().take(&status.credentials, &self.kept)?;
+        let is_raw = status.effective & bit(CAP_NET_RAW) != 0 && userns.is_some() && userns == self.userns;
         if let Some(pidfd) = pidfd {
-            self.remember(Remembered { pid, pidfd, credentials });
+            let is_powerless = status.is_final() && self.powerless.as_ref() == Some(&status.credentials);
+            self.remember(Remembered { pid, pidfd, credentials: (!is_powerless).then_some(status.credentials) });
         }
         Ok(Place::Ours { is_raw })
     }
@@ -163,12 +156,9 @@ impl Callers {
     }
 }
 
-/// Whether every client will have the rights of this process and no others: the first one cannot become anybody else,
-/// it is who the supervisor is, and neither may do what not everybody may. (Who owns the network namespace's own user
-/// namespace could have raw sockets without a capability.)
-fn is_one_user(kept: &Kept, own: &Status, client: &Status) -> bool {
-    let has_raw = || crate::sys::socket::open(libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_ICMP).is_ok();
-    client.is_final() && kept.is_empty() && own.credentials == client.credentials && !has_raw()
+/// Who owns the user namespace that the network belongs to has raw sockets without a capability.
+fn has_raw_sockets() -> bool {
+    socket::open(libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_ICMP).is_ok()
 }
 
 /// For how many processes there are descriptors.

@@ -1,5 +1,5 @@
 //! The seccomp filter as a program: which `socket` calls pass, and what meets the others. Behind a supervisor it also
-//! shows it the calls that lead into another network namespace, and those that bind a socket to a device.
+//! shows it the calls that lead into another network or user namespace, and those that bind a socket to a device.
 //!
 //! It is a seat-belt for programs that do not know they are bound, not a security boundary: whoever reads the cookie
 //! in its own environment can pass.
@@ -31,6 +31,11 @@ pub struct Policy {
 impl Policy {
     fn is_supervised(&self) -> bool {
         self.unbound == Unbound::Supervised
+    }
+
+    /// No shim is before the supervisor.
+    fn is_alone(&self) -> bool {
+        self.is_supervised() && self.cookie.is_none()
     }
 }
 
@@ -82,7 +87,8 @@ mod arch {
 }
 
 const SYS_SOCKET: u32 = 1; // socketcall's first argument for socket()
-const NEW_NET: u32 = libc::CLONE_NEWNET as u32;
+/// Namespaces without which a process is where it was, and who.
+const NAMESPACES: u32 = (libc::CLONE_NEWNET | libc::CLONE_NEWUSER) as u32;
 
 /// What a call that the filter handed to the supervisor asks for.
 pub enum Asked {
@@ -95,7 +101,7 @@ pub enum Asked {
     },
     /// That a socket be bound to a device.
     Binding,
-    /// Another network namespace.
+    /// Another network or user namespace.
     Namespace,
 }
 
@@ -120,9 +126,7 @@ enum Label {
     Family,
     Compat,
     CompatSocket,
-    CompatOption,
     Socketcall,
-    Option,
     Level,
     Unshare,
     Setns,
@@ -156,8 +160,8 @@ pub fn assemble(policy: &Policy) -> Vec<sock_filter> {
 }
 
 fn native(policy: &Policy) -> Vec<Step> {
-    use Label::{Allow, Compat, Family, Kill, Level, Native, NoSuchCall, Setns, Socket, Unshare};
-    use Step::{At, Goto, IfAtLeast, IfEqual, Load};
+    use Label::{Allow, Compat, Family, Kill, Native, NoSuchCall, Socket};
+    use Step::{At, Goto, IfAtLeast, IfEqual, IfNot, Load};
     let mut steps = vec![
         Load(ARCH),
         IfEqual(arch::NATIVE, Native),
@@ -171,28 +175,18 @@ fn native(policy: &Policy) -> Vec<Step> {
         IfAtLeast(arch::X32, NoSuchCall),
     ];
     steps.extend(without_io_uring(policy));
-    if policy.is_supervised() {
-        let calls = [(arch::SETSOCKOPT, Label::Option), (arch::UNSHARE, Unshare), (arch::SETNS, Setns)];
-        steps.extend(calls.map(|(number, label)| IfEqual(number, label)));
-    }
+    steps.extend(watched(policy, [arch::UNSHARE, arch::SETNS, arch::SETSOCKOPT]));
     steps.extend([Goto(Allow), At(Socket)]);
-    steps.extend(unless_shim(policy, Family));
-    steps.extend([Goto(Family), At(Label::Option)]);
-    steps.extend(unless_shim(policy, Level));
-    steps.push(Goto(Level));
+    if let Some(cookie) = policy.cookie {
+        steps.extend([Load(ARG5_LOW), IfNot(cookie as u32, Family), Load(ARG5_HIGH)]);
+        steps.push(IfEqual((cookie >> 32) as u32, Allow));
+    }
+    steps.push(Goto(Family));
     steps
 }
 
-/// What carries the whole cookie passes; the rest goes there.
-fn unless_shim(policy: &Policy, other: Label) -> Vec<Step> {
-    policy.cookie.map_or(Vec::new(), |cookie| {
-        let (low, high) = (cookie as u32, (cookie >> 32) as u32);
-        vec![Step::Load(ARG5_LOW), Step::IfNot(low, other), Step::Load(ARG5_HIGH), Step::IfEqual(high, Label::Allow)]
-    })
-}
-
 fn compat(policy: &Policy) -> Vec<Step> {
-    use Label::{Allow, Compat, CompatOption, CompatSocket, Family, Level, Setns, Socketcall, Unbound, Unshare};
+    use Label::{Allow, Compat, CompatSocket, Family, Socketcall, Unbound};
     use Step::{At, Goto, IfEqual, Load};
     let mut steps = vec![
         At(Compat),
@@ -201,19 +195,25 @@ fn compat(policy: &Policy) -> Vec<Step> {
         IfEqual(arch::COMPAT_SOCKETCALL, Socketcall),
     ];
     steps.extend(without_io_uring(policy));
-    if policy.is_supervised() {
-        let calls =
-            [(arch::COMPAT_SETSOCKOPT, CompatOption), (arch::COMPAT_UNSHARE, Unshare), (arch::COMPAT_SETNS, Setns)];
-        steps.extend(calls.map(|(number, label)| IfEqual(number, label)));
-    }
-    // A 32-bit shim can pass the low half of the cookie only.
-    let unless_shim = || policy.cookie.map(|cookie| [Load(ARG5_LOW), IfEqual(cookie as u32, Allow)]);
+    steps.extend(watched(policy, [arch::COMPAT_UNSHARE, arch::COMPAT_SETNS, arch::COMPAT_SETSOCKOPT]));
     steps.extend([Goto(Allow), At(CompatSocket)]);
-    steps.extend(unless_shim().into_iter().flatten());
-    steps.extend([Goto(Family), At(CompatOption)]);
-    steps.extend(unless_shim().into_iter().flatten());
+    if let Some(cookie) = policy.cookie {
+        // A 32-bit shim can pass the low half only.
+        steps.extend([Load(ARG5_LOW), IfEqual(cookie as u32, Allow)]);
+    }
     // socketcall hides its arguments behind a pointer: the gate cannot tell inet from the rest.
-    steps.extend([Goto(Level), At(Socketcall), Load(ARG0), IfEqual(SYS_SOCKET, Unbound), Goto(Allow)]);
+    steps.extend([Goto(Family), At(Socketcall), Load(ARG0), IfEqual(SYS_SOCKET, Unbound), Goto(Allow)]);
+    steps
+}
+
+/// Calls that a supervisor looks at. The shim binds its own sockets and answers for them: behind it setsockopt stays a
+/// call that the kernel need not ask about.
+fn watched(policy: &Policy, [unshare, setns, setsockopt]: [u32; 3]) -> Vec<Step> {
+    let mut steps = Vec::new();
+    if policy.is_supervised() {
+        steps.extend([Step::IfEqual(unshare, Label::Unshare), Step::IfEqual(setns, Label::Setns)]);
+    }
+    steps.extend(policy.is_alone().then_some(Step::IfEqual(setsockopt, Label::Level)));
     steps
 }
 
@@ -224,11 +224,18 @@ fn shared(policy: &Policy) -> Vec<Step> {
     let mut steps = vec![At(Family), Load(ARG0)];
     steps.extend(ROUTED.map(|family| IfEqual(family as u32, Unbound)));
     steps.extend(UNBINDABLE.map(|family| IfEqual(family as u32, Deny)));
-    steps.extend([Goto(Allow), At(Level), Load(ARG1), IfNot(libc::SOL_SOCKET as u32, Allow), Load(ARG2)]);
-    steps.extend([libc::SO_BINDTODEVICE, libc::SO_BINDTOIFINDEX].map(|option| IfEqual(option as u32, Notify)));
-    steps.extend([Goto(Allow), At(Unshare), Load(ARG0), IfAny(NEW_NET, Notify), Goto(Allow)]);
-    // setns takes any kind of namespace where none is named.
-    steps.extend([At(Setns), Load(ARG1), IfEqual(0, Notify), IfAny(NEW_NET, Notify), Goto(Allow), At(Unbound)]);
+    steps.push(Goto(Allow));
+    if policy.is_alone() {
+        steps.extend([At(Level), Load(ARG1), IfNot(libc::SOL_SOCKET as u32, Allow), Load(ARG2)]);
+        steps.extend([libc::SO_BINDTODEVICE, libc::SO_BINDTOIFINDEX].map(|option| IfEqual(option as u32, Notify)));
+        steps.push(Goto(Allow));
+    }
+    if policy.is_supervised() {
+        steps.extend([At(Unshare), Load(ARG0), IfAny(NAMESPACES, Notify), Goto(Allow)]);
+        // setns takes any kind of namespace where none is named.
+        steps.extend([At(Setns), Load(ARG1), IfEqual(0, Notify), IfAny(NAMESPACES, Notify), Goto(Allow)]);
+    }
+    steps.push(At(Unbound));
     if !policy.is_supervised() {
         steps.push(Goto(Deny));
     }

@@ -30,13 +30,15 @@ impl Identity {
         if self.taken.as_ref() == Some(wanted) {
             return Ok(());
         }
+        let rights = bit(CAP_SETUID) | bit(CAP_SETGID);
+        // Who may not set groups has changed nothing yet, and stays who it was.
+        kept.with(rights, || set_groups(&wanted.groups)).map_err(|_| Errno::EACCES)?;
         self.taken = None;
-        let outcome = kept.with(bit(CAP_SETUID) | bit(CAP_SETGID), || become_them(wanted));
+        let outcome = kept.with(rights, || become_them(wanted.ids));
         // To become root puts everything into effect.
         kept.lay_down();
         outcome.map_err(|_| Errno::EACCES)?;
-        // Only a user who is already root in all but name gets another one for files: with a capability, once more.
-        kept.with(bit(CAP_SETUID) | bit(CAP_SETGID), || own_files_as(wanted.ids));
+        kept.with(rights, || own_files_as(wanted.ids));
         if acts_as() != wanted.ids {
             return Err(Errno::EACCES);
         }
@@ -45,15 +47,18 @@ impl Identity {
     }
 }
 
-/// Groups first: after the user has changed, nothing may be changed any more.
-fn become_them(wanted: &Credentials) -> nix::Result<()> {
-    let groups: Vec<Gid> = wanted.groups.iter().copied().map(Gid::from_raw).collect();
-    let (same_user, same_group) = (Uid::from_raw(SAME), Gid::from_raw(SAME));
-    setgroups(&groups)?;
-    setresgid(same_group, Gid::from_raw(wanted.ids.gid), same_group)?;
-    setresuid(same_user, Uid::from_raw(wanted.ids.uid), same_user)
+fn set_groups(groups: &[u32]) -> nix::Result<()> {
+    setgroups(&groups.iter().copied().map(Gid::from_raw).collect::<Vec<_>>())
 }
 
+/// The group first: after the user has changed, nothing may be changed any more.
+fn become_them(ids: Ids) -> nix::Result<()> {
+    let (same_user, same_group) = (Uid::from_raw(SAME), Gid::from_raw(SAME));
+    setresgid(same_group, Gid::from_raw(ids.gid), same_group)?;
+    setresuid(same_user, Uid::from_raw(ids.uid), same_user)
+}
+
+/// Where they are others: setresuid(2) and setresgid(2) have set these too.
 fn own_files_as(ids: Ids) {
     if ids.fsgid != ids.gid {
         setfsgid(Gid::from_raw(ids.fsgid));

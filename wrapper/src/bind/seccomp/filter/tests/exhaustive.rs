@@ -14,6 +14,7 @@ fn must(policy: &Policy, arch: u32, nr: u32, args: [u64; 6]) -> u32 {
     let word = |at: usize| args[at] as u32;
     let is_supervised = policy.unbound == Unbound::Supervised;
     let unbound = if is_supervised { NOTIFY } else { DENY };
+    let is_alone = is_supervised && policy.cookie.is_none();
     let is_shim = policy.cookie.is_some_and(|cookie| args[5] == cookie || arch == I386 && word(5) == cookie as u32);
     match (arch, nr) {
         (X86_64, 0x4000_0000..) => ENOSYS,
@@ -21,11 +22,9 @@ fn must(policy: &Policy, arch: u32, nr: u32, args: [u64; 6]) -> u32 {
         (X86_64, 41) | (I386, 359) if !is_shim && [2, 10, 43].contains(&word(0)) => unbound,
         (X86_64, 41) | (I386, 359) if !is_shim && [21, 33].contains(&word(0)) => DENY,
         (I386, 102) if word(0) == 1 => unbound,
-        (X86_64, 54) | (I386, 366) if !is_shim && word(1) == 1 && [25, 62].contains(&word(2)) && is_supervised => {
-            NOTIFY
-        }
-        (X86_64, 272) | (I386, 310) if word(0) & 0x4000_0000 != 0 && is_supervised => NOTIFY,
-        (X86_64, 308) | (I386, 346) if (word(1) == 0 || word(1) & 0x4000_0000 != 0) && is_supervised => NOTIFY,
+        (X86_64, 54) | (I386, 366) if is_alone && word(1) == 1 && [25, 62].contains(&word(2)) => NOTIFY,
+        (X86_64, 272) | (I386, 310) if word(0) & 0x5000_0000 != 0 && is_supervised => NOTIFY,
+        (X86_64, 308) | (I386, 346) if (word(1) == 0 || word(1) & 0x5000_0000 != 0) && is_supervised => NOTIFY,
         (X86_64 | I386, _) => ALLOW,
         _ => KILL,
     }
@@ -52,16 +51,16 @@ fn calls() -> impl Iterator<Item = u32> {
 
 /// What the first argument can be: every family, with other upper halves, and flags.
 fn firsts() -> Vec<u64> {
-    (0..48).chain([1 << 32 | 2, 0x4000_0000, 0x1_4000_0000, 0x2000_0000, 0x8000_0000, u64::MAX]).collect()
+    (0..48).chain([1 << 32 | 2, 0x4000_0000, 0x1_4000_0000, 0x1000_0000, 0x2000_0000, 0x8000_0000, u64::MAX]).collect()
 }
 
 /// Enough of them to notice a wrong filter, and quickly.
-const FEW_FIRSTS: [u64; 12] = [0, 1, 2, 3, 10, 21, 33, 43, 5, 1 << 32 | 2, 0x4000_0000, 0x2000_0000];
+const FEW_FIRSTS: [u64; 13] = [0, 1, 2, 3, 10, 21, 33, 43, 5, 1 << 32 | 2, 0x4000_0000, 0x1000_0000, 0x2000_0000];
 
 /// All combinations of the values that matter of the four arguments that are looked at, with neighbours, and with other
 /// upper halves.
 fn arguments(firsts: &[u64]) -> impl Iterator<Item = [u64; 6]> {
-    let second = [0, 1, 2, 4, 1 << 32 | 1, 0x4000_0000, 0x2000_0000];
+    let second = [0, 1, 2, 4, 1 << 32 | 1, 0x4000_0000, 0x1000_0000, 0x2000_0000];
     let third = [0, 25, 26, 62, 1 << 32 | 25];
     let sixth = [0, COOKIE, COOKIE & 0xffff_ffff, COOKIE & !0xffff_ffff, COOKIE ^ 1, COOKIE ^ 1 << 40];
     firsts.iter().flat_map(move |&a| {
@@ -134,6 +133,7 @@ fn load(filter: &[sock_filter], offset: u32) -> usize {
     filter.iter().position(|step| is_load(step) && step.k == offset).unwrap_or_else(|| panic!("nothing loads {offset}"))
 }
 
+const ALONE: Policy = Policy { unbound: Unbound::Supervised, cookie: None, io_uring: false };
 const SUPERVISED: Policy = Policy { unbound: Unbound::Supervised, cookie: Some(COOKIE), io_uring: false };
 
 /// Breaks a good filter.
@@ -199,7 +199,6 @@ fn a_filter_that_was_broken_on_purpose_fails() {
 /// Every instruction changed in every small way: other words, other distances, branches exchanged, or let through.
 #[test]
 fn no_instruction_can_be_changed_unnoticed() {
-    let good = assemble(&SUPERVISED);
     let changes: [fn(&mut sock_filter); 6] = [
         |step| step.k ^= 1,
         |step| step.k = step.k.wrapping_add(4),
@@ -208,15 +207,18 @@ fn no_instruction_can_be_changed_unnoticed() {
         |step| (step.jt, step.jf) = (step.jf, step.jt),
         |step| *step = instruction(libc::BPF_RET, 0, 0, ALLOW),
     ];
-    let mut unnoticed = Vec::new();
-    for (at, (number, change)) in (0..good.len()).flat_map(|at| changes.iter().enumerate().map(move |c| (at, c))) {
-        let mut filter = good.clone();
-        change(&mut filter[at]);
-        if has_another_meaning(&good, at, &filter[at]) && first_fault(&SUPERVISED, &filter, &FEW_FIRSTS).is_none() {
-            unnoticed.push((at, number, good[at].k));
+    for policy in [SUPERVISED, ALONE] {
+        let good = assemble(&policy);
+        let mut unnoticed = Vec::new();
+        for (at, (number, change)) in (0..good.len()).flat_map(|at| changes.iter().enumerate().map(move |c| (at, c))) {
+            let mut filter = good.clone();
+            change(&mut filter[at]);
+            if has_another_meaning(&good, at, &filter[at]) && first_fault(&policy, &filter, &FEW_FIRSTS).is_none() {
+                unnoticed.push((at, number, good[at].k));
+            }
         }
+        assert_eq!(unnoticed, [], "(instruction, change, its word) of {}", good.len());
     }
-    assert_eq!(unnoticed, [], "(instruction, change, its word) of {}", good.len());
 }
 
 /// Only a conditional jump has two distances, and to return what one would be sent to is the same.

@@ -1,0 +1,49 @@
+//! A slice of the leak matrix: rows marked `slice`, one of each class of programs, by one column of each
+//! mechanism, held to the committed expectation. `make leaks` runs everything.
+
+use super::guest_tests;
+use crate::harness::kernels;
+use crate::harness::world::{Kind, World};
+use crate::matrix::column::{self, Column};
+use crate::matrix::expect::{Expectations, measure};
+use crate::matrix::{inside, row};
+
+guest_tests! {
+    programs_that_people_run,
+    programs_that_no_shim_enters,
+    programs_that_make_their_own_system_calls,
+}
+
+/// The reference, and each mechanism as the user whom it is harder for.
+const COLUMNS: [&str; 5] = ["none/root", "bpf/root", "preload/user", "gate/user", "seccomp/user"];
+
+fn programs_that_people_run() {
+    hold(&["curl", "getent", "env -i"]);
+}
+
+fn programs_that_no_shim_enters() {
+    hold(&["Go without cgo", "glibc static", "i386"]);
+}
+
+fn programs_that_make_their_own_system_calls() {
+    hold(&["musl", "inline asm", "inline asm after libc's socket"]);
+}
+
+/// Every cell of these rows is at least as good as committed, and the programs do send something.
+fn hold(rows: &[&str]) {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("this kernel's release");
+    let kernel = kernels::of_release(&release).expect("a kernel of tests/kernels.toml");
+    let expectations = Expectations::read();
+    let mut world = World::of_machine(Kind::Vrfs).expect("a world");
+    for name in rows {
+        let row = row::named(name).unwrap_or_else(|| panic!("there is no row '{name}'"));
+        assert!(row.slice, "'{name}' is not marked as a part of the slice");
+        let wanted = |column: Column| COLUMNS.contains(&column.name);
+        for cell in inside::cells(&mut world, &row, wanted) {
+            let column = column::named(&cell.column).expect("a column");
+            let expected = expectations.of(&row, column, &kernel.name);
+            let finding = measure(&expected, Some(&cell));
+            assert!(!finding.is_fault(), "{finding:?}: expected {expected:?}, got {cell:?}");
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! vrfrun: by every mechanism and in every place that a program can be started in.
+//!
+//! Uses no other directory of tests. Never believes what vrfrun says of a socket: packets decide.
+
+pub mod bind_on_use;
+pub mod clients;
+pub mod containers;
+pub mod curl;
+pub mod escapes;
+pub mod explain;
+pub mod gate;
+pub mod inherited;
+pub mod leaks;
+pub mod names;
+pub mod net_cls;
+pub mod refusals;
+pub mod sealing;
+pub mod surroundings;
+pub mod without_bpf;
+
+pub mod ways;
+
+use super::guest_tests;

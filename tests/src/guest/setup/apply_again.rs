@@ -1,0 +1,286 @@
+//! vrfsetup apply: what is there already is left alone, however it is written; what is not to be touched is not.
+
+use super::guest_tests;
+use super::{assert_same, nothing_to_do, state, vrfsetup};
+use crate::harness::judge::root;
+use crate::harness::world::{Kind, World};
+
+guest_tests! {
+    a_second_run_changes_nothing_however_things_are_written,
+    what_changed_in_the_file_is_replaced,
+    a_gateway_is_looked_for_on_ports_alone,
+    what_the_machine_says_against_a_line_names_it,
+    no_setting_leads_out_of_proc_sys,
+    what_daemons_made_is_not_exported,
+    what_a_route_wraps_packets_in_is_exported,
+    what_is_no_longer_declared_is_pruned_and_shown_first,
+    a_port_and_a_table_are_changed_in_one_step,
+}
+
+fn write(world: &World, text: &str) -> String {
+    let path = world.directory().join("vrf.toml");
+    std::fs::write(&path, text).expect("a file");
+    path.display().to_string()
+}
+
+const FILE: &str = r#"
+[sysctl]
+"net.ipv4.ping_group_range" = "0	2147483647"
+"net/ipv4/tcp_rmem" = "4096	 131072  6291456"
+
+[vrf.blue]
+table = 10
+ports = ["blue0"]
+addresses = ["203.0.113.1/24 dev blue0", "2001:db8:77::1/64 dev blue0 nodad"]
+routes = [
+    "0.0.0.0/0 via 203.0.113.254",
+    "::/0 via 2001:db8:77::fe",
+    "198.18.0.0/16 via 203.0.113.254 metric 0",
+    "2001:db8:99::7/48 via 2001:db8:77::fe metric 0",
+    "local 198.19.0.0/16 dev blue0",
+]
+
+[vrf.green]
+table = 30
+
+[[leak]]
+from = "blue"
+to = "green"
+prefixes = ["2001:db8:55::1/48", "198.51.100.0/24"]
+"#;
+
+fn a_second_run_changes_nothing_however_things_are_written() {
+    let mut world = World::new(Kind::Bare).expect("a world");
+    let path = write(&world, FILE);
+    vrfsetup(&mut world, 0, &format!("apply {path}"));
+    let before = state(&world);
+    for what in ["198.18.0.0/16", "198.19.0.0/16", "2001:db8:99::/48", "2001:db8:55::/48"] {
+        assert!(before.contains(what), "{what}: {before}");
+    }
+    nothing_to_do(&mut world, &format!("apply {path}"));
+    vrfsetup(&mut world, 0, &format!("apply {path} --dry-run"));
+    // What it exports says the same.
+    let exported = vrfsetup(&mut world, 0, "export").text();
+    let path = write(&world, &exported);
+    nothing_to_do(&mut world, &format!("apply {path}"));
+    assert_same(&before, &state(&world));
+}
+
+fn what_changed_in_the_file_is_replaced() {
+    let mut world = World::new(Kind::Bare).expect("a world");
+    world.ip("route add 198.51.100.128/25 via 198.51.100.1 dev eth0");
+    let leak = "[[leak]]\nfrom = \"default\"\nto = \"blue\"\nprefixes = [\"198.51.100.128/25\"]\n";
+    let file =
+        format!("[vrf.blue]\ntable = 10\nports = [\"blue0\"]\naddresses = [\"2001:db8:77::1/64 dev blue0\"]\n{leak}");
+    let path = write(&world, &file);
+    vrfsetup(&mut world, 0, &format!("apply {path}"));
+    assert_eq!(world.ip_json("route show table 10 198.51.100.128/25")[0]["gateway"], "198.51.100.1");
+    // The owner's gateway is another one now.
+    world.ip("route replace 198.51.100.128/25 via 198.51.100.77 dev eth0");
+    vrfsetup(&mut world, 0, &format!("apply {path}"));
+    let shown = world.ip_json("route show table 10 198.51.100.128/25");
+    assert_eq!((&shown[0]["gateway"], &shown[1]), (&"198.51.100.77".into(), &serde_json::Value::Null), "{shown}");
+    nothing_to_do(&mut world, &format!("apply {path}"));
+    vrfsetup(&mut world, 0, "leak blue default 198.51.100.128/25 --remove");
+    // Flags of an address.
+    let path = write(&world, &file.replace("64 dev blue0", "64 dev blue0 noprefixroute"));
+    let verdict = vrfsetup(&mut world, 0, &format!("apply {path}"));
+    assert!(verdict.text().contains("ip addr change 2001:db8:77::1/64"), "{verdict}");
+    assert_eq!(world.ip_json("-6 addr show dev blue0 to 2001:db8:77::1")[0]["addr_info"][0]["noprefixroute"], true);
+    nothing_to_do(&mut world, &format!("apply {path}"));
+}
+
+fn a_gateway_is_looked_for_on_ports_alone() {
+    let mut world = World::new(Kind::Bare).expect("a world");
+    let good = "[vrf.red]\ntable = 20\n[vrf.blue]\ntable = 10\nports = [\"blue0\"]\naddresses = [\"203.0.113.1/24 dev blue0\"]\n";
+    let path = write(&world, good);
+    vrfsetup(&mut world, 0, &format!("apply {path}"));
+    // A leak: what is behind it is red's.
+    world.ip("route add 198.18.0.0/16 dev red table 10");
+    let before = state(&world);
+    let path = write(&world, &format!("{good}routes = [\"default via 198.18.0.1\"]\n"));
+    let verdict = vrfsetup(&mut world, 2, &format!("apply {path}"));
+    assert!(verdict.error_text().contains(&format!("{path}:7: no port has a network with 198.18.0.1")), "{verdict}");
+    assert_same(&before, &state(&world));
+}
+
+fn what_the_machine_says_against_a_line_names_it() {
+    let mut world = World::new(Kind::Bare).expect("a world");
+    world.ip("link add other type vrf table 10");
+    world.ip("link add br0 type bridge");
+    world.ip("link set red0 master br0");
+    let file = "# [vrf.blue]\n[vrf.blue2]\nports = []\n[vrf.blue]\ntable = 9\nports = [\n\"blue0\",\n\"X\"]\n";
+    for (text, line, words) in [
+        (file.replace("table = 9", "table = 10").replace("\"X\"", ""), 5, "table 10 belongs to VRF 'other'"),
+        (file.replace('X', "red0"), 8, "'red0' is a port of 'br0'"),
+        (
+            file.replace("\"X\"", "").replace("[vrf.blue]\ntable", "[vrf.br0]\ntable"),
+            4,
+            "'br0' exists and is not a VRF",
+        ),
+        (format!("{}[sysctl]\n\"net.ipv4.nosuch\" = 1\n", file.replace("\"X\"", "")), 10, "no setting"),
+        (
+            format!(
+                "{}[[leak]]\nfrom = \"default\"\nto = \"blue\"\nprefixes = [\n\"203.0.113.0/24\"]\n",
+                file.replace("\"X\"", "")
+            ),
+            13,
+            "203.0.113.0/24",
+        ),
+    ] {
+        let path = write(&world, &text);
+        let verdict = vrfsetup(&mut world, 2, &format!("apply {path}"));
+        let said = verdict.error_text();
+        assert!(said.contains(&format!("{path}:{line}: ")) && said.contains(words), "{line} {words}: {verdict}");
+    }
+}
+
+fn no_setting_leads_out_of_proc_sys() {
+    let mut world = World::new(Kind::Bare).expect("a world");
+    let victim = world.directory().join("victim");
+    std::fs::write(&victim, "as it was\n").expect("a file");
+    let absolute = victim.display().to_string();
+    for key in [absolute.clone(), absolute.replace('/', "."), format!("net/ipv4/../../../..{absolute}")] {
+        let path = write(&world, &format!("[sysctl]\n\"{key}\" = \"overwritten\"\n"));
+        let verdict = world.judge(&root(["vrfsetup", "apply", &path]));
+        assert_ne!(verdict.code, 0, "{key}: {verdict}");
+        assert!(verdict.error_text().contains("no setting"), "{key}: {verdict}");
+        assert_eq!(std::fs::read_to_string(&victim).expect("a file"), "as it was\n", "{key}");
+    }
+}
+
+fn what_daemons_made_is_not_exported() {
+    let mut world = World::new(Kind::Bare).expect("a world");
+    vrfsetup(&mut world, 0, "add blue --table 10 --port blue0");
+    world.ip("addr add 203.0.113.1/24 dev blue0 valid_lft 9000 preferred_lft 8000");
+    world.ip("route add default via 203.0.113.254 table 10 proto dhcp");
+    world.ip("route add 198.18.0.0/16 via 203.0.113.254 table 10 proto bgp");
+    world.ip("route add 198.19.0.0/16 via 203.0.113.254 table 10 proto static");
+    for format in ["toml", "networkd", "ifupdown"] {
+        let text = vrfsetup(&mut world, 0, &format!("export --format {format}")).text();
+        assert!(text.contains("198.19.0.0/16"), "{format}: {text}");
+        assert!(!text.contains("198.18.0.0/16") && !text.contains("203.0.113.1/"), "{format}: {text}");
+        assert_eq!(text.contains("DHCP=ipv4"), format == "networkd", "{format}: {text}");
+        assert_eq!(text.matches("203.0.113.254").count(), 1, "{format}: {text}");
+    }
+}
+
+fn what_a_route_wraps_packets_in_is_exported() {
+    let mut world = World::new(Kind::Bare).expect("a world");
+    vrfsetup(&mut world, 0, "add blue --table 10");
+    world.ip("link add vx0 type vxlan external dstport 4789");
+    world.ip("link set vx0 up");
+    world.ip("link set vx0 master blue");
+    world.ip("route add 198.18.0.0/16 encap ip id 7 dst 192.0.2.9 ttl 9 dev vx0 table 10");
+    world.ip("-6 route add 2001:db8:99::/48 encap ip6 id 8 dst 2001:db8::9 dev vx0 table 10");
+    world.ip("route add 198.19.0.0/16 dev vx0 table 10");
+    let before = state(&world);
+    let exported = vrfsetup(&mut world, 0, "export").text();
+    assert!(exported.contains("encap ip id 7 dst 192.0.2.9 ttl 9"), "{exported}");
+    let path = write(&world, &exported);
+    nothing_to_do(&mut world, &format!("apply {path} --prune"));
+    for family in ["-4", "-6"] {
+        world.ip(&format!("{family} route flush table 10 dev vx0"));
+    }
+    vrfsetup(&mut world, 0, &format!("apply {path}"));
+    assert_same(&before, &state(&world));
+    let networkd = vrfsetup(&mut world, 0, "export --format networkd").text();
+    assert!(!networkd.contains("Destination=198.18.0.0/16") && networkd.contains("# not declared"), "{networkd}");
+}
+
+fn what_is_no_longer_declared_is_pruned_and_shown_first() {
+    let mut world = World::new(Kind::Bare).expect("a world");
+    world.ip("link add first type vrf table 9");
+    world.ip("link del first");
+    let less = "[rules]\nfix = false\n[vrf.blue]\ntable = 10\nports = [\"blue0\"]\naddresses = [\"203.0.113.1/24 dev blue0\"]\nroutes = [\"198.18.0.0/16 via 203.0.113.254\"]\n";
+    let path = write(&world, less);
+    vrfsetup(&mut world, 0, &format!("apply {path}"));
+    let wanted = state(&world);
+    nothing_to_do(&mut world, &format!("apply {path} --prune"));
+    // All of it somebody configured, after the file was written.
+    vrfsetup(&mut world, 0, "add green --table 30 --port red0");
+    for words in [
+        "link add spare type dummy",
+        "link set spare up",
+        "link set spare master blue",
+        "addr add 192.168.7.1/24 dev spare",
+        "addr add 203.0.113.2/24 dev blue0",
+        "addr add 2001:db8:77::1/64 dev blue0 nodad",
+        "route add 198.19.0.0/16 via 203.0.113.253 table 10",
+        "-6 route add 2001:db8:99::/48 via 2001:db8:77::fe table 10",
+        "route add 192.168.9.0/24 dev green table 10",
+        "route add 203.0.113.0/24 dev blue",
+    ] {
+        world.ip(words);
+    }
+    // What daemons made is theirs, and comes on loan.
+    world.ip("route add 198.20.0.0/16 via 203.0.113.254 table 10 proto bgp");
+    let before = state(&world);
+    vrfsetup(&mut world, 3, &format!("apply {path} --prune --dry-run"));
+    let shown = vrfsetup(&mut world, 3, &format!("apply {path} --prune --dry-run")).text();
+    for words in
+        ["ip link del green", "ip link set spare nomaster", "ip addr del 203.0.113.2/24", "ip route del 198.19.0.0/16"]
+    {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    assert!(!shown.contains("198.20.0.0/16") && !shown.contains("del 198.18.0.0/16"), "{shown}");
+    assert_same(&before, &state(&world));
+    nothing_to_do(&mut world, &format!("apply {path}"));
+    vrfsetup(&mut world, 0, &format!("apply {path} --prune"));
+    world.ip("route del 198.20.0.0/16 table 10");
+    assert_eq!(world.ip_json("addr show dev spare")[0]["addr_info"][0]["local"], "192.168.7.1");
+    world.ip("link del spare");
+    assert_same(&wanted, &state(&world));
+}
+
+fn a_port_and_a_table_are_changed_in_one_step() {
+    let mut world = World::new(Kind::Bare).expect("a world");
+    let file = |table: u32, of_blue: &str, of_red: &str| {
+        format!("[vrf.blue]\ntable = {table}\nports = [{of_blue}]\n[vrf.red]\ntable = 20\nports = [{of_red}]\n")
+    };
+    let path = write(&world, &file(10, "\"blue0\", \"red0\"", ""));
+    for words in [
+        "addr add 203.0.113.1/24 dev blue0",
+        "addr add 203.0.114.1/24 dev red0",
+        "addr add 2001:db8:77::1/64 dev blue0 nodad",
+    ] {
+        world.ip(words);
+    }
+    vrfsetup(&mut world, 0, &format!("apply {path}"));
+    for words in [
+        "route add default via 203.0.113.254 table 10",
+        "-6 route add default via 2001:db8:77::fe table 10",
+        "route add 198.19.0.0/16 via 203.0.114.254 table 10",
+        "route add blackhole 198.18.0.0/16 table 10",
+        "route add 198.20.0.0/16 dev blue table 20",
+        "route add 198.21.0.0/16 dev red table 10",
+    ] {
+        world.ip(words);
+    }
+    // A port goes from VRF to VRF, with its routes.
+    let path = write(&world, &file(10, "\"blue0\"", "\"red0\""));
+    vrfsetup(&mut world, 0, &format!("apply {path}"));
+    assert_eq!(world.ip_json("link show dev red0")[0]["master"], "red");
+    assert_eq!(world.ip_json("route show table 20 198.19.0.0/16")[0]["dev"], "red0");
+    // The table is another one.
+    let before = state(&world);
+    let path = write(&world, &file(77, "\"blue0\"", "\"red0\""));
+    vrfsetup(&mut world, 3, &format!("apply {path} --dry-run"));
+    assert_same(&before, &state(&world));
+    vrfsetup(&mut world, 0, &format!("apply {path}"));
+    let table = &world.ip_json("-d link show dev blue")[0]["linkinfo"]["info_data"]["table"];
+    assert_eq!(*table, 77);
+    for family in ["-4", "-6"] {
+        assert_eq!(world.ip_json(&format!("{family} route show table 10")), serde_json::json!([]), "{family}");
+    }
+    let shown = world.ip_json("-4 route show table 77").to_string();
+    for words in ["203.0.113.254", "198.18.0.0/16", "198.21.0.0/16", "unreachable"] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    assert!(world.ip_json("-6 route show table 77").to_string().contains("2001:db8:77::fe"));
+    assert_eq!(world.ip_json("route show table 20 198.20.0.0/16")[0]["dev"], "blue");
+    nothing_to_do(&mut world, &format!("apply {path}"));
+    let path = write(&world, &file(10, "\"blue0\"", "\"red0\""));
+    vrfsetup(&mut world, 0, &format!("apply {path}"));
+    assert_same(&before, &state(&world));
+}

@@ -1,0 +1,104 @@
+//! vrfsetup: what it changes, what it must leave alone, and what it undoes. This file holds what its tests and others
+//! share: how it is run, and the kernel's state through a second path.
+//!
+//! Uses no other directory of tests. Never believes vrfsetup's own report alone: `ip -j` has to say the same.
+
+pub mod apply_again;
+pub mod at_once;
+pub mod neighbours;
+pub mod port_keeps;
+pub mod random_worlds;
+pub mod rules;
+pub mod setup_declared;
+pub mod setup_knowing;
+pub mod setup_ports;
+pub mod transactions;
+
+use serde_json::Value;
+
+use super::guest_tests;
+
+use crate::harness::judge::{Verdict, root};
+use crate::harness::world::World;
+
+/// Runs vrfsetup, which must end with this code.
+#[track_caller]
+pub fn vrfsetup(world: &mut World, code: i32, words: &str) -> Verdict {
+    let verdict = world.judge(&root(["vrfsetup"].into_iter().chain(words.split_whitespace())));
+    assert_eq!(verdict.code, code, "vrfsetup {words}: {verdict}");
+    verdict
+}
+
+/// Runs vrfsetup, which must succeed and say that it had nothing to do.
+#[track_caller]
+pub fn nothing_to_do(world: &mut World, words: &str) {
+    let verdict = vrfsetup(world, 0, words);
+    assert!(verdict.text().contains("unchanged: nothing to do"), "vrfsetup {words}: {verdict}");
+}
+
+/// What its JSON says.
+#[track_caller]
+pub fn json(verdict: &Verdict) -> Value {
+    serde_json::from_str(&verdict.text()).unwrap_or_else(|error| panic!("{error}: {verdict}"))
+}
+
+/// Everything that `ip -j` says of links, addresses, routes and rules, without what changes by itself or with a link
+/// that is made again: indices, hardware addresses, carrier, remaining lifetimes, link-local addresses.
+pub fn state(world: &World) -> String {
+    state_by(|part| world.ip_json(part))
+}
+
+/// The same by what this says of `ip -j`.
+pub fn state_by(ip_json: impl Fn(&str) -> Value) -> String {
+    let mut all = String::new();
+    let parts = [
+        "-d link show",
+        "addr show",
+        "-N -4 route show table all",
+        "-N -6 route show table all",
+        "-4 rule show",
+        "-6 rule show",
+    ];
+    for part in parts {
+        let mut lines: Vec<String> = match ip_json(part) {
+            Value::Array(entries) => entries.into_iter().filter_map(settled).collect(),
+            other => panic!("ip -j {part}: {other}"),
+        };
+        lines.sort();
+        all += &format!("{part}\n{}\n", lines.join("\n"));
+    }
+    all
+}
+
+fn settled(mut entry: Value) -> Option<String> {
+    let is_link_local =
+        |value: &Value| value.as_str().is_some_and(|text| text.starts_with("fe80:") || text.starts_with("ff"));
+    if is_link_local(&entry["dst"]) {
+        return None;
+    }
+    let volatile = ["ifindex", "link_index", "address", "operstate", "valid_life_time", "preferred_life_time"];
+    if let Some(addresses) = entry.get_mut("addr_info").and_then(Value::as_array_mut) {
+        addresses.retain(|address| !is_link_local(&address["local"]));
+        for address in addresses.iter_mut().filter_map(Value::as_object_mut) {
+            volatile.iter().for_each(|key| drop(address.remove(*key)));
+        }
+        addresses.sort_by_key(ToString::to_string);
+    }
+    let fields = entry.as_object_mut()?;
+    if let Some(flags) = fields.get_mut("flags").and_then(Value::as_array_mut) {
+        flags.retain(|flag| flag != "NO-CARRIER");
+    }
+    volatile.iter().for_each(|key| drop(fields.remove(*key)));
+    Some(entry.to_string())
+}
+
+/// Fails with the first line in which two states differ.
+#[track_caller]
+pub fn assert_same(before: &str, after: &str) {
+    let differing = before.lines().zip(after.lines()).find(|(a, b)| a != b);
+    if let Some((was, is)) = differing {
+        panic!("was {was}\n is {is}");
+    }
+    let (more, fewer) = (before.lines().count(), after.lines().count());
+    assert_eq!(more, fewer, "before:\n{before}\nafter:\n{after}");
+}

@@ -1,0 +1,14 @@
+//! Machines whose process 1 is a systemd: services, logins, the unit at boot, exported configuration.
+//!
+//! May use `crate::guest::setup`. Its tests are listed in `UNDER_SYSTEMD`, run as transient services, and are for no machine
+//! without a systemd.
+
+pub mod beside;
+pub mod boot;
+pub mod exported;
+pub mod logins;
+pub mod rollback;
+pub mod unit_names;
+pub mod units;
+
+use super::guest_tests;

@@ -1,0 +1,164 @@
+//! The committed list of kernels and what must work on each. Pure: fetches and boots nothing.
+
+use serde::Deserialize;
+
+/// `tests/kernels.toml`, as it stood when the tests were built.
+const LIST: &str = include_str!("../../kernels.toml");
+
+/// Something a kernel can or cannot do, where the tests care.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Feature {
+    /// VRF devices (4.3).
+    Vrf,
+    /// CGROUP_SOCK programs that know their network namespace (5.7).
+    Bpf,
+    /// An unprivileged SO_BINDTODEVICE behind a seccomp filter (5.7).
+    Gate,
+    /// Seccomp user notification that can hand over descriptors (5.9).
+    Supervisor,
+    /// SECCOMP_ADDFD_FLAG_SEND (5.14).
+    AddfdSend,
+    /// MPTCP whose subflows take the socket's device (6.1).
+    MptcpBind,
+    /// Unprivileged io_uring filters (7.0).
+    UringFilter,
+    /// Two processors, for what happens at once.
+    TwoProcessors,
+    /// No feature, but a place: what asks nothing of the kernel is tested on one of them only.
+    Once,
+}
+
+/// One kernel of the list.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kernel {
+    /// The name of its test.
+    pub name: String,
+    /// The Debian suite that it comes from.
+    pub suite: String,
+    /// The meta package that names its current version.
+    pub package: String,
+    /// How its release must begin; empty where any will do.
+    pub version: String,
+    /// What must work there.
+    pub works: Vec<Feature>,
+}
+
+impl Kernel {
+    /// How many processors its machine has.
+    pub fn processors(&self) -> u32 {
+        if self.works.contains(&Feature::TwoProcessors) { 2 } else { 1 }
+    }
+}
+
+/// A machine that a systemd of its own boots.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct System {
+    /// The name of its test.
+    pub name: String,
+    /// The name of its kernel.
+    pub kernel: String,
+    /// The Debian suite of systemd and everything else.
+    pub suite: String,
+    /// The property by which that systemd can bind a service to an interface.
+    pub binds: String,
+}
+
+impl System {
+    /// Its kernel.
+    ///
+    /// # Panics
+    /// When the committed file names one that it does not have.
+    pub fn kernel(&self) -> Kernel {
+        named(&self.kernel).unwrap_or_else(|| panic!("tests/kernels.toml: {} wants '{}'", self.name, self.kernel))
+    }
+}
+
+#[derive(Deserialize)]
+struct List {
+    kernel: Vec<Kernel>,
+    system: Vec<System>,
+}
+
+/// All kernels, in the order of the file.
+///
+/// # Panics
+/// When the committed file is wrong: there is nothing to test without it.
+pub fn all() -> Vec<Kernel> {
+    list().kernel
+}
+
+/// All machines with a systemd of their own.
+///
+/// # Panics
+/// As [`all`].
+pub fn systems() -> Vec<System> {
+    list().system
+}
+
+fn list() -> List {
+    toml::from_str(LIST).unwrap_or_else(|error| panic!("tests/kernels.toml: {error}"))
+}
+
+/// The kernel of that name.
+pub fn named(name: &str) -> Option<Kernel> {
+    all().into_iter().find(|kernel| kernel.name == name)
+}
+
+/// The machine of that name with a systemd of its own.
+pub fn system(name: &str) -> Option<System> {
+    systems().into_iter().find(|system| system.name == name)
+}
+
+/// The kernel of the list that has this release: by its prefix, else the one that any release fits.
+pub fn of_release(release: &str) -> Option<Kernel> {
+    let begins = |kernel: &Kernel| !kernel.version.is_empty() && release.starts_with(&kernel.version);
+    all().into_iter().find(begins).or_else(|| all().into_iter().find(|kernel| kernel.version.is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kernel_of_the_list_has_vrfs_and_both_mechanisms() {
+        let kernels = all();
+        assert_eq!(kernels.len(), 4);
+        for kernel in kernels {
+            for feature in [Feature::Vrf, Feature::Bpf, Feature::Gate] {
+                assert!(kernel.works.contains(&feature), "{}: {feature:?}", kernel.name);
+            }
+        }
+    }
+
+    #[test]
+    fn one_machine_has_two_processors_and_one_carries_what_asks_nothing_of_the_kernel() {
+        for feature in [Feature::TwoProcessors, Feature::Once] {
+            assert_eq!(all().iter().filter(|kernel| kernel.works.contains(&feature)).count(), 1, "{feature:?}");
+        }
+    }
+
+    #[test]
+    fn both_ways_to_bind_a_service_have_a_machine() {
+        let systems = systems();
+        assert!(systems.iter().all(|system| named(&system.kernel).is_some()), "{systems:?}");
+        for property in ["BPFProgram", "BindNetworkInterface"] {
+            assert!(systems.iter().any(|system| system.binds == property), "{property}");
+        }
+    }
+
+    #[test]
+    fn a_release_finds_its_kernel_and_a_newer_one_the_newest() {
+        let name = |release| of_release(release).map(|kernel| kernel.name);
+        assert_eq!(name("6.1.0-40-cloud-amd64"), Some("debian_6_1".to_owned()));
+        assert_eq!(name("7.2.4+deb-cloud-amd64"), Some("debian_sid".to_owned()));
+    }
+
+    #[test]
+    fn a_name_that_is_not_in_the_list_finds_nothing() {
+        assert!(named("debian_2_4").is_none());
+        assert_eq!(named("debian_6_1").map(|k| k.suite), Some("bookworm".to_owned()));
+    }
+}

@@ -1,0 +1,121 @@
+//! HTTP, DNS, echo and the time, each on every service address, each answering with the domain's name.
+//! Bound address by address: an answer over UDP must come from the address that was asked.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::{dns, ntp};
+use crate::harness::world::plan::{DNS4, DNS6, ECHO_PORT, WEB4, WEB6};
+
+/// What was asked and answered, in order.
+pub type Served = Arc<Mutex<Vec<String>>>;
+
+const HTTP_PORT: u16 = 80;
+const DNS_PORT: u16 = 53;
+const NTP_PORT: u16 = 123;
+
+/// Takes the list, leaving an empty one.
+pub fn take(served: &Served) -> Vec<String> {
+    std::mem::take(&mut *served.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Starts every service; each has its thread.
+pub fn start(domain: &str, served: &Served) -> io::Result<()> {
+    let services: [(u16, Answer); 3] = [(HTTP_PORT, http), (DNS_PORT, dns_tcp), (ECHO_PORT, echo_tcp)];
+    let addresses: [IpAddr; 4] = [WEB4.into(), WEB6.into(), DNS4.into(), DNS6.into()];
+    for address in addresses {
+        for (port, answer) in services {
+            tcp(SocketAddr::new(address, port), answer, domain, served)?;
+        }
+        for port in [DNS_PORT, ECHO_PORT, NTP_PORT] {
+            udp(SocketAddr::new(address, port), domain, served)?;
+        }
+    }
+    Ok(())
+}
+
+/// Answers one connection and says what it answered.
+type Answer = fn(TcpStream, &str) -> io::Result<String>;
+
+fn tcp(address: SocketAddr, answer: Answer, domain: &str, served: &Served) -> io::Result<()> {
+    let listener = TcpListener::bind(address)?;
+    let (domain, served) = (domain.to_owned(), Arc::clone(served));
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let (domain, served) = (domain.clone(), Arc::clone(&served));
+            std::thread::spawn(move || {
+                // A client that goes away in the middle was not served; that is its own affair.
+                let limit = stream.set_read_timeout(Some(Duration::from_secs(10)));
+                if let Ok(line) = limit.and_then(|()| answer(stream, &domain)) {
+                    note(&served, line);
+                }
+            });
+        }
+    });
+    Ok(())
+}
+
+fn udp(address: SocketAddr, domain: &str, served: &Served) -> io::Result<()> {
+    let socket = UdpSocket::bind(address)?;
+    let (domain, served) = (domain.to_owned(), Arc::clone(served));
+    std::thread::spawn(move || {
+        let mut message = [0; 4096];
+        while let Ok((length, from)) = socket.recv_from(&mut message) {
+            let (line, reply) = match address.port() {
+                DNS_PORT => match dns::answer(&message[..length], &domain) {
+                    Some(reply) => (format!("dns {}", reply.name), reply.message),
+                    None => continue,
+                },
+                NTP_PORT => match ntp::answer(&message[..length], now()) {
+                    Some(reply) => ("ntp".to_owned(), reply),
+                    None => continue,
+                },
+                _ => ("echo".to_owned(), format!("{domain}\n").into_bytes()),
+            };
+            note(&served, line);
+            // The asker may be gone; what it asked is in the list all the same.
+            let _ = socket.send_to(&reply, from);
+        }
+    });
+    Ok(())
+}
+
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+fn http(mut stream: TcpStream, domain: &str) -> io::Result<String> {
+    let mut lines = BufReader::new(stream.try_clone()?).lines();
+    let request = lines.next().transpose()?.unwrap_or_default();
+    while lines.next().transpose()?.is_some_and(|line| !line.is_empty()) {}
+    write!(
+        stream,
+        "HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{domain}\n",
+        domain.len() + 1
+    )?;
+    Ok(format!("http {}", request.split(' ').nth(1).unwrap_or_default()))
+}
+
+fn dns_tcp(mut stream: TcpStream, domain: &str) -> io::Result<String> {
+    let mut length = [0; 2];
+    stream.read_exact(&mut length)?;
+    let mut query = vec![0; usize::from(u16::from_be_bytes(length))];
+    stream.read_exact(&mut query)?;
+    let reply = dns::answer(&query, domain).ok_or(io::ErrorKind::InvalidData)?;
+    stream.write_all(&(reply.message.len() as u16).to_be_bytes())?;
+    stream.write_all(&reply.message)?;
+    Ok(format!("dns {}", reply.name))
+}
+
+/// Greets with the domain's name, then returns what it is sent until the client stops.
+fn echo_tcp(mut stream: TcpStream, domain: &str) -> io::Result<String> {
+    writeln!(stream, "{domain}")?;
+    io::copy(&mut stream.try_clone()?, &mut stream)?;
+    Ok("echo".to_owned())
+}
+
+fn note(served: &Served, line: String) {
+    served.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+}

@@ -1,0 +1,314 @@
+//! What is expected of each cell, and what is wrong with a matrix. Pure.
+//!
+//! A cell is expected to be `blue`, unless the committed files say `closed` (with a reason) or name a
+//! documented leak (with a reason, and the flows that may escape). A cell worse than that is a fault, and so is a better
+//! one: its entry has to be deleted, so that the cell can never be worse again without a fault.
+
+use serde::Deserialize;
+
+use super::cell::{Cell, Colour};
+use super::column::{self, Column, Purpose};
+use super::row::Row;
+
+const EXPECTATION: &str = include_str!("../../leaks/expectation.toml");
+const DOCUMENTED: &str = include_str!("../../leaks/documented.toml");
+
+/// One entry of a committed file: these rows, by these columns, on these kernels.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    rows: Vec<String>,
+    /// `bpf/root`, or `bpf` for both users.
+    columns: Vec<String>,
+    /// All of them, where none is named.
+    #[serde(default)]
+    kernels: Vec<String>,
+    why: String,
+    /// Of a documented leak: what may escape, as the cells have it; `*` stands for any word (`udp * 53`).
+    #[serde(default)]
+    flows: Vec<String>,
+    /// Closed is what the program's wish deserves under any mechanism: to leave the VRF, or what no bound
+    /// socket may.
+    #[serde(default)]
+    refusal: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Expectation {
+    closed: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Documented {
+    leak: Vec<Entry>,
+}
+
+/// The committed files.
+#[derive(Debug)]
+pub struct Expectations {
+    closed: Vec<Entry>,
+    leaks: Vec<Entry>,
+}
+
+/// What is expected of a cell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// In the VRF.
+    Blue,
+    /// Nothing leaves, for this reason.
+    Closed(String),
+    /// Nothing may leave, for this reason: the program asks for what has to be refused.
+    Refused(String),
+    /// It leaks, as documented, for this reason and by these flows.
+    Leak(String, Vec<String>),
+    /// Nothing leaves, as the program sends nothing by itself, for this reason.
+    Quiet(String),
+    /// It is not run, for this reason.
+    Absent(String),
+    /// It must send something, or the row proves nothing.
+    Sends,
+    /// Anything: it is not ours.
+    Anything,
+}
+
+/// What a cell is, measured against its expectation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// As expected, or not judged.
+    Fine,
+    /// Better than expected: the committed file is out of date.
+    Better,
+    /// A leak that is documented is gone: the committed file is out of date.
+    Gone,
+    /// A leak, or a flow of one, that no document names.
+    Undocumented,
+    /// It was in the VRF, and its exit code or its answers are not the reference's.
+    Different,
+    /// Closed, where it was blue.
+    Worse,
+    /// It did not say what it had to.
+    Mute,
+    /// The program sent nothing even without a mechanism, so its row proves nothing.
+    ProvesNothing,
+    /// It had to run and did not.
+    Missing,
+}
+
+impl Finding {
+    /// Whether the matrix fails by it.
+    pub fn is_fault(&self) -> bool {
+        *self != Self::Fine
+    }
+}
+
+impl Entry {
+    fn names(&self, row: &str, column: Column, kernel: &str) -> bool {
+        let is_column = |name: &String| name == column.name || column.name.split('/').next() == Some(name.as_str());
+        self.rows.iter().any(|name| name == row)
+            && self.columns.iter().any(is_column)
+            && (self.kernels.is_empty() || self.kernels.iter().any(|name| name == kernel))
+    }
+}
+
+impl Expectations {
+    /// Reads the committed files.
+    ///
+    /// # Panics
+    /// When one is wrong.
+    pub fn read() -> Self {
+        let closed = toml::from_str::<Expectation>(EXPECTATION);
+        let leaks = toml::from_str::<Documented>(DOCUMENTED);
+        match (closed, leaks) {
+            (Ok(closed), Ok(leaks)) => Self { closed: closed.closed, leaks: leaks.leak },
+            (Err(error), _) => panic!("tests/leaks/expectation.toml: {error}"),
+            (_, Err(error)) => panic!("tests/leaks/documented.toml: {error}"),
+        }
+    }
+
+    /// What is expected of a cell.
+    pub fn of(&self, row: &Row, column: Column, kernel: &str) -> Expected {
+        let named = |entries: &[Entry]| entries.iter().find(|entry| entry.names(&row.name, column, kernel)).cloned();
+        if let Some(why) = row.absent.get(kernel) {
+            return Expected::Absent(why.clone());
+        }
+        if !row.only.is_empty() && !row.only.iter().any(|name| name == column.name) {
+            return Expected::Absent("makes no sense by this column".to_owned());
+        }
+        if column.purpose == Purpose::Comparison {
+            return Expected::Anything;
+        }
+        if let Some(why) = row.quiet.get(column.user()) {
+            return Expected::Quiet(why.clone());
+        }
+        if column.purpose == Purpose::Reference {
+            return Expected::Sends;
+        }
+        if let Some(entry) = named(&self.leaks) {
+            return Expected::Leak(entry.why, entry.flows);
+        }
+        match named(&self.closed) {
+            Some(entry) if entry.refusal => Expected::Refused(entry.why),
+            Some(entry) => Expected::Closed(entry.why),
+            None => Expected::Blue,
+        }
+    }
+}
+
+/// Measures a cell, or its absence.
+pub fn measure(expected: &Expected, cell: Option<&Cell>) -> Finding {
+    let Some(found) = cell.map(|cell| cell.verdict) else {
+        return if matches!(expected, Expected::Absent(_)) { Finding::Fine } else { Finding::Missing };
+    };
+    match (expected, found) {
+        (Expected::Sends, Colour::Closed) => Finding::ProvesNothing,
+        (Expected::Sends | Expected::Anything | Expected::Absent(_), _) => Finding::Fine,
+        (Expected::Leak(_, flows), Colour::Leak) if cell.is_some_and(|cell| are_named(&cell.escaped, flows)) => {
+            Finding::Fine
+        }
+        (_, Colour::Leak) => Finding::Undocumented,
+        (Expected::Blue, Colour::Closed) => Finding::Worse,
+        (Expected::Closed(_) | Expected::Refused(_) | Expected::Quiet(_), Colour::Blue) => Finding::Better,
+        (Expected::Leak(..), _) => Finding::Gone,
+        _ => Finding::Fine,
+    }
+}
+
+/// Whether each flow fits one of the patterns, word by word.
+fn are_named(escaped: &[String], patterns: &[String]) -> bool {
+    let fits = |flow: &str, pattern: &str| {
+        let (flow, pattern): (Vec<&str>, Vec<&str>) = (flow.split(' ').collect(), pattern.split(' ').collect());
+        flow.len() == pattern.len() && flow.iter().zip(pattern).all(|(word, wanted)| wanted == "*" || *word == wanted)
+    };
+    escaped.iter().all(|flow| patterns.iter().any(|pattern| fits(flow, pattern)))
+}
+
+/// Whether a cell in the VRF did what the program does without a mechanism: the same exit code, and an answer of blue's
+/// for each answer. One packet to blue's nameserver is not yet a program that works.
+pub fn works_as_without(row: &Row, cell: &Cell, reference: Option<&Cell>) -> bool {
+    let Some(reference) = reference.filter(|_| cell.verdict == Colour::Blue && row.differs.is_none()) else {
+        return true;
+    };
+    let answers: &[&str] = if reference.answers.is_empty() { &[] } else { &["blue"] };
+    cell.code == reference.code && cell.answers == answers
+}
+
+/// Whether a cell of ours holds the words that its row must say.
+pub fn says_its_words(row: &Row, column: Column, cell: &Cell) -> bool {
+    let words = row.says.get(column.user()).filter(|_| column.is_judged());
+    words.is_none_or(|words| cell.said.contains(words))
+}
+
+/// Names in the committed files that mean nothing: a misspelt row would excuse nothing, silently.
+pub fn unknown_names(expectations: &Expectations, rows: &[Row], kernels: &[String]) -> Vec<String> {
+    let is_column = |name: &str| {
+        column::ALL.iter().any(|column| column.name == name || column.name.split('/').next() == Some(name))
+    };
+    let entries = expectations.closed.iter().chain(&expectations.leaks);
+    entries
+        .flat_map(|entry| {
+            let strange_rows = entry.rows.iter().filter(|name| !rows.iter().any(|row| row.name == **name));
+            let strange_columns = entry.columns.iter().filter(|name| !is_column(name));
+            let strange_kernels = entry.kernels.iter().filter(|name| !kernels.contains(name));
+            strange_rows.chain(strange_columns).chain(strange_kernels).cloned()
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::harness::kernels;
+    use crate::matrix::row;
+
+    #[test]
+    fn a_leak_is_a_fault_unless_it_is_documented() {
+        let leak = Cell::example(Colour::Leak);
+        assert_eq!(measure(&Expected::Blue, Some(&leak)), Finding::Undocumented);
+        assert_eq!(measure(&Expected::Closed(String::new()), Some(&leak)), Finding::Undocumented);
+        assert_eq!(measure(&Expected::Quiet(String::new()), Some(&leak)), Finding::Undocumented);
+        assert_eq!(measure(&documented(&[]), Some(&leak)), Finding::Fine);
+    }
+
+    fn documented(flows: &[&str]) -> Expected {
+        Expected::Leak(String::new(), flows.iter().map(|flow| (*flow).to_owned()).collect())
+    }
+
+    #[test]
+    fn a_documented_leak_excuses_the_flows_that_it_names_and_no_other() {
+        let leak = |flows: &[&str]| {
+            let escaped = flows.iter().map(|flow| (*flow).to_owned()).collect();
+            Cell { escaped, ..Cell::example(Colour::Leak) }
+        };
+        let expected = documented(&["udp * 53", "igmp 224.0.0.22"]);
+        assert_eq!(measure(&expected, Some(&leak(&["udp 192.0.2.53 53", "igmp 224.0.0.22"]))), Finding::Fine);
+        for other in ["tcp 192.0.2.80 80", "udp 192.0.2.53 7", "igmp 224.0.0.2", "udp 192.0.2.53"] {
+            assert_eq!(
+                measure(&expected, Some(&leak(&["udp 192.0.2.53 53", other]))),
+                Finding::Undocumented,
+                "{other}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_documented_leak_that_is_gone_is_a_fault() {
+        for colour in [Colour::Blue, Colour::Closed] {
+            assert_eq!(measure(&documented(&[]), Some(&Cell::example(colour))), Finding::Gone);
+        }
+        assert!(Finding::Gone.is_fault());
+    }
+
+    #[test]
+    fn a_blue_cell_works_only_if_the_program_ends_and_answers_as_without() {
+        let row = row::named("curl").expect("a row");
+        let cell = |code, answer: &[&str]| {
+            let answers = answer.iter().map(|name| (*name).to_owned()).collect();
+            Cell { code, answers, ..Cell::example(Colour::Blue) }
+        };
+        let reference = cell(0, &["default"]);
+        assert!(works_as_without(&row, &cell(0, &["blue"]), Some(&reference)));
+        for other in [cell(6, &["blue"]), cell(0, &[]), cell(0, &["default"]), cell(0, &["blue", "red"])] {
+            assert!(!works_as_without(&row, &other, Some(&reference)), "{other:?}");
+        }
+        let excused = Row { differs: Some("it says so".to_owned()), ..row };
+        assert!(works_as_without(&excused, &cell(6, &[]), Some(&reference)));
+    }
+
+    #[test]
+    fn every_documented_leak_names_its_flows() {
+        for entry in Expectations::read().leaks {
+            assert!(!entry.flows.is_empty(), "{entry:?}: flows = [...] says what may escape");
+        }
+    }
+
+    #[test]
+    fn closed_instead_of_blue_is_worse_and_blue_instead_of_closed_out_of_date() {
+        assert_eq!(measure(&Expected::Blue, Some(&Cell::example(Colour::Closed))), Finding::Worse);
+        let better = measure(&Expected::Closed(String::new()), Some(&Cell::example(Colour::Blue)));
+        assert_eq!(better, Finding::Better);
+        assert!(better.is_fault(), "or nobody would notice when it is closed again");
+    }
+
+    #[test]
+    fn a_cell_that_did_not_run_and_a_program_that_sends_nothing_are_faults() {
+        assert!(measure(&Expected::Blue, None).is_fault());
+        assert!(measure(&Expected::Sends, Some(&Cell::example(Colour::Closed))).is_fault());
+        assert!(!measure(&Expected::Absent(String::new()), None).is_fault());
+    }
+
+    #[test]
+    fn the_committed_files_name_only_what_exists() {
+        let kernels: Vec<String> = kernels::all().into_iter().map(|kernel| kernel.name).collect();
+        assert_eq!(unknown_names(&Expectations::read(), &row::all(), &kernels), Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_reason_is_a_sentence() {
+        let expectations = Expectations::read();
+        for entry in expectations.closed.iter().chain(&expectations.leaks) {
+            assert!(entry.why.split(' ').count() >= 4, "{entry:?}");
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The cells of one row, in a world that is there already.
+
+use std::time::{Duration, Instant};
+
+use super::cell::Cell;
+use super::column::{self, Column};
+use super::row::Row;
+use crate::harness::judge::{self, Order};
+use crate::harness::world::peers::Tally;
+use crate::harness::world::{Kind, World};
+
+/// No packet for this long: what came before has come to rest.
+const REST: Duration = Duration::from_millis(40);
+/// Beyond a cell's own limit: for timeout(1) to kill, and for an emulated machine to do it.
+const GRACE: u64 = 5;
+
+/// Runs a row by those of its columns that are wanted.
+///
+/// # Panics
+/// When a command cannot be judged.
+pub fn cells<'a>(
+    world: &'a mut World,
+    row: &'a Row,
+    wanted: impl Fn(Column) -> bool + 'a,
+) -> impl Iterator<Item = Cell> + 'a {
+    if let Some(line) = &row.prepare {
+        shell(world, line, true);
+    }
+    let makes_sense = |column: &Column| row.only.is_empty() || row.only.iter().any(|name| name == column.name);
+    let columns = column::ALL.into_iter().filter(makes_sense).filter(move |column| wanted(*column));
+    columns.map(move |column| cell(world, row, column))
+}
+
+fn cell(world: &mut World, row: &Row, column: Column) -> Cell {
+    let start = Instant::now();
+    for (line, as_root) in [(&row.before_as_root, true), (&row.before, column.is_root)] {
+        if let Some(line) = line {
+            shell(world, line, as_root);
+        }
+    }
+    // The last acknowledgements of one cell must not be counted in the next.
+    rest(world);
+    let verdict = world.judge(&order(world, row, column));
+    let mut cell = Cell::new(&row.name, column.name, &verdict, &rest(world));
+    if let Some(line) = &row.after {
+        shell(world, line, column.is_root);
+    }
+    cell.milliseconds = start.elapsed().as_millis() as u64;
+    cell
+}
+
+/// Waits until no packet comes any more; returns what came meanwhile.
+fn rest(world: &mut World) -> Vec<[Tally; 3]> {
+    let mut late = Vec::new();
+    loop {
+        std::thread::sleep(REST);
+        let tallies = world.take().unwrap_or_else(|error| panic!("packets could not be counted: {error}"));
+        if tallies.iter().all(|tally| tally.flows.is_empty()) {
+            return late;
+        }
+        late.push(tallies);
+    }
+}
+
+fn order(world: &World, row: &Row, column: Column) -> Order {
+    let limit = row.limit.to_string();
+    // timeout(1) outside, so that vrfrun sees the program itself and not a helper of ours.
+    let mut words: Vec<String> = ["timeout", "-k", "2", &limit].map(String::from).into();
+    words.extend(row.outer.iter().cloned());
+    words.extend(column.words(&row.options, world.kind() == Kind::Vrfs));
+    words.extend(row.run.iter().cloned());
+    let bin = world.bin().to_string_lossy();
+    let words = words.iter().map(|word| word.replace("{bin}", &bin));
+    let order = if column.is_root { judge::root(words) } else { judge::user(words) };
+    order.within(Duration::from_secs(row.limit + GRACE))
+}
+
+/// Runs a line of preparation in the world. What it leaves running stays for the cell.
+fn shell(world: &mut World, line: &str, as_root: bool) {
+    let words = ["sh", "-c", &line.replace("{bin}", &world.bin().to_string_lossy())];
+    let verdict = world.judge(&if as_root { judge::root(words) } else { judge::user(words) });
+    assert_eq!(verdict.code, 0, "{line}\n{verdict}");
+}
