@@ -42,9 +42,9 @@ pub enum Step {
     /// `ip addr change`: other flags, without a moment between.
     ReplaceAddress {
         /// The old address.
-        from: Address,
+        from: Box<Address>,
         /// The new one.
-        to: Address,
+        to: Box<Address>,
     },
     /// `ip neigh add`.
     AddNeighbour(Neighbour),

@@ -14,7 +14,8 @@ pub fn step(there: &Address, wanted: &Address) -> Option<Step> {
     let is_changeable = there.family() == Family::V6 && there.peer == wanted.peer;
     (differs && is_changeable).then(|| {
         let flags = there.flags & !CHANGEABLE | wanted.flags & CHANGEABLE;
-        Step::ReplaceAddress { from: there.clone(), to: Address { flags, ..there.clone() } }
+        let to = Address { flags, ..there.clone() };
+        Step::ReplaceAddress { from: Box::new(there.clone()), to: Box::new(to) }
     })
 }
 
