@@ -24,10 +24,6 @@ fn compiler() -> PathBuf {
     PathBuf::from(String::from_utf8(output.stdout).unwrap().trim_end()).join("rustc")
 }
 
-fn linker() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tools/cross-clang")
-}
-
 /// `cargo VERB` for another machine. Two tests at once are safe: cargo locks the directory.
 fn cargo(machine: &str, words: &[&str]) {
     let output = Command::new(env!("CARGO"))
@@ -36,7 +32,7 @@ fn cargo(machine: &str, words: &[&str]) {
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .env("RUSTC", compiler())
         .env("CARGO_TARGET_DIR", target_directory())
-        .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", linker())
+        .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "clang")
         .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS", "-Clink-arg=--target=aarch64-linux-gnu")
         .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", EMULATOR.join(" "))
         .output()
