@@ -16,6 +16,7 @@ use crate::model::step::Step;
 
 /// One line.
 #[derive(Debug, Serialize, Deserialize)]
+#[allow(clippy::large_enum_variant, reason = "most lines are steps, and none is kept")]
 #[serde(rename_all = "lowercase")]
 pub enum Entry<'a> {
     /// The first: the command that made the change.
