@@ -16,6 +16,7 @@ use crate::model::step::Step;
 
 /// One line.
 #[derive(Debug, Serialize, Deserialize)]
+#[allow(clippy::large_enum_variant, reason = "most lines are steps, and none is kept")]
 #[serde(rename_all = "lowercase")]
 #[allow(clippy::large_enum_variant, reason = "there is one at a time, between a step and its line")]
 pub enum Entry<'a> {
