@@ -4,13 +4,13 @@
 use crate::model::rule::Rule;
 use crate::model::step::Step;
 
-/// Removes the steps of which nothing is left to undo. `is_there` says what the kernel has now: of a move that was cut
-/// short everything stays.
-pub fn forget(steps: &mut [Option<Step>], is_there: impl Fn(&Rule) -> bool) {
+/// Removes the steps of which nothing is left to undo. `is_there` says what the kernel has now, if that is known: of a
+/// move that was cut short everything stays.
+pub fn forget(steps: &mut [Option<Step>], is_there: impl Fn(&Rule) -> Option<bool>) {
     for at in 0..steps.len() {
         let back = match &steps[at] {
-            Some(Step::DeleteRule(rule)) if is_there(rule) => Step::AddRule(rule.clone()),
-            Some(Step::AddRule(rule)) if !is_there(rule) => Step::DeleteRule(rule.clone()),
+            Some(Step::DeleteRule(rule)) if is_there(rule) == Some(true) => Step::AddRule(rule.clone()),
+            Some(Step::AddRule(rule)) if is_there(rule) == Some(false) => Step::DeleteRule(rule.clone()),
             _ => continue,
         };
         if let Some(behind) = steps[at..].iter().position(|step| step.as_ref() == Some(&back)) {
@@ -42,7 +42,7 @@ mod tests {
 
     fn left(steps: Vec<Step>, there: &[Rule]) -> Vec<Step> {
         let mut steps: Vec<Option<Step>> = steps.into_iter().map(Some).collect();
-        forget(&mut steps, |rule| there.contains(rule));
+        forget(&mut steps, |rule| Some(there.contains(rule)));
         steps.into_iter().flatten().collect()
     }
 

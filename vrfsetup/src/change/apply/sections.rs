@@ -80,6 +80,6 @@ mod tests {
 
     #[test]
     fn a_mistake_before_the_first_section_costs_everything() {
-        assert!(super::read(Path::new("vrf.toml"), "nonsense\n[vrf.a]\n").is_err());
+        assert!(read(Path::new("vrf.toml"), "nonsense\n[vrf.a]\n").is_err());
     }
 }
