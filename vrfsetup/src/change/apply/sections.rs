@@ -47,7 +47,7 @@ fn heading(text: &str, line: usize) -> Option<&str> {
 fn without_section(text: &str, line: usize) -> Option<String> {
     let lines: Vec<&str> = text.lines().collect();
     let begins = |line: &&str| line.trim_start().starts_with('[');
-    let first = lines.iter().take(line).rposition(|line| begins(&line))?;
+    let first = lines.iter().take(line).rposition(begins)?;
     let behind = lines[first + 1..].iter().position(begins).map_or(lines.len(), |at| first + 1 + at);
     let kept = lines.iter().enumerate().map(|(at, line)| if (first..behind).contains(&at) { "" } else { line });
     Some(kept.flat_map(|line| [line, "\n"]).collect())
