@@ -173,7 +173,7 @@ impl Journal {
     }
 
     /// Passes over rules that have only changed their place: nothing of them is left to undo.
-    pub fn forget_moves(&mut self, is_there: impl Fn(&Rule) -> bool) {
+    pub fn forget_moves(&mut self, is_there: impl Fn(&Rule) -> Option<bool>) {
         self.content.refused = moves::settled(&self.content.steps, &self.content.refused, is_there);
     }
 

@@ -7,13 +7,13 @@ use crate::model::rule::Rule;
 use crate::model::step::Step;
 
 /// The places of the steps of which nothing is left to undo, beside those that are passed over already. `is_there` says
-/// what the kernel has now: of a move that was cut short everything stays.
-pub fn settled(steps: &[Step], passed: &BTreeSet<usize>, is_there: impl Fn(&Rule) -> bool) -> BTreeSet<usize> {
+/// what the kernel has now, if that is known: of a move that was cut short everything stays.
+pub fn settled(steps: &[Step], passed: &BTreeSet<usize>, is_there: impl Fn(&Rule) -> Option<bool>) -> BTreeSet<usize> {
     let mut settled = passed.clone();
     for (at, step) in steps.iter().enumerate() {
         let back = match step {
-            Step::DeleteRule(rule) if is_there(rule) => Step::AddRule(rule.clone()),
-            Step::AddRule(rule) if !is_there(rule) => Step::DeleteRule(rule.clone()),
+            Step::DeleteRule(rule) if is_there(rule) == Some(true) => Step::AddRule(rule.clone()),
+            Step::AddRule(rule) if is_there(rule) == Some(false) => Step::DeleteRule(rule.clone()),
             _ => continue,
         };
         if settled.contains(&at) {
@@ -46,7 +46,7 @@ mod tests {
     }
 
     fn left(steps: Vec<Step>, there: &[Rule]) -> Vec<Step> {
-        let settled = settled(&steps, &BTreeSet::new(), |rule| there.contains(rule));
+        let settled = settled(&steps, &BTreeSet::new(), |rule| Some(there.contains(rule)));
         steps.into_iter().enumerate().filter(|(at, _)| !settled.contains(at)).map(|(_, step)| step).collect()
     }
 

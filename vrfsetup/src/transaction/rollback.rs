@@ -5,9 +5,12 @@ use std::fs;
 use std::path::Path;
 
 use crate::error::Error;
+use crate::model::family::Family;
 use crate::model::rule::Rule;
 use crate::model::step::Step;
+use crate::plan::rules::{self, FIRST, Lookup, Situation, Unreachable};
 use crate::plan::unit_files;
+use crate::sys::families;
 use crate::sys::netlink::{Kernel, KernelError};
 use crate::sys::systemd;
 use crate::transaction::journal::Journal;
@@ -40,8 +43,29 @@ fn undo(kernel: &Kernel, journal: &mut Journal) -> (Vec<Step>, Vec<String>) {
     if is_systemds {
         systemd::reload();
     }
+    families::available().into_iter().for_each(|family| restore_order(kernel, family));
     texts.extend(strict::refresh(kernel, &vrfs));
     (left, texts)
+}
+
+/// A rule that comes back is the last of its preference, and `local` must come behind ours. Where another program's rule
+/// is at 0 by now, `local` stays before that.
+fn restore_order(kernel: &Kernel, family: Family) {
+    let rules = kernel.rules(family).unwrap_or_default();
+    if !rules.contains(&Rule::l3mdev(family, FIRST)) {
+        return;
+    }
+    let is_stopped = rules.contains(&Rule::l3mdev_unreachable(family, FIRST));
+    let unreachable = if is_stopped { Unreachable::Rule } else { Unreachable::None };
+    let situation = Situation { family, rules: &rules, own: &[], unreachable, vrfs: &[], lookup: Lookup::L3mdev };
+    let is_of_these = |step: &Step| match step {
+        Step::AddRule(rule) | Step::DeleteRule(rule) => rule.priority <= FIRST + 1,
+        _ => false,
+    };
+    for step in rules::fix(&situation).unwrap_or_default().into_iter().filter(is_of_these) {
+        // What is refused is as safe as it was: there is a local rule at any instant.
+        let _ = kernel.make(&step);
+    }
 }
 
 fn undo_step(kernel: &Kernel, step: &Step) -> Result<(), String> {
@@ -65,7 +89,7 @@ fn undo_step(kernel: &Kernel, step: &Step) -> Result<(), String> {
 fn is_so(kernel: &Kernel, step: &Step) -> bool {
     match step {
         // A rule that was never deleted must not be added once more: the kernel keeps twins.
-        Step::AddRule(rule) => has_rule(kernel, rule),
+        Step::AddRule(rule) => has_rule(kernel, rule) == Some(true),
         // Nobody knows whether it was made. One of another kind or table was not.
         Step::DeleteVrf(device, table) if device.ifindex == 0 => {
             kernel.link(&device.name).is_ok_and(|link| link.table != Some(*table))
@@ -75,8 +99,9 @@ fn is_so(kernel: &Kernel, step: &Step) -> bool {
     }
 }
 
-fn has_rule(kernel: &Kernel, rule: &Rule) -> bool {
-    kernel.rules(rule.family).is_ok_and(|rules| rules.contains(rule))
+/// None where the kernel does not say.
+fn has_rule(kernel: &Kernel, rule: &Rule) -> Option<bool> {
+    kernel.rules(rule.family).ok().map(|rules| rules.contains(rule))
 }
 
 /// What is to be deleted is gone, or what is to be added is there: a step that was recorded and never made. An
