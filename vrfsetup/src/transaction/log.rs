@@ -18,7 +18,6 @@ use crate::model::step::Step;
 #[derive(Debug, Serialize, Deserialize)]
 #[allow(clippy::large_enum_variant, reason = "most lines are steps, and none is kept")]
 #[serde(rename_all = "lowercase")]
-#[allow(clippy::large_enum_variant, reason = "there is one at a time, between a step and its line")]
 pub enum Entry<'a> {
     /// The first: the command that made the change.
     Change(String),
