@@ -41,6 +41,7 @@ fn install(package: &str, prefix: &Path) {
         ("MANDIR", "share/man"),
         ("ZSHDIR", "share/zsh"),
         ("UNITDIR", "lib/systemd/system"),
+        ("UDEVDIR", "lib/udev/rules.d"),
     ] {
         command.env(name, prefix.join(place));
     }

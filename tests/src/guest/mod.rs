@@ -73,7 +73,6 @@ const MODULES: &[&[Test]] = &[
     setup::port_keeps::TESTS,
     setup::neighbours::TESTS,
     setup::apply_again::TESTS,
-    setup::random_worlds::TESTS,
     setup::setup_knowing::TESTS,
     setup::setup_declared::TESTS,
     run::leaks::TESTS,

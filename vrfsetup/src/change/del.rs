@@ -58,8 +58,7 @@ pub fn plan(session: &Session, inventory: &Inventory, vrf: &Link, ports: &[&Link
     let affected: Vec<&Link> = ports.iter().copied().chain([vrf]).collect();
     attach::check_lockout(session, system, &affected)?;
     let moves = attach::plan(session, inventory, ports, &Domain::default_domain(), Defaults::Leave)?;
-    let mut steps: Vec<Step> = system.addresses_of(vrf.ifindex).cloned().map(Step::DeleteAddress).collect();
-    steps.extend(remaining(inventory, vrf));
+    let mut steps = remaining(inventory, vrf);
     steps.push(Step::DeleteVrf(vrf.device(), vrf.table.unwrap_or_default()));
     Ok(Deletion { moves, steps })
 }
@@ -82,7 +81,8 @@ fn shares_table(inventory: &Inventory, vrf: &Link) -> bool {
 }
 
 /// Takes down what the kernel would leave behind, or drop for good: routes over the VRF's device in any
-/// table (leaks), then the device, then what its table holds besides the routes of its ports.
+/// table (leaks), its addresses, then the device, then what its table holds besides the routes of its ports. With the
+/// device's last IPv4 address the kernel drops all routes over it.
 fn remaining(inventory: &Inventory, vrf: &Link) -> Vec<Step> {
     let ports: Vec<&Link> = inventory.system.ports(vrf).collect();
     let of_ports = |route: &Route| ports.iter().any(|port| route.oifs().contains(&port.ifindex));
@@ -95,6 +95,7 @@ fn remaining(inventory: &Inventory, vrf: &Link) -> Vec<Step> {
     leaks
         .cloned()
         .map(Step::DeleteRoute)
+        .chain(inventory.system.addresses_of(vrf.ifindex).cloned().map(Step::DeleteAddress))
         .chain(vrf.is_up().then(|| Step::SetDown(vrf.device())))
         .chain(seals.cloned().map(Step::DeleteRoute))
         .collect()

@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::model::device::Device;
 use crate::model::step::Step;
 use crate::sys::netlink::Kernel;
+use crate::sys::run_dir;
 
 /// The networks by the names of their servers, and the links to them.
 const NETWORKS: [(&str, &str); 2] = [("default", "eth0"), ("blue", "blue0")];
@@ -97,6 +98,7 @@ impl Drop for Sandbox {
             // It ends by itself now; an error means that it has already.
             let _ = peer.process.wait();
         }
+        run_dir::forget();
     }
 }
 

@@ -77,6 +77,15 @@ pub fn expect_ports<'a>(ports: impl Iterator<Item = &'a str>) -> io::Result<()> 
     Ok(())
 }
 
+/// Removes all files of this network namespace, which ends with its caller.
+pub fn forget() {
+    let Ok(own) = path("lock") else { return };
+    for (file, ..) in files().into_iter().filter(|(file, ..)| file.file_stem() == own.file_stem()) {
+        // What stays is swept by the first run in another namespace.
+        let _ = fs::remove_file(file);
+    }
+}
+
 /// Opens the file that is this network namespace's lock.
 ///
 /// # Errors

@@ -95,8 +95,13 @@ fn seals(step: &Step, vrf: &Link, family: Family) -> bool {
         }
 }
 
+/// Whether the local table comes before or behind the VRFs' by this.
 fn moves_local(step: &Step) -> bool {
-    matches!(step, Step::AddRule(rule) if rule.table == TABLE_LOCAL && !rule.is_l3mdev)
+    match step {
+        Step::AddRule(rule) => rule.table == TABLE_LOCAL && !rule.is_l3mdev,
+        Step::DeleteRule(rule) => rule.is_l3mdev && rule.action != Action::Unreachable,
+        _ => false,
+    }
 }
 
 /// The VRF of a connection of which one end is a local address in another domain: who is asked first, the VRF's table or
@@ -153,13 +158,15 @@ fn is_to_itself(system: &System, connection: &Connection, all: &[Connection]) ->
         || (system.is_own(peer) && all.iter().any(is_other_end))
 }
 
-/// Whether the connection's address is this interface's, rather than the same one of an interface in another domain.
+/// Whether the connection's address is this interface's, rather than the same one of an interface in another VRF. Of an
+/// unbound connection nobody knows by which of them it came.
 fn is_of(system: &System, link: &Link, connection: &Connection) -> bool {
     let local = connection.local.0;
     let own = domain(system, connection).map(|vrf| vrf.ifindex);
     let is_in_domain = |link: &Link| system.vrf_of(link).map(|vrf| vrf.ifindex) == own;
     let mut others = system.links.iter().filter(|other| is_in_domain(other));
-    has_address(system, link, local) && (is_in_domain(link) || !others.any(|other| has_address(system, other, local)))
+    let mut is_elsewhere = || own.is_some() && others.any(|other| has_address(system, other, local));
+    has_address(system, link, local) && (is_in_domain(link) || !is_elsewhere())
 }
 
 fn connections() -> Result<Vec<Connection>, Error> {

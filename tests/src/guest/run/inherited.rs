@@ -25,7 +25,7 @@ fn world() -> World {
 const ACTIVATION: &str = "
 import os, select, shlex, socket, subprocess, sys
 listener = socket.create_server(('0.0.0.0', 4711)); os.dup2(listener.fileno(), 30)
-for client in sys.argv[1:3]: subprocess.Popen(shlex.split(client), stderr=subprocess.DEVNULL)
+for client in sys.argv[1:3]: subprocess.Popen(shlex.split(client), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 assert select.select([listener], [], [], 60)[0], 'nobody came'
 program = \"\"\"
 import select, socket

@@ -7,7 +7,6 @@ pub mod apply_again;
 pub mod at_once;
 pub mod neighbours;
 pub mod port_keeps;
-pub mod random_worlds;
 pub mod rules;
 pub mod setup_declared;
 pub mod setup_knowing;
@@ -80,7 +79,7 @@ fn settled(mut entry: Value) -> Option<String> {
     if let Some(addresses) = entry.get_mut("addr_info").and_then(Value::as_array_mut) {
         addresses.retain(|address| !is_link_local(&address["local"]));
         for address in addresses.iter_mut().filter_map(Value::as_object_mut) {
-            volatile.iter().for_each(|key| drop(address.remove(*key)));
+            volatile.iter().for_each(|key| drop(address.shift_remove(*key)));
         }
         addresses.sort_by_key(ToString::to_string);
     }
@@ -88,7 +87,7 @@ fn settled(mut entry: Value) -> Option<String> {
     if let Some(flags) = fields.get_mut("flags").and_then(Value::as_array_mut) {
         flags.retain(|flag| flag != "NO-CARRIER");
     }
-    volatile.iter().for_each(|key| drop(fields.remove(*key)));
+    volatile.iter().for_each(|key| drop(fields.shift_remove(*key)));
     Some(entry.to_string())
 }
 

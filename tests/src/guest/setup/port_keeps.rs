@@ -43,12 +43,12 @@ fn all(world: &World) -> String {
 fn stable(entry: &serde_json::Value) -> String {
     let mut entry = entry.clone();
     for key in ["ifindex", "link_index", "operstate", "flags"] {
-        entry.as_object_mut().map(|fields| fields.remove(key));
+        entry.as_object_mut().map(|fields| fields.shift_remove(key));
     }
     // The kernel probes its own once more.
     for address in entry["addr_info"].as_array_mut().into_iter().flatten().filter_map(serde_json::Value::as_object_mut)
     {
-        address.remove("tentative");
+        address.shift_remove("tentative");
     }
     entry.to_string()
 }

@@ -169,7 +169,7 @@ fn each_part_stands_for_itself_and_what_is_missing_is_named() {
         "no interface 'late0' yet for VRF 'good'".to_owned(),
         format!("left out: {path}:13: unknown field `tabel`"),
         "left out: refused 'ip route add default via 198.51.100.77 dev eth2 table 33".to_owned(),
-        "left out: this kernel has no setting 'net.ipv4.conf.nosuch.rp_filter'".to_owned(),
+        format!("left out: {path}:4: this kernel has no setting 'net.ipv4.conf.nosuch.rp_filter'"),
     ] {
         assert!(made.error_text().contains(&said), "{said} is not said: {made}");
     }

@@ -166,7 +166,7 @@ fn sshd_is_put_into_its_vrf_and_taken_out_again() {
     nothing_to_do(&mut world, "unit red ssh.service --remove");
     vrfsetup(&mut world, 0, "unit blue ssh.service --remove");
     assert_eq!(files(), untouched);
-    assert!(!Path::new("/sys/fs/bpf/vrfsetup").exists());
+    assert!(!Path::new("/sys/fs/bpf/vrfsetup/blue").exists());
     nothing_to_do(&mut world, "unit blue ssh.service --remove");
     systemctl(&mut world, 0, "restart ssh.service");
     assert_eq!(greeted(&mut world, 22), [Domain::Default]);

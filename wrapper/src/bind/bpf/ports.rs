@@ -8,6 +8,8 @@ use crate::error::unavailable::Unavailable;
 use crate::vrf::device::Device;
 use crate::vrf::netlink::Netlink;
 
+/// What a caller lacks to whom the kernel says EPERM.
+pub const NEEDS: &str = "loading a BPF program needs CAP_BPF and CAP_NET_ADMIN";
 /// Ports may change while they are read; more often than this it is something else.
 const TRIES: usize = 8;
 
@@ -17,7 +19,10 @@ pub const LOOPBACK: u32 = 1;
 /// Makes a list with what is there now.
 pub fn make(device: &Device, netns: u64, is_strict: bool) -> Result<List, Unavailable> {
     let devices = devices_of(device, &mut open()?, is_strict)?;
-    let list = List::make(device.ifindex, netns, devices.len()).map_err(Unavailable::kernel("make a BPF map"))?;
+    let list = List::make(device.ifindex, netns, devices.len()).map_err(|errno| match errno {
+        Errno::EPERM => Unavailable::new(NEEDS),
+        errno => Unavailable::kernel("make a BPF map")(errno),
+    })?;
     up_to_date(device, &[&list], is_strict)?;
     Ok(list)
 }

@@ -8,6 +8,7 @@ use vrfbpf::programs::{Rescue, Target, bind, connect, create, egress, sendmsg, s
 use vrfbpf::{List, Program, Tags};
 
 use crate::bind::bpf::gaps::{Gaps, Place};
+use crate::bind::bpf::ports::NEEDS;
 use crate::bind::bpf::record::Record;
 use crate::error::unavailable::Unavailable;
 use crate::vrf::device::Device;
@@ -48,7 +49,7 @@ enum Trouble {
 fn note(gaps: &mut Gaps, place: Place, trouble: Trouble) -> Result<(), Unavailable> {
     match (trouble, place) {
         (Trouble::Load(Errno::EPERM), _) => {
-            Err(Unavailable::new("loading a BPF program needs CAP_BPF and CAP_NET_ADMIN"))
+            Err(Unavailable::new(NEEDS))
         }
         (Trouble::Load(Errno::ENOSYS), _) => Err(Unavailable::new("the kernel has no bpf(2)")),
         (Trouble::Load(errno), Place::Create) => Err(Unavailable::kernel("load the BPF program")(errno)),
