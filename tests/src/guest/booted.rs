@@ -87,7 +87,9 @@ pub const ABOUT_THE_BOOT: &str = "boot::";
 /// # Errors
 /// When systemctl cannot be run.
 pub fn leave_the_boot_behind() -> io::Result<()> {
-    fs::remove_dir_all("/run/vrfsetup/ports")?;
+    // What the boot has left there is no test's. Nothing of it may be there any more: this is called again where a test
+    // could not be put right.
+    let _ = fs::remove_dir_all("/run/vrfsetup");
     let units = [
         "vrfsetup.service",
         "vrfsetup-early.service",
@@ -98,7 +100,13 @@ pub fn leave_the_boot_behind() -> io::Result<()> {
         "systemd-networkd*",
     ];
     // A unit that this release does not have is none that runs.
-    Command::new("systemctl").arg("stop").args(units).stdin(Stdio::null()).stderr(Stdio::null()).status().map(drop)
+    Command::new("systemctl").arg("stop").args(units).stdin(Stdio::null()).stderr(Stdio::null()).status()?;
+    // Units whose names begin like these are the tests' own, which remove them all.
+    for file in [SOCKET, "vrftest-boot@.service", &format!("sockets.target.wants/{SOCKET}")] {
+        let _ = fs::remove_file(Path::new(UNITS).join(file));
+    }
+    let _ = fs::remove_dir_all(Path::new(UNITS).join(format!("{SOCKET}.d")));
+    Command::new("systemctl").arg("daemon-reload").status().map(drop)
 }
 
 /// Whether this machine is for its own systemd to boot: only then the unit is on the third disk.

@@ -48,9 +48,7 @@ enum Trouble {
 /// Notes a gap. Without the first program or a privilege that all of them need, there is no mechanism at all.
 fn note(gaps: &mut Gaps, place: Place, trouble: Trouble) -> Result<(), Unavailable> {
     match (trouble, place) {
-        (Trouble::Load(Errno::EPERM), _) => {
-            Err(Unavailable::new(NEEDS))
-        }
+        (Trouble::Load(Errno::EPERM), _) => Err(Unavailable::new(NEEDS)),
         (Trouble::Load(Errno::ENOSYS), _) => Err(Unavailable::new("the kernel has no bpf(2)")),
         (Trouble::Load(errno), Place::Create) => Err(Unavailable::kernel("load the BPF program")(errno)),
         (Trouble::Attach(Errno::EPERM), Place::Create) => {
