@@ -106,6 +106,8 @@ pub fn leave_the_boot_behind() -> io::Result<()> {
         let _ = fs::remove_file(Path::new(UNITS).join(file));
     }
     let _ = fs::remove_dir_all(Path::new(UNITS).join(format!("{SOCKET}.d")));
+    // The boot was to fail in part.
+    Command::new("systemctl").arg("reset-failed").status()?;
     Command::new("systemctl").arg("daemon-reload").status().map(drop)
 }
 
