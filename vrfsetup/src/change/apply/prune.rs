@@ -53,6 +53,11 @@ pub(super) fn plan(pruner: &Pruner, kept: &HashSet<Key>) -> Result<Vec<Part>, Er
         });
     }
     parts.push(Part { then: inbound(pruner, kept), ..Part::default() });
+    // A route into a VRF that goes may be in the table of one that stays: it is removed by the first of both.
+    let mut removed = HashSet::new();
+    for part in &mut parts {
+        part.then.retain(|step| !matches!(step, Step::DeleteRoute(route) if !removed.insert(key(route))));
+    }
     parts.retain(|part| part.steps().next().is_some());
     Ok(parts)
 }
