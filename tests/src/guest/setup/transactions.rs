@@ -113,7 +113,9 @@ fn is_whole_or_not_at_all(mut world: World, words: &str, fault: Fault) {
         }
         assert_same(&before, &now);
     }
-    assert!(halfway > 0, "{words}: never met halfway");
+    // A leak is one message for each family.
+    let least = if words.starts_with("leak") { 1 } else { 2 };
+    assert!(halfway >= least, "{words}: met halfway {halfway} times only");
     assert_ne!(state(&world), before, "{words}");
     vrfsetup(&mut world, 0, "rollback");
     assert_same(&before, &state(&world));
