@@ -1,11 +1,12 @@
-/* usage: bench_socket bare|own=DEVICE|filtered=DEVICE|set=VRF best|CLIENTS SOCKETS
+/* usage: bench_socket bare|own=DEVICE|filtered=DEVICE|set=VRF best|each|CLIENTS SOCKETS
  *
  * Each of CLIENTS processes makes SOCKETS sockets, and binds each to DEVICE itself if asked to; `filtered` does so
  * behind a seccomp filter that looks at socket's family and allows it: the least that a filter can cost which sees
  * sockets, as the kernel does not even ask one that allows a call whatever its arguments are (5.11). Prints the
  * nanoseconds from the first to the last; with `best` those that SOCKETS would take in one process if all went as
- * the quickest batch, into which no softirq fell, and without the close(2) of each. Then waits for the end of
- * stdin, so that whoever serves the sockets can be looked at meanwhile. */
+ * the quickest batch, into which no softirq fell, and without the close(2) of each; with `each` the median of all
+ * sockets and their 99th percentile. Then waits for the end of stdin, so that whoever serves the sockets can be
+ * looked at meanwhile. */
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <net/if.h>
@@ -92,6 +93,28 @@ static long long best(const char *device, int sockets)
 	return least * sockets / BATCH;
 }
 
+static int longer(const void *a, const void *b)
+{
+	long long left = *(const long long *)a, right = *(const long long *)b;
+
+	return (left > right) - (left < right);
+}
+
+static void each(const char *device, int sockets)
+{
+	long long *taken = calloc(sockets, sizeof *taken);
+
+	if (!taken) {
+		perror("calloc");
+		exit(1);
+	}
+	for (int i = 0; i < sockets; i++)
+		taken[i] = batch(device, 1);
+	qsort(taken, sockets, sizeof *taken, longer);
+	printf("%lld %lld\n", taken[sockets / 2], taken[sockets / 100 * 99]);
+	free(taken);
+}
+
 static long long clients(const char *device, int count, int sockets)
 {
 	long long start = now();
@@ -135,7 +158,10 @@ int main(int argc, char **argv)
 	count = strcmp(argv[2], "best") == 0 ? 0 : atoi(argv[2]);
 	sockets = atoi(argv[3]);
 	client(device, 10); /* what the first sockets set up is not what each costs */
-	printf("%lld\n", count == 0 ? best(device, sockets) : clients(device, count, sockets));
+	if (strcmp(argv[2], "each") == 0)
+		each(device, sockets);
+	else
+		printf("%lld\n", count == 0 ? best(device, sockets) : clients(device, count, sockets));
 	fflush(stdout);
 	while (getchar() != EOF)
 		;

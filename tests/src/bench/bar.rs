@@ -19,6 +19,8 @@ pub struct Bar {
     pub limit: Option<Limit>,
     /// The unit that both numbers are shown in.
     pub unit: Unit,
+    /// Why the limit is missed, where that is known: the page says so, and only a miss without one is a failure.
+    pub known: Option<&'static str>,
 }
 
 /// How a number comes from the measures.
@@ -48,6 +50,8 @@ pub enum Unit {
     Instructions,
     /// How many in a virtual second, from nanoseconds for one.
     Rate,
+    /// Microseconds of real time, from nanoseconds.
+    Microseconds,
     /// As it is: calls, bytes, KiB.
     Plain,
 }
@@ -72,7 +76,7 @@ pub const fn bar(
     limit: Option<Limit>,
     unit: Unit,
 ) -> Bar {
-    Bar { what, ours, against, beside, limit, unit }
+    Bar { what, ours, against, beside, limit, unit, known: None }
 }
 
 impl Term {
@@ -87,6 +91,11 @@ impl Term {
 }
 
 impl Bar {
+    /// The same bar, whose limit is missed for a reason.
+    pub const fn missed_as(self, reason: &'static str) -> Self {
+        Self { known: Some(reason), ..self }
+    }
+
     /// Our number, the other and their ratio.
     pub fn values(&self, measures: &Measures) -> Option<(f64, f64, f64)> {
         let (ours, against) = (self.ours.value(measures)?, self.against.value(measures)?);

@@ -1,8 +1,9 @@
-//! What the numbers must be (DESIGN, "Speed").
+//! What the numbers must be, as it was first set. A limit that is missed for a known reason says the reason; the limit
+//! itself stays.
 
 use super::bar::Limit::{AtLeast, AtMost};
 use super::bar::Term::{Added, Fixed, Of};
-use super::bar::Unit::{Instructions, Plain, Rate};
+use super::bar::Unit::{Instructions, Microseconds, Plain, Rate};
 use super::bar::{Bar, Term, bar};
 
 const IP_START: Term = Added("start.ip_vrf_exec", "start.bare");
@@ -10,11 +11,14 @@ const EXEC: &str = "`ip vrf exec`";
 const SCOPE: &str = "`systemd-run --scope`";
 const OWN: &str = "socket + setsockopt in C";
 const FILTERED: &str = "the same in C, behind a filter";
+const SEEN: &str = "the shortest filter that sees `socket` takes more than that by itself";
+const TABLES: &str =
+    "the kernel walks through all tables when an interface comes up; `ip -batch` beside it does no better";
 
 /// All of them, in the order of the table.
-pub const BARS: [Bar; 47] = [
+pub const BARS: &[Bar] = &[
     bar("added to a start: C exec wrapper", Added("start.c_wrapper", "start.bare"), EXEC, IP_START, None, Instructions),
-    bar("… `vrfrun -m bpf`, warm", Added("start.bpf", "start.bare"), EXEC, IP_START, Some(AtMost(0.6)), Instructions),
+    bar("… `vrfrun -m bpf`, warm", Added("start.bpf", "start.bare"), EXEC, IP_START, Some(AtMost(0.24)), Instructions),
     bar(
         "… `vrfrun -m bpf`, cold",
         Added("start.bpf_cold", "start.bare"),
@@ -23,9 +27,23 @@ pub const BARS: [Bar; 47] = [
         Some(AtMost(0.6)),
         Instructions,
     ),
-    bar("… `vrfrun -m preload`", Added("start.preload", "start.bare"), EXEC, IP_START, Some(AtMost(0.8)), Instructions),
-    bar("… `--no-supervisor`", Added("start.gate", "start.bare"), EXEC, IP_START, Some(AtMost(0.8)), Instructions),
-    bar("… `vrfrun -m seccomp`", Added("start.seccomp", "start.bare"), EXEC, IP_START, None, Instructions),
+    bar(
+        "… `vrfrun -m preload`",
+        Added("start.preload", "start.bare"),
+        EXEC,
+        IP_START,
+        Some(AtMost(0.38)),
+        Instructions,
+    ),
+    bar("… `--no-supervisor`", Added("start.gate", "start.bare"), EXEC, IP_START, Some(AtMost(0.28)), Instructions),
+    bar(
+        "… `vrfrun -m seccomp`",
+        Added("start.seccomp", "start.bare"),
+        EXEC,
+        IP_START,
+        Some(AtMost(0.34)),
+        Instructions,
+    ),
     bar(
         "under systemd: `vrfrun -m bpf`",
         Added("systemd.bpf", "systemd.bare"),
@@ -69,6 +87,28 @@ pub const BARS: [Bar; 47] = [
     bar("… sendto()", Of("use.sendto.bpf"), EXEC, Of("use.sendto.ip_vrf_exec"), Some(AtMost(1.10)), Instructions),
     bar("… a TCP connection", Of("use.tcp.bpf"), EXEC, Of("use.tcp.ip_vrf_exec"), Some(AtMost(1.03)), Instructions),
     bar(
+        "… connect() of a bystander in no VRF",
+        Of("use.connect.bystander"),
+        "bare",
+        Of("use.connect.bare"),
+        Some(AtMost(1.15)),
+        Instructions,
+    ),
+    bar("`--strict`: connect()", Of("use.connect.strict"), "without", Of("use.connect.bpf"), None, Instructions),
+    bar("… send()", Of("use.send.strict"), "without", Of("use.send.bpf"), None, Instructions),
+    bar("… sendto()", Of("use.sendto.strict"), "without", Of("use.sendto.bpf"), None, Instructions),
+    bar("… a TCP connection", Of("use.tcp.strict"), "without", Of("use.tcp.bpf"), None, Instructions),
+    bar(
+        "another system call behind the filter: `-m preload`",
+        Of("use.other.preload"),
+        "bare",
+        Of("use.other.bare"),
+        None,
+        Instructions,
+    ),
+    bar("… `--no-supervisor`", Of("use.other.gate"), "bare", Of("use.other.bare"), None, Instructions),
+    bar("… `-m seccomp`", Of("use.other.seccomp"), "bare", Of("use.other.bare"), None, Instructions),
+    bar(
         "… the shim alone, no filter (`--unguarded`)",
         Of("socket.unguarded"),
         OWN,
@@ -84,8 +124,17 @@ pub const BARS: [Bar; 47] = [
         None,
         Instructions,
     ),
-    bar("… `-m preload`, supervisor behind it", Of("socket.preload"), OWN, Of("socket.own"), None, Instructions),
-    bar("… `-m preload --no-supervisor`", Of("socket.gate"), OWN, Of("socket.own"), None, Instructions),
+    bar(
+        "… `-m preload`, supervisor behind it",
+        Of("socket.preload"),
+        OWN,
+        Of("socket.own"),
+        Some(AtMost(1.05)),
+        Instructions,
+    )
+    .missed_as(SEEN),
+    bar("… `-m preload --no-supervisor`", Of("socket.gate"), OWN, Of("socket.own"), Some(AtMost(1.05)), Instructions)
+        .missed_as(SEEN),
     bar(
         "… `-m preload`, supervisor behind it",
         Of("socket.preload"),
@@ -117,9 +166,9 @@ pub const BARS: [Bar; 47] = [
     bar("… KiB private, 16 clients", Of("supervisor.kib_16"), "the bar", Fixed(1024.0), Some(AtMost(1.0)), Plain),
     bar("… KiB private, 256 clients", Of("supervisor.kib_256"), "the bar", Fixed(1024.0), Some(AtMost(1.0)), Plain),
     bar("iperf3, Mbit/s: `ip vrf exec`", Of("throughput.ip_vrf_exec"), "outside", Of("throughput.outside"), None, Rate),
-    bar("… `-m bpf`", Of("throughput.bpf"), "`ip vrf exec`", Of("throughput.ip_vrf_exec"), None, Rate),
-    bar("… `-m preload`", Of("throughput.preload"), "`ip vrf exec`", Of("throughput.ip_vrf_exec"), None, Rate),
-    bar("… `-m seccomp`", Of("throughput.seccomp"), "`ip vrf exec`", Of("throughput.ip_vrf_exec"), None, Rate),
+    bar("… `-m bpf`", Of("throughput.bpf"), "outside", Of("throughput.outside"), Some(AtLeast(0.98)), Rate),
+    bar("… `-m preload`", Of("throughput.preload"), "outside", Of("throughput.outside"), Some(AtLeast(0.98)), Rate),
+    bar("… `-m seccomp`", Of("throughput.seccomp"), "outside", Of("throughput.outside"), Some(AtLeast(0.98)), Rate),
     bar("the shim, bytes", Of("size.shim"), "the bar", Fixed(16_384.0), Some(AtMost(1.0)), Plain),
     bar(
         "`true` with the shim",
@@ -162,10 +211,27 @@ pub const BARS: [Bar; 47] = [
         Instructions,
     ),
     bar(
-        "4,000 made (the kernel itself is not linear)",
+        "4,000 made",
+        Of("scale.apply_vrfsetup_4000"),
+        "`ip -batch`",
+        Of("scale.add_ip_4000"),
+        Some(AtMost(1.0)),
+        Instructions,
+    ),
+    bar(
+        "… beside 1,000: linear is 4",
         Of("scale.apply_vrfsetup_4000"),
         "1,000",
         Of("scale.apply_vrfsetup_1000"),
+        Some(AtMost(4.6)),
+        Instructions,
+    )
+    .missed_as(TABLES),
+    bar(
+        "… by `ip -batch`, beside 1,000",
+        Of("scale.add_ip_4000"),
+        "1,000",
+        Of("scale.add_ip_1000"),
         None,
         Instructions,
     ),
@@ -192,5 +258,92 @@ pub const BARS: [Bar; 47] = [
         Of("scale.show_vrfsetup_1000"),
         Some(AtMost(4.6)),
         Instructions,
+    ),
+    bar(
+        "real time: start of `/bin/true`, `vrfrun -m bpf`, warm, median",
+        Of("real.start.bpf.median"),
+        "bare",
+        Of("real.start.bare.median"),
+        None,
+        Microseconds,
+    ),
+    bar("… 99th percentile", Of("real.start.bpf.p99"), "bare", Of("real.start.bare.p99"), None, Microseconds),
+    bar(
+        "… `vrfrun -m preload`, median",
+        Of("real.start.preload.median"),
+        "bare",
+        Of("real.start.bare.median"),
+        None,
+        Microseconds,
+    ),
+    bar("… 99th percentile", Of("real.start.preload.p99"), "bare", Of("real.start.bare.p99"), None, Microseconds),
+    bar(
+        "… `--no-supervisor`, median",
+        Of("real.start.gate.median"),
+        "bare",
+        Of("real.start.bare.median"),
+        None,
+        Microseconds,
+    ),
+    bar("… 99th percentile", Of("real.start.gate.p99"), "bare", Of("real.start.bare.p99"), None, Microseconds),
+    bar(
+        "… `vrfrun -m seccomp`, median",
+        Of("real.start.seccomp.median"),
+        "bare",
+        Of("real.start.bare.median"),
+        None,
+        Microseconds,
+    ),
+    bar("… 99th percentile", Of("real.start.seccomp.p99"), "bare", Of("real.start.bare.p99"), None, Microseconds),
+    bar(
+        "real time: one socket, `-m bpf`, median",
+        Of("real.socket.bpf.median"),
+        "bare",
+        Of("real.socket.bare.median"),
+        None,
+        Microseconds,
+    ),
+    bar("… 99th percentile", Of("real.socket.bpf.p99"), "bare", Of("real.socket.bare.p99"), None, Microseconds),
+    bar(
+        "… `-m preload`, median",
+        Of("real.socket.preload.median"),
+        "bare",
+        Of("real.socket.bare.median"),
+        None,
+        Microseconds,
+    ),
+    bar("… 99th percentile", Of("real.socket.preload.p99"), "bare", Of("real.socket.bare.p99"), None, Microseconds),
+    bar(
+        "… `--no-supervisor`, median",
+        Of("real.socket.gate.median"),
+        "bare",
+        Of("real.socket.bare.median"),
+        None,
+        Microseconds,
+    ),
+    bar("… 99th percentile", Of("real.socket.gate.p99"), "bare", Of("real.socket.bare.p99"), None, Microseconds),
+    bar(
+        "… supervisor, median",
+        Of("real.socket.seccomp.median"),
+        "bare",
+        Of("real.socket.bare.median"),
+        Some(AtMost(5.0)),
+        Microseconds,
+    ),
+    bar(
+        "… 99th percentile",
+        Of("real.socket.seccomp.p99"),
+        "bare",
+        Of("real.socket.bare.p99"),
+        Some(AtMost(5.0)),
+        Microseconds,
+    ),
+    bar(
+        "real time: supervisor, sockets/s, 16 clients",
+        Of("real.supervisor.16"),
+        "1 client",
+        Of("real.supervisor.1"),
+        Some(AtLeast(1.0)),
+        Rate,
     ),
 ];

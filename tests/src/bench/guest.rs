@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use super::{scale, sockets, startup, supervisor, throughput};
+use super::{real, scale, sockets, startup, supervisor, throughput};
 use crate::harness::world::{Kind, World};
 
 /// Measures a group of things and says them on stdout.
@@ -16,8 +16,11 @@ const SETTLED: Duration = Duration::from_secs(30);
 /// The group that is measured where systemd is the first process.
 pub const UNDER_SYSTEMD: &str = "systemd";
 
+/// The group that is measured in real time, on the machine that builds.
+pub const REAL: &str = "real";
+
 /// What can be measured, each group in a machine of its own.
-pub const GROUPS: [(&str, Measure); 7] = [
+pub const GROUPS: [(&str, Measure); 8] = [
     ("start", startup::measure),
     (UNDER_SYSTEMD, startup::beside_systemd),
     ("sockets", sockets::measure),
@@ -25,6 +28,7 @@ pub const GROUPS: [(&str, Measure); 7] = [
     ("throughput", throughput::measure),
     ("scale", scale::ours),
     ("scale_ip", scale::theirs),
+    (REAL, real::measure),
 ];
 
 /// Measures a group and says it on stdout.
@@ -32,8 +36,11 @@ pub const GROUPS: [(&str, Measure); 7] = [
 /// # Errors
 /// When something cannot be run; a bench with a hole proves nothing.
 pub fn main(wanted: &str) -> io::Result<()> {
-    std::thread::sleep(SETTLED);
     let (_, measure) = GROUPS.iter().find(|(name, _)| *name == wanted).ok_or(io::ErrorKind::InvalidInput)?;
+    if wanted == REAL {
+        return measure();
+    }
+    std::thread::sleep(SETTLED);
     // The tables of a world would change what vrfsetup reads.
     let _world = (!wanted.starts_with("scale")).then(|| World::of_machine(Kind::Vrfs)).transpose()?;
     measure()

@@ -13,6 +13,7 @@ pub mod bars;
 pub mod guest;
 pub mod leak_test;
 pub mod plot;
+pub mod real;
 pub mod report;
 
 mod scale;

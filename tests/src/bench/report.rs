@@ -12,11 +12,15 @@ const REMARKS: &str = "\n\
 that has a seccomp filter, and asks the filter about `socket`; `setsockopt`, which the filter always allows, it remembers \
 (5.11). *In C, behind a filter that looks at `socket`* is the floor: the C program's own two calls behind the shortest \
 filter that sees sockets, four instructions. It alone takes more than the 1.05 that a socket of the shim may cost beside \
-unfiltered C; so `preload` is held against it: what it takes beyond the floor is the shim's way to the call (the row *the \
-shim alone*) and the instructions that look at the cookie. Without the filter a raw system call would leak.\n\
+unfiltered C; so `preload` is held against it as well: what it takes beyond the floor is the shim's way to the call (the \
+row *the shim alone*) and the instructions that look at the cookie. Without the filter a raw system call would leak.\n\
 \n\
 **Under systemd.** `systemd-run --scope -p BindNetworkInterface=` came with systemd 260: these lines are from a machine \
-that Debian sid and its systemd boot; what the service manager and the bus do meanwhile is counted in.\n";
+that Debian sid and its systemd boot; what the service manager and the bus do meanwhile is counted in.\n\
+\n\
+**Real time.** Those lines are from the machine that built the programs, with its own kernel and whatever else it did, in a \
+network namespace with `--interface`: they show what instructions cannot, the switches between a program and the supervisor. \
+Compare within the run only.\n";
 
 /// The page.
 pub fn page(release: &str, measures: &Measures) -> String {
@@ -30,17 +34,32 @@ pub fn page(release: &str, measures: &Measures) -> String {
          `/bin/true` takes alone; with `preload` the shim's own start in the program is counted in.\n\n\
          | what | ours | beside | its | ratio | bar | |\n|---|--:|---|--:|--:|--:|---|\n"
     );
-    for bar in &BARS {
+    for bar in BARS {
         page.push_str(&row(bar, measures));
     }
     page.push_str(REMARKS);
+    page.push_str(&known(measures));
     page.push_str("\n![VRFs made and shown, by their number](bench-scale.svg)\n");
     page
 }
 
-/// The bars that were missed, in words.
+/// The bars that were missed, in words, without those whose reason is known and whose number is there.
 pub fn misses(measures: &Measures) -> Vec<&'static str> {
-    BARS.iter().filter(|bar| bar.mark(measures) == Mark::Miss).map(|bar| bar.what).collect()
+    let is_explained = |bar: &&Bar| bar.known.is_some() && bar.values(measures).is_some();
+    let missed = BARS.iter().filter(|bar| bar.mark(measures) == Mark::Miss);
+    missed.filter(|bar| !is_explained(bar)).map(|bar| bar.what).collect()
+}
+
+/// Why bars are missed where they are.
+fn known(measures: &Measures) -> String {
+    let mut text = String::new();
+    for bar in BARS.iter().filter(|bar| bar.mark(measures) == Mark::Miss) {
+        if let Some(reason) = bar.known {
+            let _ =
+                writeln!(text, "\n**Missed: {}** beside {}: {reason}.", bar.what.trim_start_matches("… "), bar.beside);
+        }
+    }
+    text
 }
 
 fn row(bar: &Bar, measures: &Measures) -> String {
@@ -70,6 +89,7 @@ fn shown(value: f64, unit: Unit) -> String {
         Unit::Instructions if value < 1e6 => format!("{:.2} k", value / NANOSECONDS_PER_INSTRUCTION / 1e3),
         Unit::Instructions => grouped(value / NANOSECONDS_PER_INSTRUCTION / 1e3) + " k",
         Unit::Rate => grouped(1e9 / value),
+        Unit::Microseconds => format!("{:.1} µs", value / 1e3),
         Unit::Plain => grouped(value),
     }
 }

@@ -1,5 +1,5 @@
-//! What one `socket(AF_INET, SOCK_STREAM, 0)` costs under each mechanism, bare, and in a C program that binds it; and what
-//! its use costs where programs are asked at each use.
+//! What one `socket(AF_INET, SOCK_STREAM, 0)` costs under each mechanism, bare, and in a C program that binds it; what
+//! its use costs where programs are asked at each use, and what a filter costs at other system calls.
 
 use std::io::{self, Read};
 use std::process::Stdio;
@@ -13,6 +13,16 @@ const SUPERVISED: u32 = 2_000;
 
 /// What is done with sockets, and how often.
 const USES: [(&str, u32); 4] = [("connect", 5_000), ("send", 5_000), ("sendto", 5_000), ("tcp", 500)];
+
+/// Who does it.
+const USERS: [(&str, &[&str]); 4] = [
+    ("bare", &[]),
+    ("ip_vrf_exec", &["ip", "vrf", "exec", "blue"]),
+    ("bpf", &["vrfrun", "-m", "bpf", "blue"]),
+    ("strict", &["vrfrun", "--strict", "-m", "bpf", "blue"]),
+];
+/// System calls that the filter lets pass.
+const OTHERS: u32 = 50_000;
 
 /// Measures it.
 pub fn measure() -> io::Result<()> {
@@ -28,12 +38,32 @@ pub fn measure() -> io::Result<()> {
     each("own", &[], &["bench_socket", "own=blue"], SOCKETS)?;
     each("filtered", &[], &["bench_socket", "filtered=blue"], SOCKETS)?;
     each("vrf_set", &[], &["bench_socket_vrf_set", "set=blue"], SOCKETS)?;
-    for (name, before) in WAYS.into_iter().filter(|(name, _)| ["bare", "ip_vrf_exec", "bpf"].contains(name)) {
+    for (name, before) in USERS {
         for (operation, count) in USES {
-            let words = [before, &["bench_use", operation]].concat();
-            tell(&format!("use.{operation}.{name}"), nanoseconds(&words, count)?);
+            using(name, before, operation, count)?;
         }
     }
+    beside_others()?;
+    for (name, before) in WAYS.into_iter().filter(|(name, _)| ["bare", "preload", "gate", "seccomp"].contains(name)) {
+        using(name, before, "other", OTHERS)?;
+    }
+    Ok(())
+}
+
+/// A program in no VRF while another is bound by BPF: the kernel asks about the whole machine first.
+fn beside_others() -> io::Result<()> {
+    let mut other = quiet(&["vrfrun", "-m", "bpf", "blue", "sh", "-c", "echo; exec sleep 1000"])?;
+    let mut other = other.stdout(Stdio::piped()).spawn()?;
+    let is_up = other.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?.read_exact(&mut [0]);
+    let measured = is_up.and_then(|()| using("bystander", &[], "connect", 5_000));
+    other.kill()?;
+    other.wait()?;
+    measured
+}
+
+fn using(name: &str, before: &[&str], operation: &str, count: u32) -> io::Result<()> {
+    let words = [before, &["bench_use", operation]].concat();
+    tell(&format!("use.{operation}.{name}"), nanoseconds(&words, count)?);
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! `vrfbench`: measures in a virtual machine, holds the numbers against the bars, writes docs/bench.md and its
 //! plot, and fails when a bar is missed. `vrfbench guest` is its other half, in the machine. `vrfbench leak-test`
 //! plays the leak test of docs/leak-test.svg and prints it, for `tools/record-svg`. `vrfbench GROUP…` measures no
-//! more than that (start, systemd, sockets, supervisor, throughput, scale, scale_ip); `vrfbench write LOG`
+//! more than that (start, systemd, sockets, supervisor, throughput, scale, scale_ip, real); `vrfbench write LOG`
 //! writes the page from what several such runs said.
 
 use std::io;
@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use vrftests::bench::guest::{GROUPS, UNDER_SYSTEMD};
-use vrftests::bench::{self, Measures, plot, report};
+use vrftests::bench::guest::{GROUPS, REAL, UNDER_SYSTEMD};
+use vrftests::bench::{self, Measures, plot, real, report};
 use vrftests::harness::vm::image::{Images, Root, top};
 use vrftests::harness::vm::machine::{Console, Machine};
 use vrftests::harness::vm::plan::{FILES, Plan};
@@ -83,6 +83,10 @@ fn write(release: &str, mut measures: Measures) -> io::Result<bool> {
 fn measure(products: &[PathBuf], groups: &[&str]) -> io::Result<(String, Measures)> {
     let (mut release, mut measures, mut failure) = (String::new(), Measures::new(), None);
     for group in groups {
+        if *group == REAL {
+            measures.extend(here(products)?.lines().filter_map(bench::heard));
+            continue;
+        }
         boot(products, &["guest", group], Console::CountingLog, |event| match event {
             Event::Ready { release: it, .. } => {
                 println!("release {it}");
@@ -97,6 +101,24 @@ fn measure(products: &[PathBuf], groups: &[&str]) -> io::Result<(String, Measure
         })?;
     }
     failure.map_or(Ok((release, measures)), |failure| Err(io::Error::other(failure)))
+}
+
+/// What is measured on this machine, in a network namespace of its own.
+fn here(products: &[PathBuf]) -> io::Result<String> {
+    let programs = build(products)?;
+    let of = |paths: &[PathBuf]| paths.first().and_then(|path| path.parent()).map(Path::to_owned);
+    let places = [of(products), of(&programs)].into_iter().flatten().map(std::path::absolute);
+    let mut places = places.collect::<io::Result<Vec<_>>>()?;
+    places.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+    let output = Command::new("unshare")
+        .args(["--net", "sh", "-ec", real::SCENE, "sh"])
+        .arg(std::env::current_exe()?)
+        .args(["guest", REAL])
+        .env("PATH", std::env::join_paths(places).map_err(io::Error::other)?)
+        .output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    println!("{text}");
+    if output.status.success() { Ok(text) } else { Err(io::Error::other(String::from_utf8_lossy(&output.stderr))) }
 }
 
 /// Prints the transcript. Says whether the guest was content.
