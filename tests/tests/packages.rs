@@ -48,7 +48,8 @@ fn packages() -> (TempDir, Vec<PathBuf>) {
     (directory, packages)
 }
 
-/// The guests' root file system with a writable layer over it, in a mount namespace of this thread.
+/// A copy of the guests' root file system, in a mount namespace of this thread. Copied out of the image, since not every
+/// machine has a loop device to spare.
 struct Root {
     directory: TempDir,
 }
@@ -59,24 +60,14 @@ impl Root {
         let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
         mount(None::<&str>, "/", None::<&str>, private, None::<&str>).expect("private mounts");
         let root = Self { directory: tempfile::tempdir().expect("a directory") };
-        let top = root.directory.path();
-        mount(Some("tmpfs"), top, Some("tmpfs"), MsFlags::empty(), None::<&str>).expect("a tmpfs");
-        for name in ["image", "upper", "work", "root"] {
-            std::fs::create_dir(top.join(name)).expect("a directory");
-        }
         let image = rootfs(&Image::Usual).expect("the guests' root file system");
-        run("mount", ["-o", "loop,ro", path(&image), path(&top.join("image"))]);
-        let layers = ["lowerdir=image", "upperdir=upper", "workdir=work"].map(|layer| {
-            let (kind, name) = layer.split_once('=').unwrap_or_default();
-            format!("{kind}={}", path(&top.join(name)))
-        });
-        run("mount", ["-t", "overlay", "-o", &layers.join(","), "overlay", path(&root.path())]);
+        run("debugfs", ["-R", &format!("rdump / {}", path(&root.path())), path(&image)]);
         run("mount", ["-t", "proc", "proc", path(&root.path().join("proc"))]);
         root
     }
 
     fn path(&self) -> PathBuf {
-        self.directory.path().join("root")
+        self.directory.path().to_owned()
     }
 
     /// Runs a command in it.
@@ -87,8 +78,7 @@ impl Root {
 
 impl Drop for Root {
     fn drop(&mut self) {
-        // With the tmpfs goes all that is mounted below it; the directory itself is then free.
-        let _ = umount2(self.directory.path(), MntFlags::MNT_DETACH);
+        let _ = umount2(&self.path().join("proc"), MntFlags::MNT_DETACH);
     }
 }
 

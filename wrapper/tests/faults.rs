@@ -167,6 +167,7 @@ fn inject(run: &str, injections: &[String]) -> String {
         echo left: $(find $cgroups -path \"*/vrfrun-*-$netns*/cgroup.procs\" -exec cat {{}} +) $(
             find $cgroups -type d -name \"vrfrun-*-$netns*\" | tail -n +2) $(
             [ $mounts = $(wc -l </proc/self/mountinfo) ] || echo a mount) $(
+            [ $(stat -c %a /dev/null) = 666 ] || echo another mode of /dev/null) $(
             for p in /proc/[0-9]*; do
                 [ \"$(cat $p/comm 2>/dev/null)\" = 'vrfrun: sockets' ] || continue
                 [ \"$(stat -Lc %i $p/net/dev)\" = \"$(stat -Lc %i /proc/self/net/dev)\" ] && echo $p

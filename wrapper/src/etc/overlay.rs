@@ -15,7 +15,7 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::stat::{Mode, fchmod};
+use nix::sys::stat::{Mode, SFlag, fchmod, fstat};
 use nix::unistd::{getgid, getuid};
 
 use crate::error::Error;
@@ -206,6 +206,10 @@ fn bind_text(text: &[u8], source: &OsStr) -> Result<(), Error> {
 fn write_new(text: &[u8]) -> nix::Result<Place> {
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
     let file = open(RESOLV_CONF, flags, Mode::from_bits_truncate(0o644))?;
+    // Before its mode is changed: a sandbox whose open(2) lies may have given us another file, such as /dev/null.
+    if fstat(&file)?.st_mode & SFlag::S_IFMT.bits() != SFlag::S_IFREG.bits() {
+        return Err(Errno::EIO);
+    }
     fchmod(&file, Mode::from_bits_truncate(0o644))?; // whatever the umask took away
     if nix::unistd::write(&file, text)? != text.len() {
         return Err(Errno::EIO);
