@@ -70,12 +70,15 @@ BindToDevice=boot
 ";
 
 /// What Debian's packages start at boot, and a test may start.
-const NOT_AT_BOOT: [&str; 5] = [
+const NOT_AT_BOOT: [&str; 8] = [
     "multi-user.target.wants/NetworkManager.service",
     "network-online.target.wants/NetworkManager-wait-online.service",
     "multi-user.target.wants/frr.service",
     "sysinit.target.wants/systemd-timesyncd.service",
     "sysinit.target.wants/nftables.service",
+    "sysinit.target.wants/systemd-resolved.service",
+    "sockets.target.wants/systemd-resolved-varlink.socket",
+    "sockets.target.wants/systemd-resolved-monitor.socket",
 ];
 
 /// The tests of what a boot has made, by the beginning of their names; they come first.

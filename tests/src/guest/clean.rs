@@ -211,7 +211,8 @@ fn sysctls(directory: &str) -> impl Iterator<Item = String> {
     let directory = format!("/proc/sys/{directory}");
     entries(&directory).collect::<Vec<_>>().into_iter().filter_map(move |name| {
         let path = format!("{directory}/{name}");
-        let value = fs::read_to_string(&path).ok()?;
+        // The kernel draws this key when somebody first listens with it, as systemd-resolved does.
+        let value = fs::read_to_string(&path).ok().filter(|_| name != "tcp_fastopen_key")?;
         Some(format!("sysctl {path} = {}", value.trim_end()))
     })
 }

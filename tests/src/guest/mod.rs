@@ -98,6 +98,7 @@ const UNDER_SYSTEMD: &[&[Test]] = &[
     systemd::boot::TESTS,
     systemd::units::TESTS,
     systemd::logins::TESTS,
+    systemd::resolved::TESTS,
     systemd::rollback::TESTS,
     systemd::exported::TESTS,
 ];

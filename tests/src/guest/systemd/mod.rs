@@ -7,6 +7,7 @@ pub mod beside;
 pub mod boot;
 pub mod exported;
 pub mod logins;
+pub mod resolved;
 pub mod rollback;
 pub mod unit_names;
 pub mod units;
