@@ -93,6 +93,7 @@ pub fn leave_the_boot_behind() -> io::Result<()> {
     // What the boot has left there is no test's. Nothing of it may be there any more: this is called again where a test
     // could not be put right.
     let _ = fs::remove_dir_all("/run/vrfsetup");
+    let _ = fs::remove_dir_all("/sys/fs/bpf/vrfsetup");
     let units = [
         "vrfsetup.service",
         "vrfsetup-early.service",
@@ -105,7 +106,10 @@ pub fn leave_the_boot_behind() -> io::Result<()> {
     // A unit that this release does not have is none that runs.
     Command::new("systemctl").arg("stop").args(units).stdin(Stdio::null()).stderr(Stdio::null()).status()?;
     // Units whose names begin like these are the tests' own, which remove them all.
-    for file in [SOCKET, "vrftest-boot@.service", &format!("sockets.target.wants/{SOCKET}")] {
+    // What `vrfsetup unit` made while the boot's drop-in was there stays for that.
+    let made = ["vrfsetup-bind@.service", "vrfsetup-bind-early@.service"];
+    let wanted = format!("sockets.target.wants/{SOCKET}");
+    for file in [SOCKET, "vrftest-boot@.service", &wanted].iter().chain(&made) {
         let _ = fs::remove_file(Path::new(UNITS).join(file));
     }
     let _ = fs::remove_dir_all(Path::new(UNITS).join(format!("{SOCKET}.d")));

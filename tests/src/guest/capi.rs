@@ -18,7 +18,7 @@ guest_tests! {
     promises_are_kept_in_programs_of_musl,
     promises_are_kept_in_static_programs,
     a_deleted_vrf_closes_the_process,
-    a_process_can_name_1024_vrfs_and_hears_of_it,
+    a_process_can_name_1024_vrfs_and_hears_of_it needs [Once],
     before_linux_5_7_a_user_is_told_eperm,
     under_vrfrun_null_leads_back_to_its_vrf,
     a_set_uid_program_takes_no_order_from_its_callers_environment,

@@ -14,7 +14,7 @@ pub const STAGE: &str = "/mnt";
 /// The plain user: `nobody`.
 const USER: &str = "65534";
 /// A script that takes longer hangs.
-const PATIENCE: &str = "50";
+const PATIENCE: &str = "600";
 
 /// Who plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
