@@ -62,6 +62,8 @@ impl Root {
         let root = Self { directory: tempfile::tempdir().expect("a directory") };
         let image = rootfs(&Image::Usual).expect("the guests' root file system");
         run("debugfs", ["-R", &format!("rdump / {}", path(&root.path())), path(&image)]);
+        // debugfs leaves device nodes out.
+        run("mknod", ["-m", "666", path(&root.path().join("dev/null")), "c", "1", "3"]);
         run("mount", ["-t", "proc", "proc", path(&root.path().join("proc"))]);
         root
     }
