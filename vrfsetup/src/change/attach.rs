@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::model::link::Link;
 use crate::model::route::Route;
-use crate::model::rule::TABLE_MAIN;
+use crate::model::rule::{TABLE_LOCAL, TABLE_MAIN};
 use crate::plan::holder::Holder;
 use crate::plan::inventory::Inventory;
 use crate::plan::port::{self, Domain, Move, Port, Rivals};
@@ -117,8 +117,9 @@ pub fn plan(
     let mut moves = Vec::new();
     for link in ports {
         let from = inventory.system.vrf_of(link).map_or_else(Domain::default_domain, Domain::of);
-        let main = inventory.table(TABLE_MAIN).filter(|_| to.is_default());
-        let rivals: Vec<&Route> = main.filter(|route| !route.oifs().contains(&link.ifindex)).collect();
+        let theirs = [TABLE_MAIN, TABLE_LOCAL].into_iter().flat_map(|table| inventory.table(table));
+        let theirs = theirs.filter(|route| to.is_default() && !route.oifs().contains(&link.ifindex));
+        let rivals: Vec<&Route> = theirs.collect();
         let rivals = Rivals { routes: &rivals, are_challenged: defaults == Defaults::Move };
         let port = Port { own: holder.holdings(link), above: holder.above(link), rivals };
         let moved = port::plan(&port, &from, to)?;

@@ -14,6 +14,7 @@ guest_tests! {
     attach_and_detach_carry_addresses_and_routes,
     an_interface_of_networkmanager_keeps_its_networks,
     a_destination_that_both_domains_have_stays_behind,
+    a_gateway_that_is_another_in_the_default_domain_stays_behind,
     a_step_that_fails_takes_the_earlier_ones_back,
     a_connection_from_another_machine_is_not_cut_unasked,
     the_default_route_does_not_move_unasked,
@@ -143,6 +144,27 @@ fn a_destination_that_both_domains_have_stays_behind() {
     assert!(said.contains("10.0.0.0/8") && said.contains("does not come along"), "{said}");
     let over = |prefix: &str| world.ip_json(&format!("route show exact {prefix}"))[0]["dev"].clone();
     assert_eq!((over("10.0.0.0/8"), over("10.0.0.0/9")), ("eth0".into(), "blue0".into()));
+}
+
+/// The kernel would refuse these routes there, and nobody could delete the VRF.
+fn a_gateway_that_is_another_in_the_default_domain_stays_behind() {
+    let mut world = bare();
+    vrfsetup(&mut world, 0, "add blue --table 10 --port blue0");
+    world.ip("addr add 203.0.113.1/24 dev blue0");
+    world.ip("addr add 2001:db8:1::9/64 dev blue0 nodad noprefixroute");
+    // Both are eth0's: a network, and the machine's own address.
+    world.ip("-6 route add 2001:db8:10::/48 via 2001:db8:1::fe dev blue0 onlink table 10");
+    world.ip(&format!("route add 10.0.0.0/9 via {OWN4} dev blue0 onlink table 10"));
+    world.ip("route add 10.128.0.0/9 via 203.0.113.254 table 10");
+    let before = state(&world);
+    let said = vrfsetup(&mut world, 0, "detach blue0");
+    let said = said.text() + &said.error_text();
+    for route in ["2001:db8:10::/48", "10.0.0.0/9"] {
+        assert!(said.contains(route) && said.contains("does not come along"), "{route}: {said}");
+    }
+    assert_eq!(world.ip_json("route show exact 10.128.0.0/9")[0]["dev"], "blue0");
+    vrfsetup(&mut world, 0, "rollback");
+    assert_same(&before, &state(&world));
 }
 
 fn a_step_that_fails_takes_the_earlier_ones_back() {

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::net::IpAddr;
 use std::path::Path;
 
-use rtnetlink::packet_route::route::{RouteAttribute, RouteFlags, RouteMetric};
+use rtnetlink::packet_route::route::{RouteAttribute, RouteMetric};
 
 use super::{All, Exported, File, has_unreachable_rule};
 use crate::model::address::Address;
@@ -155,7 +155,7 @@ fn section(route: &Route) -> String {
     if let Some(source) = route.source() {
         let _ = writeln!(text, "PreferredSource={source}");
     }
-    if route.message.header.flags.contains(RouteFlags::Onlink) {
+    if route.is_onlink() {
         text += "GatewayOnLink=yes\n";
     }
     for metric in route.message.attributes.iter().filter_map(metrics).flatten() {

@@ -7,7 +7,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use rtnetlink::packet_core::{Emitable, Parseable};
 use rtnetlink::packet_route::route::{
-    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteNextHop, RouteProtocol, RouteScope, RouteType,
+    RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteNextHop, RouteNextHopFlags,
+    RouteProtocol, RouteScope, RouteType,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -151,6 +152,11 @@ impl Route {
         })
     }
 
+    /// Whether its only gateway is taken to be on the interface's link, whatever the addresses there.
+    pub fn is_onlink(&self) -> bool {
+        self.message.header.flags.contains(RouteFlags::Onlink)
+    }
+
     /// The index of the interface that it leads to.
     pub fn oif(&self) -> Option<u32> {
         self.find(|attribute| match attribute {
@@ -186,6 +192,7 @@ impl Route {
             gateway: hop.attributes.iter().find_map(gateway),
             ifindex: hop.interface_index,
             weight: u16::from(hop.hops) + 1,
+            is_onlink: hop.flags.contains(RouteNextHopFlags::Onlink),
         };
         let hops = self.find(|attribute| match attribute {
             RouteAttribute::MultiPath(hops) => Some(hops.iter().map(next_hop).collect()),
@@ -300,6 +307,8 @@ pub struct NextHop {
     pub ifindex: u32,
     /// How much of the packets it takes, from 1.
     pub weight: u16,
+    /// Whether the gateway is taken to be on the interface's link, whatever the addresses there.
+    pub is_onlink: bool,
 }
 
 fn ip(address: &RouteAddress) -> Option<IpAddr> {

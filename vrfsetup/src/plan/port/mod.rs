@@ -7,6 +7,7 @@
 //! has it all.
 
 mod addresses;
+mod gateways;
 mod holdings;
 mod nexthops;
 mod routes;

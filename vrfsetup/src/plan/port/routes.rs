@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::holdings::Holdings;
-use super::{Domain, Port};
+use super::{Domain, Port, gateways};
 use crate::error::Error;
 use crate::model::address::Address;
 use crate::model::family::Family;
@@ -13,7 +13,8 @@ use crate::model::prefix::contains;
 use crate::model::route::Route;
 use crate::model::rule::TABLE_LOCAL;
 
-/// The default domain's routes that do not lead over the interface, and whether another default route joins them.
+/// The default domain's routes, of its two tables, that do not lead over the interface, and whether another default
+/// route joins them.
 #[derive(Clone, Copy, Debug)]
 pub struct Rivals<'a> {
     /// The routes.
@@ -159,10 +160,13 @@ fn is_default_of(route: &Route, from: &Domain) -> bool {
     from.is_default() && route.is_default() && route.table() == from.table
 }
 
-/// A default route that is not wanted, or a destination to which the default domain has a way of its own.
+/// A default route that is not wanted, a destination to which the default domain has a way of its own, or a gateway that
+/// is another there.
 fn has_to_stay(port: &Port, route: &Route, to: &Domain) -> bool {
-    let is_taken = || port.rivals.routes.iter().any(|rival| !rival.is_default() && key(rival) == key(route));
-    to.is_default() && (!port.rivals.are_challenged && route.is_default() || is_taken())
+    let is_same = |rival: &Route| rival.table() == home(route, to) && key(rival) == key(route);
+    let is_taken = || port.rivals.routes.iter().any(|rival| !rival.is_default() && is_same(rival));
+    let is_unwanted = !port.rivals.are_challenged && route.is_default();
+    to.is_default() && (is_unwanted || is_taken() || gateways::are_others(port, route))
 }
 
 fn has_rival(port: &Port, route: &Route) -> bool {

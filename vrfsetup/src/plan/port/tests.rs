@@ -3,6 +3,7 @@ use crate::model::address::SCOPE_LINK;
 use crate::model::address::{Address, FOREVER};
 use crate::model::family::Family;
 use crate::model::rule::TABLE_LOCAL;
+use crate::model::syntax;
 use rtnetlink::packet_route::route::{RouteAttribute, RouteProtocol, RouteType};
 use std::net::IpAddr;
 
@@ -152,6 +153,42 @@ fn a_destination_that_the_default_domain_has_stays_behind_and_gateways_go_first(
     let added: Vec<_> = moved.steps.iter().filter(|step| matches!(step, Step::AddRoute(_))).collect();
     assert_eq!((added.len(), moved.notes.len()), (1, 1), "{moved:?}");
     assert_eq!(moved.steps[..2], [Step::DeleteRoute(far), Step::DeleteRoute(near)]);
+}
+
+/// The kernel would refuse it, and with it the whole move.
+#[test]
+fn a_route_whose_gateway_is_another_in_the_default_domain_stays_behind() {
+    let on = |text: &str, table: u32, oif: u32| {
+        let mut route = syntax::route::parse(text, table).unwrap();
+        route.message.attributes.push(RouteAttribute::Oif(oif));
+        route
+    };
+    let link = link();
+    for (theirs, own, comes) in [
+        // An address of this machine.
+        (on("local 192.0.2.254 dev eth7", TABLE_LOCAL, 7), on("198.18.0.0/15 via 192.0.2.254", 1001, 3), false),
+        (on("local 192.0.2.1 dev eth7", TABLE_LOCAL, 7), on("198.18.0.0/15 via 192.0.2.254 onlink", 1001, 3), true),
+        (on("local 2001:db8::fe dev eth7", TABLE_LOCAL, 7), on("2001:db8:9::/48 via 2001:db8::fe", 1001, 3), false),
+        // Another interface's network, where the kernel looks.
+        (on("2001:db8::/64 dev eth7", TABLE_MAIN, 7), on("2001:db8:9::/48 via 2001:db8::fe onlink", 1001, 3), false),
+        (on("2001:db8::/64 dev eth7", TABLE_MAIN, 7), on("2001:db8:9::/48 via 2001:db8::fe", 1001, 3), true),
+        (on("2001:db8:1::/64 dev eth7", TABLE_MAIN, 7), on("2001:db8:9::/48 via 2001:db8::fe onlink", 1001, 3), true),
+        (on("192.0.2.0/24 dev eth7", TABLE_MAIN, 7), on("198.18.0.0/15 via 192.0.2.254 onlink", 1001, 3), true),
+    ] {
+        let rivals = Rivals { routes: &[&theirs], are_challenged: true };
+        let port = Port { own: holdings(&link, &[], &[&own]), above: vec![], rivals };
+        let moved = plan(&port, &blue(), &Domain::default_domain()).unwrap();
+        assert_eq!(moved.steps.iter().any(|step| matches!(step, Step::AddRoute(_))), comes, "{theirs}; {own}");
+        assert_eq!(moved.notes.is_empty(), comes, "{theirs}; {own}");
+    }
+    // The port's own network is as near, or nearer.
+    let theirs = on("2001:db8::/64 dev eth7 metric 256", TABLE_MAIN, 7);
+    let rivals = Rivals { routes: &[&theirs], are_challenged: true };
+    let (near, far) =
+        (on("2001:db8::/64 dev eth1 metric 77", 1001, 3), on("2001:db8:9::/48 via 2001:db8::fe onlink", 1001, 3));
+    let port = Port { own: holdings(&link, &[], &[&near, &far]), above: vec![], rivals };
+    let moved = plan(&port, &blue(), &Domain::default_domain()).unwrap();
+    assert_eq!(moved.steps.iter().filter(|step| matches!(step, Step::AddRoute(_))).count(), 2, "{moved:?}");
 }
 
 #[test]
