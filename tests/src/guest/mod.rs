@@ -73,6 +73,7 @@ const MODULES: &[&[Test]] = &[
     setup::port_keeps::TESTS,
     setup::neighbours::TESTS,
     setup::apply_again::TESTS,
+    setup::random_worlds::TESTS,
     setup::setup_knowing::TESTS,
     setup::setup_declared::TESTS,
     run::leaks::TESTS,
