@@ -45,10 +45,7 @@ fn session(words: &[String]) -> Result<ExitCode, String> {
         Some("--run") => Plan::Run(rest[1..].to_vec()),
         _ => {
             let tested = match &system {
-                Some(system) if rest.is_empty() => {
-                    run::tests_under(system, &runner, guest::expected_under_systemd(), rest)
-                }
-                Some(system) => run::tests_under(system, &runner, guest::known_under_systemd(), rest),
+                Some(system) => run::tests_under(system, &runner, guest::expected_under_systemd(), rest),
                 None => run::tests(&kernel, &runner, guest::expected_on(&kernel), rest),
             };
             return tested.map(|()| ExitCode::SUCCESS);

@@ -102,27 +102,13 @@ const UNDER_SYSTEMD: &[&[Test]] = &[
     systemd::resolved::TESTS,
     systemd::rollback::TESTS,
     systemd::exported::TESTS,
-];
-
-/// Those of machines with foreign daemons, which no whole run has seen pass yet: run when they are named, as in
-/// `tools/vm systemd_bookworm beside::`.
-const BY_NAME: &[&[Test]] = &[systemd::beside::TESTS, systemd::unit_names::TESTS];
-
-/// The same of single tests: they fail on systemd 252, and whether by the test or by vrfsetup is not known yet.
-const BY_THEIR_OWN_NAME: [&str; 2] = [
-    "rollback::files_that_a_reboot_finds_unconfirmed_are_undone_before_units_are_started",
-    "rollback::a_named_namespace_is_watched_by_systemd",
+    systemd::unit_names::TESTS,
+    systemd::beside::TESTS,
 ];
 
 /// The names of the tests that must run, and pass, under a systemd.
 pub fn expected_under_systemd() -> impl Iterator<Item = String> {
-    let names = UNDER_SYSTEMD.iter().copied().flatten().map(|test| test.name().to_owned());
-    names.filter(|name| !BY_THEIR_OWN_NAME.contains(&name.as_str()))
-}
-
-/// The names of all that can be run under a systemd.
-pub fn known_under_systemd() -> impl Iterator<Item = String> {
-    UNDER_SYSTEMD.iter().chain(BY_NAME).copied().flatten().map(|test| test.name().to_owned())
+    UNDER_SYSTEMD.iter().copied().flatten().map(|test| test.name().to_owned())
 }
 
 /// The names of the tests that must run, and pass, on `kernel`.
@@ -145,7 +131,7 @@ pub fn run(name: &str) -> bool {
 }
 
 fn all() -> impl Iterator<Item = &'static Test> {
-    MODULES.iter().chain(UNDER_SYSTEMD).chain(BY_NAME).copied().flatten()
+    MODULES.iter().chain(UNDER_SYSTEMD).copied().flatten()
 }
 
 #[cfg(test)]
