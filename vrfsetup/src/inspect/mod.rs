@@ -1,8 +1,8 @@
 //! The verbs that change nothing: `show`, `doctor`, `export`, and which process is in which VRF (`processes`,
 //! `membership`).
 //!
-//! May use `plan`, `sys`, `model` and `error`. Reads, and gives back values that can be printed; refuses to change
-//! anything, so it knows no transaction.
+//! May use `plan`, `sys`, `model` and `error`, and of `transaction` what tells how an earlier change stands. Reads, and
+//! gives back values that can be printed; refuses to change anything, so it begins no transaction.
 #![forbid(unsafe_code)]
 
 pub mod doctor;

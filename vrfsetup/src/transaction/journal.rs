@@ -90,6 +90,20 @@ impl Journal {
         Ok(Log::open(lasting_path())?.map(|(log, content)| Self { content, log: Some(log), lasting: None }))
     }
 
+    /// The one in this state for who only looks, without the files; None if there is none or it may not be read.
+    pub fn look(state: State) -> Option<Self> {
+        let content = Log::look(&state.path().ok()?)?;
+        Some(Self { content, log: None, lasting: None })
+    }
+
+    /// The same of [`Self::open_lasting`].
+    pub fn look_at_lasting() -> Option<Self> {
+        let is_alone =
+            [State::Begun, State::Unconfirmed].iter().all(|state| !state.path().is_ok_and(|path| path.exists()));
+        let content = Log::look(&lasting_path()).filter(|_| is_alone && run_dir::is_first_netns())?;
+        Some(Self { content, log: None, lasting: None })
+    }
+
     /// Where it is.
     pub fn path(&self) -> Option<&Path> {
         self.log.as_ref().map(Log::path)

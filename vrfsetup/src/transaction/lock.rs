@@ -42,6 +42,14 @@ pub fn lock(mut gives_up: impl FnMut() -> bool) -> io::Result<Option<Lock>> {
     Ok(None)
 }
 
+/// Looks at something while no run changes it, which waits meanwhile; None while one is going on.
+pub fn look<T>(look: impl FnOnce() -> Option<T>) -> Option<T> {
+    // Without its file nobody has changed anything since the machine came up.
+    let Ok(file) = run_dir::path("lock").and_then(File::open) else { return look() };
+    let _shared = Flock::lock(file, FlockArg::LockSharedNonblock).ok()?;
+    look()
+}
+
 /// The lock of another namespace, if nobody holds it and it was last held by a process that saw the processes that
 /// this one sees (see `sweep`).
 pub fn try_foreign(path: &Path) -> Option<Lock> {

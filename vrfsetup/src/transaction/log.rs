@@ -82,6 +82,11 @@ impl Log {
         Ok(Some((Self { path, file }, content)))
     }
 
+    /// What one tells, for who only looks; None if it is not there or may not be read.
+    pub fn look(path: &Path) -> Option<Content> {
+        fs::read(path).ok().map(|bytes| read(&bytes).0)
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path

@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::sys::netlink::Kernel;
 use crate::transaction::confirm;
 use crate::transaction::journal::{Journal, State};
-use crate::transaction::rollback;
+use crate::transaction::{lock, rollback};
 
 /// Undoes a change that was not finished; what there is to say about it. The caller holds the lock, so its run is dead.
 ///
@@ -29,6 +29,31 @@ pub fn unconfirmed(kernel: &Kernel) -> Result<Option<String>, Error> {
         Some(journal) => undo(kernel, journal, "was never confirmed"),
         None => Ok(None),
     }
+}
+
+/// How a change stands that nobody has brought to an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Open {
+    /// Its run is dead, or the machine was.
+    CutOff,
+    /// Somebody waits for its confirmation.
+    Watched,
+    /// Nobody does any more.
+    Unwatched,
+}
+
+/// Such a change, with its command; undoes nothing. None too while a run is going on, and for who may not read the
+/// journals.
+pub fn find() -> Option<(Open, String)> {
+    lock::look(|| {
+        let begun = Journal::look(State::Begun).or_else(Journal::look_at_lasting);
+        if let Some(journal) = begun.filter(|journal| journal.steps().next().is_some()) {
+            return Some((Open::CutOff, journal.command().to_owned()));
+        }
+        let journal = Journal::look(State::Unconfirmed)?;
+        let is_watched = State::Unconfirmed.path().is_ok_and(|path| confirm::is_watched(&path));
+        Some((if is_watched { Open::Watched } else { Open::Unwatched }, journal.command().to_owned()))
+    })
 }
 
 /// The journal of the change in this state.

@@ -3,6 +3,7 @@
 //! The checks are pure and look at what is read here once. On a machine without VRFs only what would hinder the first
 //! one is a finding.
 
+mod changes;
 mod host;
 mod routing;
 
@@ -46,7 +47,8 @@ impl Finding {
 pub fn examine(kernel: &Kernel) -> Result<Vec<Finding>, Error> {
     let inventory = Inventory::read(kernel)?;
     let system = &inventory.system;
-    let mut findings = routing::leftovers(&inventory);
+    let mut findings = Vec::from_iter(changes::unfinished());
+    findings.extend(routing::leftovers(&inventory));
     if system.vrfs().next().is_none() {
         findings.extend(host::module());
         return Ok(findings);
