@@ -74,6 +74,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
         confirm: change.confirm.map(Duration::from_secs),
         netns: cli.netns.as_deref(),
         progress: change.progress,
+        is_boots: false,
         held: None,
     };
     let session = |change: &Change| {
@@ -90,10 +91,12 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
         Command::Attach { name, ports, change } => changed(cli, attach::attach(&session(change)?, name, ports)?),
         Command::Detach { ports, change } => changed(cli, attach::detach(&session(change)?, ports)?),
         Command::Rules { command } => run_rules(cli, &kernel, command, session),
-        Command::Apply { file, dry_run, prune, each, no_ports, port, change } => {
-            let session = if *dry_run { preview(change) } else { session(change)? };
+        Command::Apply { file, dry_run, prune, each, boot, no_ports, port, change } => {
+            let change = Change { force: change.force || *boot, ..*change };
+            let mut session = if *dry_run { preview(&change) } else { session(&change)? };
+            session.is_boots = *boot;
             let scope = Scope { is_without_ports: *no_ports, port: port.as_deref() };
-            if *each {
+            if *each || *boot {
                 return apply_each(cli, apply::apply_each(&session, file, &scope)?);
             }
             let plan = apply::plan(&session, file, &scope, *prune)?;

@@ -35,6 +35,8 @@ pub struct Session<'a> {
     pub netns: Option<&'a str>,
     /// When it shows how far it is.
     pub progress: When,
+    /// Whether it is the boot's: nobody's to undo, so `vrfsetup rollback` goes on meaning the user's last change.
+    pub is_boots: bool,
     /// What it holds while it changes something (see [`Self::hold`]).
     pub held: Option<Held>,
 }
@@ -224,7 +226,7 @@ impl Transaction<'_> {
         let is_idle = steps().next().is_none();
         let kept = match (journal, self.session.confirm) {
             (None, _) => Ok(()),
-            (Some(journal), _) if is_idle => journal.discard(),
+            (Some(journal), _) if is_idle || self.session.is_boots => journal.discard(),
             (Some(journal), None) => journal.complete(),
             (Some(journal), Some(time)) => {
                 let seconds = time.as_secs();

@@ -12,6 +12,7 @@ use crate::guest::setup::{assert_same, state_by};
 
 guest_tests! {
     the_boot_has_made_what_the_file_declares,
+    a_rollback_after_the_boot_has_nothing_to_undo,
     the_boot_has_named_what_it_left_out,
     no_unit_is_in_an_ordering_cycle,
     a_port_that_comes_later_is_put_into_its_vrf,
@@ -53,6 +54,17 @@ fn the_boot_has_made_what_the_file_declares() {
         assert!(preferences.starts_with(&[&0.into(), &0.into(), &0.into(), &1000.into()]), "{family}: {rules}");
         assert_eq!(rules[2]["table"], "local", "{family}: {rules}");
     }
+}
+
+/// What the boot has made is not the user's last change.
+fn a_rollback_after_the_boot_has_nothing_to_undo() {
+    let before = state_by(ip);
+    let output = Command::new("vrfsetup").arg("rollback").output().expect("vrfsetup");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no change to undo"), "{output:?}");
+    assert_same(&before, &state_by(ip));
+    let doctor = Command::new("vrfsetup").arg("doctor").output().expect("vrfsetup");
+    assert!(!String::from_utf8_lossy(&doctor.stdout).contains("the change '"), "{doctor:?}");
 }
 
 /// One of vrfsetup.service; several at once come in an order that differs between releases.
@@ -127,6 +139,7 @@ fn a_port_that_comes_later_is_put_into_its_vrf() {
             .any(|link| link["ifname"] == "late0" && link["master"] == "late")
     };
     let has_route = || ip("-4 route show table 78 default metric 0")[0]["gateway"] == "192.0.2.1";
+    said(&["vrfsetup", "add", "mine"]);
     for name in ["late0", "late0", "other0"] {
         said(&["ip", "link", "add", name, "type", "dummy"]);
         if name != "late0" {
@@ -144,11 +157,22 @@ fn a_port_that_comes_later_is_put_into_its_vrf() {
     said(&["ip", "link", "del", "nobodys0"]);
     said(&["ip", "link", "add", "late0", "type", "dummy"]);
     wait_until("the port", || is_in() && has_route());
+    // The user's last change is the last one still.
+    assert!(said(&["vrfsetup", "rollback"]).contains("'vrfsetup add mine' is undone"));
+    assert!(is_in() && has_route());
 }
 
 fn applied_again_it_changes_nothing() {
     let before = state_by(ip);
     said(&["systemctl", "reload", "vrfsetup.service"]);
+    assert_same(&before, &state_by(ip));
+    // A mistake costs its own section only.
+    said(&["ip", "route", "del", "default", "via", "203.0.113.1", "table", "77"]);
+    let right = fs::read_to_string("/etc/vrf/vrf.toml").expect("the file");
+    fs::write("/etc/vrf/vrf.toml", AT_BOOT).expect("the file");
+    let reload = Command::new("systemctl").args(["reload", "vrfsetup.service"]).output().expect("systemctl");
+    assert!(!reload.status.success(), "{reload:?}");
+    fs::write("/etc/vrf/vrf.toml", right).expect("the file");
     assert!(said(&["vrfsetup", "apply", "/etc/vrf/vrf.toml"]).contains("unchanged: nothing to do"));
     assert_same(&before, &state_by(ip));
 }
