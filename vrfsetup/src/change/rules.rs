@@ -102,7 +102,7 @@ fn plan_family(
     let own: Vec<IpAddr> = inventory.system.addresses.iter().map(|address| address.local).collect();
     let vrfs = rules::vrfs(inventory);
     let Policy { unreachable, is_legacy } = policy;
-    let lookup = rules::lookup(is_legacy);
+    let lookup = rules::lookup(rules, is_legacy);
     let situation = Situation { family, rules, own: &own, unreachable, vrfs: &vrfs, lookup };
     match rules::fix(&situation) {
         Err(_) if is_forced => Ok(rules::fix_regardless(&situation)),

@@ -22,7 +22,7 @@ use crate::model::rule::{Action, PROTOCOL_KERNEL, Rule, TABLE_LOCAL};
 use crate::model::step::Step;
 use crate::plan::foreign_rules::in_the_way;
 use crate::plan::inventory::Inventory;
-use crate::sys::release;
+use crate::sys::feature;
 
 /// Where the three rules are.
 pub const FIRST: u32 = 0;
@@ -193,7 +193,8 @@ pub fn undo(family: Family, rules: &[Rule], keeps_l3mdev: bool, vrfs: &[(String,
     let local = Rule::lookup(family, FIRST, TABLE_LOCAL);
     steps.extend(place(rules, &local).is_none().then_some(Step::AddRule(local)));
     let l3mdev = Rule::l3mdev(family, L3MDEV);
-    let needs_l3mdev = !vrfs.is_empty() && has_l3mdev_rules() && !rules.iter().any(|rule| rule.is_same_as(&l3mdev));
+    let needs_l3mdev =
+        !vrfs.is_empty() && has_l3mdev_rules(rules) && !rules.iter().any(|rule| rule.is_same_as(&l3mdev));
     steps.extend(needs_l3mdev.then_some(Step::AddRule(l3mdev.clone())));
     steps.extend(superseded(&situation, &[]));
     let lookups = lookups(&situation, FIRST).into_iter().chain((!keeps_l3mdev).then_some(l3mdev));
@@ -218,18 +219,18 @@ pub fn vrfs(inventory: &Inventory) -> Vec<(String, u32)> {
     inventory.system.vrfs().filter_map(|vrf| Some((vrf.name.clone(), vrf.table?))).collect()
 }
 
-/// What this kernel needs, and what is wanted besides.
-pub fn lookup(is_legacy: bool) -> Lookup {
-    match (has_l3mdev_rules(), is_legacy) {
+/// What this kernel needs where it has these rules, and what is wanted besides.
+pub fn lookup(rules: &[Rule], is_legacy: bool) -> Lookup {
+    match (has_l3mdev_rules(rules), is_legacy) {
         (false, _) => Lookup::Names,
         (true, false) => Lookup::L3mdev,
         (true, true) => Lookup::Both,
     }
 }
 
-/// l3mdev rules came with 4.8.
-pub fn has_l3mdev_rules() -> bool {
-    !release::is_before((4, 8))
+/// Whether this kernel knows l3mdev rules: where there is one, nobody need try.
+pub fn has_l3mdev_rules(rules: &[Rule]) -> bool {
+    rules.iter().any(Rule::looks_up_vrfs) || feature::has_l3mdev_rules()
 }
 
 #[cfg(test)]

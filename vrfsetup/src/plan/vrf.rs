@@ -53,7 +53,7 @@ impl<'a> VrfPlanner<'a> {
             gone: Vec::new(),
             rules: inventory.rules.clone(),
             families: families::available(),
-            has_l3mdev_rules: rules::has_l3mdev_rules(),
+            has_l3mdev_rules: rules::has_l3mdev_rules(&inventory.rules),
         }
     }
 
@@ -163,7 +163,7 @@ impl<'a> VrfPlanner<'a> {
         if !is_fixed {
             return vec![self.rule(Rule::l3mdev_unreachable(family, UNREACHABLE))];
         }
-        let (vrfs, lookup, unreachable) = (self.vrfs(), rules::lookup(false), Unreachable::Rule);
+        let (vrfs, lookup, unreachable) = (self.vrfs(), rules::lookup(&self.rules, false), Unreachable::Rule);
         let steps =
             rules::fix_regardless(&Situation { family, rules: &rules, own: &[], unreachable, vrfs: &vrfs, lookup });
         steps.iter().for_each(|step| step.apply_to_rules(&mut self.rules));

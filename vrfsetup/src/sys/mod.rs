@@ -1,12 +1,13 @@
 //! The operating system, as plain values: routing netlink, socket diagnosis, settings below /proc/sys, the names of
-//! routing tables, the files in /run/vrfsetup, signals, systemd, the kernel's release and families.
+//! routing tables, the files in /run/vrfsetup, signals, systemd, the kernel's features and families.
 //!
 //! May use `model`. Does what it is told and reports what the kernel answered; decides nothing.
 #![forbid(unsafe_code)]
 
+mod btf;
 pub mod families;
+pub mod feature;
 pub mod netlink;
-pub mod release;
 pub mod rt_tables;
 pub mod run_dir;
 pub mod signals;

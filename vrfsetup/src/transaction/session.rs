@@ -163,14 +163,11 @@ impl Transaction<'_> {
 
     /// The kernel makes the l3mdev rule with a namespace's first VRF, and never again if it was deleted since.
     fn ensure_l3mdev(&mut self) -> Result<(), Error> {
-        if !rules::has_l3mdev_rules() {
-            return Ok(());
-        }
         for family in families::available() {
             let rule = Rule::l3mdev(family, L3MDEV);
             let there = self.session.kernel.rules(family);
             let there = there.map_err(|refusal| self.refused(Step::AddRule(rule.clone()), refusal))?;
-            if !there.iter().any(Rule::looks_up_vrfs) {
+            if !there.iter().any(Rule::looks_up_vrfs) && rules::has_l3mdev_rules(&there) {
                 self.make(Step::AddRule(rule))?;
             }
         }

@@ -294,7 +294,7 @@ impl Planner<'_> {
         for family in families::available() {
             let rules = self.vrf_planner.rules(family);
             let unreachable = self.config.rules.unreachable;
-            let (vrfs, lookup) = (self.vrf_planner.vrfs(), rules::lookup(false));
+            let (vrfs, lookup) = (self.vrf_planner.vrfs(), rules::lookup(&rules, false));
             let situation = Situation { family, rules: &rules, own: &own, unreachable, vrfs: &vrfs, lookup };
             let steps = match rules::fix(&situation) {
                 Err(_) if self.session.overrules_rules() => rules::fix_regardless(&situation),

@@ -10,7 +10,7 @@ use crate::inspect::show::Vrf;
 use crate::model::link::Link;
 use crate::plan::system::System;
 use crate::sys::netlink::Kernel;
-use crate::sys::{release, sysctl};
+use crate::sys::{feature, sysctl};
 
 /// The kernel cannot make VRFs, as far as its module files tell.
 pub fn module() -> Vec<Finding> {
@@ -96,13 +96,17 @@ pub fn caches() -> Vec<Finding> {
     findings
 }
 
-/// Before 5.15 one user of net_cls or net_prio switches all cgroup BPF programs off for sockets.
+/// On some kernels one use of net_cls or net_prio switches all cgroup BPF programs off for sockets.
 pub fn net_cls() -> Vec<Finding> {
-    let in_use = fs::read_to_string("/proc/cgroups").is_ok_and(|text| has_net_cls_groups(&text));
-    if !release::is_before((5, 15)) || !in_use {
+    if !fs::read_to_string("/proc/cgroups").is_ok_and(|text| has_net_cls_groups(&text)) {
         return Vec::new();
     }
-    let what = "cgroup net_cls or net_prio is in use: on this kernel, 'ip vrf exec' and 'vrfrun -m bpf' do not bind";
+    let effect = match feature::sockets_have_class_and_cgroup() {
+        Some(true) => return Vec::new(),
+        Some(false) => "on this kernel, 'ip vrf exec' and 'vrfrun -m bpf' do not bind",
+        None => "on a kernel before 5.15, as this may be, 'ip vrf exec' and 'vrfrun -m bpf' do not bind",
+    };
+    let what = format!("cgroup net_cls or net_prio is in use: {effect}");
     vec![Finding::new("net-cls", what, "reboot with cgroup_no_v1=net_cls,net_prio")]
 }
 
