@@ -67,6 +67,14 @@ impl Address {
         }
     }
 
+    /// Whether it looks like one on loan from a DHCP server. The IPv6 ones are single; those that come with router
+    /// advertisements have the length of the link's prefix.
+    pub fn is_by_dhcp(&self) -> bool {
+        let is_temporary = self.flags & libc::IFA_F_TEMPORARY != 0 && self.family() == Family::V6;
+        let is_single = self.prefix_len == 128 && self.scope != SCOPE_LINK;
+        self.lifetimes.0 != FOREVER && !is_temporary && (self.family() == Family::V4 || is_single)
+    }
+
     /// The family.
     pub fn family(&self) -> Family {
         self.local.into()

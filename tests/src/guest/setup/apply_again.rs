@@ -163,6 +163,12 @@ fn what_daemons_made_is_not_exported() {
         assert_eq!(text.contains("DHCP=ipv4"), format == "networkd", "{format}: {text}");
         assert_eq!(text.matches("203.0.113.254").count(), 1, "{format}: {text}");
     }
+    // One of a router advertisement comes by itself, and one of a server is single.
+    for (address, shown) in [("2001:db8:77::9/64", "DHCP=ipv4\n"), ("2001:db8:77::8/128", "DHCP=yes\n")] {
+        world.ip(&format!("addr add {address} dev blue0 nodad valid_lft 9000 preferred_lft 8000"));
+        let text = vrfsetup(&mut world, 0, "export --format networkd").text();
+        assert!(text.contains(shown) && !text.contains("2001:db8:77::"), "{text}");
+    }
 }
 
 fn what_a_route_wraps_packets_in_is_exported() {

@@ -47,8 +47,8 @@ struct Exported<'a> {
     has_loopback: bool,
     is_sealed: bool,
     ports: Vec<&'a Link>,
-    /// The indices of the ports that have an IPv4 address on loan.
-    has_dhcp: Vec<u32>,
+    /// The indices of the ports that have an address on loan, each with its family.
+    on_loan: Vec<(u32, Family)>,
     addresses: Vec<&'a Address>,
     routes: Vec<&'a Route>,
 }
@@ -106,9 +106,8 @@ fn exported<'a>(inventory: &'a Inventory, vrf: &'a Link) -> Exported<'a> {
     let own: Vec<&Address> = system.addresses_of(vrf.ifindex).collect();
     let has_loopback =
         own.iter().filter(|address| is_loopback(address)).count() == families::of_device(&vrf.name).len();
-    let is_on_loan = |address: &&Address| address.family() == Family::V4 && address.lifetimes.0 != FOREVER;
-    let on_loan = ports.iter().flat_map(|port| system.addresses_of(port.ifindex)).filter(is_on_loan);
-    let has_dhcp = on_loan.map(|address| address.device.ifindex).collect();
+    let by_dhcp = ports.iter().flat_map(|port| system.addresses_of(port.ifindex)).filter(|own| own.is_by_dhcp());
+    let on_loan = by_dhcp.map(|address| (address.device.ifindex, address.family())).collect();
     let of_ports = ports.iter().flat_map(|port| system.addresses_of(port.ifindex));
     let own = own.iter().copied().filter(|address| !(has_loopback && is_loopback(address)));
     let made: Vec<&Route> = made(inventory, table).collect();
@@ -119,7 +118,7 @@ fn exported<'a>(inventory: &'a Inventory, vrf: &'a Link) -> Exported<'a> {
         table,
         has_loopback,
         is_sealed,
-        has_dhcp,
+        on_loan,
         addresses: own.chain(of_ports).filter(|address| is_configured(address)).collect(),
         routes: made.into_iter().filter(|route| !(is_sealed && is_own_seal(route))).collect(),
         ports,

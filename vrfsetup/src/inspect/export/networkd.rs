@@ -68,9 +68,13 @@ fn device(vrf: &Exported, all: &All, rules: &[Rule]) -> String {
 fn network(vrf: &Exported, all: &All, port: &Link) -> String {
     let name = &port.name;
     let mut text = format!("[Match]\nName={name}\n\n[Network]\nVRF={}\n{}", vrf.name, autoconfiguration(name));
-    if vrf.has_dhcp.contains(&port.ifindex) {
-        text += "DHCP=ipv4\n";
-    }
+    let is_lent = |family| vrf.on_loan.contains(&(port.ifindex, family));
+    text += match (is_lent(Family::V4), is_lent(Family::V6)) {
+        (true, true) => "DHCP=yes\n",
+        (true, false) => "DHCP=ipv4\n",
+        (false, true) => "DHCP=ipv6\n",
+        (false, false) => "",
+    };
     addresses(&mut text, vrf, name);
     text + &routes_over(all, name, Some(port.ifindex))
 }
