@@ -1,5 +1,5 @@
 //! The operating system, as plain values: routing netlink, socket diagnosis, settings below /proc/sys, the names of
-//! routing tables, the files in /run/vrfsetup, signals, systemd, the kernel's features and families.
+//! routing tables, files that others read, those in /run/vrfsetup, signals, systemd, the kernel's features and families.
 //!
 //! May use `model`. Does what it is told and reports what the kernel answered; decides nothing.
 #![forbid(unsafe_code)]
@@ -7,6 +7,7 @@
 mod btf;
 pub mod families;
 pub mod feature;
+pub mod files;
 pub mod netlink;
 pub mod rt_tables;
 pub mod run_dir;

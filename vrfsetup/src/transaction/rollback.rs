@@ -11,6 +11,7 @@ use crate::model::step::Step;
 use crate::plan::rules::{self, FIRST, Lookup, Situation, Unreachable};
 use crate::plan::unit_files;
 use crate::sys::families;
+use crate::sys::files;
 use crate::sys::netlink::{Kernel, KernelError};
 use crate::sys::systemd;
 use crate::transaction::journal::Journal;
@@ -71,6 +72,7 @@ fn restore_order(kernel: &Kernel, family: Family) {
 fn undo_step(kernel: &Kernel, step: &Step) -> Result<(), String> {
     let inverse = step.clone().inverse();
     if is_so(kernel, &inverse) {
+        tidy(&inverse);
         return Ok(());
     }
     if is_foreign_by_now(&inverse) {
@@ -128,14 +130,14 @@ fn is_foreign_by_now(step: &Step) -> bool {
     }
 }
 
-/// The directory of a unit's drop-ins goes with the last of them.
+/// Removes what a killed write has left. The directory of a unit's drop-ins goes with the last of them.
 fn tidy(step: &Step) {
-    if let Step::WriteFile { path, to: None, .. } = step {
-        let directory = path.parent().filter(|directory| *directory != Path::new(unit_files::DIRECTORY));
-        if is_unit_file(step) {
-            // Stays if somebody else has a drop-in there.
-            let _ = directory.map(fs::remove_dir);
-        }
+    let Step::WriteFile { path, to, .. } = step else { return };
+    files::remove_unfinished(path);
+    let directory = path.parent().filter(|directory| *directory != Path::new(unit_files::DIRECTORY));
+    if to.is_none() && is_unit_file(step) {
+        // Stays if somebody else has a drop-in there.
+        let _ = directory.map(fs::remove_dir);
     }
 }
 

@@ -1,8 +1,5 @@
 //! Steps, made: one, or several that are sent together.
 
-use std::fs;
-use std::io;
-use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -13,7 +10,7 @@ use super::socket::bytes_of;
 use super::{Change, Kernel, KernelError, address, link, message, route, rule};
 use crate::model::route::Route;
 use crate::model::step::Step;
-use crate::sys::sysctl;
+use crate::sys::{files, sysctl};
 
 /// How long duplicate address detection can take: a random second before the probe, and one after it.
 const DETECTION: Duration = Duration::from_millis(3000);
@@ -33,7 +30,7 @@ impl Kernel {
             Step::DeleteNexthop(nexthop) => self.delete_nexthop(nexthop),
             Step::SetSysctl { key, to, .. } => sysctl::write(key, to).map_err(|error| KernelError::from_io(&error)),
             Step::WriteFile { path, to, .. } => {
-                write_file(path, to.as_deref()).map_err(|error| KernelError::from_io(&error))
+                files::write(path, to.as_deref()).map_err(|error| KernelError::from_io(&error))
             }
             _ => change(step).map_or(Ok(()), |change| self.change(change)),
         }
@@ -117,19 +114,4 @@ fn change(step: &Step) -> Option<Change> {
         Step::AddNeighbour(_) | Step::DeleteNeighbour(_) | Step::AddNexthop(_) | Step::DeleteNexthop(_) => return None,
         Step::SetSysctl { .. } | Step::WriteFile { .. } => return None,
     })
-}
-
-/// Readers see the old content or the new one.
-fn write_file(path: &Path, content: Option<&str>) -> io::Result<()> {
-    let Some(content) = content else {
-        return match fs::remove_file(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            answer => answer,
-        };
-    };
-    let directory = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    fs::create_dir_all(directory)?;
-    let new = path.with_extension("new");
-    fs::write(&new, content)?;
-    fs::rename(new, path)
 }

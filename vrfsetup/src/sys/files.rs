@@ -1,0 +1,60 @@
+//! Files that others read at any time: whole, as they were or as they become.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Writes the file and the directories above it, or removes it.
+///
+/// # Errors
+/// Those of the file system; then it is as it was.
+pub fn write(path: &Path, content: Option<&str>) -> io::Result<()> {
+    let Some(content) = content else {
+        return match fs::remove_file(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            answer => answer,
+        };
+    };
+    let directory = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    let is_new = !directory.exists();
+    fs::create_dir_all(directory)?;
+    let written = fs::write(unfinished(path), content).and_then(|()| fs::rename(unfinished(path), path));
+    written.inspect_err(|_| {
+        remove_unfinished(path);
+        // Stays if somebody else has put something there meanwhile.
+        let _ = is_new.then(|| fs::remove_dir(directory));
+    })
+}
+
+/// Removes what a write of this file has left that was killed.
+pub fn remove_unfinished(path: &Path) {
+    let _ = fs::remove_file(unfinished(path));
+}
+
+fn unfinished(path: &Path) -> PathBuf {
+    path.with_extension("new")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_that_fails_leaves_no_file_and_no_directory() {
+        let top = std::env::temp_dir().join(format!("vrfsetup-files-{}", std::process::id()));
+        let path = top.join("x.d/50-vrf.conf");
+        // The directory can be made, the file cannot: its name is too long.
+        assert!(write(&path.with_file_name("x".repeat(300)), Some("text")).is_err());
+        assert!(top.exists() && !top.join("x.d").exists());
+        write(&path, Some("text")).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "text");
+        // What is written first cannot take the place of a directory.
+        fs::create_dir_all(top.join("x.d/dir.conf/y")).unwrap();
+        assert!(write(&top.join("x.d/dir.conf"), Some("text")).is_err());
+        assert!(!top.join("x.d/dir.new").exists() && path.exists());
+        write(&path, None).unwrap();
+        write(&path, None).unwrap();
+        assert!(!path.exists());
+        fs::remove_dir_all(top).unwrap();
+    }
+}
