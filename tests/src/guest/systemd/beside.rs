@@ -161,6 +161,19 @@ fn frr_leaves_seals_and_rules_alone() {
         }
     });
     assert_vrf_holds(&mut world, "FRR");
+    // zebra's route leads to a nexthop object of its own; it makes both again when the port comes back.
+    let theirs = world.ip_json("-4 route show table 10 198.18.0.0/15");
+    assert!(theirs[0]["nhid"].is_u64(), "{theirs}");
+    vrfsetup(&mut world, 0, "detach blue0 --force");
+    assert!(!has_route(&world), "{}", world.ip_json("-4 route show table 10"));
+    let said = vrfsetup(&mut world, 0, "attach blue blue0 --force");
+    let deadline = Instant::now() + Duration::from_secs(40);
+    while !has_route(&world) {
+        assert!(Instant::now() < deadline, "{said} {}", world.ip_json("-4 route show table 10"));
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    assert_untouched(&world, "the port's return");
+    assert_vrf_holds(&mut world, "FRR and the port's return");
     systemctl(&mut world, 0, "stop frr.service");
     assert_untouched(&world, "the stop");
 }
