@@ -103,6 +103,7 @@ const UNDER_SYSTEMD: &[&[Test]] = &[
     systemd::rollback::TESTS,
     systemd::exported::TESTS,
     systemd::unit_names::TESTS,
+    systemd::unit_faults::TESTS,
     systemd::beside::TESTS,
 ];
 

@@ -64,7 +64,7 @@ fn with_blue() -> World {
 }
 
 /// Runs vrfsetup with a fault at one of its system calls.
-fn faulty(inject: &str, words: &str) -> Output {
+pub(super) fn faulty(inject: &str, words: &str) -> Output {
     let mut strace = Command::new("strace");
     strace.args(["-qq", "-o", "/dev/null", "-e", &format!("inject={inject}")]);
     if !inject.contains(":signal=") {
@@ -76,7 +76,7 @@ fn faulty(inject: &str, words: &str) -> Output {
     strace.args(words.split(' ')).output().expect("strace")
 }
 
-fn text(output: &Output) -> String {
+pub fn text(output: &Output) -> String {
     String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into_owned()
 }
 
@@ -127,7 +127,7 @@ fn is_whole_or_not_at_all(mut world: World, words: &str, fault: Fault) {
     assert_same(&before, &state(&world));
 }
 
-fn vrfsetup_idle() -> Output {
+pub fn vrfsetup_idle() -> Output {
     let output = Command::new(format!("{DIRECTORY}/vrfsetup")).args(IDLE.split(' ')).output().expect("vrfsetup");
     assert!(output.status.success(), "{}", text(&output));
     output

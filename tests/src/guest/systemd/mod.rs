@@ -9,6 +9,7 @@ pub mod exported;
 pub mod logins;
 pub mod resolved;
 pub mod rollback;
+pub mod unit_faults;
 pub mod unit_names;
 pub mod units;
 
