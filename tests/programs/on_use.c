@@ -61,6 +61,16 @@ static socklen_t address(union address *to, const char *four, const char *six, c
 }
 
 static socklen_t server(union address *to) { return address(to, "192.0.2.80", "2001:db8::80", NULL); }
+
+/* Where a test may have an MPTCP server of its own. */
+static socklen_t mptcp_server(union address *to)
+{
+    socklen_t size = server(to);
+
+    to->four.sin_port = htons(8); /* at the same place in both */
+    return size;
+}
+
 static socklen_t group(union address *to) { return address(to, "233.252.0.7", "ff05::1:7", NULL); }
 static socklen_t scoped(union address *to) { return address(to, "224.0.0.251", "ff02::fb", FOREIGN); }
 
@@ -81,6 +91,7 @@ static int send_to(socklen_t (*where)(union address *))
 }
 
 static int step_connect(void) { return connect_to(server); }
+static int step_connect_mptcp(void) { return connect_to(mptcp_server); }
 static int step_sendto(void) { return send_to(server); }
 static int step_send(void) { return (int)send(fd, message, length, MSG_NOSIGNAL); }
 static int step_multicast(void) { return send_to(group); }
@@ -262,6 +273,7 @@ static const struct {
     int (*take)(void);
 } steps[] = {
     {"connect", step_connect},
+    {"connect-mptcp", step_connect_mptcp},
     {"unspec", step_unspec},
     {"sendto", step_sendto},
     {"send", step_send},

@@ -57,6 +57,7 @@ const MODULES: &[&[Test]] = &[
     run::escapes::TESTS,
     run::bind_on_use::TESTS,
     run::without_bpf::TESTS,
+    run::mp_join::TESTS,
     run::clients::TESTS,
     run::containers::TESTS,
     run::gate::TESTS,

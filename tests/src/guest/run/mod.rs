@@ -11,6 +11,7 @@ pub mod explain;
 pub mod gate;
 pub mod inherited;
 pub mod leaks;
+pub mod mp_join;
 pub mod names;
 pub mod net_cls;
 pub mod refusals;
