@@ -58,6 +58,7 @@ const MODULES: &[&[Test]] = &[
     run::bind_on_use::TESTS,
     run::without_bpf::TESTS,
     run::mp_join::TESTS,
+    run::lost_programs::TESTS,
     run::clients::TESTS,
     run::containers::TESTS,
     run::gate::TESTS,

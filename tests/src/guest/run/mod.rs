@@ -11,6 +11,7 @@ pub mod explain;
 pub mod gate;
 pub mod inherited;
 pub mod leaks;
+pub mod lost_programs;
 pub mod mp_join;
 pub mod names;
 pub mod net_cls;

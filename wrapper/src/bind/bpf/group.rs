@@ -12,6 +12,7 @@ use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use crate::bind::bpf::cgroup::{Base, DIRECTORY, PROCS, move_to};
+use crate::bind::bpf::gaps::Place;
 use crate::bind::bpf::name;
 use crate::bind::bpf::owner::{is_ours, is_own};
 use crate::bind::bpf::record::Record;
@@ -48,6 +49,13 @@ impl Base {
         }
     }
 
+    /// Whether a program of its record is gone from the cgroup of this name. Who cannot read the record does not know.
+    pub fn lacks_a_program(&self, name: &OsStr) -> bool {
+        let cgroup = openat(&self.root, &self.parent.join(name), DIRECTORY, Mode::empty());
+        let lacks = |cgroup: OwnedFd| Record::read(&cgroup).is_some_and(|record| !record.is_attached(&cgroup));
+        cgroup.is_ok_and(lacks)
+    }
+
     /// Removes the directory of this name, if it is ours and empty; a cgroup with a process in it answers EBUSY.
     pub fn remove(&self, name: &OsStr) -> bool {
         let path = self.parent.join(name);
@@ -73,6 +81,12 @@ impl<'a> Group<'a> {
         let lock = lock.map_err(|(_, errno)| Unavailable::kernel("lock the cgroup")(errno))?;
         self.record = Record::read(&self.directory);
         Ok(lock)
+    }
+
+    /// Whether there is a program at every hook; whose, nobody can tell without a record.
+    pub fn has_all_programs(&self) -> bool {
+        let is_there = |hook| vrfbpf::attached(hook, &self.directory).is_ok_and(|ids| !ids.is_empty());
+        Place::ALL.iter().filter_map(|place| place.hook()).all(is_there)
     }
 
     /// Whether this run made it.

@@ -49,16 +49,20 @@ struct Wanted<'a> {
 pub fn bind(device: &Device, is_strict: bool) -> Result<Held, Unavailable> {
     let base = cgroup::locate()?;
     let netns = netns::inode().map_err(Unavailable::kernel("read the network namespace"))?;
-    let wanted = Wanted { device, netns, is_strict };
-    let name = name::of(device, netns, is_strict);
     // A strict cgroup is as good as another, and must not be left.
-    let is_inside = base.is_inside(&name) || base.is_inside(&name::of(device, netns, true));
-    if is_inside && verify::is_bound(device).is_ok() {
+    let is_inside = |is_strict| base.is_inside(&name::of(device, netns, is_strict));
+    let (is_in_strict, is_in_usual) = (is_inside(true), !is_strict && is_inside(false));
+    let wanted = Wanted { device, netns, is_strict: is_strict || is_in_strict };
+    let (name, is_inside) = (name::of(device, netns, wanted.is_strict), is_in_strict || is_in_usual);
+    if is_inside && verify::is_bound(device).is_ok() && !base.lacks_a_program(&name) {
         return Ok(Held::Before);
     }
     for _ in 0..TRIES {
         if let Some(mut group) = base.group(&name)? {
             if let Some(gaps) = wanted.enter(&mut group)? {
+                if is_inside {
+                    base.return_to_origin(); // it may have a cgroup of its own in there
+                }
                 // What is open here is close-on-exec: exec closes it, with two calls less.
                 std::mem::forget(group);
                 std::mem::forget(base);
@@ -116,7 +120,7 @@ impl Wanted<'_> {
 
     /// In the cgroup: the programs of the record are attached, know the ports, and bind.
     fn is_held(&self, group: &Group, record: &Record) -> Result<bool, Unavailable> {
-        if !record.is_attached(group.directory(), self.is_strict) {
+        if !record.is_attached(group.directory()) {
             return Ok(false);
         }
         match verify::is_one_bound(self.device) {
@@ -129,13 +133,15 @@ impl Wanted<'_> {
 
     /// In the cgroup, under its lock: puts the programs on it and tries them.
     fn attach(&self, group: &Group) -> Result<Gaps, Unavailable> {
-        if !group.is_new() {
-            // Somebody is in it, and there is no record, for want of CAP_SYS_ADMIN: programs that work are enough. Lists of
-            // ports that can be found are brought up to date.
-            if self.verify(&Gaps::default()).is_ok() {
-                ports::refresh_all(self.device, self.netns)?;
-                return Ok(Gaps::default());
-            }
+        // Somebody is in it, and there is no record, for want of CAP_SYS_ADMIN: programs at every hook that work are enough.
+        // Lists of ports that can be found are brought up to date. Where there is a record, one of its programs is gone.
+        if !group.is_new()
+            && group.record.is_none()
+            && group.has_all_programs()
+            && self.verify(&Gaps::default()).is_ok()
+        {
+            ports::refresh_all(self.device, self.netns)?;
+            return Ok(Gaps::default());
         }
         let list = ports::make(self.device, self.netns, self.is_strict)?;
         let record = programs::attach(self.device, group.directory(), &list, self.is_strict)?;

@@ -38,15 +38,10 @@ impl Record {
         let _ = syscall::set_attribute(cgroup.as_fd().as_raw_fd(), ATTRIBUTE, self.text().as_bytes());
     }
 
-    /// Whether the programs are attached to the cgroup still. All were attached before the record was written, and only an
-    /// administrator detaches one; so the kernel is asked for those without which packets leave, and not for all.
-    pub fn is_attached(&self, cgroup: impl AsFd, is_strict: bool) -> bool {
-        let places: &[Place] = if is_strict {
-            &[Place::Create, Place::Egress, Place::Setsockopt]
-        } else {
-            &[Place::Create, Place::Egress]
-        };
-        places.iter().all(|place| {
+    /// Whether every program is attached to the cgroup still. An administrator may have detached or replaced any of them,
+    /// and each one missing lets something out that a new socket would not show.
+    pub fn is_attached(&self, cgroup: impl AsFd) -> bool {
+        Place::ALL.iter().all(|place| {
             let (id, hook) = (self.programs[*place as usize], place.hook());
             let is_there = |hook| vrfbpf::attached(hook, &cgroup).is_ok_and(|ids| ids.contains(&id));
             id == 0 || hook.is_none_or(is_there)
