@@ -202,20 +202,3 @@ fn who_wants_no_supervisor_gets_none_by_auto_either() {
     user("vrfrun -v --no-supervisor --interface blue sh -c 'probe socket; probe-static socket'")
         .prints("socket blue\nsocket ENETUNREACH\n");
 }
-
-/// Linux 5.9 to 5.13 have no ADDFD_FLAG_SEND and say EINVAL: strace says it in their place.
-#[test]
-fn a_kernel_that_cannot_add_and_answer_in_one_step_is_served_in_two() {
-    // The supervisor's calls of ioctl: SET_FLAGS; for the two sockets of the proof 4 each; RECV and SEND for unshare, after
-    // which every caller is looked at: then for each socket RECV, ID_VALID, ADDFD (refused), ADDFD, SEND.
-    let script = "strace -f -o /srv/trace -e trace=ioctl -e inject=ioctl:error=EINVAL:when=14+5 vrfrun -m seccomp \
-        --interface blue sh -c 'unshare -n true; exec probe-static socket flags emfile'; grep -c INJECTED /srv/trace";
-    let seen = play_after("mount -t tmpfs tmpfs /srv; chmod 777 /srv", Who::Root, script);
-    let stdout = seen.stdout();
-    let (probe, injected) = stdout.trim_end().rsplit_once('\n').unwrap();
-    let expected =
-        "socket blue\nflags 0 00 blue\nflags 1 10 blue\nflags 2 01 blue\nflags 3 11 blue\nemfile EMFILE unbound 0";
-    assert_eq!(probe, expected, "{seen}");
-    // One and four, and some until the descriptors ran out.
-    assert!(injected.parse::<u32>().unwrap() > 5 + 5, "{seen}");
-}

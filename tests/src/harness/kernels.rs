@@ -17,8 +17,6 @@ pub enum Feature {
     Gate,
     /// Seccomp user notification that can hand over descriptors (5.9).
     Supervisor,
-    /// SECCOMP_ADDFD_FLAG_SEND (5.14).
-    AddfdSend,
     /// MPTCP whose subflows take the socket's device (6.1).
     MptcpBind,
     /// Unprivileged io_uring filters (7.0).

@@ -18,8 +18,6 @@ use crate::sys::seccomp::Listener;
 use crate::sys::socket;
 use crate::vrf::device::Device;
 
-const ADDFD_FLAG_SEND: u32 = 2;
-
 /// Answers calls until the last client is gone.
 pub fn serve(listener: &OwnedFd, device: &Device, callers: Callers) -> nix::Result<()> {
     let supervisor = Supervisor { listener: Listener(listener), device, callers };
@@ -135,20 +133,16 @@ impl Supervisor<'_> {
         self.listener.is_valid(call.id)
     }
 
-    /// Puts the socket into the caller and ends its call in one step (5.14), so that a signal cannot come between;
-    /// in two steps before.
+    /// Puts the socket into the caller, then ends its call with the socket's number. In one step (SECCOMP_ADDFD_FLAG_SEND,
+    /// 5.14) the kernel marks the call as answered before the caller has the socket: were this process killed between the
+    /// two, the call would return 0, as if standard input were the new socket. In two the call fails with ENOSYS. No signal
+    /// can come between them where the caller waits killable (5.19); before, EINTR leaves the bound socket in the caller.
     fn hand_over(&self, call: &seccomp_notif, socket: &OwnedFd, is_cloexec: bool) -> nix::Result<()> {
         let newfd_flags = if is_cloexec { libc::O_CLOEXEC as u32 } else { 0 };
-        let add = |flags| {
-            let srcfd = socket.as_raw_fd() as u32;
-            self.listener.add_descriptor(&seccomp_notif_addfd { id: call.id, flags, srcfd, newfd: 0, newfd_flags })
-        };
-        match add(ADDFD_FLAG_SEND) {
-            Ok(_) | Err(Errno::ENOENT) => Ok(()),
-            Err(Errno::EINVAL) => match add(0) {
-                Ok(fd) => self.send(call, i64::from(fd), 0, 0),
-                Err(errno) => self.send(call, 0, -(errno as i32), 0),
-            },
+        let srcfd = socket.as_raw_fd() as u32;
+        let request = seccomp_notif_addfd { id: call.id, flags: 0, srcfd, newfd: 0, newfd_flags };
+        match self.listener.add_descriptor(&request) {
+            Ok(number) => self.send(call, i64::from(number), 0, 0),
             Err(errno) => self.send(call, 0, -(errno as i32), 0),
         }
     }
