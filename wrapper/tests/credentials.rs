@@ -115,6 +115,16 @@ fn a_network_namespace_that_was_entered_is_noticed_at_once() {
     }
 }
 
+/// clone(2) with CLONE_NEWNET, which no filter shows where it is clone3(2), and then exec: the process has the number of its
+/// first thread, which is remembered, and the network namespace of the other.
+#[test]
+fn a_thread_of_another_network_namespace_that_becomes_the_process_is_noticed() {
+    for mechanism in ["seccomp", "preload"] {
+        root(&format!("vrfrun -m {mechanism} --interface blue probe-static thread"))
+            .prints("thread blue\nnetns own -\n");
+    }
+}
+
 #[test]
 fn the_device_that_a_socket_has_can_be_asked_for_again() {
     let as_user = "same ok\nsame with NUL ok\nsame index ok\npart ENODEV\nlonger ENODEV\nother EPERM\nother index EPERM\n\

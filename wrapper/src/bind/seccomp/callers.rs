@@ -3,8 +3,10 @@
 //!
 //! A number that its first owner still holds is no other process's (`sys::pidfd`). Into another network or user namespace
 //! it gets by unshare or setns, which the filter shows the supervisor before they happen: from then on /proc is asked each
-//! time. Other credentials it gets in many ways, none of which the filter may touch: these are asked of the kernel each
-//! time (6.13; /proc before), except of those who can have no others without another user namespace.
+//! time. Into another network namespace it also gets when one of its threads, made there by clone(2), calls exec; so /proc is
+//! asked for the namespace of those who can do that. Other credentials it gets in many ways, none of which the filter may
+//! touch: these are asked of the kernel each time (6.13; of /proc before, by a file that stays open), except of those who
+//! can have no others without another user namespace.
 
 use std::cell::{Cell, RefCell};
 
@@ -12,10 +14,10 @@ use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::bind::seccomp::identity::Identity;
-use crate::bind::seccomp::process::{Netns, Proc, Userns};
+use crate::bind::seccomp::process::{Netns, Proc, StatusFile, Userns};
 use crate::bind::seccomp::status::Credentials;
 use crate::sys::capability::{CAP_NET_RAW, Kept, bit};
-use crate::sys::pidfd::Pidfd;
+use crate::sys::pidfd::{Ids, Pidfd};
 use crate::sys::socket;
 
 /// How many processes are remembered at most: each takes a descriptor.
@@ -49,9 +51,42 @@ pub struct Callers {
 /// A process that was in our network namespace when it was looked at.
 struct Remembered {
     pid: u32,
-    pidfd: Pidfd,
+    witness: Witness,
     /// None of who is the supervisor's own powerless user, and cannot be another.
     credentials: Option<Credentials>,
+    /// It may get into another network namespace unseen: a thread of its that clone(2) made there becomes the process when
+    /// it calls exec. That takes CAP_SYS_ADMIN.
+    may_move: bool,
+}
+
+/// What knows a process, whoever has its number.
+enum Witness {
+    /// From Linux 6.13 on it says as whom the process acts.
+    Pidfd(Pidfd),
+    /// Says the same, slowly.
+    Status(StatusFile),
+}
+
+impl Witness {
+    /// Both of the process that had the number while it still waited. Whoever stays who it is need only be alive.
+    fn of(pidfd: Option<Pidfd>, status: StatusFile, is_powerless: bool) -> Self {
+        let serves = |pidfd: &Pidfd| is_powerless || pidfd.ids().is_ok();
+        pidfd.filter(serves).map_or(Self::Status(status), Self::Pidfd)
+    }
+
+    fn is_alive(&self) -> bool {
+        match self {
+            Self::Pidfd(pidfd) => pidfd.is_alive(),
+            Self::Status(file) => file.read().is_ok(),
+        }
+    }
+
+    fn acts_as(&self, ids: Ids) -> bool {
+        match self {
+            Self::Pidfd(pidfd) => pidfd.ids() == Ok(ids),
+            Self::Status(file) => file.read().is_ok_and(|status| status.credentials.ids == ids),
+        }
+    }
 }
 
 impl Callers {
@@ -99,9 +134,11 @@ impl Callers {
     fn is_known(&self, pid: u32, asks_for_rights: bool) -> nix::Result<bool> {
         let remembered = self.remembered.borrow();
         let Some(process) = remembered.iter().find(|process| process.pid == pid) else { return Ok(false) };
+        let is_here = || !process.may_move || self.proc.netns(pid).is_ok_and(|netns| netns == self.netns);
         match &process.credentials {
-            None => Ok(process.pidfd.is_alive()),
-            Some(credentials) if !asks_for_rights && process.pidfd.ids() == Ok(credentials.ids) => {
+            None => Ok(process.witness.is_alive()),
+            // The witness last: then the number was its own when its namespace was looked at.
+            Some(credentials) if !asks_for_rights && is_here() && process.witness.acts_as(credentials.ids) => {
                 self.identity.borrow_mut().take(credentials, &self.kept).map(|()| true)
             }
             Some(_) => Ok(false),
@@ -110,20 +147,23 @@ impl Callers {
 
     fn look(&self, pid: u32, is_valid: impl Fn() -> bool) -> nix::Result<Place> {
         let pidfd = if self.is_settled.get() { Pidfd::open(pid).ok() } else { None };
-        let (netns, status, userns) =
-            self.kept.looking(|| (self.proc.netns(pid), self.proc.status(pid), self.proc.userns(pid).ok()));
+        let (netns, file, userns) =
+            self.kept.looking(|| (self.proc.netns(pid), self.proc.status_file(pid), self.proc.userns(pid).ok()));
+        let status = file.and_then(|file| file.read().map(|status| (file, status)));
         if !is_valid() {
             return Err(Errno::EACCES);
         }
         if netns.map_err(|_| Errno::EACCES)? != self.netns {
             return Ok(Place::Elsewhere);
         }
-        let status = status.map_err(|_| Errno::EACCES)?;
+        let (file, status) = status.map_err(|_| Errno::EACCES)?;
         self.identity.borrow_mut().take(&status.credentials, &self.kept)?;
         let is_raw = status.effective & bit(CAP_NET_RAW) != 0 && userns.is_some() && userns == self.userns;
-        if let Some(pidfd) = pidfd {
-            let is_powerless = status.is_final() && self.powerless.as_ref() == Some(&status.credentials);
-            self.remember(Remembered { pid, pidfd, credentials: (!is_powerless).then_some(status.credentials) });
+        if self.is_settled.get() {
+            let may_move = !status.is_final();
+            let is_powerless = !may_move && self.powerless.as_ref() == Some(&status.credentials);
+            let credentials = (!is_powerless).then_some(status.credentials);
+            self.remember(Remembered { pid, witness: Witness::of(pidfd, file, is_powerless), credentials, may_move });
         }
         Ok(Place::Ours { is_raw })
     }

@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, open, openat, readlink, readlinkat};
 use nix::sys::stat::{Mode, fstatat};
 use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
-use nix::unistd::{getpid, read};
+use nix::unistd::getpid;
 
 use crate::bind::seccomp::status::{self, Status};
 
@@ -59,18 +59,12 @@ impl Proc {
 
     /// Who a process is.
     pub fn status(&self, pid: u32) -> nix::Result<Status> {
-        let file = self.open(pid, "status")?;
-        let (mut bytes, mut length) = (vec![0; 4096], 0);
-        loop {
-            let got = read(&file, &mut bytes[length..])?;
-            length += got;
-            if got == 0 {
-                return status::parse(&bytes[..length]).ok_or(Errno::EPROTO);
-            }
-            if length == bytes.len() {
-                bytes.resize(2 * length, 0); // there may be thousands of groups
-            }
-        }
+        self.status_file(pid)?.read()
+    }
+
+    /// The file that says so, of the process that has this number now.
+    pub fn status_file(&self, pid: u32) -> nix::Result<StatusFile> {
+        self.open(pid, "status").map(|file| StatusFile(File::from(file)))
     }
 
     /// Fills the buffer from a process's memory; needs the right to look into it.
@@ -80,5 +74,30 @@ impl Proc {
 
     fn open(&self, pid: u32, name: &str) -> nix::Result<OwnedFd> {
         openat(&self.0, format!("{pid}/{name}").as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
+    }
+}
+
+/// The status of one process or thread, whoever gets its number later.
+pub struct StatusFile(File);
+
+impl StatusFile {
+    /// What it says now. ESRCH: the process is gone.
+    pub fn read(&self) -> nix::Result<Status> {
+        let mut bytes = [0; 4096];
+        match self.read_at(&mut bytes)? {
+            length if length < bytes.len() => status::parse(&bytes[..length]).ok_or(Errno::EPROTO),
+            _ => self.read_long(),
+        }
+    }
+
+    /// There may be thousands of groups. The kernel writes the whole file at once, if there is room.
+    fn read_long(&self) -> nix::Result<Status> {
+        let mut bytes = vec![0; 1 << 20];
+        let length = self.read_at(&mut bytes)?;
+        status::parse(&bytes[..length]).ok_or(Errno::EPROTO)
+    }
+
+    fn read_at(&self, bytes: &mut [u8]) -> nix::Result<usize> {
+        self.0.read_at(bytes, 0).map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))
     }
 }
