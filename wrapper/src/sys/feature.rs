@@ -5,7 +5,7 @@
 
 use nix::errno::Errno;
 
-use crate::sys::kernel::{self, Release};
+use crate::sys::kernel::Release;
 use crate::sys::{io_uring, seccomp, syscall};
 
 /// What vrfrun can do without, and would rather have.
@@ -13,8 +13,6 @@ use crate::sys::{io_uring, seccomp, syscall};
 pub enum Feature {
     /// A filter's listener, and the ioctl that puts a socket into the caller.
     Supervisor,
-    /// A supervisor that waits for a call is told when no client is left, and need not ask each time.
-    ReceiveEnds,
     /// A filter over io_uring's operations for a task.
     IoUringFilter,
 }
@@ -24,7 +22,6 @@ impl Feature {
     pub fn name(self) -> &'static str {
         match self {
             Feature::Supervisor => "a supervisor",
-            Feature::ReceiveEnds => "a supervisor that is told of its last client's end",
             Feature::IoUringFilter => "a filter over io_uring",
         }
     }
@@ -33,7 +30,6 @@ impl Feature {
     pub fn since(self) -> Release {
         match self {
             Feature::Supervisor => (5, 9),
-            Feature::ReceiveEnds => (6, 11),
             Feature::IoUringFilter => (7, 0),
         }
     }
@@ -46,8 +42,6 @@ impl Feature {
             Feature::Supervisor => {
                 seccomp::knows_action(libc::SECCOMP_RET_USER_NOTIF) && syscall::close_range(1, 0) == Err(Errno::EINVAL)
             }
-            // It can be seen only by the end of a client: the release decides. To ask each time is right everywhere.
-            Feature::ReceiveEnds => kernel::release() >= self.since(),
             Feature::IoUringFilter => io_uring::knows_filters(),
         }
     }
@@ -62,6 +56,7 @@ impl Feature {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::kernel;
 
     #[test]
     fn what_the_release_promises_the_probe_finds() {

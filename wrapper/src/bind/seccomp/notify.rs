@@ -13,7 +13,6 @@ use crate::bind::seccomp::callers::{Callers, Place};
 use crate::bind::seccomp::create::{self, Wanted};
 use crate::bind::seccomp::filter::{self, Asked};
 use crate::bind::seccomp::rebind;
-use crate::sys::feature::Feature;
 use crate::sys::seccomp::Listener;
 use crate::sys::socket;
 use crate::vrf::device::Device;
@@ -22,12 +21,9 @@ use crate::vrf::device::Device;
 pub fn serve(listener: &OwnedFd, device: &Device, callers: Callers) -> nix::Result<()> {
     let supervisor = Supervisor { listener: Listener(listener), device, callers };
     supervisor.listener.wake_on_this_cpu();
-    let ends_by_itself = Feature::ReceiveEnds.probe();
-    while ends_by_itself || supervisor.has_clients(PollTimeout::NONE)? {
-        match supervisor.receive()? {
-            Some(call) => supervisor.answer(&call)?,
-            None if !supervisor.has_clients(PollTimeout::ZERO)? => break,
-            None => {}
+    while supervisor.has_clients()? {
+        if let Some(call) = supervisor.receive()? {
+            supervisor.answer(&call)?;
         }
     }
     Ok(())
@@ -52,11 +48,12 @@ struct Supervisor<'a> {
 }
 
 impl Supervisor<'_> {
-    /// Waits for a call; false when no client is left. Before 6.11 RECV itself would never say so.
-    fn has_clients(&self, patience: PollTimeout) -> nix::Result<bool> {
+    /// Waits for a call; false when no client is left. From 6.11 on RECV itself says so, and nothing but the last client's
+    /// end shows whether this kernel's does: to ask is right everywhere.
+    fn has_clients(&self) -> nix::Result<bool> {
         loop {
             let mut wanted = [PollFd::new(self.listener.as_fd(), PollFlags::POLLIN)];
-            match poll(&mut wanted, patience) {
+            match poll(&mut wanted, PollTimeout::NONE) {
                 Err(Errno::EINTR) => {}
                 Err(errno) => return Err(errno),
                 Ok(_) => return Ok(!wanted[0].revents().is_some_and(|seen| seen.contains(PollFlags::POLLHUP))),
@@ -64,7 +61,7 @@ impl Supervisor<'_> {
         }
     }
 
-    /// The next call. None: it was withdrawn, for its caller got a signal; or no client is left.
+    /// The next call. None: it was withdrawn, for its caller got a signal.
     fn receive(&self) -> nix::Result<Option<seccomp_notif>> {
         match self.listener.receive() {
             Ok(call) => Ok(Some(call)),
