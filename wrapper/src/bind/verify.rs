@@ -54,7 +54,9 @@ pub fn is_bound(device: &Device) -> Result<(), Failure> {
 pub fn is_one_bound(device: &Device) -> Result<(), Failure> {
     for (domain, family) in FAMILIES {
         if let Some(socket) = opened(domain, family, None)? {
-            return expect(&socket, device, family);
+            let outcome = expect(&socket, device, family);
+            std::mem::forget(socket); // exec closes it, with a call less
+            return outcome;
         }
     }
     Err(no_family().into())

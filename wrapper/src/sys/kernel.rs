@@ -61,13 +61,16 @@ fn is_stdio_open() -> bool {
 /// Reads a whole file with few system calls: those of /proc say nothing of their size, and `std::fs::read` then asks
 /// for a few bytes at a time.
 pub fn read(path: &str) -> nix::Result<Vec<u8>> {
-    read_until(path, |got, _| got == 0)
+    read_until(&open_file(path)?, |got, _| got == 0)
 }
 
-/// The same with one call less, for a file on a disk or a /proc file of one record: less than was asked for is its end.
-/// A /proc file of many records may pause anywhere.
+/// The same with two calls less, for a file on a disk or a /proc file of one record: less than was asked for is its end (a
+/// /proc file of many records may pause anywhere), and exec closes it.
 pub fn read_plain(path: &str) -> nix::Result<Vec<u8>> {
-    read_until(path, |got, room| got < room)
+    let file = open_file(path)?;
+    let bytes = read_until(&file, |got, room| got < room);
+    std::mem::forget(file);
+    bytes
 }
 
 /// The mounts of this process (/proc/self/mountinfo) as they were when it was first asked: who changes them reads them
@@ -92,13 +95,16 @@ pub fn unescape(field: &[u8]) -> PathBuf {
 }
 
 /// Reads until `is_end` says so of what was read and how much could have been.
-fn read_until(path: &str, is_end: impl Fn(usize, usize) -> bool) -> nix::Result<Vec<u8>> {
-    let file = open(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+fn open_file(path: &str) -> nix::Result<OwnedFd> {
+    open(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
+}
+
+fn read_until(file: &OwnedFd, is_end: impl Fn(usize, usize) -> bool) -> nix::Result<Vec<u8>> {
     let mut bytes = vec![0; 16 * 1024];
     let mut length = 0;
     loop {
         let room = bytes.len() - length;
-        let got = nix::unistd::read(&file, &mut bytes[length..])?;
+        let got = nix::unistd::read(file, &mut bytes[length..])?;
         length += got;
         if is_end(got, room) {
             bytes.truncate(length);

@@ -30,7 +30,9 @@ pub fn make(device: &Device, netns: u64, is_strict: bool) -> Result<List, Unavai
 /// Brings the list of this id up to date. Where it was not, others of this VRF may not be either.
 pub fn refresh(device: &Device, netns: u64, id: u32, is_strict: bool) -> Result<(), Unavailable> {
     let list = List::by_id(id, device.ifindex, netns).map_err(Unavailable::kernel("open the list of ports"))?;
-    if up_to_date(device, &[&list], is_strict)? { refresh_all(device, netns) } else { Ok(()) }
+    let has_changed = up_to_date(device, &[&list], is_strict)?;
+    std::mem::forget(list); // exec closes it, with a call less
+    if has_changed { refresh_all(device, netns) } else { Ok(()) }
 }
 
 /// Brings every list of this VRF up to date that can be found: a cgroup may have programs of several runs, and all of
@@ -57,6 +59,7 @@ fn up_to_date(device: &Device, lists: &[&List], is_strict: bool) -> Result<bool,
             has_changed |= list.write(&devices).map_err(Unavailable::kernel("write the list of ports"))?;
         }
         if !has_changed {
+            std::mem::forget(netlink); // exec closes it, with a call less
             return Ok(round > 0);
         }
     }

@@ -77,14 +77,14 @@ impl Witness {
     fn is_alive(&self) -> bool {
         match self {
             Self::Pidfd(pidfd) => pidfd.is_alive(),
-            Self::Status(file) => file.read().is_ok(),
+            Self::Status(file) => file.ids().is_ok(),
         }
     }
 
     fn acts_as(&self, ids: Ids) -> bool {
         match self {
             Self::Pidfd(pidfd) => pidfd.ids() == Ok(ids),
-            Self::Status(file) => file.read().is_ok_and(|status| status.credentials.ids == ids),
+            Self::Status(file) => file.ids() == Ok(ids),
         }
     }
 }

@@ -13,6 +13,7 @@ use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
 use nix::unistd::getpid;
 
 use crate::bind::seccomp::status::{self, Status};
+use crate::sys::pidfd::Ids;
 
 /// A network namespace: what `/proc/PID/net/dev` shows of it. Unlike `ns/net`, it can be asked of a process of any user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +89,13 @@ impl StatusFile {
             length if length < bytes.len() => status::parse(&bytes[..length]).ok_or(Errno::EPROTO),
             _ => self.read_long(),
         }
+    }
+
+    /// As whom the process acts now: what comes first in the file. ESRCH: it is gone.
+    pub fn ids(&self) -> nix::Result<Ids> {
+        let mut beginning = [0; 512];
+        let length = self.read_at(&mut beginning)?;
+        status::parse_ids(&beginning[..length]).ok_or(Errno::EPROTO)
     }
 
     /// There may be thousands of groups. The kernel writes the whole file at once, if there is room.

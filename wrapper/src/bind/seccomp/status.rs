@@ -40,25 +40,71 @@ impl Status {
 
 /// None if a line is missing or says something else than numbers.
 pub fn parse(file: &[u8]) -> Option<Status> {
-    let text = std::str::from_utf8(file).ok()?;
-    // The kernel escapes a newline in the program's name, so that no line is the program's own.
-    let line = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
-    let numbers = |name| line(name)?.split_whitespace().map(|word| word.parse().ok()).collect::<Option<Vec<u32>>>();
-    let set = |name| u64::from_str_radix(line(name)?, 16).ok();
-    let uids: [u32; 4] = numbers("Uid")?.try_into().ok()?;
-    let gids: [u32; 4] = numbers("Gid")?.try_into().ok()?;
+    let (mut uids, mut gids, mut groups, mut pids) = (None, None, None, None);
+    let (mut permitted, mut effective, mut no_new_privs) = (None, None, None);
+    // One way through: this is read at each call of some callers.
+    for (name, value) in lines(file) {
+        match name {
+            b"Uid" => uids = Some(four(value)?),
+            b"Gid" => gids = Some(four(value)?),
+            b"Groups" => groups = Some(numbers(value)?),
+            b"NSpid" => pids = Some(numbers(value)?),
+            b"CapPrm" => permitted = Some(set(value)?),
+            b"CapEff" => effective = Some(set(value)?),
+            b"NoNewPrivs" => no_new_privs = Some(value.trim_ascii() == b"1"),
+            _ => {}
+        }
+    }
+    let (uids, gids) = (uids?, gids?);
     Some(Status {
-        credentials: Credentials {
-            ids: Ids { uid: uids[1], fsuid: uids[3], gid: gids[1], fsgid: gids[3] },
-            groups: numbers("Groups")?,
-        },
+        credentials: Credentials { ids: acting(uids, gids), groups: groups? },
         uids,
         gids,
-        effective: set("CapEff")?,
-        permitted: set("CapPrm")?,
-        no_new_privs: line("NoNewPrivs")? == "1",
-        pids: line("NSpid").map_or(Some(Vec::new()), |_| numbers("NSpid"))?,
+        effective: effective?,
+        permitted: permitted?,
+        no_new_privs: no_new_privs?,
+        pids: pids.unwrap_or_default(),
     })
+}
+
+/// As whom the process acts, from the beginning of the file.
+pub fn parse_ids(beginning: &[u8]) -> Option<Ids> {
+    let mut uids = None;
+    for (name, value) in lines(beginning) {
+        match name {
+            b"Uid" => uids = Some(four(value)?),
+            b"Gid" => return Some(acting(uids?, four(value)?)),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Name and value of each line that is there to its end. The kernel escapes a newline in the program's name, so that no line
+/// is the program's own.
+fn lines(file: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    file.split_inclusive(|byte| *byte == b'\n').filter_map(|line| {
+        let line = line.strip_suffix(b"\n")?;
+        let colon = line.iter().position(|byte| *byte == b':')?;
+        Some((&line[..colon], &line[colon + 1..]))
+    })
+}
+
+fn numbers(value: &[u8]) -> Option<Vec<u32>> {
+    std::str::from_utf8(value).ok()?.split_ascii_whitespace().map(|word| word.parse().ok()).collect()
+}
+
+/// Real, effective, saved, file system.
+fn four(value: &[u8]) -> Option<[u32; 4]> {
+    numbers(value)?.try_into().ok()
+}
+
+fn acting(uids: [u32; 4], gids: [u32; 4]) -> Ids {
+    Ids { uid: uids[1], fsuid: uids[3], gid: gids[1], fsgid: gids[3] }
+}
+
+fn set(value: &[u8]) -> Option<u64> {
+    u64::from_str_radix(std::str::from_utf8(value).ok()?.trim(), 16).ok()
 }
 
 #[cfg(test)]
@@ -90,6 +136,15 @@ mod tests {
         {
             assert!(!parse(plain.replace(part, other).as_bytes()).unwrap().is_final(), "{other}");
         }
+    }
+
+    #[test]
+    fn the_beginning_of_the_file_says_as_whom_it_acts() {
+        let ids = parse(FILE.as_bytes()).unwrap().credentials.ids;
+        let end = FILE.find("Groups").unwrap();
+        assert_eq!(parse_ids(&FILE.as_bytes()[..end]), Some(ids));
+        assert_eq!(parse_ids(&FILE.as_bytes()[..end - 1]), None, "a number may go on");
+        assert_eq!(parse_ids(FILE.replace("\nUid", "\nNot").as_bytes()), None);
     }
 
     #[test]
