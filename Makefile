@@ -53,12 +53,18 @@ CLEAN_ROOM = trixie bookworm
 clean-room:
 	@set -e; for suite in $(CLEAN_ROOM); do tools/clean-room $$suite; done
 
-# The same tests with many more cases: PROPTEST_CASES, in each crate that reads foreign bytes.
-nightly: packages
+# The same tests with many more cases: PROPTEST_CASES, in each crate that reads foreign bytes, and SEQUENCES random programs
+# on each kernel under the oracle inside it. Those go on from a seed that no night has had; each is printed, and run again by
+# `tools/vm KERNEL --run vrfguest sequences WAY SEED 1`.
+SEQUENCES = 100000
+KERNELS = debian_5_10 debian_6_1 debian_6_12 debian_sid
+nightly: packages build
 	PROPTEST_CASES=1000000 $(CARGO) test --release -p vrfrun --lib proptests
 	PROPTEST_CASES=1000000 $(CARGO) test --release -p vrfrun --lib cgroup
 	PROPTEST_CASES=1000000 $(CARGO) test --release -p vrfsetup --lib no_
 	PROPTEST_CASES=1000000 $(CARGO) test -p vrfshim --lib no_
+	set -e; for kernel in $(KERNELS); do \
+	    tools/vm $$kernel --run vrfguest sequences all $$(date +%s)000000 $(SEQUENCES); done
 
 # Kinds of programs by every way into the VRF, on every kernel, two machines at a time; writes docs/leak-matrix.md.
 # LEAKS: only these kernels or rows.

@@ -1,6 +1,6 @@
 //! Process 1 of a guest (`init`) or a service of the one that is (`service`), one of its tests (`run NAME`), the demonstration (`demo`), or any
 //! program in a world of its own (`world PROGRAM…`), for looking round. Rows of the leak matrix:
-//! `leaks ROW…`, or a single one, `leak ROW [COLUMN]…`.
+//! `leaks ROW…`, or a single one, `leak ROW [COLUMN]…`. Random programs under the oracle: `sequences WAY FIRST COUNT`.
 
 use std::io;
 use std::process::ExitCode;
@@ -21,10 +21,12 @@ fn main() -> ExitCode {
         ["leak", row, ..] if matrix::session::are_columns(&words[2..]) => {
             return said(matrix::session::one(row, &words[2..]));
         }
+        ["sequences", ..] => return said(guest::sequences(&words[1..])),
         ["run", name] if guest::run(name) => {}
         _ => {
             eprintln!(
-                "usage: vrfguest init | service | demo | run TEST | world PROGRAM... | leaks ROW... | leak ROW [COLUMN]..."
+                "usage: vrfguest init | service | demo | run TEST | world PROGRAM... | leaks ROW... | leak ROW [COLUMN]... | \
+                 sequences WAY FIRST COUNT"
             );
             return ExitCode::from(2);
         }

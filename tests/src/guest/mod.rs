@@ -24,6 +24,7 @@ mod setup;
 mod systemd;
 
 use crate::harness::kernels::{Feature, Kernel};
+pub use run::sequences::by_hand as sequences;
 
 /// A registered test. It fails by panicking.
 #[derive(Debug)]
@@ -59,6 +60,7 @@ const MODULES: &[&[Test]] = &[
     run::without_bpf::TESTS,
     run::mp_join::TESTS,
     run::lost_programs::TESTS,
+    run::sequences::TESTS,
     run::clients::TESTS,
     run::containers::TESTS,
     run::gate::TESTS,

@@ -17,6 +17,7 @@ pub mod names;
 pub mod net_cls;
 pub mod refusals;
 pub mod sealing;
+pub mod sequences;
 pub mod surroundings;
 pub mod without_bpf;
 

@@ -14,11 +14,14 @@ mod programs;
 mod record;
 mod strict;
 
+use std::ffi::OsStr;
+
 use crate::bind::verify::{self, Failure};
 use crate::error::unavailable::Unavailable;
 use crate::sys::kernel;
 use crate::vrf::device::Device;
 use crate::vrf::netns;
+use cgroup::Base;
 use gaps::{Gaps, Place};
 use group::Group;
 use record::Record;
@@ -57,20 +60,12 @@ pub fn bind(device: &Device, is_strict: bool) -> Result<Held, Unavailable> {
     if is_inside && verify::is_bound(device).is_ok() && !base.lacks_a_program(&name) {
         return Ok(Held::Before);
     }
-    for _ in 0..TRIES {
-        if let Some(mut group) = base.group(&name)? {
-            if let Some(gaps) = wanted.enter(&mut group)? {
-                if is_inside {
-                    base.return_to_origin(); // it may have a cgroup of its own in there
-                }
-                // What is open here is close-on-exec: exec closes it, with two calls less.
-                std::mem::forget(group);
-                std::mem::forget(base);
-                return Ok(Held::Now(gaps));
-            }
-        }
+    let gaps = wanted.join(&base, &name)?;
+    if is_inside {
+        base.return_to_origin(); // it may have a cgroup of its own in there
     }
-    Err(Unavailable::new("another process keeps removing the cgroup"))
+    std::mem::forget(base); // exec closes it, with a call less
+    Ok(Held::Now(gaps))
 }
 
 /// Removes the device's cgroup if nobody is in it.
@@ -81,6 +76,18 @@ pub fn remove_empty(device: &Device, is_strict: bool) {
 }
 
 impl Wanted<'_> {
+    /// Finds or makes the cgroup of this name, and joins it.
+    fn join(&self, base: &Base, name: &OsStr) -> Result<Gaps, Unavailable> {
+        for _ in 0..TRIES {
+            let Some(mut group) = base.group(name)? else { continue };
+            if let Some(gaps) = self.enter(&mut group)? {
+                std::mem::forget(group); // exec closes it, with a call less
+                return Ok(gaps);
+            }
+        }
+        Err(Unavailable::new("another process keeps removing the cgroup"))
+    }
+
     /// Joins it; programs that are there already, and are the very ones of the record, are enough. None if the directory has
     /// gone meanwhile.
     fn enter(&self, group: &mut Group) -> Result<Option<Gaps>, Unavailable> {
