@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -83,12 +84,14 @@ static void treat(const char *how, int cgroup, unsigned type)
 
 int main(int count, char **words)
 {
+    const struct rlimit all = {RLIM_INFINITY, RLIM_INFINITY};
     int cgroup = count < 4 ? -1 : open(words[2], O_RDONLY | O_DIRECTORY);
 
     if (cgroup < 0) {
         perror("hooks");
         return 2;
     }
+    setrlimit(RLIMIT_MEMLOCK, &all); /* before 5.11 programs count against it */
     for (int at = 3; at < count; at++)
         treat(words[1], cgroup, (unsigned)atoi(words[at]));
     return 0;
