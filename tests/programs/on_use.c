@@ -217,6 +217,9 @@ static int step_join_group(void)
 /* Reports of a membership follow a random delay of at most a second. */
 static int step_wait(void) { return (int)sleep(2); }
 
+/* Long enough for what the kernel does by itself at once. */
+static int step_pause(void) { return usleep(500000); }
+
 static int rebind(const char *device) { return setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, strlen(device)); }
 static int step_rebind(void) { return rebind("red"); }
 static int step_own(void) { return rebind("blue"); }
@@ -295,6 +298,7 @@ static const struct {
     {"join-group", step_join_group},
     {"members", step_members},
     {"wait", step_wait},
+    {"pause", step_pause},
     {"rebind", step_rebind},
     {"own", step_own},
     {"listen", step_listen},

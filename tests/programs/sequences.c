@@ -24,7 +24,7 @@
 
 #include "moves.h"
 
-enum { SOCKETS = 4, STEPS = 14, SECONDS = 20 };
+enum { SOCKETS = 4, STEPS = 14, SECONDS = 20, AF_SMC_ = 43 };
 
 static struct one sockets[SOCKETS];
 static uint64_t state;
@@ -75,9 +75,11 @@ static void open_one(int at)
         int type, protocol;
     } kinds[] = {{"udp", SOCK_DGRAM, 0},     {"tcp", SOCK_STREAM, 0},      {"raw", SOCK_RAW, 253},
                  {"mptcp", SOCK_STREAM, 262}, {"ping", SOCK_DGRAM, -1},     {"udplite", SOCK_DGRAM, 136},
-                 {"udp", SOCK_DGRAM, 17},    {"seqpacket", SOCK_SEQPACKET, 132}};
+                 {"udp", SOCK_DGRAM, 17},    {"seqpacket", SOCK_SEQPACKET, 132}, {"smc", SOCK_STREAM, 256},
+                 {"af-smc", SOCK_STREAM, AF_SMC_}};
     struct one *one = &sockets[at];
     uint64_t kind = draw(sizeof kinds / sizeof *kinds);
+    int is_smc;
 
     if (one->fd > 0)
         close(one->fd);
@@ -87,7 +89,9 @@ static void open_one(int at)
     if (one->protocol < 0)
         one->protocol = one->family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6;
     say(kinds[kind].name, at);
-    one->fd = make((int)draw(4), one->family, one->type | SOCK_NONBLOCK | (draw(2) ? SOCK_CLOEXEC : 0), one->protocol);
+    is_smc = one->protocol == AF_SMC_; /* whose protocol says what its TCP socket's family is */
+    one->fd = make((int)draw(4), is_smc ? AF_SMC_ : one->family, one->type | SOCK_NONBLOCK | (draw(2) ? SOCK_CLOEXEC : 0),
+                   is_smc ? one->family == AF_INET6 : one->protocol);
 }
 
 static void step(void);

@@ -163,6 +163,21 @@ mod tests {
         }
     }
 
+    /// SECURITY.md names in brackets the files of tests that keep it.
+    #[test]
+    fn security_names_tests_that_there_are() {
+        let page = include_str!("../../../SECURITY.md");
+        let files: Vec<&str> = page.split('`').filter(|word| word.ends_with(".rs")).collect();
+        assert!(files.len() > 20, "{}", files.len());
+        for file in files {
+            assert!(top().join(file).exists(), "there is no {file}");
+        }
+        let promises = page.split("## What is not a promise").next().expect("promises");
+        for promise in promises.split("\n- ").skip(1) {
+            assert!(promise.contains(".rs`"), "no test keeps: {promise}");
+        }
+    }
+
     #[test]
     fn no_two_guest_tests_share_a_name() {
         let mut names: Vec<_> = all().map(Test::name).collect();

@@ -33,10 +33,18 @@ impl Servers {
             at_peer(world, domain, &["ip", "mptcp", "limits", "set", "subflows", "2"]);
             spawn(&world.at_peer(domain, &["python3", "-c", &script]))
         });
-        // All of them before anyone connects.
-        std::thread::sleep(Duration::from_secs(3));
-        Self(servers.into_iter().collect::<io::Result<_>>().expect("a server of MPTCP"))
+        let servers = Self(servers.into_iter().collect::<io::Result<_>>().expect("a server of MPTCP"));
+        while !world.peers().into_iter().all(listens) {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        servers
     }
+}
+
+/// Whether there is a listener at port 8 in this process's network namespace.
+fn listens(peer: u32) -> bool {
+    let table = std::fs::read_to_string(format!("/proc/{peer}/net/tcp")).unwrap_or_default();
+    table.lines().any(|line| line.contains(":0008 00000000:0000 0A "))
 }
 
 impl Drop for Servers {
@@ -86,7 +94,7 @@ fn world(endpoint: &str) -> (World, Servers) {
 /// What the program did, and how many asked to join in each domain meanwhile.
 fn connected(world: &mut World, before: &[&str], first: &[&str]) -> (Verdict, [u64; 3]) {
     let earlier = Domain::ALL.map(|domain| joins(world, domain));
-    let words = [before, &["on_use", "mptcp4"], first, &["connect-mptcp", "answer", "wait"]].concat();
+    let words = [before, &["on_use", "mptcp4"], first, &["connect-mptcp", "answer", "pause"]].concat();
     let verdict = world.judge(&root(words));
     assert!(verdict.text().contains("answer blue\n"), "{before:?}\n{verdict}");
     let later = Domain::ALL.map(|domain| joins(world, domain));
