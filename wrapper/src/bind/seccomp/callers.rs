@@ -14,13 +14,13 @@ use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::bind::seccomp::identity::Identity;
-use crate::bind::seccomp::process::{Netns, Proc, StatusFile, Userns};
+use crate::bind::seccomp::process::{Netns, Network, Proc, StatusFile, Userns};
 use crate::bind::seccomp::status::Credentials;
 use crate::sys::capability::{CAP_NET_RAW, Kept, bit};
 use crate::sys::pidfd::{Ids, Pidfd};
 use crate::sys::socket;
 
-/// How many processes are remembered at most: each takes a descriptor.
+/// How many processes are remembered at most: each takes two descriptors.
 const MOST: u64 = 256;
 
 /// Where a caller is.
@@ -54,9 +54,9 @@ struct Remembered {
     witness: Witness,
     /// None of who is the supervisor's own powerless user, and cannot be another.
     credentials: Option<Credentials>,
-    /// It may get into another network namespace unseen: a thread of its that clone(2) made there becomes the process when
-    /// it calls exec. That takes CAP_SYS_ADMIN.
-    may_move: bool,
+    /// Of those that may get into another network namespace unseen: a thread that clone(2) made there becomes the process
+    /// when it calls exec. That takes CAP_SYS_ADMIN.
+    network: Option<Network>,
 }
 
 /// What knows a process, whoever has its number.
@@ -134,10 +134,9 @@ impl Callers {
     fn is_known(&self, pid: u32, asks_for_rights: bool) -> nix::Result<bool> {
         let remembered = self.remembered.borrow();
         let Some(process) = remembered.iter().find(|process| process.pid == pid) else { return Ok(false) };
-        let is_here = || !process.may_move || self.proc.netns(pid).is_ok_and(|netns| netns == self.netns);
+        let is_here = || process.network.as_ref().is_none_or(|network| network.netns() == Ok(self.netns));
         match &process.credentials {
             None => Ok(process.witness.is_alive()),
-            // The witness last: then the number was its own when its namespace was looked at.
             Some(credentials) if !asks_for_rights && is_here() && process.witness.acts_as(credentials.ids) => {
                 self.identity.borrow_mut().take(credentials, &self.kept).map(|()| true)
             }
@@ -147,8 +146,10 @@ impl Callers {
 
     fn look(&self, pid: u32, is_valid: impl Fn() -> bool) -> nix::Result<Place> {
         let pidfd = if self.is_settled.get() { Pidfd::open(pid).ok() } else { None };
-        let (netns, file, userns) =
-            self.kept.looking(|| (self.proc.netns(pid), self.proc.status_file(pid), self.proc.userns(pid).ok()));
+        let (network, file, userns) =
+            self.kept.looking(|| (self.proc.network(pid), self.proc.status_file(pid), self.proc.userns(pid).ok()));
+        let netns = network.as_ref().map_err(|errno| *errno).and_then(Network::netns);
+        let network = network.ok();
         let status = file.and_then(|file| file.read().map(|status| (file, status)));
         if !is_valid() {
             return Err(Errno::EACCES);
@@ -160,10 +161,11 @@ impl Callers {
         self.identity.borrow_mut().take(&status.credentials, &self.kept)?;
         let is_raw = status.effective & bit(CAP_NET_RAW) != 0 && userns.is_some() && userns == self.userns;
         if self.is_settled.get() {
-            let may_move = !status.is_final();
-            let is_powerless = !may_move && self.powerless.as_ref() == Some(&status.credentials);
+            let is_powerless = status.is_final() && self.powerless.as_ref() == Some(&status.credentials);
+            let witness = Witness::of(pidfd, file, is_powerless);
+            let network = network.filter(|_| !status.is_final());
             let credentials = (!is_powerless).then_some(status.credentials);
-            self.remember(Remembered { pid, witness: Witness::of(pidfd, file, is_powerless), credentials, may_move });
+            self.remember(Remembered { pid, witness, credentials, network });
         }
         Ok(Place::Ours { is_raw })
     }
@@ -205,5 +207,5 @@ fn has_raw_sockets() -> bool {
 fn room() -> usize {
     let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return 0 };
     let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
-    MOST.min(hard / 2) as usize
+    MOST.min(hard / 4) as usize
 }

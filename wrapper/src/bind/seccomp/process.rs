@@ -53,6 +53,12 @@ impl Proc {
         fstatat(&self.0, format!("{pid}/net/dev").as_str(), AtFlags::empty()).map(|stat| Netns(stat.st_ino))
     }
 
+    /// A process's view of its network namespace, whoever gets its number later.
+    pub fn network(&self, pid: u32) -> nix::Result<Network> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        openat(&self.0, format!("{pid}/net").as_str(), flags, Mode::empty()).map(Network)
+    }
+
     /// A process's user namespace; needs the right to look into it.
     pub fn userns(&self, pid: u32) -> nix::Result<Userns> {
         fstatat(&self.0, format!("{pid}/ns/user").as_str(), AtFlags::empty()).map(|stat| Userns(stat.st_ino))
@@ -75,6 +81,16 @@ impl Proc {
 
     fn open(&self, pid: u32, name: &str) -> nix::Result<OwnedFd> {
         openat(&self.0, format!("{pid}/{name}").as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
+    }
+}
+
+/// What one process or thread sees of its network namespace: always of the one that it is in.
+pub struct Network(OwnedFd);
+
+impl Network {
+    /// Which it is now. ENOENT: the process is gone.
+    pub fn netns(&self) -> nix::Result<Netns> {
+        fstatat(&self.0, "dev", AtFlags::empty()).map(|stat| Netns(stat.st_ino))
     }
 }
 
