@@ -78,6 +78,7 @@ const MODULES: &[&[Test]] = &[
     setup::neighbours::TESTS,
     setup::apply_again::TESTS,
     setup::random_worlds::TESTS,
+    setup::random_faults::TESTS,
     setup::setup_knowing::TESTS,
     setup::setup_declared::TESTS,
     run::leaks::TESTS,

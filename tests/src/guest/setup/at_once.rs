@@ -3,6 +3,7 @@
 
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, unshare};
 
@@ -27,6 +28,7 @@ guest_tests! {
     two_verbs_at_once_end_as_one_after_the_other_rules_undo needs [TwoProcessors],
     two_verbs_at_once_end_as_one_after_the_other_apply needs [TwoProcessors],
     two_verbs_at_once_end_as_one_after_the_other_rollback needs [TwoProcessors],
+    two_verbs_at_once_end_as_one_after_the_other_unconfirmed needs [TwoProcessors],
 }
 
 /// Prints the name of the domain that answers at the echo port.
@@ -105,7 +107,9 @@ const UNDO: &str = "rules undo";
 const APPLY: &str = "apply /run/vrftest-at-once.toml";
 /// Of whatever the other one has changed, or of nothing.
 const ROLLBACK: &str = "rollback";
-const VERBS: [&str; 10] = [ADD, ADD_ANOTHER, DEL, ATTACH, DETACH, LEAK, FIX, UNDO, APPLY, ROLLBACK];
+/// While it waits nobody else changes anything.
+const UNCONFIRMED: &str = "add grey --confirm 600";
+const VERBS: [&str; 11] = [ADD, ADD_ANOTHER, DEL, ATTACH, DETACH, LEAK, FIX, UNDO, APPLY, ROLLBACK, UNCONFIRMED];
 
 const FILE: &str = "/run/vrftest-at-once.toml";
 const DECLARED: &str = "[vrf.black]\nports = [\"eth0\"]\n[vrf.green]\n";
@@ -128,6 +132,10 @@ fn from_the_start(run: impl FnOnce() -> [Option<i32>; 2]) -> End {
         let output = Command::new("ip").arg("-j").args(words.split(' ')).output().expect("ip");
         serde_json::from_slice(&output.stdout).unwrap_or_else(|_| serde_json::json!([]))
     });
+    // Whoever waits for a confirmation sees that there is none to wait for.
+    let rolled_back = vrfsetup(&[], ROLLBACK).stderr(Stdio::null()).status();
+    assert!(rolled_back.is_ok_and(|status| matches!(status.code(), Some(0 | 1))));
+    wait_for_watchers();
     machine::forget_world(false).expect("what belongs to this network namespace");
     End { codes, state }
 }
@@ -154,11 +162,21 @@ fn at_once(first: &str, second: &str, is_held: bool) -> End {
         let mut one = vrfsetup(before, first).spawn().expect("vrfsetup");
         if is_held {
             // Only how hard this test looks depends on it, never what it finds.
-            std::thread::sleep(std::time::Duration::from_millis(400));
+            std::thread::sleep(Duration::from_millis(400));
         }
         let mut other = vrfsetup(&[], second).spawn().expect("vrfsetup");
         [&mut one, &mut other].map(|child| child.wait().expect("vrfsetup").code())
     })
+}
+
+/// They run in sessions of their own.
+fn wait_for_watchers() {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let is_there = || Command::new("pgrep").args(["-f", "vrfsetup __roll-back"]).stdout(Stdio::null()).status();
+    while is_there().expect("pgrep").success() {
+        assert!(Instant::now() < deadline, "a watcher goes on waiting");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// However two of them meet, it ends as if one had waited for the other.
@@ -230,4 +248,8 @@ fn two_verbs_at_once_end_as_one_after_the_other_apply() {
 
 fn two_verbs_at_once_end_as_one_after_the_other_rollback() {
     ends_as_in_turn(ROLLBACK);
+}
+
+fn two_verbs_at_once_end_as_one_after_the_other_unconfirmed() {
+    ends_as_in_turn(UNCONFIRMED);
 }

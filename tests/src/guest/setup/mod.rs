@@ -7,6 +7,7 @@ pub mod apply_again;
 pub mod at_once;
 pub mod neighbours;
 pub mod port_keeps;
+pub mod random_faults;
 pub mod random_worlds;
 pub mod rules;
 pub mod setup_declared;
