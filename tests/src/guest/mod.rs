@@ -109,6 +109,7 @@ const UNDER_SYSTEMD: &[&[Test]] = &[
     systemd::exported::TESTS,
     systemd::unit_names::TESTS,
     systemd::unit_faults::TESTS,
+    systemd::units_at_once::TESTS,
     systemd::beside::TESTS,
 ];
 

@@ -12,5 +12,6 @@ pub mod rollback;
 pub mod unit_faults;
 pub mod unit_names;
 pub mod units;
+pub mod units_at_once;
 
 use super::guest_tests;
