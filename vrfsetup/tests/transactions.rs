@@ -413,7 +413,8 @@ fn kill_watcher(namespace: &Namespace) {
 
 #[track_caller]
 fn wait_until(what: &str, is_so: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    // The number of a namespace that is gone may be another test's for a while.
+    let deadline = Instant::now() + Duration::from_secs(300);
     while !is_so() {
         assert!(Instant::now() < deadline, "{what} never came");
         sleep(Duration::from_millis(100));
