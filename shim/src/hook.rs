@@ -23,7 +23,7 @@ pub(crate) fn socket(domain: c_int, kind: c_int, protocol: c_int) -> Result<c_in
 /// A socket in this VRF; none at all if it cannot be bound.
 #[inline]
 pub(crate) fn bound_socket(name: &Name, domain: c_int, kind: c_int, protocol: c_int) -> Result<c_int, Errno> {
-    let protocol = without_mptcp(kind, protocol);
+    let (domain, protocol) = as_tcp(domain, kind, protocol);
     // The index of the device is remembered. When it turns out to be wrong, the device is another by the same name: once
     // more, with a new socket.
     let mut is_last = !interface::is_datagram(domain, kind);
@@ -42,13 +42,22 @@ pub(crate) fn bound_socket(name: &Name, domain: c_int, kind: c_int, protocol: c_
     }
 }
 
-/// The subflows of MPTCP are the kernel's own sockets, which nobody binds. To a peer that has none it is TCP, and so it
-/// is here.
+/// The sockets inside MPTCP's and SMC's are the kernel's own: subflows are bound by nobody, and SMC's is not where sendto(2)
+/// connects (MSG_FASTOPEN). To a peer that has neither they are TCP, and so they are here.
 #[inline(always)]
-fn without_mptcp(kind: c_int, protocol: c_int) -> c_int {
-    let is_mptcp = protocol == libc::IPPROTO_MPTCP && kind & interface::SOCK_TYPE == libc::SOCK_STREAM;
-    if is_mptcp { libc::IPPROTO_TCP } else { protocol }
+fn as_tcp(domain: c_int, kind: c_int, protocol: c_int) -> (c_int, c_int) {
+    match (kind & interface::SOCK_TYPE, domain, protocol) {
+        (libc::SOCK_STREAM, AF_SMC, SMCPROTO_SMC) => (libc::AF_INET, libc::IPPROTO_TCP),
+        (libc::SOCK_STREAM, AF_SMC, SMCPROTO_SMC6) => (libc::AF_INET6, libc::IPPROTO_TCP),
+        (libc::SOCK_STREAM, _, libc::IPPROTO_MPTCP | IPPROTO_SMC) => (domain, libc::IPPROTO_TCP),
+        _ => (domain, protocol),
+    }
 }
+
+// The protocols of AF_SMC, and the same as one of AF_INET and AF_INET6 (6.11).
+const SMCPROTO_SMC: c_int = 0;
+const SMCPROTO_SMC6: c_int = 1;
+const IPPROTO_SMC: c_int = 256;
 
 /// Families whose packets a routing table sends. AF_SMC is TCP underneath. AF_PACKET and AF_XDP name their own device.
 pub(crate) fn is_routed(domain: c_int) -> bool {

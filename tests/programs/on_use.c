@@ -99,6 +99,14 @@ static int step_connect_multicast(void) { return connect_to(group); }
 static int step_scope(void) { return send_to(scoped); }
 static int step_connect_scope(void) { return connect_to(scoped); }
 
+static int step_fastopen(void)
+{
+    union address to;
+    socklen_t size = server(&to);
+
+    return (int)sendto(fd, message, length, MSG_FASTOPEN, &to.any, size);
+}
+
 static int step_unspec(void)
 {
     struct sockaddr nobody = {.sa_family = AF_UNSPEC};
@@ -277,6 +285,7 @@ static const struct {
 } steps[] = {
     {"connect", step_connect},
     {"connect-mptcp", step_connect_mptcp},
+    {"fastopen", step_fastopen},
     {"unspec", step_unspec},
     {"sendto", step_sendto},
     {"send", step_send},

@@ -13,6 +13,7 @@ guest_tests! {
     a_ping_socket_that_lost_its_device_sends_in_the_vrf needs [Supervisor],
     a_raw_socket_that_lost_its_device_sends_in_the_vrf needs [Supervisor],
     mptcp_is_tcp_in_the_vrf needs [Supervisor],
+    smc_is_tcp_in_the_vrf needs [Supervisor],
     ping_has_its_socket_and_may_name_the_vrf needs [Supervisor],
     a_rule_by_user_sees_the_caller needs [Supervisor],
 }
@@ -110,6 +111,17 @@ fn mptcp_is_tcp_in_the_vrf() {
     for mechanism in MECHANISMS {
         let verdict = judge(&mut world, as_user, mechanism, "mptcp4 connect answer");
         assert_eq!((verdict.text().contains("answer blue"), verdict.outcome), (true, Outcome::Blue), "{verdict}");
+    }
+}
+
+/// Its inner socket is bound where connect(2) is called, and not where sendto(2) connects.
+fn smc_is_tcp_in_the_vrf() {
+    let mut world = world();
+    for moves in ["smc4 fastopen answer", "smc6 fastopen answer", "smc4 connect answer"] {
+        for mechanism in MECHANISMS {
+            let verdict = judge(&mut world, as_user, mechanism, moves);
+            assert_eq!((verdict.code, verdict.outcome), (0, Outcome::Blue), "{mechanism}: {moves}\n{verdict}");
+        }
     }
 }
 

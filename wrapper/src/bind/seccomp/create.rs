@@ -17,6 +17,10 @@ use crate::vrf::device::Device;
 pub const UNBINDABLE: [i32; 2] = [21, 33]; // AF_RDS, AF_RXRPC
 /// Families whose packets a routing table sends. AF_SMC is TCP underneath.
 pub const ROUTED: [i32; 3] = [libc::AF_INET, libc::AF_INET6, AF_SMC];
+// The protocols of AF_SMC, and the same as one of AF_INET and AF_INET6 (6.11).
+const SMCPROTO_SMC: i32 = 0;
+const SMCPROTO_SMC6: i32 = 1;
+const IPPROTO_SMC: i32 = 256;
 const SOCK_TYPE: i32 = 0xf; // without SOCK_CLOEXEC and SOCK_NONBLOCK
 
 /// The arguments of socket(2).
@@ -65,10 +69,16 @@ impl Wanted {
         !matches!(self.base(), libc::SOCK_STREAM | libc::SOCK_DGRAM | libc::SOCK_SEQPACKET) || is_ping
     }
 
-    /// The subflows of MPTCP are the kernel's own sockets. To a peer that has none it is TCP, and so it is here.
-    fn without_mptcp(self) -> Self {
-        let is_mptcp = self.base() == libc::SOCK_STREAM && self.protocol == libc::IPPROTO_MPTCP;
-        if is_mptcp { Self { protocol: libc::IPPROTO_TCP, ..self } } else { self }
+    /// The sockets inside MPTCP's and SMC's are the kernel's own: subflows are bound by nobody, and SMC's is not where
+    /// sendto(2) connects (MSG_FASTOPEN). To a peer that has neither they are TCP, and so they are here.
+    fn as_tcp(self) -> Self {
+        let (domain, protocol) = match (self.base(), self.domain, self.protocol) {
+            (libc::SOCK_STREAM, AF_SMC, SMCPROTO_SMC) => (libc::AF_INET, libc::IPPROTO_TCP),
+            (libc::SOCK_STREAM, AF_SMC, SMCPROTO_SMC6) => (libc::AF_INET6, libc::IPPROTO_TCP),
+            (libc::SOCK_STREAM, domain, libc::IPPROTO_MPTCP | IPPROTO_SMC) => (domain, libc::IPPROTO_TCP),
+            (_, domain, protocol) => (domain, protocol),
+        };
+        Self { domain, protocol, ..self }
     }
 }
 
@@ -87,7 +97,7 @@ pub fn plan(wanted: Wanted) -> Plan {
         (libc::AF_INET6, libc::SOCK_RAW) => (&[Unicast6], &[Multicast6]),
         _ => (&[], &[]),
     };
-    Plan::Bound(wanted.without_mptcp(), before, after)
+    Plan::Bound(wanted.as_tcp(), before, after)
 }
 
 /// Makes the socket. `open` is socket(2), with what rights the caller has.
