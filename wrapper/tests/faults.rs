@@ -159,7 +159,7 @@ fn calls_before_the_program(who: Who, run: &str) -> Vec<(String, usize)> {
 fn inject(run: &str, injections: &[String]) -> String {
     format!(
         "cd /srv; mounts=$(wc -l </proc/self/mountinfo); for what in {}; do
-            timeout -s KILL 10 strace -f -qq -o trace -e trace=execve,${{what%%:*}} -e inject=$what {run} >out 2>err
+            timeout -s KILL 300 strace -f -qq -o trace -e trace=execve,${{what%%:*}} -e inject=$what {run} >out 2>err
             status=$?
             echo \"$what $(awk -f where.awk trace) $status $(tr '\\n' '~' <out)|$(tr '\\n' '~' <err)\"
         done
