@@ -29,7 +29,7 @@ const LIE: &str = "retval=0";
 const BEYOND_LIES: [&str; 2] = ["mmap", "arch_prctl"];
 /// A listener that takes no answer keeps its client waiting for ever: closed, and there is nothing more to see.
 const NO_LIE: &str = "ioctl";
-/// One scene plays so many injections: each takes a few hundredths of a second, and a scene has less than a minute.
+/// One scene plays so many injections: each takes a few hundredths of a second, and a scene has ten minutes.
 const PER_SCENE: usize = 80;
 
 /// A command, and what its program prints where all is well.
