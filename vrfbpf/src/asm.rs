@@ -1,10 +1,9 @@
 //! Assembles a BPF program: instructions in the order in which they run, and jumps to labels.
 //!
 //! The programs are short and depend on numbers known at run time (an index, a cookie, a map's descriptor), so they are
-//! written here and not compiled from C. A jump to a label that is nowhere, or in two places, is an error: it would
-//! otherwise be a jump to the next instruction.
+//! written here and not compiled from C.
 
-use std::fmt::{self, Display, Formatter};
+use crate::labels::{BadLabel, Labels};
 
 /// One instruction: `struct bpf_insn`.
 #[repr(C)]
@@ -27,7 +26,7 @@ const fn op(code: u8, destination: u8, source: u8, offset: i16, immediate: i32) 
 
 /// A place in a program. Every program ends with `Allow` and `Deny`; the others belong to the program that uses them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Label {
+pub enum Label {
     /// Return 1: the call goes on, the packet leaves.
     Allow,
     /// Return 0: the call fails with EPERM, the packet is dropped.
@@ -56,7 +55,7 @@ pub(crate) enum Label {
 
 /// How an option's value is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Value {
+pub enum Value {
     /// `struct ip_mreqn`, or the shorter `struct ip_mreq`.
     Mreqn,
     /// `struct ip_mreq_source`, which has no index.
@@ -71,24 +70,11 @@ pub(crate) enum Value {
     Index,
 }
 
-/// A label that is jumped to and stands nowhere, or more than once, or behind the jump: a fault of the program's author.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BadLabel(Label);
-
-impl Display for BadLabel {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "a BPF program needs label {:?} exactly once and after the jump to it", self.0)
-    }
-}
-
-impl std::error::Error for BadLabel {}
-
 /// A program that is being written.
 #[derive(Debug, Default)]
 pub struct Program {
     code: Vec<Instruction>,
-    jumps: Vec<(usize, Label)>,
-    labels: Vec<(Label, usize)>,
+    labels: Labels<Label>,
 }
 
 impl Program {
@@ -96,21 +82,17 @@ impl Program {
     ///
     /// # Errors
     /// A label is missing, there twice, or before the jump: programs without loops load on every kernel.
-    pub fn finish(&self) -> Result<Vec<Instruction>, BadLabel> {
+    pub fn finish(&self) -> Result<Vec<Instruction>, BadLabel<Label>> {
         let mut code = self.code.clone();
-        for &(at, label) in &self.jumps {
-            let mut places = self.labels.iter().filter(|(other, _)| *other == label).map(|(_, place)| *place);
-            match (places.next(), places.next()) {
-                (Some(place), None) if place > at => code[at].offset = (place - at - 1) as i16,
-                _ => return Err(BadLabel(label)),
-            }
+        for (at, distance) in self.labels.distances()? {
+            code[at].offset = distance as i16;
         }
         Ok(code)
     }
 
     /// Marks this place.
     pub(crate) fn label(&mut self, label: Label) -> &mut Self {
-        self.labels.push((label, self.code.len()));
+        self.labels.mark(label, self.code.len());
         self
     }
 
@@ -203,7 +185,7 @@ impl Program {
     /// verifier refuses a program that has instructions which nothing reaches.
     pub(crate) fn end(&mut self) -> &mut Self {
         self.label(Label::Allow).set(0, 1).push(EXIT);
-        if self.jumps.iter().any(|(_, label)| *label == Label::Deny) {
+        if self.labels.is_used(Label::Deny) {
             self.label(Label::Deny).set(0, 0).push(EXIT);
         }
         self
@@ -215,7 +197,7 @@ impl Program {
     }
 
     fn jump(&mut self, instruction: Instruction, to: Label) -> &mut Self {
-        self.jumps.push((self.code.len(), to));
+        self.labels.jump(self.code.len(), to);
         self.push(instruction)
     }
 

@@ -6,14 +6,16 @@
 
 mod asm;
 mod call;
+mod labels;
 mod map;
 mod netns;
 mod ports;
 pub mod programs;
 mod tags;
 
-pub use asm::{BadLabel, Instruction, Program};
+pub use asm::{Instruction, Label, Program};
 pub use call::{Hook, attach, attached, load, pin, program_id, verifier_log};
+pub use labels::{BadLabel, Labels};
 pub use netns::netns_cookie;
 pub use ports::List;
 pub use tags::Tags;

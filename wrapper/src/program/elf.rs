@@ -6,6 +6,8 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use crate::sys::architecture::HOST;
+
 /// What a program file is, to the shim.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -38,11 +40,6 @@ const MAX_PROGRAM_HEADERS: usize = 4096;
 const MAX_DYNAMIC: usize = 64 * 1024;
 /// As deep as the kernel follows scripts.
 pub const MAX_SCRIPTS: usize = 5;
-
-#[cfg(target_arch = "x86_64")]
-const MACHINE: u16 = 62;
-#[cfg(target_arch = "aarch64")]
-const MACHINE: u16 = 183;
 
 /// The kind of the file that will run in the end: scripts are followed to their interpreters. A file that may be run
 /// but not read is unknown.
@@ -97,7 +94,7 @@ pub fn recognise(start: &[u8], read_at: impl Fn(u64, &mut [u8]) -> io::Result<()
         return if start.starts_with(b"\x7fELF") { Kind::Foreign } else { Kind::Unknown };
     };
     const CLASS_64_LITTLE: &[u8] = &[2, 1];
-    if &header[4..6] != CLASS_64_LITTLE || u16_at(header, 18) != MACHINE {
+    if &header[4..6] != CLASS_64_LITTLE || u16_at(header, 18) != HOST.elf_machine {
         return Kind::Foreign;
     }
     let offset = u64_at(header, 32);
@@ -190,14 +187,14 @@ mod tests {
 
     #[test]
     fn an_interpreter_makes_a_program_dynamic() {
-        assert_eq!(kind(&elf(2, MACHINE, &[6, PT_INTERP, 1])), Kind::Dynamic);
-        assert_eq!(kind(&elf(2, MACHINE, &[6, 1])), Kind::Static);
+        assert_eq!(kind(&elf(2, HOST.elf_machine, &[6, PT_INTERP, 1])), Kind::Dynamic);
+        assert_eq!(kind(&elf(2, HOST.elf_machine, &[6, 1])), Kind::Static);
     }
 
     #[test]
     fn another_word_size_or_machine_is_foreign() {
         assert_eq!(kind(&elf(1, 3, &[PT_INTERP])), Kind::Foreign);
-        assert_eq!(kind(&elf(2, MACHINE + 1, &[PT_INTERP])), Kind::Foreign);
+        assert_eq!(kind(&elf(2, HOST.elf_machine + 1, &[PT_INTERP])), Kind::Foreign);
     }
 
     #[test]
@@ -209,7 +206,7 @@ mod tests {
 
     #[test]
     fn damaged_files_are_unknown_and_no_panic() {
-        let whole = elf(2, MACHINE, &[PT_INTERP]);
+        let whole = elf(2, HOST.elf_machine, &[PT_INTERP]);
         for length in 0..whole.len() {
             assert_ne!(kind(&whole[..length]), Kind::Dynamic, "length {length}");
         }

@@ -4,6 +4,7 @@
 //! and `io_uring`.
 //! Uses no other room. Decides nothing: it returns what the kernel said, and reports no error of its own.
 
+pub mod architecture;
 pub mod capability;
 pub mod feature;
 pub mod io_uring;

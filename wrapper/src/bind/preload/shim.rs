@@ -6,21 +6,11 @@ use std::path::{Path, PathBuf};
 
 use crate::error::unavailable::Unavailable;
 use crate::program::environment::Environment;
+use crate::sys::architecture::HOST;
 use crate::vrf::device::Device;
 
 /// The object's file name.
 const OBJECT: &str = "libvrfshim.so";
-
-#[cfg(target_arch = "x86_64")]
-const MULTIARCH: &str = "lib/x86_64-linux-gnu";
-#[cfg(target_arch = "aarch64")]
-const MULTIARCH: &str = "lib/aarch64-linux-gnu";
-
-/// Where the object for this machine's 32-bit programs is, if there are such.
-#[cfg(target_arch = "x86_64")]
-const MULTIARCH_32: Option<&str> = Some("lib/i386-linux-gnu");
-#[cfg(target_arch = "aarch64")]
-const MULTIARCH_32: Option<&str> = None;
 
 /// The variable that tells the shim the cookie and the device.
 pub const VARIABLE: &str = "VRFSHIM";
@@ -34,13 +24,13 @@ pub fn find() -> Result<PathBuf, Unavailable> {
     let prefix = directory.parent().unwrap_or(Path::new("/"));
     let candidates = [
         directory.join(OBJECT),
-        prefix.join(MULTIARCH).join("vrfrun").join(OBJECT),
+        prefix.join(HOST.libraries).join("vrfrun").join(OBJECT),
         prefix.join("lib64/vrfrun").join(OBJECT),
         prefix.join("lib/vrfrun").join(OBJECT),
     ];
     let found = candidates.into_iter().find(|path| path.is_file());
-    let found =
-        found.ok_or_else(|| Unavailable::new(format!("{OBJECT} is neither beside vrfrun nor in {MULTIARCH}")))?;
+    let found = found
+        .ok_or_else(|| Unavailable::new(format!("{OBJECT} is neither beside vrfrun nor in {}", HOST.libraries)))?;
     check_path(&found)?;
     Ok(for_both_classes(found, prefix, Path::is_file))
 }
@@ -49,8 +39,8 @@ pub fn find() -> Result<PathBuf, Unavailable> {
 /// was installed too, each child gets the one it can load. musl knows no `$LIB` (and says nothing): its programs are
 /// then served by what stands behind the shim, so the plain path stays wherever there is but one object.
 fn for_both_classes(found: PathBuf, prefix: &Path, exists: impl Fn(&Path) -> bool) -> PathBuf {
-    let is_installed = found == prefix.join(MULTIARCH).join("vrfrun").join(OBJECT);
-    let other = MULTIARCH_32.map(|directory| prefix.join(directory).join("vrfrun").join(OBJECT));
+    let is_installed = found == prefix.join(HOST.libraries).join("vrfrun").join(OBJECT);
+    let other = HOST.libraries_32.map(|directory| prefix.join(directory).join("vrfrun").join(OBJECT));
     if is_installed && other.is_some_and(|other| exists(&other)) {
         return prefix.join("$LIB/vrfrun").join(OBJECT);
     }

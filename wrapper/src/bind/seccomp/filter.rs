@@ -5,8 +5,10 @@
 //! in its own environment can pass.
 
 use libc::{seccomp_data, sock_filter};
+use vrfbpf::Labels;
 
 use crate::bind::seccomp::create::{ROUTED, UNBINDABLE, Wanted};
+use crate::sys::architecture::{Architecture, HOST, IO_URING_SETUP, Table};
 
 /// What meets an inet socket that the shim did not make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,49 +50,12 @@ const ARG2: u32 = ARG0 + 16;
 const ARG5_LOW: u32 = 16 + 5 * 8;
 const ARG5_HIGH: u32 = ARG5_LOW + 4;
 
-const IO_URING_SETUP: u32 = 425; // the same on every architecture
-#[cfg(target_arch = "x86_64")]
-mod arch {
-    //! x86-64 with its two compatible system call tables.
-    pub const NATIVE: u32 = 0xc000_003e;
-    pub const SOCKET: u32 = 41;
-    pub const SETSOCKOPT: u32 = 54;
-    pub const UNSHARE: u32 = 272;
-    pub const SETNS: u32 = 308;
-    /// System calls from here on are of the x32 table.
-    pub const X32: u32 = 0x4000_0000;
-    pub const COMPAT: u32 = 0x4000_0003; // AUDIT_ARCH_I386
-    pub const COMPAT_SOCKET: u32 = 359;
-    pub const COMPAT_SETSOCKOPT: u32 = 366;
-    pub const COMPAT_UNSHARE: u32 = 310;
-    pub const COMPAT_SETNS: u32 = 346;
-    pub const COMPAT_SOCKETCALL: u32 = 102;
-}
-
-#[cfg(target_arch = "aarch64")]
-mod arch {
-    //! aarch64 and 32-bit ARM.
-    pub const NATIVE: u32 = 0xc000_00b7;
-    pub const SOCKET: u32 = 198;
-    pub const SETSOCKOPT: u32 = 208;
-    pub const UNSHARE: u32 = 97;
-    pub const SETNS: u32 = 268;
-    /// There is no third table: no number is as large as this.
-    pub const X32: u32 = u32::MAX;
-    pub const COMPAT: u32 = 0x4000_0028; // AUDIT_ARCH_ARM
-    pub const COMPAT_SOCKET: u32 = 281;
-    pub const COMPAT_SETSOCKOPT: u32 = 294;
-    pub const COMPAT_UNSHARE: u32 = 337;
-    pub const COMPAT_SETNS: u32 = 375;
-    /// EABI has no socketcall.
-    pub const COMPAT_SOCKETCALL: u32 = u32::MAX;
-}
-
 const SYS_SOCKET: u32 = 1; // socketcall's first argument for socket()
 /// Namespaces without which a process is where it was, and who.
 const NAMESPACES: u32 = (libc::CLONE_NEWNET | libc::CLONE_NEWUSER) as u32;
 
 /// What a call that the filter handed to the supervisor asks for.
+#[derive(Debug, PartialEq, Eq)]
 pub enum Asked {
     /// A socket.
     Socket(Wanted),
@@ -103,29 +68,39 @@ pub enum Asked {
     Binding,
     /// Another network or user namespace.
     Namespace,
+    /// Something that the filter does not hand over.
+    Unknown,
 }
 
 /// Reads a call that the filter handed over.
 pub fn asked(call: &seccomp_data) -> Asked {
-    let is_native = call.arch == arch::NATIVE;
-    let (socket, setsockopt) =
-        if is_native { (arch::SOCKET, arch::SETSOCKOPT) } else { (arch::COMPAT_SOCKET, arch::COMPAT_SETSOCKOPT) };
+    asked_on(HOST, call)
+}
+
+fn asked_on(machine: &Architecture, call: &seccomp_data) -> Asked {
+    let Some(table) = machine.tables.iter().find(|table| table.audit == call.arch) else { return Asked::Unknown };
+    let number = call.nr as u32;
     let [domain, kind, protocol] = [call.args[0] as i32, call.args[1] as i32, call.args[2] as i32];
-    match call.nr as u32 {
-        number if number == socket => Asked::Socket(Wanted { domain, kind, protocol }),
-        number if number == setsockopt => Asked::Binding,
-        arch::COMPAT_SOCKETCALL if !is_native => Asked::Socketcall { address: u64::from(call.args[1] as u32) },
-        _ => Asked::Namespace,
+    if number == table.socket {
+        Asked::Socket(Wanted { domain, kind, protocol })
+    } else if number == table.setsockopt {
+        Asked::Binding
+    } else if Some(number) == table.socketcall {
+        Asked::Socketcall { address: u64::from(call.args[1] as u32) }
+    } else if [table.unshare, table.setns].contains(&number) {
+        Asked::Namespace
+    } else {
+        Asked::Unknown
     }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Label {
-    Native,
-    Socket,
+    /// The calls of the table that the kernel names so.
+    Calls(u32),
+    /// socket(2) of this table.
+    Socket(u32),
     Family,
-    Compat,
-    CompatSocket,
     Socketcall,
     Level,
     Unshare,
@@ -154,77 +129,80 @@ enum Step {
     Return(u32),
 }
 
-/// Assembles the filter.
+/// Assembles the filter for the machine that this was built for.
 pub fn assemble(policy: &Policy) -> Vec<sock_filter> {
-    resolve(&[native(policy), compat(policy), shared(policy)].concat())
+    assemble_for(HOST, policy)
 }
 
-fn native(policy: &Policy) -> Vec<Step> {
-    use Label::{Allow, Compat, Family, Kill, Native, NoSuchCall, Socket};
-    use Step::{At, Goto, IfAtLeast, IfEqual, IfNot, Load};
-    let mut steps = vec![
-        Load(ARCH),
-        IfEqual(arch::NATIVE, Native),
-        IfEqual(arch::COMPAT, Compat),
-        Goto(Kill),
-        At(Native),
-        Load(NR),
-        // The call that is looked at most closely comes first. The verdict on most others hangs on their number alone, so
-        // that the kernel remembers it and does not ask again (5.11).
-        IfEqual(arch::SOCKET, Socket),
-        IfAtLeast(arch::X32, NoSuchCall),
-    ];
-    steps.extend(without_io_uring(policy));
-    steps.extend(watched(policy, [arch::UNSHARE, arch::SETNS, arch::SETSOCKOPT]));
-    steps.extend([Goto(Allow), At(Socket)]);
-    if let Some(cookie) = policy.cookie {
-        steps.extend([Load(ARG5_LOW), IfNot(cookie as u32, Family), Load(ARG5_HIGH)]);
-        steps.push(IfEqual((cookie >> 32) as u32, Allow));
+fn assemble_for(machine: &Architecture, policy: &Policy) -> Vec<sock_filter> {
+    let mut steps = which_table(machine);
+    for table in machine.tables {
+        steps.extend(calls(table, policy));
+        steps.push(Step::Goto(Label::Family));
     }
-    steps.push(Goto(Family));
+    // It is the next instruction.
+    steps.pop();
+    let has_socketcall = machine.tables.iter().any(|table| table.socketcall.is_some());
+    steps.extend(shared(policy, has_socketcall));
+    resolve(&steps)
+}
+
+/// A call of a table that is not this machine's ends the program.
+fn which_table(machine: &Architecture) -> Vec<Step> {
+    let tables = machine.tables.iter().map(|table| Step::IfEqual(table.audit, Label::Calls(table.audit)));
+    [Step::Load(ARCH)].into_iter().chain(tables).chain([Step::Goto(Label::Kill)]).collect()
+}
+
+/// Ends where the family of a socket is to be looked at.
+fn calls(table: &Table, policy: &Policy) -> Vec<Step> {
+    use Label::{Allow, Calls, NoSuchCall, Socket, Socketcall};
+    use Step::{At, Goto, IfAtLeast, IfEqual, Load};
+    // The call that is looked at most closely comes first. The verdict on most others depends on their number alone, so
+    // that the kernel remembers it and does not ask again (5.11).
+    let mut steps = vec![At(Calls(table.audit)), Load(NR), IfEqual(table.socket, Socket(table.audit))];
+    steps.extend(table.foreign_from.map(|first| IfAtLeast(first, NoSuchCall)));
+    steps.extend(table.socketcall.map(|number| IfEqual(number, Socketcall)));
+    steps.extend(without_io_uring(policy));
+    steps.extend(watched(table, policy));
+    steps.extend([Goto(Allow), At(Socket(table.audit))]);
+    steps.extend(policy.cookie.map(|cookie| with_cookie(table, cookie)).into_iter().flatten());
     steps
 }
 
-fn compat(policy: &Policy) -> Vec<Step> {
-    use Label::{Allow, Compat, CompatSocket, Family, Socketcall, Unbound};
-    use Step::{At, Goto, IfEqual, Load};
-    let mut steps = vec![
-        At(Compat),
-        Load(NR),
-        IfEqual(arch::COMPAT_SOCKET, CompatSocket),
-        IfEqual(arch::COMPAT_SOCKETCALL, Socketcall),
-    ];
-    steps.extend(without_io_uring(policy));
-    steps.extend(watched(policy, [arch::COMPAT_UNSHARE, arch::COMPAT_SETNS, arch::COMPAT_SETSOCKOPT]));
-    steps.extend([Goto(Allow), At(CompatSocket)]);
-    if let Some(cookie) = policy.cookie {
-        // A 32-bit shim can pass the low half only.
-        steps.extend([Load(ARG5_LOW), IfEqual(cookie as u32, Allow)]);
+/// A 32-bit shim can pass the low half only.
+fn with_cookie(table: &Table, cookie: u64) -> Vec<Step> {
+    use Step::{IfEqual, IfNot, Load};
+    let (low, high) = (cookie as u32, (cookie >> 32) as u32);
+    if table.bits == 64 {
+        vec![Load(ARG5_LOW), IfNot(low, Label::Family), Load(ARG5_HIGH), IfEqual(high, Label::Allow)]
+    } else {
+        vec![Load(ARG5_LOW), IfEqual(low, Label::Allow)]
     }
-    // socketcall hides its arguments behind a pointer: the gate cannot tell inet from the rest.
-    steps.extend([Goto(Family), At(Socketcall), Load(ARG0), IfEqual(SYS_SOCKET, Unbound), Goto(Allow)]);
-    steps
 }
 
 /// Calls that a supervisor looks at. The shim binds its own sockets and answers for them: behind it setsockopt stays a
 /// call that the kernel need not ask about.
-fn watched(policy: &Policy, [unshare, setns, setsockopt]: [u32; 3]) -> Vec<Step> {
+fn watched(table: &Table, policy: &Policy) -> Vec<Step> {
     let mut steps = Vec::new();
     if policy.is_supervised() {
-        steps.extend([Step::IfEqual(unshare, Label::Unshare), Step::IfEqual(setns, Label::Setns)]);
+        steps.extend([Step::IfEqual(table.unshare, Label::Unshare), Step::IfEqual(table.setns, Label::Setns)]);
     }
-    steps.extend(policy.is_alone().then_some(Step::IfEqual(setsockopt, Label::Level)));
+    steps.extend(policy.is_alone().then_some(Step::IfEqual(table.setsockopt, Label::Level)));
     steps
 }
 
-/// What does not differ between the two tables: arguments and verdicts.
-fn shared(policy: &Policy) -> Vec<Step> {
-    use Label::{Allow, Deny, Family, Kill, Level, NoSuchCall, Notify, Setns, Unbound, Unshare};
+/// What does not differ between the tables: arguments and verdicts.
+fn shared(policy: &Policy, has_socketcall: bool) -> Vec<Step> {
+    use Label::{Allow, Deny, Family, Kill, Level, NoSuchCall, Notify, Setns, Socketcall, Unbound, Unshare};
     use Step::{At, Goto, IfAny, IfEqual, IfNot, Load, Return};
     let mut steps = vec![At(Family), Load(ARG0)];
     steps.extend(ROUTED.map(|family| IfEqual(family as u32, Unbound)));
     steps.extend(UNBINDABLE.map(|family| IfEqual(family as u32, Deny)));
     steps.push(Goto(Allow));
+    if has_socketcall {
+        // It hides its arguments behind a pointer: the gate cannot tell inet from the rest.
+        steps.extend([At(Socketcall), Load(ARG0), IfEqual(SYS_SOCKET, Unbound), Goto(Allow)]);
+    }
     if policy.is_alone() {
         steps.extend([At(Level), Load(ARG1), IfNot(libc::SOL_SOCKET as u32, Allow), Load(ARG2)]);
         steps.extend([libc::SO_BINDTODEVICE, libc::SO_BINDTOIFINDEX].map(|option| IfEqual(option as u32, Notify)));
@@ -255,27 +233,38 @@ const fn errno(errno: i32) -> u32 {
 
 /// Turns labels into the forward distances that classic BPF wants.
 fn resolve(steps: &[Step]) -> Vec<sock_filter> {
-    let is_code = |step: &&Step| !matches!(step, Step::At(_));
-    let address = |wanted: Label| {
-        let at = steps.iter().position(|step| matches!(step, Step::At(label) if *label == wanted));
-        let at = at.expect("a step goes to a label that stands nowhere");
-        steps[..at].iter().filter(is_code).count()
-    };
-    let code = steps.iter().filter(is_code).enumerate();
-    code.map(|(here, step)| {
-        let distance = |label: &Label| address(*label) - here - 1;
-        match step {
-            Step::Load(offset) => instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, *offset),
-            Step::IfEqual(value, to) => jump(libc::BPF_JEQ, distance(to), 0, *value),
-            Step::IfNot(value, to) => jump(libc::BPF_JEQ, 0, distance(to), *value),
-            Step::IfAny(bits, to) => jump(libc::BPF_JSET, distance(to), 0, *bits),
-            Step::IfAtLeast(value, to) => jump(libc::BPF_JGE, distance(to), 0, *value),
-            Step::Goto(to) => instruction(libc::BPF_JMP | libc::BPF_JA, 0, 0, distance(to) as u32),
-            Step::Return(value) => instruction(libc::BPF_RET | libc::BPF_K, 0, 0, *value),
-            Step::At(_) => unreachable!("labels are no code"),
+    let (mut code, mut labels) = (Vec::new(), Labels::default());
+    for step in steps {
+        match *step {
+            Step::At(label) => labels.mark(label, code.len()),
+            Step::IfEqual(_, to)
+            | Step::IfNot(_, to)
+            | Step::IfAny(_, to)
+            | Step::IfAtLeast(_, to)
+            | Step::Goto(to) => {
+                labels.jump(code.len(), to);
+                code.push(*step);
+            }
+            Step::Load(_) | Step::Return(_) => code.push(*step),
         }
-    })
-    .collect()
+    }
+    let distances = labels.distances().unwrap_or_else(|bad| panic!("{bad}"));
+    let mut filter: Vec<sock_filter> = code.iter().map(|step| encode(step, 0)).collect();
+    distances.into_iter().for_each(|(at, distance)| filter[at] = encode(&code[at], distance));
+    filter
+}
+
+fn encode(step: &Step, distance: usize) -> sock_filter {
+    match *step {
+        Step::Load(offset) => instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, offset),
+        Step::IfEqual(value, _) => jump(libc::BPF_JEQ, distance, 0, value),
+        Step::IfNot(value, _) => jump(libc::BPF_JEQ, 0, distance, value),
+        Step::IfAny(bits, _) => jump(libc::BPF_JSET, distance, 0, bits),
+        Step::IfAtLeast(value, _) => jump(libc::BPF_JGE, distance, 0, value),
+        Step::Goto(_) => instruction(libc::BPF_JMP | libc::BPF_JA, 0, 0, distance as u32),
+        Step::Return(value) => instruction(libc::BPF_RET | libc::BPF_K, 0, 0, value),
+        Step::At(_) => unreachable!("labels are no code"),
+    }
 }
 
 fn jump(test: u32, yes: usize, no: usize, value: u32) -> sock_filter {
@@ -292,5 +281,5 @@ pub fn refuse_all() -> [sock_filter; 1] {
     [instruction(libc::BPF_RET | libc::BPF_K, 0, 0, 0)]
 }
 
-#[cfg(all(test, target_arch = "x86_64"))]
+#[cfg(test)]
 mod tests;

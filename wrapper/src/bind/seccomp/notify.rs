@@ -92,6 +92,7 @@ impl Supervisor<'_> {
                 self.callers.unsettle();
                 Outcome::Continued
             }
+            Asked::Unknown => Outcome::Failed(Errno::ENOSYS),
         }
     }
 
