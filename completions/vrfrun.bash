@@ -1,4 +1,21 @@
-# bash completion for vrfrun(1): options, the VRFs of this machine, then commands.
+# bash completion for vrfrun(1): options, read from the program's own help (-h) so that none is ever missing, the VRFs
+# of this machine, then commands.
+
+# What the help (stdin) says of an option's value: all that it can be, or its name; nothing if there is none.
+_vrfrun_value() {
+    awk -v option="$1" '
+        /^ +-/ { on = 0; for (i = 1; i <= NF && $i ~ /^-/; i++) on += ($i == option || $i == option ",") }
+        on { text = text " " $0 }
+        END {
+            if (!match(text, /^ *(-[A-Za-z], )?--[a-z0-9-]+ <[^>]*>/)) exit
+            value = substr(text, RSTART, RLENGTH); sub(/^[^<]*</, "", value); sub(/>$/, "", value)
+            gsub(/ +/, " ", text)
+            if (match(text, /\[possible values: [^]]*\]/)) {
+                value = substr(text, RSTART + 18, RLENGTH - 19); gsub(/,/, "", value)
+            }
+            print value
+        }'
+}
 
 _vrfrun_vrfs() {
     ip -o link show type vrf 2>/dev/null | sed -E 's/^[0-9]+: ([^:@]+).*/\1/'
@@ -6,33 +23,34 @@ _vrfrun_vrfs() {
 }
 
 _vrfrun() {
-    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} word i interface=
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} word i interface= help value=
     COMPREPLY=()
+    help=$("${COMP_WORDS[0]}" -h 2>/dev/null)
     # The first word that is neither an option nor an option's value is VRF; the command stands after it.
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
         case $word in
-        -m | --mechanism | -n | --netns | -u | --user | --resolv-conf | --dns) ((i++)) ;;
         --interface) interface=1 ;;
         --) ;;
-        -*) ;;
+        -*) [[ $(_vrfrun_value "$word" <<<"$help") ]] && ((i++)) ;;
         *)
             _vrfrun_command $((i + 1))
             return
             ;;
         esac
     done
-    case $prev in
-    -m | --mechanism) mapfile -t COMPREPLY < <(compgen -W 'auto bpf preload seccomp' -- "$cur") && return ;;
-    -n | --netns) mapfile -t COMPREPLY < <(compgen -W "$(ip netns list 2>/dev/null | cut -d' ' -f1)" -- "$cur") && return ;;
-    -u | --user) mapfile -t COMPREPLY < <(compgen -u -- "$cur") && return ;;
-    --resolv-conf) mapfile -t COMPREPLY < <(compgen -f -- "$cur") && return ;;
-    --dns) return ;;
+    [[ $prev == -* ]] && value=$(_vrfrun_value "$prev" <<<"$help")
+    case $value in
+    '') ;;
+    NETNS) mapfile -t COMPREPLY < <(compgen -W "$(ip netns list 2>/dev/null | cut -d' ' -f1)" -- "$cur") && return ;;
+    USER*) mapfile -t COMPREPLY < <(compgen -u -- "$cur") && return ;;
+    FILE) mapfile -t COMPREPLY < <(compgen -f -- "$cur") && return ;;
+    *[a-z]*) mapfile -t COMPREPLY < <(compgen -W "$value" -- "$cur") && return ;;
+    *) return ;;
     esac
     if [[ $cur == -* ]]; then
-        mapfile -t COMPREPLY < <(compgen -W '-m --mechanism --explain -j --json -v --verbose --interface -n --netns
-            -u --user --resolv-conf --dns --no-etc --strict --no-supervisor --keep-fds --unguarded -h --help
-            -V --version' -- "$cur")
+        word=$(sed -nE 's/^ +(-[A-Za-z]), (--[a-z0-9-]+).*/\1 \2/p; s/^ +(--[a-z0-9-]+).*/\1/p' <<<"$help")
+        mapfile -t COMPREPLY < <(compgen -W "$word" -- "$cur")
     elif [[ $interface ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(ls /sys/class/net)" -- "$cur")
     else

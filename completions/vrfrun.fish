@@ -1,4 +1,12 @@
-# fish completion for vrfrun(1): options, the VRFs of this machine, then commands.
+# fish completion for vrfrun(1): options, read from the program's own help (-h) so that none is ever missing, the VRFs of
+# this machine, then commands.
+
+# Each option of the help in a line: its forms, the name of its value in angle brackets, what it does.
+function __vrfrun_options
+    vrfrun -h 2>/dev/null | awk '/^Options:/ { on = 1; next } on && /^$/ { exit }
+        on { if (/^ +-/ && text) print text; if (/^ +-/) text = ""; gsub(/^ +/, " "); text = text $0 }
+        END { print text }'
+end
 
 function __vrfrun_vrfs
     if contains -- --interface (commandline -opc)
@@ -19,7 +27,7 @@ function __vrfrun_words
             continue
         end
         switch $word
-            case -m --mechanism -n --netns -u --user --resolv-conf --dns
+            case $__vrfrun_with_value
                 set skip 1
             case '-*'
             case '*'
@@ -35,19 +43,31 @@ end
 
 complete -c vrfrun -f -n __vrfrun_before_vrf -a '(__vrfrun_vrfs)'
 complete -c vrfrun -n 'not __vrfrun_before_vrf' -xa '(__fish_complete_subcommand --fcs-skip=2)'
-complete -c vrfrun -n __vrfrun_before_vrf -s m -l mechanism -xa 'auto bpf preload seccomp' -d 'How to bind'
-complete -c vrfrun -n __vrfrun_before_vrf -l explain -d 'Run nothing, say what would be done'
-complete -c vrfrun -n __vrfrun_before_vrf -s j -l json -d 'With --explain: as JSON'
-complete -c vrfrun -n __vrfrun_before_vrf -s v -l verbose -d 'Say what was chosen'
-complete -c vrfrun -n __vrfrun_before_vrf -l interface -d 'VRF may be any interface'
-complete -c vrfrun -n __vrfrun_before_vrf -s n -l netns -xa "(ip netns list 2>/dev/null | string split -f1 ' ')" -d 'Enter this network namespace'
-complete -c vrfrun -n __vrfrun_before_vrf -s u -l user -xa '(__fish_complete_users)' -d 'Become this user after binding'
-complete -c vrfrun -n __vrfrun_before_vrf -l resolv-conf -rF -d 'Put a copy of this file over /etc/resolv.conf'
-complete -c vrfrun -n __vrfrun_before_vrf -l dns -x -d 'Resolve names by this server'
-complete -c vrfrun -n __vrfrun_before_vrf -l no-etc -d 'Leave /etc as it is'
-complete -c vrfrun -n __vrfrun_before_vrf -l strict -d "Deny the program's own ways out"
-complete -c vrfrun -n __vrfrun_before_vrf -l no-supervisor -d 'Deny what the shim did not make'
-complete -c vrfrun -n __vrfrun_before_vrf -l keep-fds -d 'Inherit sockets as they are'
-complete -c vrfrun -n __vrfrun_before_vrf -l unguarded -d 'No filter behind the preload'
-complete -c vrfrun -n __vrfrun_before_vrf -s h -l help -d 'Print help'
-complete -c vrfrun -n __vrfrun_before_vrf -s V -l version -d 'Print the version'
+
+set -g __vrfrun_with_value
+for line in (__vrfrun_options)
+    string match -qr '^ (-(?<short>\w), )?--(?<long>[a-z0-9-]+)( <(?<value>[^>]*)>)? +(?<about>.*)$' -- $line; or continue
+    set -l choice (string match -r 'possible values: ([^]]*)\]' -- $line)
+    set -l option -c vrfrun -n __vrfrun_before_vrf -l $long -d $about
+    test -n "$short"; and set -a option -s $short
+    if test -n "$value"
+        set -a __vrfrun_with_value --$long
+        test -n "$short"; and set -a __vrfrun_with_value -$short
+    end
+    if set -q choice[2]
+        complete $option -xa (string replace -a , '' $choice[2])
+    else
+        switch "$value"
+            case ''
+                complete $option
+            case NETNS
+                complete $option -xa "(ip netns list 2>/dev/null | string split -f1 ' ')"
+            case 'USER*'
+                complete $option -xa '(__fish_complete_users)'
+            case FILE
+                complete $option -rF
+            case '*'
+                complete $option -x
+        end
+    end
+end

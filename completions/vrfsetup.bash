@@ -1,69 +1,85 @@
-# bash completion for vrfsetup(8). Verbs and options are the program's own words (--help), so that none is
-# ever missing; VRFs, interfaces and namespaces are those of this machine.
+# bash completion for vrfsetup(8). Verbs, options, and what goes where are read from the program's own help (-h), so
+# that none is ever missing; VRFs, interfaces and namespaces are those of this machine.
 
-_vrfsetup_verbs() {
-    "${COMP_WORDS[0]}" "$@" --help 2>/dev/null | sed -nE '/^Commands:/,/^$/s/^  ([a-z][a-z-]*).*/\1/p'
+_vrfsetup_help() {
+    "${COMP_WORDS[0]}" "$@" -h 2>/dev/null
 }
 
-_vrfsetup_options() {
-    "${COMP_WORDS[0]}" "$@" --help 2>/dev/null | sed -nE 's/^ +(-[A-Za-z]), (--[a-z-]+).*/\1 \2/p; s/^ +(--[a-z-]+).*/\1/p'
+# What the help (stdin) says of an option's value: all that it can be, or its name; nothing if there is none.
+_vrfsetup_value() {
+    awk -v option="$1" '
+        /^ +-/ { on = 0; for (i = 1; i <= NF && $i ~ /^-/; i++) on += ($i == option || $i == option ",") }
+        on { text = text " " $0 }
+        END {
+            if (!match(text, /^ *(-[A-Za-z], )?--[a-z0-9-]+ <[^>]*>/)) exit
+            value = substr(text, RSTART, RLENGTH); sub(/^[^<]*</, "", value); sub(/>$/, "", value)
+            gsub(/ +/, " ", text)
+            if (match(text, /\[possible values: [^]]*\]/)) {
+                value = substr(text, RSTART + 18, RLENGTH - 19); gsub(/,/, "", value)
+            }
+            print value
+        }'
+}
+
+# The name of what goes at this place of a verb, from the usage line of its help (stdin): the last may go on.
+_vrfsetup_place() {
+    sed -n 's/^Usage: //p' | grep -oE '(<[A-Z]+>|\[[A-Z]+\])(\.\.\.)?' | grep -vF '[OPTIONS]' |
+        awk -v place="$1" '{ last = $0 } NR == place + 1 { found = 1; print; exit } END { if (!found && last ~ /\.$/) print last }' |
+        tr -d '<>[].'
 }
 
 _vrfsetup_vrfs() {
     ip -o link show type vrf 2>/dev/null | sed -E 's/^[0-9]+: ([^:@]+).*/\1/'
 }
 
-_vrfsetup_values() {
+# What there is of a kind that the help names.
+_vrfsetup_words() {
     case $1 in
-    vrf) _vrfsetup_vrfs ;;
-    vrf-or-default) _vrfsetup_vrfs; echo default ;;
-    interface) ls /sys/class/net ;;
-    netns) ip netns list 2>/dev/null | cut -d' ' -f1 ;;
-    unit) systemctl list-unit-files --type=service --no-legend --plain 2>/dev/null | cut -d' ' -f1 ;;
-    pid) ls /proc | grep -E '^[0-9]+$' ;;
+    VRF) _vrfsetup_vrfs ;;
+    A | B) _vrfsetup_vrfs; echo default ;;
+    IF) ls /sys/class/net ;;
+    NETNS) ip netns list 2>/dev/null | cut -d' ' -f1 ;;
+    SERVICE) systemctl list-unit-files --type=service --no-legend --plain 2>/dev/null | cut -d' ' -f1 ;;
+    PID) ls /proc | grep -E '^[0-9]+$' ;;
+    *[a-z]*) echo "$1" ;;
     esac
 }
 
-# What stands at this place of a verb: $2 words of it are there already.
-_vrfsetup_kind() {
-    case $1:$2 in
-    del:0 | delete:0 | show:0 | pids:0 | attach:0 | unit:0) echo vrf ;;
-    leak:0 | leak:1) echo vrf-or-default ;;
-    attach:* | detach:*) echo interface ;;
-    unit:*) echo unit ;;
-    identify:0) echo pid ;;
+_vrfsetup_offer() {
+    case $1 in
+    FILE) mapfile -t COMPREPLY < <(compgen -f -- "$2") ;;
+    DIRECTORY) mapfile -t COMPREPLY < <(compgen -d -- "$2") ;;
+    *) mapfile -t COMPREPLY < <(compgen -W "$(_vrfsetup_words "$1")" -- "$2") ;;
     esac
 }
 
 _vrfsetup() {
-    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} word i verb= count=0
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} word i count=0 help value verbs=()
     COMPREPLY=()
+    help=$(_vrfsetup_help)
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
-        case $word in
-        -n | --netns | --table | --port | --unreachable | --confirm | --progress | --format) ((i++)) ;;
-        -*) ;;
-        *) if [[ $verb ]]; then ((count += 1)); else verb=$word; fi ;;
-        esac
+        if [[ $word == -* ]]; then
+            [[ $(_vrfsetup_value "$word" <<<"$help") ]] && ((i++))
+        elif grep -q '^Commands:' <<<"$help"; then
+            verbs+=("$word")
+            help=$(_vrfsetup_help "${verbs[@]}")
+        else
+            ((count += 1))
+        fi
     done
-    case $prev in
-    -n | --netns) mapfile -t COMPREPLY < <(compgen -W "$(_vrfsetup_values netns)" -- "$cur") && return ;;
-    --port) mapfile -t COMPREPLY < <(compgen -W "$(_vrfsetup_values interface)" -- "$cur") && return ;;
-    --unreachable) mapfile -t COMPREPLY < <(compgen -W 'rule route none' -- "$cur") && return ;;
-    --progress) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur") && return ;;
-    --format) mapfile -t COMPREPLY < <(compgen -W 'networkd ifupdown toml' -- "$cur") && return ;;
-    --table | --confirm) return ;;
-    esac
-    if [[ $cur == -* ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "$(_vrfsetup_options $verb)" -- "$cur")
-    elif [[ ! $verb ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "$(_vrfsetup_verbs)" -- "$cur")
-    elif [[ $verb == rules && $count == 0 ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "$(_vrfsetup_verbs rules)" -- "$cur")
-    elif [[ $verb == apply ]]; then
-        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+    value=
+    [[ $prev == -* ]] && value=$(_vrfsetup_value "$prev" <<<"$help")
+    if [[ $value ]]; then
+        _vrfsetup_offer "$value" "$cur"
+    elif [[ $cur == -* ]]; then
+        word=$(sed -nE 's/^ +(-[A-Za-z]), (--[a-z0-9-]+).*/\1 \2/p; s/^ +(--[a-z0-9-]+).*/\1/p' <<<"$help")
+        mapfile -t COMPREPLY < <(compgen -W "$word" -- "$cur")
+    elif grep -q '^Commands:' <<<"$help"; then
+        word=$(sed -nE '/^Commands:/,/^$/s/^  ([a-z][a-z-]*).*/\1/p' <<<"$help")
+        mapfile -t COMPREPLY < <(compgen -W "$word" -- "$cur")
     else
-        mapfile -t COMPREPLY < <(compgen -W "$(_vrfsetup_values "$(_vrfsetup_kind "$verb" "$count")")" -- "$cur")
+        _vrfsetup_offer "$(_vrfsetup_place "$count" <<<"$help")" "$cur"
     fi
 }
 

@@ -1,63 +1,87 @@
-# fish completion for vrfsetup(8). Verbs and options are the program's own words (--help), so that none is
-# ever missing; VRFs, interfaces and namespaces are those of this machine.
+# fish completion for vrfsetup(8). Verbs, options, and what goes where are read from the program's own help (-h), so that
+# none is ever missing; VRFs, interfaces and namespaces are those of this machine.
 
 function __vrfsetup_vrfs
     ip -o link show type vrf 2>/dev/null | string replace -rf '^\d+: ([^:@]+).*' '$1'
 end
 
-# The verb and how many words stand after it.
-function __vrfsetup_words
-    set -l skip 0
-    for word in (commandline -opc)[2..-1]
-        if test $skip -eq 1
-            set skip 0
-            continue
-        end
-        switch $word
-            case -n --netns --table --port --unreachable --confirm --progress --format
-                set skip 1
-            case '-*'
-            case '*'
-                echo $word
-        end
+# What the help (stdin) says of an option's value: all that it can be, or its name; nothing if there is none.
+function __vrfsetup_value -a option
+    awk -v option="$option" '
+        /^ +-/ { on = 0; for (i = 1; i <= NF && $i ~ /^-/; i++) on += ($i == option || $i == option ",") }
+        on { text = text " " $0 }
+        END {
+            if (!match(text, /^ *(-[A-Za-z], )?--[a-z0-9-]+ <[^>]*>/)) exit
+            value = substr(text, RSTART, RLENGTH); sub(/^[^<]*</, "", value); sub(/>$/, "", value)
+            gsub(/ +/, " ", text)
+            if (match(text, /\[possible values: [^]]*\]/)) {
+                value = substr(text, RSTART + 18, RLENGTH - 19); gsub(/,/, "", value)
+            }
+            print value
+        }'
+end
+
+# The name of what goes at this place of a verb, from the usage line of its help (stdin): the last may go on.
+function __vrfsetup_place -a place
+    sed -n 's/^Usage: //p' | grep -oE '(<[A-Z]+>|\[[A-Z]+\])(\.\.\.)?' | grep -vF '[OPTIONS]' |
+        awk -v place="$place" '{ last = $0 } NR == place + 1 { found = 1; print; exit } END { if (!found && last ~ /\.$/) print last }' |
+        tr -d '<>[].'
+end
+
+# What there is of a kind that the help names.
+function __vrfsetup_words -a kind
+    switch "$kind"
+        case VRF
+            __vrfsetup_vrfs
+        case A B
+            __vrfsetup_vrfs
+            echo default
+        case IF
+            __fish_print_interfaces
+        case NETNS
+            ip netns list 2>/dev/null | string split -f1 ' '
+        case SERVICE
+            __fish_systemctl_services
+        case PID
+            __fish_complete_pids
+        case FILE
+            __fish_complete_path (commandline -ct)
+        case DIRECTORY
+            __fish_complete_directories (commandline -ct)
+        case '*'
+            # All that it can be, as a list: a mere name is in capitals.
+            string match -qr '[a-z]' -- $kind; and string split ' ' -- $kind
     end
 end
 
-function __vrfsetup_at -a verb places
-    set -l words (__vrfsetup_words)
-    test "$words[1]" = $verb; and contains -- (math (count $words) - 1) (string split , $places)
+function __vrfsetup_offers
+    set -l words (commandline -opc)
+    set -l help (vrfsetup -h 2>/dev/null | string collect)
+    set -l verbs
+    set -l count 0
+    set -l value
+    for word in $words[2..-1]
+        if test -n "$value"
+            set value
+        else if string match -q -- '-*' $word
+            set value (echo $help | __vrfsetup_value $word)
+        else if string match -qr '(?m)^Commands:' -- $help
+            set -a verbs $word
+            set help (vrfsetup $verbs -h 2>/dev/null | string collect)
+        else
+            set count (math $count + 1)
+        end
+    end
+    if test -n "$value"
+        __vrfsetup_words $value
+    else if string match -q -- '-*' (commandline -ct)
+        echo $help | sed -nE 's/^ +(-[A-Za-z], )?(--[a-z0-9-]+).*/\2/p'
+    else if string match -qr '(?m)^Commands:' -- $help
+        # `  verb  What it does` of the help, as fish wants it: verb, tab, what it does.
+        echo $help | sed -nE '/^Commands:/,/^$/s/^  ([a-z][a-z-]*) +(.*)/\1\t\2/p'
+    else
+        __vrfsetup_words (echo $help | __vrfsetup_place $count)
+    end
 end
 
-function __vrfsetup_in -a verb
-    set -l words (__vrfsetup_words)
-    test "$words[1]" = $verb
-end
-
-# `  verb  What it does` of --help, as fish wants it: verb, tab, what it does.
-function __vrfsetup_verbs
-    vrfsetup $argv --help 2>/dev/null | sed -nE '/^Commands:/,/^$/s/^  ([a-z][a-z-]*) +(.*)/\1\t\2/p'
-end
-
-function __vrfsetup_options
-    set -l words (__vrfsetup_words)
-    vrfsetup $words[1] --help 2>/dev/null | sed -nE 's/^ +(-[A-Za-z], )?(--[a-z-]+).*/\2/p'
-end
-
-complete -c vrfsetup -f
-complete -c vrfsetup -n 'test (count (__vrfsetup_words)) -eq 0' -a '(__vrfsetup_verbs)'
-complete -c vrfsetup -n '__vrfsetup_at rules 0' -a '(__vrfsetup_verbs rules)'
-complete -c vrfsetup -n 'string match -q -- "-*" (commandline -ct)' -a '(__vrfsetup_options)'
-for verb in del delete show pids attach unit
-    complete -c vrfsetup -n "__vrfsetup_at $verb 0" -a '(__vrfsetup_vrfs)'
-end
-complete -c vrfsetup -n '__vrfsetup_at leak 0,1' -a '(__vrfsetup_vrfs) default'
-complete -c vrfsetup -n '__vrfsetup_in attach; and not __vrfsetup_at attach 0' -a '(__fish_print_interfaces)'
-complete -c vrfsetup -n '__vrfsetup_in detach' -a '(__fish_print_interfaces)'
-complete -c vrfsetup -n '__vrfsetup_in unit; and not __vrfsetup_at unit 0' -a '(__fish_systemctl_services)'
-complete -c vrfsetup -n '__vrfsetup_at identify 0' -a '(__fish_complete_pids)'
-complete -c vrfsetup -n '__vrfsetup_at apply 0' -F
-complete -c vrfsetup -s n -l netns -xa "(ip netns list 2>/dev/null | string split -f1 ' ')" -d 'Work in this network namespace'
-complete -c vrfsetup -l port -xa '(__fish_print_interfaces)' -d 'An interface that becomes its port'
-complete -c vrfsetup -l unreachable -xa 'rule route none' -d 'How to stop what its table has no route for'
-complete -c vrfsetup -l progress -xa 'auto always never' -d 'When to show how far it is'
-complete -c vrfsetup -l format -xa 'networkd ifupdown toml' -d 'What to write'
+complete -c vrfsetup -f -a '(__vrfsetup_offers)'

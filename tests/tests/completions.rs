@@ -1,5 +1,5 @@
 //! The completions of vrfsetup read the program's own help, so no list of options can rot; what can is how they
-//! read it. bash is asked here as a shell would ask it at the Tab key; `wrapper/tests/pages.rs` looks at vrfrun's.
+//! read it. bash is asked here as at the Tab key; `wrapper/tests/pages.rs` does that for vrfrun's.
 
 use std::path::Path;
 use std::process::Command;
@@ -38,11 +38,26 @@ fn a_verbs_options_and_the_global_ones_are_offered() {
         assert!(options.iter().any(|offer| offer == option), "{option} is not in {options:?}");
     }
     assert_eq!(offers(&["vrfsetup", "rules", "fix", "--unreachable", "ro"]), ["route"]);
+    assert_eq!(offers(&["vrfsetup", "del", "blue", "--progress", "al"]), ["always"]);
+    assert_eq!(offers(&["vrfsetup", "export", "--format", "i"]), ["ifupdown"]);
+    assert_eq!(offers(&["vrfsetup", "add", "blue", "--strict-mode", "of"]), ["off"]);
+    assert_eq!(offers(&["vrfsetup", "add", "blue", "--table", ""]), [""; 0]);
+}
+
+/// The usage line names what goes there.
+#[test]
+fn what_a_place_of_a_verb_takes_is_offered() {
+    assert_eq!(offers(&["vrfsetup", "leak", "defa"]), ["default"]);
+    assert_eq!(offers(&["vrfsetup", "leak", "blue", "red", "defa"]), [""; 0]);
+    assert_eq!(offers(&["vrfsetup", "apply", "/etc/hostnam"]), ["/etc/hostname"]);
+    assert_eq!(offers(&["vrfsetup", "identify", &std::process::id().to_string()]), [std::process::id().to_string()]);
+    assert_eq!(offers(&["vrfsetup", "doctor", ""]), [""; 0]);
 }
 
 #[test]
 fn interfaces_are_offered_where_a_port_stands() {
     assert_eq!(offers(&["vrfsetup", "attach", "blue", "l"]), ["lo"]);
+    assert_eq!(offers(&["vrfsetup", "attach", "blue", "--confirm", "30", "eth7", "l"]), ["lo"]);
     assert_eq!(offers(&["vrfsetup", "-n", "blue", "detach", "l"]), ["lo"]);
     assert_eq!(offers(&["vrfsetup", "add", "blue", "--port", "l"]), ["lo"]);
 }

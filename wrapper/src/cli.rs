@@ -54,7 +54,7 @@ struct Cli {
     interface: bool,
 
     /// Enter this network namespace first (see ip-netns(8))
-    #[arg(short, long, value_name = "NAME")]
+    #[arg(short, long, value_name = "NETNS")]
     netns: Option<OsString>,
 
     /// Become this user after binding (root only)

@@ -1,7 +1,9 @@
-//! Every option stands in the manual page, in the README and in each shell's completion.
+//! Every option is in the manual page, as it is defined and in the same order, in the README, and offered at the Tab key.
+//! The completions read the program's own help: bash is asked here as at the Tab key, all shells in `guest/docs`.
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 fn read(path: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(path);
@@ -18,11 +20,24 @@ fn missing_from(path: &str, written: impl Fn(&str) -> String) -> Vec<String> {
     long_options().into_iter().filter(|option| !text.contains(&written(option))).collect()
 }
 
+/// The line of mdoc(7) under which an option is described, without the name of its value.
+fn item(option: &clap::Arg) -> Option<String> {
+    let long = format!("Fl -{}", option.get_long()?);
+    let forms = option.get_short().map_or(long.clone(), |short| format!("Fl {short} , {long}"));
+    let takes_value = option.get_action().takes_values();
+    Some(format!(".It {forms}{}", if takes_value { " Ar " } else { "" }))
+}
+
 #[test]
-fn the_manual_page_has_every_option() {
-    // mdoc writes `--name` as `Fl -name`.
-    let missing = missing_from("man/vrfrun.1", |option| format!("Fl -{option}"));
-    assert!(missing.is_empty(), "man/vrfrun.1 lacks {missing:?}");
+fn the_manual_page_has_every_option_in_its_order() {
+    let items: Vec<String> = vrfrun::definition().get_arguments().filter_map(item).collect();
+    assert!(items.len() > 12, "{items:?}");
+    let page = read("man/vrfrun.1");
+    let mut lines = page.lines();
+    for item in items {
+        let is_it = |line: &str| if item.ends_with(' ') { line.starts_with(&item) } else { line == item };
+        assert!(lines.any(is_it), "man/vrfrun.1 lacks '{item}', or has it before the option that is defined before it");
+    }
 }
 
 #[test]
@@ -31,14 +46,34 @@ fn the_readme_has_every_option() {
     assert!(missing.is_empty(), "README.md lacks {missing:?}");
 }
 
+/// What bash offers for the last of these words.
+fn offers(line: &[&str]) -> Vec<String> {
+    let program = Path::new(env!("CARGO_BIN_EXE_vrfrun"));
+    let script = r#"PATH=$1:$PATH; eval "$2"; shift 2; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+                    _vrfrun; printf '%s\n' "${COMPREPLY[@]}""#;
+    let mut bash = Command::new("bash");
+    bash.args(["--norc", "-c", script, "bash"]).arg(program.parent().unwrap()).arg(read("completions/vrfrun.bash"));
+    let output = bash.args(line).output().expect("bash");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{line:?}");
+    String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
+}
+
 #[test]
-fn every_completion_has_every_option() {
-    for (path, prefix) in
-        [("completions/vrfrun.bash", "--"), ("completions/_vrfrun", "--"), ("completions/vrfrun.fish", "-l ")]
-    {
-        let missing = missing_from(path, |option| format!("{prefix}{option}"));
-        assert!(missing.is_empty(), "{path} lacks {missing:?}");
-    }
+fn every_option_is_offered() {
+    let offered = offers(&["vrfrun", "--"]);
+    let missing: Vec<_> = long_options().into_iter().filter(|name| !offered.contains(&format!("--{name}"))).collect();
+    assert!(missing.is_empty(), "{missing:?} of {offered:?}");
+    assert!(offered.contains(&"--help".into()), "{offered:?}");
+}
+
+#[test]
+fn an_options_value_is_offered_behind_it_and_is_not_taken_for_the_vrf() {
+    assert_eq!(offers(&["vrfrun", "-m", ""]), ["auto", "bpf", "preload", "seccomp"]);
+    assert_eq!(offers(&["vrfrun", "--mechanism", "s"]), ["seccomp"]);
+    assert_eq!(offers(&["vrfrun", "-u", "roo"]), ["root"]);
+    assert_eq!(offers(&["vrfrun", "--dns", ""]), [""]);
+    assert_eq!(offers(&["vrfrun", "-m", "bpf", "--stri"]), ["--strict"]);
+    assert_eq!(offers(&["vrfrun", "--strict", "--interface", "l"]), ["lo"]);
 }
 
 #[test]

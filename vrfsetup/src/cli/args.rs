@@ -37,7 +37,7 @@ pub enum Command {
     #[command(visible_alias = "delete")]
     Del {
         /// The VRF
-        #[arg(value_parser = name::device)]
+        #[arg(value_name = "VRF", value_parser = name::device)]
         name: String,
         #[command(flatten)]
         change: Change,
@@ -45,7 +45,7 @@ pub enum Command {
     /// Make interfaces ports of a VRF; their addresses and routes come along
     Attach {
         /// The VRF
-        #[arg(value_parser = name::device)]
+        #[arg(value_name = "VRF", value_parser = name::device)]
         name: String,
         /// The interfaces
         #[arg(required = true, value_name = "IF", value_parser = name::device)]
@@ -113,7 +113,7 @@ pub enum Command {
     /// Put systemd's services or sockets into a VRF, by drop-ins
     Unit {
         /// The VRF
-        #[arg(value_parser = name::device)]
+        #[arg(value_name = "VRF", value_parser = name::device)]
         name: String,
         /// The services
         #[arg(required = true, value_name = "SERVICE")]
@@ -160,7 +160,7 @@ pub enum Command {
     /// Show VRFs with tables, ports, addresses and routes
     Show {
         /// Only this one
-        #[arg(value_parser = name::device)]
+        #[arg(value_name = "VRF", value_parser = name::device)]
         name: Option<String>,
         /// Also the sockets of their processes, and which are outside the VRF
         #[arg(long)]
@@ -171,7 +171,7 @@ pub enum Command {
     /// List the processes in a VRF
     Pids {
         /// The VRF
-        #[arg(value_parser = name::device)]
+        #[arg(value_name = "VRF", value_parser = name::device)]
         name: String,
     },
     /// Say which VRF a process is in; an empty line if in none
@@ -300,7 +300,7 @@ pub struct Change {
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub confirm: Option<u64>,
     /// Show how far it is: on a terminal when it takes over a second (auto), always, or never
-    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
     pub progress: When,
 }
 
