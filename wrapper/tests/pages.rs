@@ -81,3 +81,20 @@ fn the_options_are_there_to_be_looked_for() {
     let options = long_options();
     assert!(options.len() > 12 && options.contains(&"keep-fds".into()), "{options:?}");
 }
+
+#[test]
+fn every_path_that_contributing_names_is_there() {
+    let page = read("CONTRIBUTING.md");
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let is_path = |word: &&str| {
+        word.contains('/')
+            && word.starts_with(|first: char| !first.is_ascii_digit())
+            && !word.starts_with(['/', '$', '~'])
+            && !word.starts_with("target")
+            && !word.contains([' ', ':'])
+    };
+    let paths: Vec<&str> = page.split('`').skip(1).step_by(2).filter(is_path).collect();
+    assert!(paths.len() > 40, "{paths:?}");
+    let missing: Vec<_> = paths.iter().filter(|path| !top.join(path).exists()).collect();
+    assert!(missing.is_empty(), "CONTRIBUTING.md names {missing:?}");
+}
