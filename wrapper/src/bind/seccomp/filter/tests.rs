@@ -119,6 +119,9 @@ fn armhf_is_seen_on_aarch64() {
     assert_eq!(compat(281, [1, 1, 0, 0, 0, 0]), ALLOW);
     assert_eq!(compat(102, [1, 0xffff_0000, 0, 0, 0, 0]), ALLOW); // EABI has no socketcall
     assert_eq!(compat(198, [2, 1, 0, 0, 0, 0]), ALLOW); // lchown32, not socket
+    for policy in [&SUPERVISED, &ALONE] {
+        assert_eq!(verdict(&AARCH64, policy, ARMHF, 281, [10, 2, 0, 0, 0, 0]), NOTIFY);
+    }
 }
 
 #[test]
