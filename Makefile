@@ -10,7 +10,7 @@ INCLUDEDIR = $(PREFIX)/include
 UNITDIR = $(PREFIX)/lib/systemd/system
 UDEVDIR = $(PREFIX)/lib/udev/rules.d
 # Debian's name for this machine's library directory, empty elsewhere; $LIB of ld.so expands to it.
-MULTIARCH := $(shell gcc -print-multiarch 2>/dev/null || $(CC) -dumpmachine)
+MULTIARCH := $(if $(CROSS),$(subst -unknown,,$(CROSS)),$(shell gcc -print-multiarch 2>/dev/null || $(CC) -dumpmachine))
 # The preload object, which nobody links with, lies in a directory of its own in there: vrfrun/.
 LIBDIR = $(patsubst %/,%,$(PREFIX)/lib/$(MULTIARCH))
 LIBDIR32 = $(PREFIX)/lib/i386-linux-gnu
@@ -18,14 +18,20 @@ VERSION := $(shell sed -n '/^\[workspace.package\]/,/^$$/s/^version = "\(.*\)"/\
 
 CARGO = cargo
 NEXTEST = tools/nextest
-RELEASE = $(or $(CARGO_TARGET_DIR),target)/release
+# Another machine to build for, as Rust names it (aarch64-unknown-linux-gnu); empty for this one.
+CROSS =
+RELEASE = $(or $(CARGO_TARGET_DIR),target)/$(if $(CROSS),$(CROSS)/)release
 # Where the i386 object is, on a machine that has built one.
 RELEASE32 = $(or $(CARGO_TARGET_DIR),target)/i686-unknown-linux-gnu/release
 
 all: build
 
 build:
+ifeq ($(CROSS),)
 	$(CARGO) build --release
+else
+	@CARGO='$(CARGO)' tools/cross-cargo $(CROSS) build --release -p vrfrun -p vrfsetup -p vrfshim
+endif
 
 # The same request without and with vrfrun, and whose answer came; in a virtual machine where this
 # kernel has no VRFs.
@@ -96,6 +102,7 @@ install uninstall:
 # Debian's packages of what `make` built, into DEBS.
 DEBS = $(RELEASE)/../debian
 deb:
+	@[ -z '$(CROSS)' ] || { echo 'make deb: makes packages for this machine only, not for $(CROSS)' >&2; exit 1; }
 	@$(MAKE) -s --no-print-directory debs-in-usr PREFIX=/usr ZSHDIR=/usr/share/zsh/vendor-completions
 
 debs-in-usr:
