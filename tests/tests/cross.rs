@@ -1,4 +1,5 @@
-//! `make CROSS=…`: what cannot be built is said in one line. What can is built, and run, by `kernels::arm64_6_1`.
+//! `make CROSS=…`: what cannot be built is said in one line. What can is built, and run, by
+//! `tools/vm arm64_6_1`.
 
 use std::process::{Command, Output};
 

@@ -3,10 +3,12 @@
 #include "client.h"
 #include "socket.h"
 
+#include <sys/syscall.h>
+
 int main(void)
 {
     int first = socket(AF_INET, SOCK_STREAM, 0);
-    int second = (int)socket_by_syscall(41, AF_INET, SOCK_STREAM, 0);
+    int second = (int)socket_by_syscall(SYS_socket, AF_INET, SOCK_STREAM, 0);
 
     if (first < 0)
         return 1;

@@ -2,7 +2,9 @@
 #include "client.h"
 #include "socket.h"
 
+#include <sys/syscall.h>
+
 int main(void)
 {
-    return print_greeting((int)socket_by_syscall(41, AF_INET, SOCK_STREAM, 0));
+    return print_greeting((int)socket_by_syscall(SYS_socket, AF_INET, SOCK_STREAM, 0));
 }

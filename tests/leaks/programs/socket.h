@@ -4,8 +4,22 @@
 
 #include <errno.h>
 
+#ifdef __aarch64__
+static inline long socket_by_syscall(long number, long domain, long type, long protocol)
+{
+    register long x8 __asm__("x8") = number, x0 __asm__("x0") = domain, x1 __asm__("x1") = type;
+    register long x2 __asm__("x2") = protocol;
+
+    __asm__ volatile("svc #0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2) : "memory");
+    if (x0 >= 0)
+        return x0;
+    errno = (int)-x0;
+    return -1;
+}
+#endif
+
 #ifdef __x86_64__
-/* `number` is 41, or that of the x32 table. The registers of the three unused arguments stay as they are. */
+/* `number` is SYS_socket, or that of the x32 table. The registers of the three unused arguments stay as they are. */
 static inline long socket_by_syscall(long number, long domain, long type, long protocol)
 {
     long result;
@@ -21,6 +35,7 @@ static inline long socket_by_syscall(long number, long domain, long type, long p
 }
 #endif
 
+#if defined(__x86_64__) || defined(__i386__)
 /* The i386 table's socket (359), which a 64-bit program reaches as well. */
 static inline int socket_by_int80(int domain, int type, int protocol)
 {
@@ -32,5 +47,6 @@ static inline int socket_by_int80(int domain, int type, int protocol)
     errno = -result;
     return -1;
 }
+#endif
 
 #endif

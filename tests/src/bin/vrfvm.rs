@@ -38,7 +38,10 @@ fn session(words: &[String]) -> Result<ExitCode, String> {
     let system = kernels::system(name);
     let kernel = system.as_ref().map(System::kernel).or_else(|| kernels::named(name));
     let kernel = kernel.ok_or_else(|| format!("no kernel '{name}'; there are {:?}", names()))?;
-    let runner = runner(first == "--demo")?;
+    let runner = match kernel.arch.foreign_triple() {
+        Some(_) => Runner::foreign(kernel.arch)?,
+        None => runner(first == "--demo")?,
+    };
     let plan = match rest.first().map(String::as_str) {
         Some("--shell") => Plan::Shell,
         _ if first == "--demo" => Plan::Demo,
@@ -46,7 +49,8 @@ fn session(words: &[String]) -> Result<ExitCode, String> {
         _ => {
             let tested = match &system {
                 Some(system) => run::tests_under(system, &runner, guest::expected_under_systemd(), rest),
-                None => run::tests(&kernel, &runner, guest::expected_on(&kernel), rest),
+                None if rest.is_empty() => run::tests(&kernel, &runner, guest::expected_on(&kernel), rest),
+                None => run::tests(&kernel, &runner, guest::known_on(&kernel), rest),
             };
             return tested.map(|()| ExitCode::SUCCESS);
         }

@@ -17,6 +17,10 @@ use super::runner::Runner;
 use crate::harness::vm::plan::{DIRECTORY, Plan};
 use crate::harness::vm::report::Event;
 
+/// The serial ports of the machine (`harness::vm::machine`): the kernel's console, and the one for the report.
+const PORTS: (&str, &str) =
+    if cfg!(target_arch = "aarch64") { ("/dev/ttyAMA0", "/dev/ttyS0") } else { ("/dev/ttyS0", "/dev/ttyS1") };
+
 /// Does everything, and ends the machine. Errors go to the console, which the host shows.
 pub fn main() {
     let outcome = if booted::is_here() { booted::hand_over() } else { mount_all().and_then(|()| session(false)) };
@@ -37,7 +41,7 @@ pub fn service() {
 /// Carries out the plan.
 fn session(has_systemd: bool) -> io::Result<()> {
     let plan = serde_json::from_slice(&std::fs::read(Path::new(DIRECTORY).join("plan.json"))?)?;
-    let mut report = OpenOptions::new().write(true).custom_flags(libc::O_NOCTTY).open("/dev/ttyS1")?;
+    let mut report = OpenOptions::new().write(true).custom_flags(libc::O_NOCTTY).open(PORTS.1)?;
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned();
     tell(&mut report, &Event::Ready { release, versions: versions(has_systemd) })?;
     match plan {
@@ -114,7 +118,7 @@ fn talk(report: &mut File, words: &[String]) -> io::Result<()> {
 
 /// A shell on the console, for looking round.
 fn shell() -> io::Result<()> {
-    let console = OpenOptions::new().read(true).write(true).open("/dev/ttyS0")?;
+    let console = OpenOptions::new().read(true).write(true).open(PORTS.0)?;
     Command::new("setsid")
         .args(["--ctty", "--wait", "bash", "-i"])
         .env("PATH", format!("{DIRECTORY}:/usr/sbin:/usr/bin:/sbin:/bin"))

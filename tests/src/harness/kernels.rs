@@ -27,12 +27,48 @@ pub enum Feature {
     Once,
 }
 
+/// The machine that a kernel is for.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Arch {
+    /// This one, for which everything is built anyway.
+    #[default]
+    #[serde(rename = "x86_64")]
+    X86,
+    /// 64-bit ARM. A slice of the tests runs there.
+    Aarch64,
+}
+
+impl Arch {
+    /// The machine that this program was built for.
+    pub const OWN: Self = if cfg!(target_arch = "aarch64") { Self::Aarch64 } else { Self::X86 };
+
+    /// Debian's name for it.
+    pub fn debian(self) -> &'static str {
+        match self {
+            Self::X86 => "amd64",
+            Self::Aarch64 => "arm64",
+        }
+    }
+
+    /// Rust's, where it is built for as a foreign machine.
+    pub fn foreign_triple(self) -> Option<&'static str> {
+        match self {
+            Self::X86 => None,
+            Self::Aarch64 => Some("aarch64-unknown-linux-gnu"),
+        }
+    }
+}
+
 /// One kernel of the list.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Kernel {
     /// The name of its test.
     pub name: String,
+    /// The machine that it is for.
+    #[serde(default)]
+    pub arch: Arch,
     /// The Debian suite that it comes from.
     pub suite: String,
     /// The meta package that names its current version.
@@ -110,10 +146,16 @@ pub fn system(name: &str) -> Option<System> {
     systems().into_iter().find(|system| system.name == name)
 }
 
-/// The kernel of the list that has this release: by its prefix, else the one that any release fits.
+/// The kernels of one architecture.
+pub fn of(arch: Arch) -> Vec<Kernel> {
+    all().into_iter().filter(|kernel| kernel.arch == arch).collect()
+}
+
+/// This architecture's kernel of the list that has this release: by its prefix, else the one that any release fits.
 pub fn of_release(release: &str) -> Option<Kernel> {
     let begins = |kernel: &Kernel| !kernel.version.is_empty() && release.starts_with(&kernel.version);
-    all().into_iter().find(begins).or_else(|| all().into_iter().find(|kernel| kernel.version.is_empty()))
+    let own = of(Arch::OWN);
+    own.iter().find(|kernel| begins(kernel)).or_else(|| own.iter().find(|kernel| kernel.version.is_empty())).cloned()
 }
 
 #[cfg(test)]
@@ -123,7 +165,7 @@ mod tests {
     #[test]
     fn every_kernel_of_the_list_has_vrfs_and_both_mechanisms() {
         let kernels = all();
-        assert_eq!(kernels.len(), 4);
+        assert_eq!(kernels.len(), 5);
         for kernel in kernels {
             for feature in [Feature::Vrf, Feature::Bpf, Feature::Gate] {
                 assert!(kernel.works.contains(&feature), "{}: {feature:?}", kernel.name);

@@ -1,10 +1,11 @@
 //! What every test stands on. `world` builds the three domains, `peer` answers at their far ends, `judge` runs a
-//! command and counts its packets, `programs` builds what is run, `kernels` lists the kernels, `vm` boots them,
-//! `process` is what process 1 of a guest owes its tests.
+//! command and counts its packets, `programs` builds what is run, `foreign` the same for another architecture, `kernels`
+//! lists the kernels, `vm` boots them, `process` is what process 1 of a guest owes its tests.
 //!
 //! Uses no other room: whoever boots a machine says which tests it expects there. Knows no test, no row of the
 //! matrix and no measurement, and never judges by what a program says of itself.
 
+pub mod foreign;
 pub mod judge;
 pub mod kernels;
 pub mod peer;

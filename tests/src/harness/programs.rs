@@ -11,7 +11,7 @@ use crate::harness::vm::image::top;
 use crate::harness::vm::plan::DIRECTORY;
 
 /// The products, as `cargo build --release` leaves them.
-const PRODUCTS: [&str; 3] = ["vrfrun", "vrfsetup", "libvrfshim.so"];
+pub(super) const PRODUCTS: [&str; 3] = ["vrfrun", "vrfsetup", "libvrfshim.so"];
 
 /// Directories with programs and a Makefile that builds them into OUT.
 const SOURCES: [&str; 2] = ["tests/programs", "tests/leaks/programs"];
@@ -58,18 +58,24 @@ pub fn build() -> io::Result<Vec<PathBuf>> {
     // Several tests may want them at once: one builds, the others wait.
     let lock = std::fs::File::create(out.with_extension("lock"))?;
     let _lock = Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, error)| error)?;
+    compile(&out, &[])
+}
+
+/// Has make build them into `out`, with these variables set.
+pub(super) fn compile(out: &Path, variables: &[String]) -> io::Result<Vec<PathBuf>> {
     for directory in SOURCES {
         let output = Command::new("make")
             .args(["-s", "-C"])
             .arg(top().join(directory))
             .arg(format!("OUT={}", out.display()))
+            .args(variables)
             .env_remove("MAKEFLAGS")
             .output()?;
         if !output.status.success() {
             return Err(io::Error::other(format!("{directory}: {}", String::from_utf8_lossy(&output.stderr))));
         }
     }
-    std::fs::read_dir(&out)?.map(|entry| entry.map(|entry| entry.path())).collect()
+    std::fs::read_dir(out)?.map(|entry| entry.map(|entry| entry.path())).collect()
 }
 
 /// The products' paths.
@@ -84,7 +90,7 @@ pub fn products() -> Result<Vec<PathBuf>, String> {
     }
 }
 
-fn target() -> PathBuf {
+pub(super) fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| top().join("target"), PathBuf::from)
 }
 

@@ -10,7 +10,7 @@ use super::expect::{Expectations, unknown_names};
 use super::record::{Record, merge};
 use super::row::{self, Row};
 use super::table::Matrix;
-use crate::harness::kernels::{self, Kernel};
+use crate::harness::kernels::{self, Arch, Kernel};
 use crate::harness::vm::plan::{DIRECTORY, Plan};
 use crate::harness::vm::report::Event;
 use crate::harness::vm::run::{Runner, drive};
@@ -43,7 +43,7 @@ impl Request {
 /// # Errors
 /// When a name means nothing or a file could not be written.
 pub fn main(request: &Request, runner: &Runner) -> Result<bool, String> {
-    let kernels = chosen(kernels::all(), &request.kernels, |kernel| &kernel.name)?;
+    let kernels = chosen(kernels::of(Arch::default()), &request.kernels, |kernel| &kernel.name)?;
     let rows = chosen(row::all(), &request.rows, |row| &row.name)?;
     let expectations = Expectations::read();
     let names: Vec<String> = kernels::all().into_iter().map(|kernel| kernel.name).collect();

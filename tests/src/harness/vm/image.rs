@@ -10,7 +10,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use super::plan::Plan;
-use crate::harness::kernels::Kernel;
+use crate::harness::kernels::{Arch, Kernel};
 
 /// All that a machine boots from.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub struct Images {
     pub console: PathBuf,
     /// Whether a systemd of its own boots it, which also wants a network interface.
     pub has_systemd: bool,
+    /// Which machine it is.
+    pub arch: Arch,
     /// How many processors the machine has.
     pub processors: u32,
     _directory: TempDir,
@@ -39,6 +41,8 @@ pub enum Root {
     With(&'static str),
     /// One of this Debian suite that its own systemd boots.
     Systemd(String),
+    /// That of `tools/foreign-packages`, for another architecture.
+    Foreign(Arch),
     /// The demonstration's, made of this machine's own programs; it must be able to run this one.
     Demo(PathBuf),
 }
@@ -49,6 +53,7 @@ impl Root {
             Self::Usual => vec![],
             Self::With(list) => vec![list.as_ref()],
             Self::Systemd(suite) => vec!["systemd-packages".as_ref(), suite.as_ref()],
+            Self::Foreign(arch) => vec![arch.debian().as_ref()],
             Self::Demo(program) => vec![program.as_ref()],
         }
     }
@@ -60,7 +65,8 @@ impl Images {
     /// # Errors
     /// When something cannot be fetched or made.
     pub fn prepare(kernel: &Kernel, plan: &Plan, programs: &[PathBuf], root: &Root) -> io::Result<Self> {
-        let fetched = tool("fetch-kernel", &[&kernel.name, &kernel.suite, &kernel.package, &kernel.version])?;
+        let words = [&*kernel.name, &kernel.suite, &kernel.package, &kernel.version, kernel.arch.debian()];
+        let fetched = tool("fetch-kernel", &words)?;
         let rootfs = rootfs(root)?;
         let directory = tempfile::Builder::new().prefix("vrftests-").tempdir()?;
         let tested = directory.path().join("tested.ext4");
@@ -68,7 +74,8 @@ impl Images {
         let console = directory.path().join("console.log");
         let has_systemd = matches!(root, Root::Systemd(_));
         let processors = kernel.processors();
-        Ok(Self { kernel: fetched, rootfs, tested, console, has_systemd, processors, _directory: directory })
+        let arch = kernel.arch;
+        Ok(Self { kernel: fetched, rootfs, tested, console, has_systemd, arch, processors, _directory: directory })
     }
 }
 
@@ -77,7 +84,11 @@ impl Images {
 /// # Errors
 /// When it cannot be made; the script's words are in it.
 pub fn rootfs(root: &Root) -> io::Result<PathBuf> {
-    let script = if matches!(root, Root::Demo(_)) { "make-demo-root" } else { "make-rootfs" };
+    let script = match root {
+        Root::Demo(_) => "make-demo-root",
+        Root::Foreign(_) => "make-foreign-root",
+        Root::Usual | Root::With(_) | Root::Systemd(_) => "make-rootfs",
+    };
     tool(script, &root.arguments())
 }
 

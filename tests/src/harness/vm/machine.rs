@@ -15,6 +15,7 @@ use nix::unistd::pipe2;
 
 use super::image::Images;
 use super::report::Event;
+use crate::harness::kernels::Arch;
 
 /// From power-on to the runner's first line. Measured on an idle machine: 3 to 8 s.
 const BOOT_LIMIT: Duration = Duration::from_secs(240);
@@ -121,12 +122,28 @@ impl Drop for Machine {
     }
 }
 
+/// QEMU with the machine that the kernel is for, and what its kernel must be told.
+fn of_arch(arch: Arch) -> (Command, &'static str) {
+    let (program, words, append) = match arch {
+        // random.trust_cpu: 5.10 would otherwise let the first getrandom() wait for entropy.
+        // syscall.x32: Debian's kernels have that table, but closed.
+        Arch::X86 => {
+            let words = ["-machine", "pc", "-cpu", "qemu64,+rdrand"];
+            ("qemu-system-x86_64", words, "console=ttyS0 random.trust_cpu=on syscall.x32=y")
+        }
+        Arch::Aarch64 => ("qemu-system-aarch64", ["-machine", "virt", "-cpu", "cortex-a72"], "console=ttyAMA0"),
+    };
+    let mut command = Command::new(program);
+    command.args(words);
+    (command, append)
+}
+
 fn qemu(images: &Images, console: Console) -> Command {
-    let mut command = Command::new("qemu-system-x86_64");
+    let (mut command, append) = of_arch(images.arch);
     // The benches make thousands of interfaces.
     let memory = if console == Console::CountingLog { "3072" } else { "1024" };
     command
-        .args(["-machine", "pc", "-accel", "tcg,thread=single", "-cpu", "qemu64,+rdrand"])
+        .args(["-accel", "tcg,thread=single"])
         .args(["-smp", &images.processors.to_string()])
         // Any reset, so a panic's too (panic=-1), ends QEMU.
         .args(["-m", memory, "-no-reboot", "-nodefaults", "-no-user-config", "-display", "none"])
@@ -134,12 +151,7 @@ fn qemu(images: &Images, console: Console) -> Command {
         .arg(images.kernel.join("vmlinuz"))
         .arg("-initrd")
         .arg(images.kernel.join("initrd"))
-        // random.trust_cpu: 5.10 would otherwise let the first getrandom() wait for entropy.
-        // syscall.x32: Debian's kernels have that table, but closed.
-        .args([
-            "-append",
-            "console=ttyS0 quiet loglevel=4 panic=-1 oops=panic random.trust_cpu=on net.ifnames=0 syscall.x32=y",
-        ]);
+        .args(["-append", &format!("{append} quiet loglevel=4 panic=-1 oops=panic net.ifnames=0")]);
     for disk in [&images.rootfs, &images.kernel.join("modules.ext4"), &images.tested] {
         command.arg("-drive").arg(drive(disk));
     }
@@ -156,13 +168,26 @@ fn qemu(images: &Images, console: Console) -> Command {
         Console::Log | Console::CountingLog => {
             let mut log = std::ffi::OsString::from("file:");
             log.push(&images.console);
-            command.arg("-serial").arg(log).args(["-serial", "stdio"]);
+            command.arg("-serial").arg(log);
+            report_port(&mut command, images.arch, "stdio");
         }
         Console::Terminal => {
-            command.args(["-serial", "mon:stdio", "-serial", "null"]);
+            command.args(["-serial", "mon:stdio"]);
+            report_port(&mut command, images.arch, "null");
         }
     }
     command
+}
+
+/// The second serial port, by which the runner reports. `virt` has one only: there it is a card.
+fn report_port(command: &mut Command, arch: Arch, whither: &str) {
+    match arch {
+        Arch::X86 => command.args(["-serial", whither]),
+        Arch::Aarch64 => {
+            let backend = format!("{whither},id=report");
+            command.args(["-chardev", &backend, "-device", "pci-serial,chardev=report"])
+        }
+    };
 }
 
 /// `snapshot=on`: what the guest writes is gone with it, and two machines may share an image.

@@ -7,7 +7,7 @@ use super::image::{Images, Root, top};
 use super::machine::{Console, Failure, Machine};
 use super::plan::{FILES, Plan, ROLLBACK};
 use super::report::{Event, Shortfall};
-use crate::harness::kernels::{Kernel, System};
+use crate::harness::kernels::{Arch, Kernel, System};
 
 /// The runner ends a test after this time, and says so: only one that hangs, on however busy a host.
 pub const TEST_LIMIT: Duration = Duration::from_secs(400);
@@ -125,6 +125,15 @@ impl Runner {
         programs.extend(crate::harness::programs::build().map_err(|error| error.to_string())?);
         programs.extend(crate::harness::programs::products()?);
         Ok(Self { programs, root: Root::Usual })
+    }
+
+    /// The same for a machine of another architecture, built here.
+    ///
+    /// # Errors
+    /// When something cannot be built.
+    pub fn foreign(arch: Arch) -> Result<Self, String> {
+        let programs = crate::harness::foreign::build(arch).map_err(|error| error.to_string())?;
+        Ok(Self { programs, root: Root::Foreign(arch) })
     }
 
     /// What the demonstration needs: the products and this crate's own programs.

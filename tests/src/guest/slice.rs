@@ -1,0 +1,37 @@
+//! What runs on a foreign architecture: a part of each mechanism as root and as a user, with dynamic, static and Go
+//! programs, vrfsetup's main verbs, the C API. QEMU is slower there, and each test is the same as on this machine.
+
+/// By their names; `tools/vm KERNEL FILTER` runs others, too.
+pub const SLICE: [&str; 31] = [
+    "curl::vrfrun_as_root_with_bpf",
+    "curl::vrfrun_as_root_with_preload",
+    "curl::vrfrun_as_a_plain_user_with_preload",
+    "clients::dig_asks_blues_nameserver",
+    "clients::a_program_that_calls_syscall_itself",
+    "gate::a_static_program_is_refused_before_it_starts",
+    "gate::a_static_child_is_denied",
+    "gate::a_go_child_is_denied",
+    "gate::a_dynamic_program_passes",
+    "leaks::programs_that_people_run",
+    "leaks::programs_that_no_shim_enters",
+    "leaks::programs_that_make_their_own_system_calls",
+    "bind_on_use::no_ipv4_datagram_gets_out",
+    "bind_on_use::programs_are_attached_once",
+    "without_bpf::a_udp_socket_that_lost_its_device_sends_in_the_vrf",
+    "without_bpf::a_rule_by_user_sees_the_caller",
+    "inherited::what_waits_at_a_listener_is_not_taken_into_the_vrf",
+    "names::a_vrfs_own_resolv_conf_stands_over_the_systems",
+    "surroundings::nothing_is_left_behind",
+    "capi::two_vrfs_are_asked_at_once",
+    "capi::a_name_is_resolved_in_each_vrf",
+    "capi::a_server_listens_in_each_vrf",
+    "capi::promises_are_kept_in_programs_of_glibc",
+    "capi::python_moves_by_ctypes",
+    "capi::go_asks_by_cgo",
+    "setup_ports::add_makes_a_sealed_vrf_and_del_leaves_nothing",
+    "setup_ports::attach_and_detach_carry_addresses_and_routes",
+    "setup_ports::leaks_lead_from_one_domain_to_the_other",
+    "rules::fix_twice_and_undo",
+    "setup_declared::a_setup_made_by_hand_is_exported_torn_down_and_applied_again",
+    "setup_knowing::show_has_the_names_and_values_of_ip",
+];
