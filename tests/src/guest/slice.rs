@@ -2,7 +2,7 @@
 //! programs, vrfsetup's main verbs, the C API. QEMU is slower there, and each test is the same as on this machine.
 
 /// By their names; `tools/vm KERNEL FILTER` runs others, too.
-pub const SLICE: [&str; 31] = [
+pub const SLICE: [&str; 30] = [
     "curl::vrfrun_as_root_with_bpf",
     "curl::vrfrun_as_root_with_preload",
     "curl::vrfrun_as_a_plain_user_with_preload",
@@ -16,7 +16,6 @@ pub const SLICE: [&str; 31] = [
     "leaks::programs_that_no_shim_enters",
     "leaks::programs_that_make_their_own_system_calls",
     "bind_on_use::no_ipv4_datagram_gets_out",
-    "bind_on_use::programs_are_attached_once",
     "without_bpf::a_udp_socket_that_lost_its_device_sends_in_the_vrf",
     "without_bpf::a_rule_by_user_sees_the_caller",
     "inherited::what_waits_at_a_listener_is_not_taken_into_the_vrf",
