@@ -71,9 +71,9 @@ nightly: packages build
 	PROPTEST_CASES=1000000 $(CARGO) test -p vrfshim --lib no_
 	set -e; for kernel in $(KERNELS); do \
 	    tools/vm $$kernel --run vrfguest sequences all $$(date +%s)000000 $(SEQUENCES); done
-	tools/vm debian_6_12 --run env WORLDS=200 vrfguest run \
+	tools/vm debian_6_12 --run env WORLDS=200 SEED=$$(date +%s) vrfguest run \
 	    random_worlds::what_is_exported_of_a_random_world_is_empty_to_apply
-	tools/vm debian_6_12 --run env CHANGES=200 vrfguest run \
+	tools/vm debian_6_12 --run env CHANGES=200 SEED=$$(date +%s) vrfguest run \
 	    random_faults::a_random_change_with_a_random_fault_is_whole_or_not_at_all
 
 # Kinds of programs by every way into the VRF, on every kernel, two machines at a time; writes docs/leak-matrix.md.

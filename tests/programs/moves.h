@@ -13,7 +13,7 @@ struct one {
     int fd, family, type, protocol;
 };
 
-/* The words of the command line, and who may make a move. */
+/* Which ways may make a move (bits; `sequences` names them on its command line). */
 enum { ALL = 1, STRICT = 2, FILTER = 4, FILTER_OLD = 8, BPF = ALL | STRICT, NEWER = BPF | FILTER, ANY = NEWER | FILTER_OLD };
 
 union address {

@@ -5,7 +5,7 @@ use Limit::{AtLeast, AtMost};
 use Unit::Rate;
 
 /// One line of the table: a number beside another, and the most that their ratio may be.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Bar {
     /// What is measured.
     pub what: &'static str,
@@ -19,8 +19,8 @@ pub struct Bar {
     pub limit: Option<Limit>,
     /// The unit that both numbers are shown in.
     pub unit: Unit,
-    /// Why the limit is missed, where that is known: the page says so, and only a miss without one is a failure.
-    pub known: Option<&'static str>,
+    /// Why the limit is missed, where that is known, and the limit that holds instead: only a miss of that is a failure.
+    pub known: Option<(&'static str, Limit)>,
 }
 
 /// How a number comes from the measures.
@@ -91,9 +91,9 @@ impl Term {
 }
 
 impl Bar {
-    /// The same bar, whose limit is missed for a reason.
-    pub const fn missed_as(self, reason: &'static str) -> Self {
-        Self { known: Some(reason), ..self }
+    /// The same bar, whose limit is missed for a reason, by so much.
+    pub const fn missed_as(self, reason: &'static str, worst: Limit) -> Self {
+        Self { known: Some((reason, worst)), ..self }
     }
 
     /// Our number, the other and their ratio.

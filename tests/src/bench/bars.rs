@@ -23,7 +23,7 @@ const TABLES: &str =
 pub const BARS: &[Bar] = &[
     bar("added to a start: C exec wrapper", Added("start.c_wrapper", "start.bare"), EXEC, IP_START, None, Instructions),
     bar("… `vrfrun -m bpf`, warm", Added("start.bpf", "start.bare"), EXEC, IP_START, Some(AtMost(0.24)), Instructions)
-        .missed_as(MOVES),
+        .missed_as(MOVES, AtMost(0.33)),
     bar(
         "… `vrfrun -m bpf`, cold",
         Added("start.bpf_cold", "start.bare"),
@@ -32,7 +32,7 @@ pub const BARS: &[Bar] = &[
         Some(AtMost(0.6)),
         Instructions,
     )
-    .missed_as(NINE),
+    .missed_as(NINE, AtMost(1.56)),
     bar(
         "… `vrfrun -m preload`",
         Added("start.preload", "start.bare"),
@@ -138,9 +138,9 @@ pub const BARS: &[Bar] = &[
         Some(AtMost(1.05)),
         Instructions,
     )
-    .missed_as(SEEN),
+    .missed_as(SEEN, AtMost(1.2)),
     bar("… `-m preload --no-supervisor`", Of("socket.gate"), OWN, Of("socket.own"), Some(AtMost(1.05)), Instructions)
-        .missed_as(SEEN),
+        .missed_as(SEEN, AtMost(1.2)),
     bar(
         "… `-m preload`, supervisor behind it",
         Of("socket.preload"),
@@ -166,7 +166,7 @@ pub const BARS: &[Bar] = &[
         Some(AtLeast(0.06)),
         Rate,
     )
-    .missed_as(STATUS),
+    .missed_as(STATUS, AtLeast(0.053)),
     bar("… 16 clients", Of("supervisor.socket_16"), "bare", Of("socket.bare"), None, Rate),
     bar("… 256 clients", Of("supervisor.socket_256"), "bare", Of("socket.bare"), None, Rate),
     bar("… KiB private, 1 client", Of("supervisor.kib_1"), "the bar", Fixed(1024.0), Some(AtMost(1.0)), Plain),
@@ -233,7 +233,7 @@ pub const BARS: &[Bar] = &[
         Some(AtMost(4.6)),
         Instructions,
     )
-    .missed_as(TABLES),
+    .missed_as(TABLES, AtMost(12.9)),
     bar(
         "… by `ip -batch`, beside 1,000",
         Of("scale.add_ip_4000"),

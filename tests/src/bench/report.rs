@@ -43,9 +43,10 @@ pub fn page(release: &str, measures: &Measures) -> String {
     page
 }
 
-/// The bars that were missed, in words, without those whose reason is known and whose number is there.
+/// The bars that were missed, in words, without those whose reason is known and which are missed by no more than known.
 pub fn misses(measures: &Measures) -> Vec<&'static str> {
-    let is_explained = |bar: &&Bar| bar.known.is_some() && bar.values(measures).is_some();
+    let holds = |bar: &Bar, worst| Bar { limit: Some(worst), ..*bar }.mark(measures) == Mark::Pass;
+    let is_explained = |bar: &&Bar| bar.known.is_some_and(|(_, worst)| holds(bar, worst));
     let missed = BARS.iter().filter(|bar| bar.mark(measures) == Mark::Miss);
     missed.filter(|bar| !is_explained(bar)).map(|bar| bar.what).collect()
 }
@@ -54,7 +55,7 @@ pub fn misses(measures: &Measures) -> Vec<&'static str> {
 fn known(measures: &Measures) -> String {
     let mut text = String::new();
     for bar in BARS.iter().filter(|bar| bar.mark(measures) == Mark::Miss) {
-        if let Some(reason) = bar.known {
+        if let Some((reason, _)) = bar.known {
             let _ =
                 writeln!(text, "\n**Missed: {}** beside {}: {reason}.", bar.what.trim_start_matches("… "), bar.beside);
         }

@@ -1,5 +1,5 @@
 //! What the routing rules must be so that no packet of a VRF falls through into the default domain, and what to change
-//! so that those of one family are so. Pure: rules in, steps out.
+//! so that those of one family are so. Pure but for one question to the kernel (`sys::feature`): rules in, steps out.
 //!
 //! Three rules per family, all at preference 0 and in this order: `l3mdev`, `l3mdev unreachable`, and `local` behind
 //! both, so that an address that is the machine's own in one domain can be somebody else's in another. The kernel gives

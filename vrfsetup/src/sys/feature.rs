@@ -1,4 +1,4 @@
-//! What kernels have learnt since, each with the first release that has it and a probe. The probe decides: distributions
+//! Kernel features that vrfsetup asks for, each with the first release that has it and a probe. The probe decides: distributions
 //! carry features back into older releases, and take some out.
 
 use std::fs;
@@ -17,7 +17,7 @@ use crate::sys::sysctl;
 /// Rules that look packets of every VRF up in its table (4.8). Older kernels take such a rule for another one.
 ///
 /// The setting of UDP (4.11) was built upon them. Where it is not, one is made in a network namespace that ends with the
-/// trial. Who may make no namespace is told what almost every kernel would say.
+/// trial. Where no namespace can be made the answer is yes, as on every kernel since 4.8.
 pub fn has_l3mdev_rules() -> bool {
     static KNOWN: OnceLock<bool> = OnceLock::new();
     let tried = || thread::spawn(try_l3mdev_rule).join().ok().flatten().unwrap_or(true);

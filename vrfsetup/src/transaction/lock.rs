@@ -42,11 +42,12 @@ pub fn lock(mut gives_up: impl FnMut() -> bool) -> io::Result<Option<Lock>> {
     Ok(None)
 }
 
-/// Looks at something while no run changes it, which waits meanwhile; None while one is going on.
+/// Calls `look` while no run changes anything, or looks as well: it waits meanwhile. None while one is going on.
 pub fn look<T>(look: impl FnOnce() -> Option<T>) -> Option<T> {
-    // Without its file nobody has changed anything since the machine came up.
+    // Without its file nobody has changed anything since the machine came up; where it may not be read, neither may the
+    // journals. Held alone: another that looks would take our hold for a watcher's.
     let Ok(file) = run_dir::path("lock").and_then(File::open) else { return look() };
-    let _shared = Flock::lock(file, FlockArg::LockSharedNonblock).ok()?;
+    let _alone = Flock::lock(file, FlockArg::LockExclusiveNonblock).ok()?;
     look()
 }
 

@@ -55,7 +55,7 @@ pub fn is_one_bound(device: &Device) -> Result<(), Failure> {
     for (domain, family) in FAMILIES {
         if let Some(socket) = opened(domain, family, None)? {
             let outcome = expect(&socket, device, family);
-            std::mem::forget(socket); // exec closes it, with a call less
+            std::mem::forget(socket); // left open for exec to close: saves a close(2)
             return outcome;
         }
     }

@@ -64,7 +64,7 @@ pub fn read(path: &str) -> nix::Result<Vec<u8>> {
     read_until(&open_file(path)?, |got, _| got == 0)
 }
 
-/// The same with two calls less, for a file on a disk or a /proc file of one record: less than was asked for is its end (a
+/// The same with two system calls fewer, for a file on a disk or a /proc file of one record: less than was asked for is its end (a
 /// /proc file of many records may pause anywhere), and exec closes it.
 pub fn read_plain(path: &str) -> nix::Result<Vec<u8>> {
     let file = open_file(path)?;
@@ -94,11 +94,11 @@ pub fn unescape(field: &[u8]) -> PathBuf {
     PathBuf::from(OsString::from_vec(bytes))
 }
 
-/// Reads until `is_end` says so of what was read and how much could have been.
 fn open_file(path: &str) -> nix::Result<OwnedFd> {
     open(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
 }
 
+/// Reads until `is_end` says so of what was read and how much could have been.
 fn read_until(file: &OwnedFd, is_end: impl Fn(usize, usize) -> bool) -> nix::Result<Vec<u8>> {
     let mut bytes = vec![0; 16 * 1024];
     let mut length = 0;

@@ -57,6 +57,10 @@ static int client(void) {
 int main(int count, char **words) {
     pid_t victim = supervisor();
     int clients = count == 3 ? atoi(words[1]) : 0, status, failed = victim == 0 || clients == 0;
+    if (failed) {
+        printf("no supervisor, or no number of clients\n");
+        return 1;
+    }
     for (int i = 0; i < clients; i++)
         if (fork() == 0)
             exit(client());

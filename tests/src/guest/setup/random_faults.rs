@@ -21,16 +21,18 @@ const SPARE: &str = "spare0";
 
 fn a_random_change_with_a_random_fault_is_whole_or_not_at_all() {
     let first = number("SEED").unwrap_or(SEED);
-    let mut made = 0;
+    let (mut made, mut met) = (0, 0);
     for seed in first..first + number("CHANGES").unwrap_or(CHANGES) {
         println!("SEED={seed}");
-        made += u64::from(one_change(&mut Chance::of(seed)));
+        let (does_something, faults) = one_change(&mut Chance::of(seed));
+        made += usize::from(does_something);
+        met += faults;
     }
-    assert!(made > 0, "none of these changes does anything");
+    assert!(made > 0 && met > 0, "{made} of these changes do anything, and they met {met} faults");
 }
 
-/// Whether it is one that this world allows, and that does something.
-fn one_change(chance: &mut Chance) -> bool {
+/// Whether it is one that this world allows, and that does something; and how many faults it has met.
+fn one_change(chance: &mut Chance) -> (bool, usize) {
     let mut world = World::new(Kind::Bare).expect("a world");
     // The kernel makes the l3mdev rules with the first VRF and keeps them.
     world.ip("link add first type vrf table 9");
@@ -57,17 +59,20 @@ fn one_change(chance: &mut Chance) -> bool {
     assert!(code == 0 || !does_something, "refused, and made: {words}");
     undo(&mut world, does_something);
     assert_same(&before, &state(&world));
+    let mut met = 0;
     for _ in 0..FAULTS {
         let fault = fault(chance);
-        let met = text(&faulty(&fault, &words));
+        let output = faulty(&fault, &words);
+        let said = text(&output);
         let next = text(&vrfsetup_idle());
         let now = state(&world);
-        println!("{fault}: {met}{next}");
-        assert!(!met.contains("could not be undone") && !next.contains("could not be undone"));
+        println!("{fault}: {said}{next}");
+        met += usize::from(!output.status.success());
+        assert!(!said.contains("could not be undone") && !next.contains("could not be undone"));
         undo(&mut world, does_something && now == whole);
         assert_same(&before, &state(&world));
     }
-    does_something
+    (does_something, met)
 }
 
 fn undo(world: &mut World, is_made: bool) {

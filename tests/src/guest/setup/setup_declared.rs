@@ -13,7 +13,7 @@ guest_tests! {
     a_mistake_in_the_file_is_named_and_nothing_is_changed needs [Once],
     the_manuals_example_is_applied,
     each_part_stands_for_itself_and_what_is_missing_is_named,
-    hundreds_of_vrfs_are_made_with_a_bar_and_taken_back_if_the_last_is_refused needs [Once],
+    hundreds_of_vrfs_are_made_with_a_bar_and_rolled_back_if_the_last_is_refused needs [Once],
     networkd_and_ifupdown_files_name_everything needs [Once],
     rules_fix_killed_before_any_message_loses_no_packet needs [Once],
 }
@@ -199,7 +199,7 @@ fn each_part_stands_for_itself_and_what_is_missing_is_named() {
 /// Enough for steps that are sent together, and for a bar on a terminal.
 const MANY: usize = 300;
 
-fn hundreds_of_vrfs_are_made_with_a_bar_and_taken_back_if_the_last_is_refused() {
+fn hundreds_of_vrfs_are_made_with_a_bar_and_rolled_back_if_the_last_is_refused() {
     let mut world = World::new(Kind::Bare).expect("a world");
     let before = state(&world);
     let good: String = (0..MANY).map(|number| format!("[vrf.v{number}]\n")).collect();

@@ -47,7 +47,7 @@ struct Wanted<'a> {
     is_strict: bool,
 }
 
-/// Joins the device's cgroup and verifies that its sockets are bound, and under `--strict` that they stay it; otherwise
+/// Joins the device's cgroup and verifies that its sockets are bound, and under `--strict` that they stay so; otherwise
 /// this process is back where it was.
 pub fn bind(device: &Device, is_strict: bool) -> Result<Held, Unavailable> {
     let base = cgroup::locate()?;
@@ -62,9 +62,9 @@ pub fn bind(device: &Device, is_strict: bool) -> Result<Held, Unavailable> {
     }
     let gaps = wanted.join(&base, &name)?;
     if is_inside {
-        base.return_to_origin(); // it may have a cgroup of its own in there
+        base.return_to_origin(); // it may have been in a cgroup below ours
     }
-    std::mem::forget(base); // exec closes it, with a call less
+    std::mem::forget(base); // left open for exec to close: saves a close(2)
     Ok(Held::Now(gaps))
 }
 
@@ -81,7 +81,7 @@ impl Wanted<'_> {
         for _ in 0..TRIES {
             let Some(mut group) = base.group(name)? else { continue };
             if let Some(gaps) = self.enter(&mut group)? {
-                std::mem::forget(group); // exec closes it, with a call less
+                std::mem::forget(group); // left open for exec to close: saves a close(2)
                 return Ok(gaps);
             }
         }

@@ -31,7 +31,7 @@ pub fn make(device: &Device, netns: u64, is_strict: bool) -> Result<List, Unavai
 pub fn refresh(device: &Device, netns: u64, id: u32, is_strict: bool) -> Result<(), Unavailable> {
     let list = List::by_id(id, device.ifindex, netns).map_err(Unavailable::kernel("open the list of ports"))?;
     let has_changed = up_to_date(device, &[&list], is_strict)?;
-    std::mem::forget(list); // exec closes it, with a call less
+    std::mem::forget(list); // left open for exec to close: saves a close(2)
     if has_changed { refresh_all(device, netns) } else { Ok(()) }
 }
 
@@ -59,7 +59,7 @@ fn up_to_date(device: &Device, lists: &[&List], is_strict: bool) -> Result<bool,
             has_changed |= list.write(&devices).map_err(Unavailable::kernel("write the list of ports"))?;
         }
         if !has_changed {
-            std::mem::forget(netlink); // exec closes it, with a call less
+            std::mem::forget(netlink); // left open for exec to close: saves a close(2)
             return Ok(round > 0);
         }
     }
