@@ -187,3 +187,33 @@ fn what_only_the_kernel_can_tell_is_undone_or_said() {
         assert_eq!(seen.stderr(), said, "{seen}");
     }
 }
+
+/// A UDP socket that was told to send by `red`; what it says of itself once `connect(AF_UNSPEC)` has unbound it.
+const DATAGRAMS: &str = "
+d = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); keep(d, 30)
+d.setsockopt(0, 50, socket.if_nametoindex('red').to_bytes(4, 'big')) # IP_UNICAST_IF
+def named(s): return socket.if_indextoname(int.from_bytes(s.getsockopt(0, 50, 4), 'big'))
+";
+
+#[test]
+fn a_datagram_socket_names_the_vrf_for_when_it_is_unbound() {
+    for (who, mechanism) in MECHANISMS {
+        let words = format!("{mechanism} --interface blue true");
+        let seen = given(who, DATAGRAMS, &words, "print(device(d), named(d))");
+        seen.prints("status 0\nblue blue\n");
+    }
+    // What did not start leaves no name behind.
+    let give = format!("{DATAGRAMS}{BUSY}");
+    let then = "print(device(d), int.from_bytes(d.getsockopt(0, 50, 4), 'big'))";
+    given(Who::Root, &give, "-m bpf --interface blue /srv/busy", then).prints("status 126\n- 0\n");
+}
+
+#[test]
+fn an_mptcp_socket_is_refused() {
+    let give = "m = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262); keep(m, 30)";
+    for (who, mechanism) in MECHANISMS {
+        let seen = given(who, give, &format!("{mechanism} --interface blue true"), "print(device(m))");
+        seen.prints("status 125\n-\n");
+        assert!(seen.stderr().contains("descriptor 30") && seen.stderr().contains("an MPTCP socket"), "{seen}");
+    }
+}

@@ -14,6 +14,7 @@ use nix::sys::socket::{SockaddrStorage, getpeername};
 
 use crate::error::{Error, note, text};
 use crate::program::accept_queue;
+use crate::sys::interface_option::{self, InterfaceOption};
 use crate::sys::process::descriptor;
 use crate::sys::socket::{self, AF_SMC};
 use crate::vrf::device::Device;
@@ -72,7 +73,10 @@ impl Inherited {
     pub fn bind(self, device: &Device) -> Result<Bound, Error> {
         let mut bound = Bound { fds: Vec::new(), device: device.name.clone() };
         for fd in self.0 {
-            if let Err(errno) = socket::bind_to_device(&descriptor(fd), device.name_bytes()) {
+            let socket = descriptor(fd);
+            let (before, after) = options_of(fd);
+            if let Err(errno) = interface_option::bind(&socket, device.name_bytes(), before, after) {
+                bound.fds.push(fd); // some of it may be done
                 bound.undo();
                 return Err(Error::kernel(format!("bind inherited descriptor {fd}"))(errno));
             }
@@ -99,12 +103,23 @@ impl Bound {
     /// The program did not start: unbinds them, for others use them. That takes CAP_NET_RAW.
     pub fn undo(&self) {
         for &fd in &self.fds {
-            if let Err(errno) = socket::bind_to_device(&descriptor(fd), b"\0") {
+            let (before, after) = options_of(fd);
+            let undone =
+                [before, after].iter().try_for_each(|options| interface_option::unbind(&descriptor(fd), options));
+            if let Err(errno) = undone {
                 let (device, why) = (text(&self.device), errno.desc());
                 note(&format_args!("warning: inherited descriptor {fd} stays bound to '{device}': {why}"));
             }
         }
     }
+}
+
+/// The options that name the VRF once `connect(AF_UNSPEC)` has taken the binding; no hook of BPF looks at a socket that
+/// was made elsewhere. Whatever they named before is forgotten.
+fn options_of(fd: RawFd) -> (&'static [InterfaceOption], &'static [InterfaceOption]) {
+    let socket = descriptor(fd);
+    let of = |domain| socket::type_of(&socket).map(|kind| interface_option::of(domain, kind));
+    socket::domain_of(&socket).and_then(of).unwrap_or_default()
 }
 
 enum Fate {
@@ -160,6 +175,10 @@ impl View<'_> {
             Ok(Some(name)) => Fate::Refuse(format!("a socket bound to '{}'", text(&name))),
             // ENODEV: bound to a device that is gone; nothing leaves by it.
             Err(_) => Fate::Refuse("a socket bound to a device that is gone".into()),
+            // Its subflows are the kernel's own, bound by nobody where it was made outside.
+            Ok(None) if socket::protocol_of(&socket) == Ok(libc::IPPROTO_MPTCP) => {
+                Fate::Refuse("an MPTCP socket that was made outside it".into())
+            }
             Ok(None) if socket::is_connecting(&socket) => Fate::Refuse("a connection in progress outside it".into()),
             Ok(None) => match getpeername::<SockaddrStorage>(fd) {
                 Err(Errno::ENOTCONN) => Fate::Bind,

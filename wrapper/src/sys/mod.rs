@@ -7,6 +7,7 @@
 pub mod architecture;
 pub mod capability;
 pub mod feature;
+pub mod interface_option;
 pub mod io_uring;
 pub mod kernel;
 pub mod pidfd;

@@ -84,6 +84,13 @@ pub fn domain_of(socket: &impl AsFd) -> nix::Result<libc::c_int> {
     Ok(libc::c_int::from_ne_bytes(domain))
 }
 
+/// The type of a socket.
+pub fn type_of(socket: &impl AsFd) -> nix::Result<libc::c_int> {
+    let mut kind = [0; size_of::<libc::c_int>()];
+    get(socket, libc::SO_TYPE, &mut kind)?;
+    Ok(libc::c_int::from_ne_bytes(kind))
+}
+
 /// The protocol of a socket.
 pub fn protocol_of(socket: &impl AsFd) -> nix::Result<libc::c_int> {
     let mut protocol = [0; size_of::<libc::c_int>()];

@@ -10,7 +10,8 @@ use std::os::fd::OwnedFd;
 use nix::errno::Errno;
 
 use crate::bind::verify::DENIED;
-use crate::sys::socket::{self, AF_SMC};
+use crate::sys::interface_option::{self, InterfaceOption};
+use crate::sys::socket::AF_SMC;
 use crate::vrf::device::Device;
 
 /// Families whose inner inet sockets nobody can bind.
@@ -45,19 +46,6 @@ pub enum Plan {
     Bound(Wanted, &'static [InterfaceOption], &'static [InterfaceOption]),
 }
 
-/// An option that names an interface by its index.
-#[derive(Debug, PartialEq, Eq)]
-pub enum InterfaceOption {
-    /// IP_UNICAST_IF
-    Unicast4,
-    /// IPV6_UNICAST_IF: once the socket is bound, the kernel says EINVAL.
-    Unicast6,
-    /// IP_MULTICAST_IF: EINVAL for another interface than that which the socket is bound to.
-    Multicast4,
-    /// IPV6_MULTICAST_IF: likewise.
-    Multicast6,
-}
-
 impl Wanted {
     fn base(&self) -> i32 {
         self.kind & SOCK_TYPE
@@ -84,19 +72,13 @@ impl Wanted {
 
 /// Decides.
 pub fn plan(wanted: Wanted) -> Plan {
-    use InterfaceOption::{Multicast4, Multicast6, Unicast4, Unicast6};
     if UNBINDABLE.contains(&wanted.domain) {
         return Plan::Refused(DENIED);
     }
     if !ROUTED.contains(&wanted.domain) {
         return Plan::Unrouted(wanted);
     }
-    let (before, after): (&[_], &[_]) = match (wanted.domain, wanted.base()) {
-        (libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_RAW) => (&[Unicast4], &[Multicast4]),
-        (libc::AF_INET6, libc::SOCK_DGRAM) => (&[Unicast4, Unicast6], &[Multicast4, Multicast6]),
-        (libc::AF_INET6, libc::SOCK_RAW) => (&[Unicast6], &[Multicast6]),
-        _ => (&[], &[]),
-    };
+    let (before, after) = interface_option::of(wanted.domain, wanted.base());
     Plan::Bound(wanted.as_tcp(), before, after)
 }
 
@@ -108,27 +90,6 @@ pub fn make(device: &Device, wanted: Wanted, open: impl Fn(Wanted) -> nix::Resul
         Plan::Bound(wanted, before, after) => (wanted, before, after),
     };
     let socket = open(wanted)?;
-    // A VRF that was made again under its name has another index.
-    let index = if before.is_empty() { 0 } else { socket::index_by_name(&socket, device.name_bytes())? };
-    before.iter().try_for_each(|option| option.set(&socket, index))?;
-    socket::bind_to_device(&socket, device.name_bytes())?;
-    after.iter().try_for_each(|option| option.set(&socket, index))?;
+    interface_option::bind(&socket, device.name_bytes(), before, after)?;
     Ok(socket)
 }
-
-impl InterfaceOption {
-    fn set(&self, socket: &OwnedFd, index: u32) -> nix::Result<()> {
-        // struct ip_mreqn: two addresses, and the index.
-        let request = (u128::from(index) << 64).to_le_bytes();
-        let (level, option, value) = match self {
-            Self::Unicast4 => (libc::IPPROTO_IP, IP_UNICAST_IF, &index.to_be_bytes()[..]),
-            Self::Unicast6 => (libc::IPPROTO_IPV6, IPV6_UNICAST_IF, &index.to_be_bytes()[..]),
-            Self::Multicast4 => (libc::IPPROTO_IP, libc::IP_MULTICAST_IF, &request[..12]),
-            Self::Multicast6 => (libc::IPPROTO_IPV6, libc::IPV6_MULTICAST_IF, &index.to_ne_bytes()[..]),
-        };
-        socket::set(socket, level, option, value)
-    }
-}
-
-const IP_UNICAST_IF: i32 = 50;
-const IPV6_UNICAST_IF: i32 = 76;
