@@ -408,7 +408,11 @@ fn kill_watcher(namespace: &Namespace) {
     let watchers = watchers(namespace);
     assert_eq!(watchers.len(), 1, "{watchers:?}");
     assert!(Command::new("kill").args(["-KILL", &watchers[0]]).status().expect("kill").success());
-    wait_until("its end", || self::watchers(namespace).is_empty());
+    // A process that is being killed has no command line any more before it lets go of its lock.
+    wait_until("its end", || {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", watchers[0])).unwrap_or_default();
+        stat.rsplit(") ").next().is_none_or(|state| state.is_empty() || state.starts_with('Z'))
+    });
 }
 
 #[track_caller]
