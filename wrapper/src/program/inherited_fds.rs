@@ -104,9 +104,7 @@ impl Bound {
     pub fn undo(&self) {
         for &fd in &self.fds {
             let (before, after) = options_of(fd);
-            let undone =
-                [before, after].iter().try_for_each(|options| interface_option::unbind(&descriptor(fd), options));
-            if let Err(errno) = undone {
+            if let Err(errno) = interface_option::unbind(&descriptor(fd), before, after) {
                 let (device, why) = (text(&self.device), errno.desc());
                 note(&format_args!("warning: inherited descriptor {fd} stays bound to '{device}': {why}"));
             }

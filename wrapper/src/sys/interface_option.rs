@@ -42,9 +42,9 @@ pub fn bind(socket: &impl AsFd, name: &[u8], before: &[InterfaceOption], after: 
 }
 
 /// Unbinds a socket, whose options name no interface then.
-pub fn unbind(socket: &impl AsFd, options: &[InterfaceOption]) -> nix::Result<()> {
+pub fn unbind(socket: &impl AsFd, before: &[InterfaceOption], after: &[InterfaceOption]) -> nix::Result<()> {
     socket::bind_to_device(socket, b"\0")?;
-    options.iter().try_for_each(|option| option.set(socket, 0))
+    before.iter().chain(after).try_for_each(|option| option.set(socket, 0))
 }
 
 impl InterfaceOption {
