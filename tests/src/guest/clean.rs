@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -42,11 +42,10 @@ impl State {
         let mut all = BTreeSet::new();
         all.extend(entries("/sys/class/net").map(|name| format!("link {name}")));
         for family in ["-4", "-6"] {
-            all.extend(ip(family, "rule show\n")?.lines().map(|line| format!("rule {family} {line}")));
-            let routes = ip(family, "route show table all\n")?;
+            let listed = ip(family, "rule show\nroute show table all\n")?;
             // The kernel's own of the loopback device come and go with it.
-            let routes = routes.lines().filter(|line| !line.contains(" dev lo "));
-            all.extend(routes.map(|line| format!("route {family} {}", line.trim_end())));
+            let listed = listed.lines().filter(|line| !line.contains(" dev lo "));
+            all.extend(listed.map(|line| format!("rule or route {family} {}", line.trim_end())));
         }
         let more: &[&str] = if has_systemd { &UNDER_SYSTEMD } else { &ALONE };
         for directory in DIRECTORIES.iter().chain(more) {
@@ -185,7 +184,16 @@ fn entries(directory: &str) -> impl Iterator<Item = String> {
 }
 
 fn ip(family: &str, script: &str) -> io::Result<String> {
-    let output = Command::new("ip").arg(family).args(script.split_whitespace()).stdin(Stdio::null()).output()?;
+    let mut ip = Command::new("ip");
+    ip.args([family, "-batch", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut ip = ip.spawn()?;
+    if let Some(mut stdin) = ip.stdin.take() {
+        stdin.write_all(script.as_bytes())?;
+    }
+    let output = ip.wait_with_output()?;
+    if !output.status.success() {
+        return Err(io::Error::other(format!("ip {family} -batch: {}: {script}", output.status)));
+    }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 

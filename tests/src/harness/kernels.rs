@@ -23,6 +23,8 @@ pub enum Feature {
     UringFilter,
     /// Two processors, for what happens at once.
     TwoProcessors,
+    /// Programs and their libraries lie at random addresses, as on every real machine.
+    RandomAddresses,
     /// No feature, but a place: what asks nothing of the kernel is tested on one of them only.
     Once,
 }
@@ -83,6 +85,11 @@ impl Kernel {
     /// How many processors its machine has.
     pub fn processors(&self) -> u32 {
         if self.works.contains(&Feature::TwoProcessors) { 2 } else { 1 }
+    }
+
+    /// Whether programs lie at random addresses there.
+    pub fn has_random_addresses(&self) -> bool {
+        self.works.contains(&Feature::RandomAddresses)
     }
 }
 
@@ -174,8 +181,8 @@ mod tests {
     }
 
     #[test]
-    fn one_machine_has_two_processors_and_one_carries_what_asks_nothing_of_the_kernel() {
-        for feature in [Feature::TwoProcessors, Feature::Once] {
+    fn each_place_is_one_machine() {
+        for feature in [Feature::TwoProcessors, Feature::RandomAddresses, Feature::Once] {
             assert_eq!(all().iter().filter(|kernel| kernel.works.contains(&feature)).count(), 1, "{feature:?}");
         }
     }

@@ -15,6 +15,9 @@ pub mod setup_knowing;
 pub mod setup_ports;
 pub mod transactions;
 
+use std::io::Write;
+use std::process::{Command, Stdio};
+
 use serde_json::Value;
 
 use super::guest_tests;
@@ -45,30 +48,37 @@ pub fn json(verdict: &Verdict) -> Value {
 
 /// Everything that `ip -j` says of links, addresses, routes and rules, without what changes by itself or with a link
 /// that is made again: indices, hardware addresses, carrier, remaining lifetimes, link-local addresses.
-pub fn state(world: &World) -> String {
-    state_by(|part| world.ip_json(part))
+pub fn state(_: &World) -> String {
+    state_here()
 }
 
-/// The same by what this says of `ip -j`.
-pub fn state_by(ip_json: impl Fn(&str) -> Value) -> String {
-    let mut all = String::new();
-    let parts = [
-        "-d link show",
-        "addr show",
-        "-N -4 route show table all",
-        "-N -6 route show table all",
-        "-4 rule show",
-        "-6 rule show",
+/// The same of the network namespace that this thread is in.
+pub fn state_here() -> String {
+    // As few processes as can be: some tests ask hundreds of times. With -d, `addr` shows what `link` does, too.
+    let asked: [(&[&str], &str); 3] = [
+        (&["-d"], "addr show\n"),
+        (&["-N", "-4"], "route show table all\nrule show\n"),
+        (&["-N", "-6"], "route show table all\nrule show\n"),
     ];
-    for part in parts {
-        let mut lines: Vec<String> = match ip_json(part) {
-            Value::Array(entries) => entries.into_iter().filter_map(settled).collect(),
-            other => panic!("ip -j {part}: {other}"),
-        };
+    let mut all = String::new();
+    for (options, script) in asked {
+        let mut lines: Vec<String> = ip_json(options, script).into_iter().filter_map(settled).collect();
         lines.sort();
-        all += &format!("{part}\n{}\n", lines.join("\n"));
+        all += &format!("{options:?} {script}{}\n", lines.join("\n"));
     }
     all
+}
+
+/// The objects in the arrays that `ip -j` answers to the commands of a script.
+fn ip_json(options: &[&str], script: &str) -> Vec<Value> {
+    let mut ip = Command::new("ip");
+    ip.arg("-j").args(options).args(["-batch", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut ip = ip.spawn().expect("ip");
+    ip.stdin.take().expect("a pipe").write_all(script.as_bytes()).expect("a script");
+    let output = ip.wait_with_output().expect("ip");
+    assert!(output.status.success(), "ip -j {options:?}, {script}: {}", output.status);
+    let answers = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Vec<Value>>();
+    answers.flat_map(|answer| answer.unwrap_or_else(|error| panic!("ip -j {options:?}, {script}: {error}"))).collect()
 }
 
 fn settled(mut entry: Value) -> Option<String> {

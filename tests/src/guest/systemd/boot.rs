@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::guest_tests;
 use crate::guest::booted::{AT_BOOT, SOCKET};
-use crate::guest::setup::{assert_same, state_by};
+use crate::guest::setup::{assert_same, state_here};
 
 guest_tests! {
     the_boot_has_made_what_the_file_declares,
@@ -58,11 +58,11 @@ fn the_boot_has_made_what_the_file_declares() {
 
 /// What the boot has made is not the user's last change.
 fn a_rollback_after_the_boot_has_nothing_to_undo() {
-    let before = state_by(ip);
+    let before = state_here();
     let output = Command::new("vrfsetup").arg("rollback").output().expect("vrfsetup");
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stderr).contains("no change to undo"), "{output:?}");
-    assert_same(&before, &state_by(ip));
+    assert_same(&before, &state_here());
     let doctor = Command::new("vrfsetup").arg("doctor").output().expect("vrfsetup");
     assert!(!String::from_utf8_lossy(&doctor.stdout).contains("the change '"), "{doctor:?}");
 }
@@ -163,9 +163,9 @@ fn a_port_that_comes_later_is_put_into_its_vrf() {
 }
 
 fn applied_again_it_changes_nothing() {
-    let before = state_by(ip);
+    let before = state_here();
     said(&["systemctl", "reload", "vrfsetup.service"]);
-    assert_same(&before, &state_by(ip));
+    assert_same(&before, &state_here());
     // A mistake costs its own section only.
     said(&["ip", "route", "del", "default", "via", "203.0.113.1", "table", "77"]);
     let right = fs::read_to_string("/etc/vrf/vrf.toml").expect("the file");
@@ -174,5 +174,5 @@ fn applied_again_it_changes_nothing() {
     assert!(!reload.status.success(), "{reload:?}");
     fs::write("/etc/vrf/vrf.toml", right).expect("the file");
     assert!(said(&["vrfsetup", "apply", "/etc/vrf/vrf.toml"]).contains("unchanged: nothing to do"));
-    assert_same(&before, &state_by(ip));
+    assert_same(&before, &state_here());
 }

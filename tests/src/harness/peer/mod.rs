@@ -14,15 +14,17 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use capture::Capture;
+use nix::sched::{CloneFlags, unshare};
 use serve::Served;
 
 use crate::harness::world::plan;
 
-/// The peer's story: wait for the link, put addresses on it, answer, and tell on request.
+/// The peer's story: enter a network namespace, wait for the link, put addresses on it, answer, and tell on request.
 ///
 /// # Errors
 /// When its namespace cannot be set up; the parent then sees its stdout close.
 pub fn main(domain: &str) -> io::Result<()> {
+    unshare(CloneFlags::CLONE_NEWNET)?;
     say(wire::READY.as_bytes())?;
     let mut lines = io::stdin().lock().lines();
     if lines.next().transpose()?.as_deref() != Some(wire::GO) {

@@ -3,8 +3,11 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::{dns, ntp};
 use crate::harness::world::plan::{DNS4, DNS6, ECHO_PORT, WEB4, WEB6};
@@ -21,65 +24,97 @@ pub fn take(served: &Served) -> Vec<String> {
     std::mem::take(&mut *served.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Starts every service; each has its thread.
+/// Starts every service. One thread waits for all of them: a world is made for each test, and threads take time.
 pub fn start(domain: &str, served: &Served) -> io::Result<()> {
-    let services: [(u16, Answer); 3] = [(HTTP_PORT, http), (DNS_PORT, dns_tcp), (ECHO_PORT, echo_tcp)];
+    let answers: [(u16, Answer); 3] = [(HTTP_PORT, http), (DNS_PORT, dns_tcp), (ECHO_PORT, echo_tcp)];
     let addresses: [IpAddr; 4] = [WEB4.into(), WEB6.into(), DNS4.into(), DNS6.into()];
+    let mut services = Vec::new();
     for address in addresses {
-        for (port, answer) in services {
-            tcp(SocketAddr::new(address, port), answer, domain, served)?;
+        for (port, answer) in answers {
+            let listener = TcpListener::bind(SocketAddr::new(address, port))?;
+            listener.set_nonblocking(true)?;
+            services.push(Service::Tcp(listener, answer));
         }
         for port in [DNS_PORT, ECHO_PORT, NTP_PORT] {
-            udp(SocketAddr::new(address, port), domain, served)?;
+            let socket = UdpSocket::bind(SocketAddr::new(address, port))?;
+            socket.set_nonblocking(true)?;
+            services.push(Service::Udp(socket, port));
         }
     }
+    let (domain, served) = (domain.to_owned(), Arc::clone(served));
+    std::thread::spawn(move || {
+        loop {
+            for service in ready(&services) {
+                match service {
+                    Service::Tcp(listener, answer) => tcp(listener, *answer, &domain, &served),
+                    Service::Udp(socket, port) => udp(socket, *port, &domain, &served),
+                }
+            }
+        }
+    });
     Ok(())
+}
+
+/// One port on one address.
+enum Service {
+    Tcp(TcpListener, Answer),
+    Udp(UdpSocket, u16),
 }
 
 /// Answers one connection and says what it answered.
 type Answer = fn(TcpStream, &str) -> io::Result<String>;
 
-fn tcp(address: SocketAddr, answer: Answer, domain: &str, served: &Served) -> io::Result<()> {
-    let listener = TcpListener::bind(address)?;
-    let (domain, served) = (domain.to_owned(), Arc::clone(served));
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let (domain, served) = (domain.clone(), Arc::clone(&served));
-            std::thread::spawn(move || {
-                // A client that goes away in the middle was not served; that is its own affair.
-                let limit = stream.set_read_timeout(Some(Duration::from_secs(10)));
-                if let Ok(line) = limit.and_then(|()| answer(stream, &domain)) {
-                    note(&served, line);
-                }
-            });
-        }
-    });
-    Ok(())
+/// Waits until somebody asks.
+fn ready(services: &[Service]) -> impl Iterator<Item = &Service> {
+    let mut wait: Vec<PollFd> =
+        services.iter().map(|service| PollFd::new(service.as_fd(), PollFlags::POLLIN)).collect();
+    // EINTR: none is ready, and the loop goes on.
+    let _ = poll(&mut wait, PollTimeout::NONE);
+    let asked: Vec<bool> = wait.iter().map(|one| one.any().unwrap_or(false)).collect();
+    services.iter().zip(asked).filter_map(|(service, is_asked)| is_asked.then_some(service))
 }
 
-fn udp(address: SocketAddr, domain: &str, served: &Served) -> io::Result<()> {
-    let socket = UdpSocket::bind(address)?;
-    let (domain, served) = (domain.to_owned(), Arc::clone(served));
-    std::thread::spawn(move || {
-        let mut message = [0; 4096];
-        while let Ok((length, from)) = socket.recv_from(&mut message) {
-            let (line, reply) = match address.port() {
-                DNS_PORT => match dns::answer(&message[..length], &domain) {
-                    Some(reply) => (format!("dns {}", reply.name), reply.message),
-                    None => continue,
-                },
-                NTP_PORT => match ntp::answer(&message[..length], now()) {
-                    Some(reply) => ("ntp".to_owned(), reply),
-                    None => continue,
-                },
-                _ => ("echo".to_owned(), format!("{domain}\n").into_bytes()),
-            };
-            note(&served, line);
-            // The asker may be gone; what it asked is in the list all the same.
-            let _ = socket.send_to(&reply, from);
+impl AsFd for Service {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(listener, _) => listener.as_fd(),
+            Self::Udp(socket, _) => socket.as_fd(),
         }
-    });
-    Ok(())
+    }
+}
+
+/// Each connection has its thread.
+fn tcp(listener: &TcpListener, answer: Answer, domain: &str, served: &Served) {
+    while let Ok((stream, _)) = listener.accept() {
+        let (domain, served) = (domain.to_owned(), Arc::clone(served));
+        std::thread::spawn(move || {
+            // A client that goes away in the middle was not served; that is its own affair.
+            let limit = stream.set_read_timeout(Some(Duration::from_secs(10)));
+            if let Ok(line) = limit.and_then(|()| answer(stream, &domain)) {
+                note(&served, line);
+            }
+        });
+    }
+}
+
+fn udp(socket: &UdpSocket, port: u16, domain: &str, served: &Served) {
+    let mut message = [0; 4096];
+    while let Ok((length, from)) = socket.recv_from(&mut message) {
+        let (line, reply) = match port {
+            DNS_PORT => match dns::answer(&message[..length], domain) {
+                Some(reply) => (format!("dns {}", reply.name), reply.message),
+                None => continue,
+            },
+            NTP_PORT => match ntp::answer(&message[..length], now()) {
+                Some(reply) => ("ntp".to_owned(), reply),
+                None => continue,
+            },
+            _ => ("echo".to_owned(), format!("{domain}\n").into_bytes()),
+        };
+        note(served, line);
+        // The asker may be gone; what it asked is in the list all the same.
+        let _ = socket.send_to(&reply, from);
+    }
 }
 
 fn now() -> Duration {

@@ -29,6 +29,8 @@ pub struct Images {
     pub arch: Arch,
     /// How many processors the machine has.
     pub processors: u32,
+    /// Whether its programs lie at random addresses.
+    pub has_random_addresses: bool,
     _directory: TempDir,
 }
 
@@ -72,10 +74,17 @@ impl Images {
         let tested = directory.path().join("tested.ext4");
         pack(directory.path(), plan, programs, &tested)?;
         let console = directory.path().join("console.log");
-        let has_systemd = matches!(root, Root::Systemd(_));
-        let processors = kernel.processors();
-        let arch = kernel.arch;
-        Ok(Self { kernel: fetched, rootfs, tested, console, has_systemd, arch, processors, _directory: directory })
+        Ok(Self {
+            kernel: fetched,
+            rootfs,
+            tested,
+            console,
+            has_systemd: matches!(root, Root::Systemd(_)),
+            arch: kernel.arch,
+            processors: kernel.processors(),
+            has_random_addresses: kernel.has_random_addresses(),
+            _directory: directory,
+        })
     }
 }
 
