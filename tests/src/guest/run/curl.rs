@@ -17,7 +17,7 @@ guest_tests! {
 const URLS: [&str; 3] = ["http://192.0.2.80/", "http://[2001:db8::80]/", "http://www.vrf.test/"];
 
 fn client(url: &str) -> [&str; 5] {
-    ["curl", "-sS", "--max-time", "10", url]
+    ["curl", "-sS", "--max-time", "60", url]
 }
 
 fn is_blue_by(way: Way) {

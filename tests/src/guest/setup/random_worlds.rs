@@ -7,7 +7,7 @@ use crate::harness::judge::root;
 use crate::harness::world::{Kind, World};
 
 guest_tests! {
-    what_is_exported_of_a_random_world_is_empty_to_apply,
+    what_is_exported_of_a_random_world_is_empty_to_apply needs [Once],
 }
 
 /// Without `WORLDS` and `SEED`: the same in every run.

@@ -139,9 +139,10 @@ pub fn peer_side() -> String {
     script
 }
 
-/// The world's resolv.conf: one nameserver, the same address in each domain.
+/// The world's resolv.conf: one nameserver, the same address in each domain. Each domain answers; the time is for a slow
+/// machine.
 pub fn resolv_conf() -> String {
-    format!("nameserver {DNS4}\noptions timeout:2 attempts:1\n")
+    format!("nameserver {DNS4}\noptions timeout:30 attempts:1\n")
 }
 
 #[cfg(test)]
