@@ -43,7 +43,8 @@ fn debian_sid() {
 
 fn boot_and_test_under_systemd(name: &str) {
     let system = kernels::system(name).expect("a system of tests/kernels.toml");
-    let ended = runner().and_then(|runner| run::tests_under(&system, &runner, guest::expected_under_systemd(), &[]));
+    let ended =
+        runner().and_then(|runner| run::tests_under(&system, &runner, guest::expected_under_systemd(&system), &[]));
     assert!(ended.is_ok(), "{}", ended.unwrap_err());
 }
 
@@ -55,6 +56,11 @@ fn systemd_bookworm() {
 #[test]
 fn systemd_sid() {
     boot_and_test_under_systemd("systemd_sid");
+}
+
+#[test]
+fn systemd_trixie() {
+    boot_and_test_under_systemd("systemd_trixie");
 }
 
 /// The house's own promise: a machine that dies says so, and soon, with its last words.

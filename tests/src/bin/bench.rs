@@ -137,7 +137,7 @@ fn boot(products: &[PathBuf], what: &[&str], console: Console, see: impl FnMut(&
     let missing = || io::Error::other("no such machine in tests/kernels.toml");
     let (kernel, root) = if what.contains(&UNDER_SYSTEMD) {
         let system = kernels::system(SYSTEM).ok_or_else(missing)?;
-        (system.kernel(), Root::Systemd(system.suite))
+        (system.kernel(), Root::Systemd(system.packages, system.suite))
     } else {
         (kernels::named(KERNEL).ok_or_else(missing)?, Root::Usual)
     };
@@ -145,7 +145,7 @@ fn boot(products: &[PathBuf], what: &[&str], console: Console, see: impl FnMut(&
     let mut tested = vec![this.with_file_name("vrfguest"), this.with_file_name("vrfpeer"), this];
     tested.extend(build(products)?);
     tested.extend(products.iter().cloned());
-    if let Root::Systemd(_) = root {
+    if let Root::Systemd(..) = root {
         tested.extend(FILES.map(|file| top().join("dist").join(file)));
     }
     let plan = Plan::Run(["vrfbench"].iter().chain(what).map(|word| (*word).to_owned()).collect());

@@ -48,7 +48,7 @@ fn session(words: &[String]) -> Result<ExitCode, String> {
         Some("--run") => Plan::Run(rest[1..].to_vec()),
         _ => {
             let tested = match &system {
-                Some(system) => run::tests_under(system, &runner, guest::expected_under_systemd(), rest),
+                Some(system) => run::tests_under(system, &runner, guest::expected_under_systemd(system), rest),
                 None if rest.is_empty() => run::tests(&kernel, &runner, guest::expected_on(&kernel), rest),
                 None => run::tests(&kernel, &runner, guest::known_on(&kernel), rest),
             };

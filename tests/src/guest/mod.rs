@@ -24,7 +24,7 @@ mod run;
 mod setup;
 mod systemd;
 
-use crate::harness::kernels::{Arch, Feature, Kernel};
+use crate::harness::kernels::{Arch, Feature, Kernel, System};
 pub use run::sequences::by_hand as sequences;
 
 /// A registered test. It fails by panicking.
@@ -112,11 +112,19 @@ const UNDER_SYSTEMD: &[&[Test]] = &[
     systemd::unit_faults::TESTS,
     systemd::units_at_once::TESTS,
     systemd::beside::TESTS,
+    systemd::beside_bgp::TESTS,
 ];
 
-/// The names of the tests that must run, and pass, under a systemd.
-pub fn expected_under_systemd() -> impl Iterator<Item = String> {
-    UNDER_SYSTEMD.iter().copied().flatten().map(|test| test.name().to_owned())
+/// The same, of machines alone whose line in `tests/kernels.toml` names them: they have the daemon.
+const BESIDE_ONE_DAEMON: &[&[Test]] = &[systemd::beside_dhclient::TESTS, systemd::beside_ifupdown2::TESTS];
+
+/// The names of the tests that must run, and pass, under this systemd.
+pub fn expected_under_systemd(system: &System) -> impl Iterator<Item = String> {
+    let named = |name: &str| system.tests.iter().any(|beginning| name.starts_with(beginning.as_str()));
+    let usual = UNDER_SYSTEMD.iter().copied().flatten().map(Test::name);
+    let usual = usual.filter(|name| system.tests.is_empty() || named(name));
+    let of_one = BESIDE_ONE_DAEMON.iter().copied().flatten().map(Test::name).filter(|name| named(name));
+    usual.chain(of_one).map(str::to_owned).collect::<Vec<_>>().into_iter()
 }
 
 /// The names of the tests that must run, and pass, on `kernel`: on a foreign architecture a slice of them.
@@ -145,7 +153,7 @@ pub fn run(name: &str) -> bool {
 }
 
 fn all() -> impl Iterator<Item = &'static Test> {
-    MODULES.iter().chain(UNDER_SYSTEMD).copied().flatten()
+    MODULES.iter().chain(UNDER_SYSTEMD).chain(BESIDE_ONE_DAEMON).copied().flatten()
 }
 
 #[cfg(test)]
@@ -192,6 +200,18 @@ mod tests {
     fn every_kernel_of_another_machine_runs_the_whole_slice() {
         for kernel in kernels::of(Arch::Aarch64) {
             assert_eq!(expected_on(&kernel).count(), slice::SLICE.len(), "{}", kernel.name);
+        }
+    }
+
+    #[test]
+    fn what_a_system_names_there_is_and_each_daemon_has_a_system() {
+        let systems = kernels::systems();
+        for (system, beginning) in systems.iter().flat_map(|system| system.tests.iter().map(move |one| (system, one))) {
+            assert!(all().any(|test| test.name().starts_with(beginning.as_str())), "{}: {beginning}", system.name);
+        }
+        let expected: Vec<String> = systems.iter().flat_map(expected_under_systemd).collect();
+        for test in UNDER_SYSTEMD.iter().chain(BESIDE_ONE_DAEMON).copied().flatten() {
+            assert!(expected.iter().any(|name| name == test.name()), "{} runs nowhere", test.name());
         }
     }
 

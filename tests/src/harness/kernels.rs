@@ -105,6 +105,16 @@ pub struct System {
     pub suite: String,
     /// The property by which that systemd can bind a service to an interface.
     pub binds: String,
+    /// The list of its packages in `tools/`.
+    #[serde(default = "usual_packages")]
+    pub packages: String,
+    /// How the names of the tests begin that it is for; where there are none, it is for all that any systemd can run.
+    #[serde(default)]
+    pub tests: Vec<String>,
+}
+
+fn usual_packages() -> String {
+    "systemd-packages".to_owned()
 }
 
 impl System {

@@ -64,7 +64,15 @@ const WATCHED: std::time::Duration = std::time::Duration::from_secs(150);
 
 /// Pings 127.0.0.1, ::1 and the machine's own addresses while `change` runs; not one may be lost.
 pub fn while_local_delivery_holds(world: &mut World, change: impl FnOnce(&mut World)) {
-    let targets = ["127.0.0.1", "::1", OWN4, OWN6];
+    while_these_answer(world, &["127.0.0.1", "::1", OWN4, OWN6], change);
+}
+
+/// The same by the addresses of eth0 alone.
+pub fn while_own_addresses_answer(world: &mut World, change: impl FnOnce(&mut World)) {
+    while_these_answer(world, &[OWN4, OWN6], change);
+}
+
+fn while_these_answer(world: &mut World, targets: &[&str], change: impl FnOnce(&mut World)) {
     let mut pings: Vec<Running> = targets
         .iter()
         .map(|target| world.start(&root(["ping", "-n", "-q", "-i", "0.05", "-W", "5", target]).within(WATCHED)))

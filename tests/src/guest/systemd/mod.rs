@@ -4,6 +4,9 @@
 //! without a systemd.
 
 pub mod beside;
+pub mod beside_bgp;
+pub mod beside_dhclient;
+pub mod beside_ifupdown2;
 pub mod boot;
 pub mod exported;
 pub mod logins;

@@ -41,8 +41,8 @@ pub enum Root {
     Usual,
     /// The same with one more list of packages in `tools/`.
     With(&'static str),
-    /// One of this Debian suite that its own systemd boots.
-    Systemd(String),
+    /// One that its own systemd boots: the list of packages in `tools/`, and the Debian suite.
+    Systemd(String, String),
     /// That of `tools/foreign-packages`, for another architecture.
     Foreign(Arch),
     /// The demonstration's, made of this machine's own programs; it must be able to run this one.
@@ -54,7 +54,7 @@ impl Root {
         match self {
             Self::Usual => vec![],
             Self::With(list) => vec![list.as_ref()],
-            Self::Systemd(suite) => vec!["systemd-packages".as_ref(), suite.as_ref()],
+            Self::Systemd(list, suite) => vec![list.as_ref(), suite.as_ref()],
             Self::Foreign(arch) => vec![arch.debian().as_ref()],
             Self::Demo(program) => vec![program.as_ref()],
         }
@@ -79,7 +79,7 @@ impl Images {
             rootfs,
             tested,
             console,
-            has_systemd: matches!(root, Root::Systemd(_)),
+            has_systemd: matches!(root, Root::Systemd(..)),
             arch: kernel.arch,
             processors: kernel.processors(),
             has_random_addresses: kernel.has_random_addresses(),
@@ -96,7 +96,7 @@ pub fn rootfs(root: &Root) -> io::Result<PathBuf> {
     let script = match root {
         Root::Demo(_) => "make-demo-root",
         Root::Foreign(_) => "make-foreign-root",
-        Root::Usual | Root::With(_) | Root::Systemd(_) => "make-rootfs",
+        Root::Usual | Root::With(_) | Root::Systemd(..) => "make-rootfs",
     };
     tool(script, &root.arguments())
 }

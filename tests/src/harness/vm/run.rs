@@ -154,7 +154,7 @@ impl Runner {
 
     /// With this systemd as the guest's process 1, and the units that the project installs.
     pub fn under(mut self, system: &System) -> Self {
-        self.root = Root::Systemd(system.suite.clone());
+        self.root = Root::Systemd(system.packages.clone(), system.suite.clone());
         self.programs.extend(FILES.iter().chain([&ROLLBACK]).map(|file| top().join("dist").join(file)));
         self
     }

@@ -1,5 +1,6 @@
 //! Makes a guest's own network namespace as if the guest had just booted. Never on a real machine.
 
+use std::fs::DirEntry;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -20,8 +21,7 @@ const RULES_V4_ONLY: &str = "rule add pref 32767 lookup default protocol kernel\
 /// # Errors
 /// As [`reset`].
 pub fn make_room() -> io::Result<()> {
-    let links = std::fs::read_dir("/sys/class/net")?.count();
-    if programs::in_guest() && links == 1 { Ok(()) } else { reset() }
+    if programs::in_guest() && links().count() == 1 { Ok(()) } else { reset() }
 }
 
 /// The kernel's module, its settings and the l3mdev rules come with the first VRF and stay for good.
@@ -46,7 +46,7 @@ pub fn forget_world(is_machines: bool) -> io::Result<()> {
     if !programs::in_guest() {
         return Ok(());
     }
-    for link in std::fs::read_dir("/sys/class/net").into_iter().flatten().flatten() {
+    for link in links() {
         let name = format!("/etc/iproute2/rt_tables.d/vrf-{}.conf", link.file_name().to_string_lossy());
         remove(Path::new(&name))?;
     }
@@ -77,7 +77,7 @@ pub fn reset() -> io::Result<()> {
         return Err(io::Error::other("only a guest's own network may be taken down"));
     }
     release_hardware();
-    let names = || std::fs::read_dir("/sys/class/net").into_iter().flatten().flatten().map(|link| link.file_name());
+    let names = || links().map(|link| link.file_name());
     let doomed: String =
         names().filter(|name| name != "lo").map(|name| format!("link del {}\n", name.to_string_lossy())).collect();
     // The other end of a pair may have gone with an earlier one (`-force`); what matters is checked below.
@@ -95,9 +95,15 @@ pub fn reset() -> io::Result<()> {
     Ok(())
 }
 
+/// The network interfaces. Beside them lies a file of the bonding module, `bonding_masters`.
+fn links() -> impl Iterator<Item = DirEntry> {
+    let entries = std::fs::read_dir("/sys/class/net").into_iter().flatten().flatten();
+    entries.filter(|entry| entry.path().is_dir())
+}
+
 /// A network interface of the machine's own goes with its driver.
 fn release_hardware() {
-    for link in std::fs::read_dir("/sys/class/net").into_iter().flatten().flatten() {
+    for link in links() {
         let device = link.path().join("device");
         if let (Ok(driver), Ok(name)) = (device.join("driver").canonicalize(), device.canonicalize()) {
             // What stays after all is seen when the links that are left are counted.

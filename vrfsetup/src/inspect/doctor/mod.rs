@@ -6,6 +6,7 @@
 mod changes;
 mod host;
 mod routing;
+mod rules;
 
 use std::fmt;
 
