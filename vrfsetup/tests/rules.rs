@@ -2,16 +2,7 @@
 
 mod namespace;
 
-use std::process::Output;
-
-use namespace::Namespace;
-
-#[track_caller]
-fn assert_says(output: &Output, code: i32, words: &str) {
-    let said = String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into_owned();
-    assert_eq!(output.status.code(), Some(code), "{said}");
-    assert!(said.contains(words), "{said}");
-}
+use namespace::{Namespace, assert_says};
 
 #[test]
 fn fix_twice_and_undo_leave_the_rules_as_they_were() {

@@ -1,7 +1,16 @@
-//! A network namespace of the test's own, gone with the value, and vrfsetup in it. Needs root.
+//! A network namespace of the test's own, gone with the value, and vrfsetup in it, with faults and without. Needs root.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+use std::fs;
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// A changing verb that has nothing to do.
+pub const IDLE: &str = "del nosuch";
+/// Kills `rules fix` when all is made and only its journal has yet to be put away.
+pub const AT_ITS_END: &str = "rename:signal=SIGKILL:when=1";
 
 /// The namespace: a process that sleeps in it holds it open.
 pub struct Namespace(Child);
@@ -25,7 +34,7 @@ impl Namespace {
 
     /// The number in `net:[4026532008]`.
     pub fn inode(&self) -> u64 {
-        std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(self.path()).expect("a namespace"))
+        std::os::unix::fs::MetadataExt::ino(&fs::metadata(self.path()).expect("a namespace"))
     }
 
     /// A command in it.
@@ -59,5 +68,41 @@ impl Drop for Namespace {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+#[track_caller]
+pub fn assert_says(output: &Output, code: i32, words: &str) {
+    let said = text(output);
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    assert!(said.contains(words), "{said}");
+}
+
+pub fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into_owned()
+}
+
+/// Runs vrfsetup with a fault at one of its system calls.
+pub fn faulty(namespace: &Namespace, inject: &str, words: &str) -> Output {
+    let mut strace = namespace.command("strace");
+    strace.args(["-qq", "-o", "/dev/null", "-e", &format!("inject={inject}"), env!("CARGO_BIN_EXE_vrfsetup")]);
+    strace.args(words.split(' ')).output().expect("strace")
+}
+
+/// The files in /run/vrfsetup about this namespace that end so.
+pub fn files(namespace: &Namespace, kind: &str) -> Vec<PathBuf> {
+    let start = format!("netns-{}-", namespace.inode());
+    let all = fs::read_dir("/run/vrfsetup").into_iter().flatten().flatten().map(|entry| entry.path());
+    let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    all.filter(|path| name(path).starts_with(&start) && name(path).ends_with(kind)).collect()
+}
+
+#[track_caller]
+pub fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    // The number of a namespace that is gone may be another test's for a while.
+    let deadline = Instant::now() + Duration::from_secs(300);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what} never came");
+        sleep(Duration::from_millis(100));
     }
 }

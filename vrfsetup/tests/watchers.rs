@@ -1,0 +1,206 @@
+//! What becomes of a change once it is made: rolled back, confirmed or not, beside other runs and after namespaces that
+//! are gone. On this machine's kernel, by `rules fix`, which needs no VRF.
+
+mod namespace;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use namespace::{AT_ITS_END, IDLE, Namespace, assert_says, faulty, files, text, wait_until};
+
+#[test]
+fn the_last_change_is_undone_at_once() {
+    let namespace = Namespace::new();
+    let born = namespace.rules();
+    assert_says(&namespace.vrfsetup("rollback"), 1, "vrfsetup: no change to undo");
+    assert_says(&namespace.vrfsetup("rules fix"), 0, "changed");
+    // What changes nothing is no change.
+    assert_says(&namespace.vrfsetup("rules fix"), 0, "nothing to do");
+    assert_says(&namespace.vrfsetup("rollback"), 0, "'vrfsetup -n");
+    assert_eq!(namespace.rules(), born);
+    assert_says(&namespace.vrfsetup("rollback"), 1, "no change to undo");
+    assert_says(&namespace.vrfsetup("rules undo"), 0, "nothing to do");
+    // One that waits for its confirmation.
+    assert_says(&namespace.vrfsetup("rules fix --confirm 600"), 0, "unless 'vrfsetup confirm' comes first");
+    assert_says(&namespace.vrfsetup("rollback"), 0, "is undone");
+    assert_eq!(namespace.rules(), born);
+    assert_says(&namespace.vrfsetup("confirm"), 1, "no change waits");
+    wait_until("the watcher's end", || watchers(&namespace).is_empty());
+    // One that was not finished.
+    faulty(&namespace, AT_ITS_END, "rules fix");
+    assert_ne!(namespace.rules(), born);
+    assert_says(&namespace.vrfsetup("rollback"), 0, "was not finished and is rolled back");
+    assert_eq!(namespace.rules(), born);
+    // One that was confirmed.
+    assert_says(&namespace.vrfsetup("rules fix --confirm 600"), 0, "changed");
+    assert_says(&namespace.vrfsetup("confirm"), 0, "confirmed");
+    assert_says(&namespace.vrfsetup("rollback"), 0, "is undone");
+    assert_eq!(namespace.rules(), born);
+}
+
+#[test]
+fn a_dead_watcher_blocks_nothing() {
+    let namespace = Namespace::new();
+    let born = namespace.rules();
+    assert_says(&namespace.vrfsetup("rules fix --confirm 600"), 0, "changed");
+    assert_says(&namespace.vrfsetup(IDLE), 1, "an earlier change waits for its confirmation");
+    kill_watcher(&namespace);
+    let next = namespace.vrfsetup(IDLE);
+    assert_says(&next, 0, "was never confirmed and is rolled back");
+    assert_eq!(namespace.rules(), born);
+    // The user still may keep it, or undo it at once.
+    for (verb, keeps) in [("confirm", true), ("rollback", false)] {
+        assert_says(&namespace.vrfsetup("rules fix --confirm 600"), 0, "changed");
+        kill_watcher(&namespace);
+        assert_says(&namespace.vrfsetup(verb), 0, "");
+        assert_eq!(namespace.rules() != born, keeps, "{verb}");
+        assert_says(&namespace.vrfsetup("rules undo"), 0, "");
+    }
+}
+
+#[test]
+fn doctor_names_a_change_that_nobody_has_ended_and_changes_nothing() {
+    let namespace = Namespace::new();
+    let doctor = |says: &str| {
+        let rules = namespace.rules();
+        assert_says(&namespace.vrfsetup("doctor"), 3, says);
+        assert_eq!(namespace.rules(), rules);
+    };
+    faulty(&namespace, AT_ITS_END, "rules fix");
+    doctor("the change 'vrfsetup rules fix' was not finished: part of it is made; fix: vrfsetup rollback\n");
+    assert_says(&namespace.vrfsetup("rollback"), 0, "is rolled back");
+    assert!(!text(&namespace.vrfsetup("doctor")).contains("was not finished"));
+    assert_says(&namespace.vrfsetup("rules fix --confirm 600"), 0, "changed");
+    doctor("rules fix --confirm 600' waits for its confirmation; fix: vrfsetup confirm\n");
+    kill_watcher(&namespace);
+    doctor("' was not confirmed, and nobody waits for that any more; fix: vrfsetup rollback\n");
+    assert_says(&namespace.vrfsetup("rollback"), 0, "is undone");
+    assert!(!text(&namespace.vrfsetup("doctor")).contains("confirm"));
+}
+
+#[test]
+fn a_watcher_is_not_misled_by_a_later_change() {
+    let namespace = Namespace::new();
+    assert_says(&namespace.vrfsetup("rules fix --confirm 2"), 0, "changed");
+    assert_says(&namespace.vrfsetup("confirm"), 0, "confirmed");
+    let fixed = namespace.rules();
+    assert_says(&namespace.vrfsetup("rules undo --confirm 600"), 0, "changed");
+    let undone = namespace.rules();
+    sleep(Duration::from_secs(4));
+    assert_eq!(namespace.rules(), undone);
+    assert_says(&namespace.vrfsetup("rollback"), 0, "is undone");
+    assert_eq!(namespace.rules(), fixed);
+}
+
+#[test]
+fn a_namespace_may_be_named_by_a_relative_path() {
+    let namespace = Namespace::new();
+    let born = namespace.rules();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vrfsetup"));
+    command.current_dir("/proc/self").arg("-n").arg(format!("..{}", namespace.path().strip_prefix("/proc").unwrap()));
+    assert_says(&command.args(["rules", "fix", "--confirm", "1"]).output().unwrap(), 0, "changed");
+    assert_ne!(namespace.rules(), born);
+    wait_until("the rollback", || namespace.rules() == born);
+}
+
+#[test]
+fn verbs_at_once_end_as_one_after_the_other() {
+    let namespace = Namespace::new();
+    let born = namespace.rules();
+    assert_says(&namespace.vrfsetup("rules fix"), 0, "changed");
+    let fixed = namespace.rules();
+    assert_says(&namespace.vrfsetup("rules undo"), 0, "changed");
+    let verbs = ["rules fix", "rules undo", "rollback", "confirm", IDLE];
+    for first in verbs {
+        for second in verbs {
+            let runs: Vec<_> = [first, second].map(|verb| start(&namespace, verb)).into_iter().collect();
+            for (run, verb) in runs.into_iter().zip([first, second]) {
+                let output = run.wait_with_output().expect("vrfsetup");
+                let has_nothing = ["no change to undo", "no change waits"].iter().any(|no| text(&output).contains(no));
+                assert!(output.status.success() || has_nothing, "{first} and {second}: {verb}: {}", text(&output));
+            }
+            let rules = namespace.rules();
+            assert!(rules == born || rules == fixed, "{first} and {second}: {rules}");
+            assert!(files(&namespace, ".journal").is_empty() && files(&namespace, ".pending").is_empty());
+        }
+    }
+}
+
+fn start(namespace: &Namespace, verb: &str) -> std::process::Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vrfsetup"));
+    command.args(["-n", &namespace.path()]).args(verb.split(' ')).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().expect("vrfsetup")
+}
+
+#[test]
+fn journals_are_for_root_alone_and_can_be_read() {
+    let namespace = Namespace::new();
+    assert_says(&namespace.vrfsetup("rules fix"), 0, "changed");
+    let [last] = files(&namespace, ".last").try_into().expect("a journal");
+    let mode = |path: &std::path::Path| {
+        std::os::unix::fs::PermissionsExt::mode(&fs::metadata(path).expect("a file").permissions()) & 0o777
+    };
+    assert_eq!((mode(&last), mode(last.parent().unwrap())), (0o600, 0o700));
+    let journal = fs::read_to_string(last).expect("text");
+    for words in ["vrfsetup -n ", "ip rule add pref 0 l3mdev protocol kernel", "ip rule del pref 0"] {
+        assert!(journal.contains(words), "{words}: {journal}");
+    }
+}
+
+#[test]
+fn what_was_known_of_namespaces_that_are_gone_is_removed() {
+    let [gone, mounted, open] = [(); 3].map(|()| Namespace::new());
+    let all = [&gone, &mounted, &open].map(|namespace| {
+        assert_says(&namespace.vrfsetup("rules fix"), 0, "changed");
+        assert!(files(namespace, "").len() >= 2, "{:?}", files(namespace, ""));
+        files(namespace, "")
+    });
+    let name = format!("vrfsetup-test-{}", std::process::id());
+    let ip = |words: &[&str]| assert!(Command::new("ip").args(words).status().expect("ip").success());
+    ip(&["netns", "attach", &name, gone_pid(&mounted).as_str()]);
+    let descriptor = fs::File::open(open.path()).expect("a namespace");
+    drop((gone, mounted, open));
+    wait_until("the sweep", || {
+        assert_says(&Namespace::new().vrfsetup(IDLE), 0, "nothing to do");
+        all[0].iter().all(|file| !file.exists())
+    });
+    let kept = all[1..].iter().flatten().all(|file| file.exists());
+    ip(&["netns", "del", &name]);
+    drop(descriptor);
+    assert!(kept, "{all:?}");
+    wait_until("the sweep", || {
+        assert_says(&Namespace::new().vrfsetup(IDLE), 0, "nothing to do");
+        all.iter().flatten().all(|file| !file.exists())
+    });
+}
+
+/// The process that holds a namespace.
+fn gone_pid(namespace: &Namespace) -> String {
+    namespace.path().split('/').nth(2).expect("a pid").to_owned()
+}
+
+/// The processes that wait for a confirmation in this namespace.
+fn watchers(namespace: &Namespace) -> Vec<String> {
+    let journal = format!("netns-{}-", namespace.inode());
+    let all = fs::read_dir("/proc").expect("/proc").flatten().map(|entry| entry.path());
+    let is_one = |path: &PathBuf| {
+        let line = fs::read(path.join("cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).into_owned();
+        line.contains("__roll-back") && line.contains(&journal)
+    };
+    all.filter(is_one).map(|path| path.file_name().unwrap_or_default().to_string_lossy().into_owned()).collect()
+}
+
+fn kill_watcher(namespace: &Namespace) {
+    let watchers = watchers(namespace);
+    assert_eq!(watchers.len(), 1, "{watchers:?}");
+    assert!(Command::new("kill").args(["-KILL", &watchers[0]]).status().expect("kill").success());
+    // A process that is being killed has no command line any more before it lets go of its lock.
+    wait_until("its end", || {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", watchers[0])).unwrap_or_default();
+        stat.rsplit(") ").next().is_none_or(|state| state.is_empty() || state.starts_with('Z'))
+    });
+}
