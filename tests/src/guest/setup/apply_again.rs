@@ -88,6 +88,19 @@ fn what_changed_in_the_file_is_replaced() {
     assert!(verdict.text().contains("ip addr change 2001:db8:77::1/64"), "{verdict}");
     assert_eq!(world.ip_json("-6 addr show dev blue0 to 2001:db8:77::1")[0]["addr_info"][0]["noprefixroute"], true);
     nothing_to_do(&mut world, &format!("apply {path}"));
+    // A gateway, where the metric goes without saying: the kernel would take a second IPv6 route for another next hop.
+    for gateway in ["2001:db8:77::fe", "2001:db8:77::fd"] {
+        let route = format!("[\"2001:db8:77::/64 dev blue0\", \"default via {gateway} dev blue0\"]");
+        let path = write(&world, &file.replace(leak, &format!("routes = {route}\n")));
+        vrfsetup(&mut world, 0, &format!("apply {path}"));
+        let shown = world.ip_json("-6 route show table 10 default metric 1024");
+        assert_eq!(
+            (&shown[0]["gateway"], &shown[0]["nexthops"]),
+            (&gateway.into(), &serde_json::Value::Null),
+            "{shown}"
+        );
+        nothing_to_do(&mut world, &format!("apply {path}"));
+    }
 }
 
 fn a_gateway_is_looked_for_on_ports_alone() {
@@ -117,6 +130,11 @@ fn what_the_machine_says_against_a_line_names_it() {
             file.replace("\"X\"", "").replace("[vrf.blue]\ntable", "[vrf.br0]\ntable"),
             4,
             "'br0' exists and is not a VRF",
+        ),
+        (
+            format!("{}[default]\nroutes = [\n\"203.0.113.0/24 dev eth0\"]\n", file.replace("\"X\"", "")),
+            11,
+            "leads into no VRF",
         ),
         (format!("{}[sysctl]\n\"net.ipv4.nosuch\" = 1\n", file.replace("\"X\"", "")), 10, "no setting"),
         (

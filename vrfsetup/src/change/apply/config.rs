@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::once;
 use crate::error::Error;
 use crate::model::address::Address;
 use crate::model::route::Route;
@@ -60,7 +61,7 @@ impl Rules {
 
 /// A setting's value: a number, or whatever sysctl(8) takes, in quotes.
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a number, or a text in quotes")]
 pub enum Value {
     /// `1`.
     Number(i64),
@@ -189,10 +190,17 @@ impl<'a> Source<'a> {
             if let Some(why) = config.rules.leaves_open(vrf.unreachable) {
                 return Err(self.mistake(self.key_below(name, "unreachable"), why));
             }
-            self.addresses(name, vrf)?;
-            self.routes(&vrf.routes)?;
+            once::addresses(self, &vrf.addresses, &self.addresses(name, vrf)?)?;
+            once::routes(self, &vrf.routes, &self.routes(&vrf.routes)?)?;
         }
-        self.routes(&config.default.routes)?;
+        once::routes(self, &config.default.routes, &self.routes(&config.default.routes)?)?;
+        config.leak.iter().try_for_each(|leak| self.leak(leak))
+    }
+
+    fn leak(&self, leak: &Leak) -> Result<(), Error> {
+        if leak.from.get_ref() == leak.to.get_ref() {
+            return Err(self.mistake_at(&leak.to, "the domain that the prefixes come from"));
+        }
         Ok(())
     }
 

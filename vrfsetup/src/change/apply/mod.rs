@@ -3,6 +3,8 @@
 
 pub mod config;
 mod each;
+mod inbound;
+mod once;
 mod planner;
 mod prune;
 mod renumber;

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use super::config::{Config, Source, Vrf};
+use super::inbound;
 use super::prune::{self, Pruner};
 use super::renumber::{self, Renumbering};
 use super::{Missing, Part, Plan, Section};
@@ -243,6 +244,8 @@ impl Planner<'_> {
                 }
                 completed.map_err(|why| self.source.mistake_at(text, &why))?;
                 networks.add_route(&route);
+            } else if !inbound::leads_into_vrf(&self.inventory.system, self.config, &route) {
+                return Err(self.source.mistake_at(text, "leads into no VRF"));
             }
             route.set_table(domain.table);
             plan.kept.insert(prune::key(&route));
@@ -250,8 +253,7 @@ impl Planner<'_> {
                 continue;
             }
             route.lead_over(|name| Some(self.ifindex(name, domain)).filter(|&ifindex| ifindex != 0));
-            let key = |route: &Route| (route.family(), route.destination(), route.metric().unwrap_or(0));
-            let step = match there.iter().find(|old| key(old) == key(&route)) {
+            let step = match there.iter().find(|old| prune::key(old) == prune::key(&route)) {
                 Some(old) => Step::ReplaceRoute { from: (*old).clone(), to: route },
                 None => Step::AddRoute(route),
             };

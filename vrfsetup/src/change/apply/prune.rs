@@ -21,10 +21,11 @@ use crate::transaction::session::Session;
 /// What tells a route from the others of its table.
 pub(super) type Key = (u32, Family, Option<crate::model::prefix::Prefix>, u32);
 
-/// The key of a route.
+/// The key of a route. IPv6 takes 0 for its usual metric.
 pub(super) fn key(route: &Route) -> Key {
     let usual = if route.family() == Family::V6 { 1024 } else { 0 };
-    (route.table(), route.family(), route.destination(), route.metric().unwrap_or(usual))
+    let metric = route.metric().filter(|metric| *metric != 0).unwrap_or(usual);
+    (route.table(), route.family(), route.destination(), metric)
 }
 
 /// What is declared, and what is there.
