@@ -1,7 +1,7 @@
-//! Files that others read at any time: whole, as they were or as they become.
+//! Files that others read at any time: whole, as they were or as they become, after a power loss too.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Writes the file and the directories above it, or removes it.
@@ -9,21 +9,33 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// Those of the file system; then it is as it was.
 pub fn write(path: &Path, content: Option<&str>) -> io::Result<()> {
+    let directory = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
     let Some(content) = content else {
         return match fs::remove_file(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            answer => answer,
+            answer => answer.map(|()| sync(directory)),
         };
     };
-    let directory = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
     let is_new = !directory.exists();
     fs::create_dir_all(directory)?;
-    let written = fs::write(unfinished(path), content).and_then(|()| fs::rename(unfinished(path), path));
-    written.inspect_err(|_| {
+    let written = write_unfinished(path, content).and_then(|()| fs::rename(unfinished(path), path));
+    written.map(|()| sync(directory)).inspect_err(|_| {
         remove_unfinished(path);
         // Stays if somebody else has put something there meanwhile.
         let _ = is_new.then(|| fs::remove_dir(directory));
     })
+}
+
+/// On the disk before it gets its name: a file system may else keep the name alone, of an empty file.
+fn write_unfinished(path: &Path, content: &str) -> io::Result<()> {
+    let mut file = File::create(unfinished(path))?;
+    file.write_all(content.as_bytes())?;
+    file.sync_all()
+}
+
+/// Waits until the disk has a directory's names. On a file system that cannot say, the change is made all the same.
+fn sync(directory: &Path) {
+    let _ = File::open(directory).and_then(|directory| directory.sync_all());
 }
 
 /// Removes what a write of this file has left that was killed.

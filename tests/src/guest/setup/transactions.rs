@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 
 use super::guest_tests;
 use super::{assert_same, state, vrfsetup};
+use crate::harness::judge::root;
 use crate::harness::vm::plan::DIRECTORY;
 use crate::harness::world::{Kind, World};
 
@@ -32,6 +33,7 @@ guest_tests! {
     apply_ended_anywhere_by_a_signal_changes_nothing needs [Once],
     a_rollback_is_resumed_wherever_it_is_killed needs [Once],
     the_names_of_tables_come_and_go_with_the_change needs [Once],
+    a_file_is_on_the_disk_before_it_has_its_name needs [Once],
     the_last_change_is_undone_whatever_it_was,
     what_a_rollback_cannot_undo_is_named,
 }
@@ -327,4 +329,19 @@ fn what_a_rollback_cannot_undo_is_named() {
     verdict.assert_says(1, "could not be undone: ");
     verdict.assert_says(1, "'ip link set blue0 master blue' (No such device)");
     verdict.assert_says(1, "hint: vrfsetup rollback");
+}
+
+/// A power loss leaves no empty file in the place of one that was written.
+fn a_file_is_on_the_disk_before_it_has_its_name() {
+    let mut world = World::new(Kind::Bare).expect("a world");
+    let traced = ["strace", "-qq", "-y", "-e", "trace=fsync,rename"];
+    let change = ["vrfsetup", "add", "green", "--table", "30", "--tcp-l3mdev-accept", "on"];
+    let verdict = world.judge(&root([&traced[..], &change].concat()));
+    assert_eq!(verdict.code, 0, "{verdict}");
+    let said = verdict.error_text();
+    let calls: Vec<&str> = said.lines().filter(|line| line.contains(".new")).collect();
+    assert!(matches!(calls[..], [first, then] if first.contains("fsync(") && then.contains("rename(")), "{verdict}");
+    let named = said.find(calls[1]).expect("the rename");
+    assert!(said[named..].contains("/run/vrfsetup>)"), "{verdict}");
+    vrfsetup(&mut world, 0, "del green");
 }
