@@ -23,7 +23,8 @@ pub fn rollback(session: &Session) -> Result<Outcome, Error> {
     let journal = match recover::open(State::Unconfirmed)? {
         Some(journal) => journal,
         None => {
-            let last = recover::open(State::Complete)?.ok_or(Error::NothingToUndo)?;
+            let last = recover::open(State::Complete)?.filter(|last| last.steps().next().is_some());
+            let last = last.ok_or(Error::NothingToUndo)?;
             check_lockout(session, &last)?;
             last
         }

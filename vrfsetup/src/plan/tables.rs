@@ -22,10 +22,10 @@ pub fn is_usable(table: u32) -> bool {
     !RESERVED.contains(&table)
 }
 
-/// The step that makes `ip route show table NAME` work. None where the number or the name has another meaning, and in
-/// other network namespaces than the first: the file is one for the whole machine.
+/// The step that makes `ip route show table NAME` work. None where the number or the name has another meaning, as the
+/// name `5` has for ip(8), and in other network namespaces than the first: the file is one for the whole machine.
 pub fn name_step(names: &Names, name: &str, table: u32) -> Option<Step> {
-    if !run_dir::is_first_netns() {
+    if !run_dir::is_first_netns() || is_number(name) {
         return None;
     }
     let path = rt_tables::file_of(name);
@@ -35,6 +35,14 @@ pub fn name_step(names: &Names, name: &str, table: u32) -> Option<Step> {
     let differs = from.as_ref() != Some(&to);
     let is_possible = is_ours && differs && !names.is_taken_outside(&path, name, table);
     is_possible.then_some(Step::WriteFile { path, from, to: Some(to) })
+}
+
+/// As strtoul(3) reads a number: a name like this would come before the table of this number.
+fn is_number(name: &str) -> bool {
+    match name.strip_prefix("0x").or_else(|| name.strip_prefix("0X")) {
+        Some(digits) => digits.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        None => name.bytes().all(|byte| byte.is_ascii_digit()),
+    }
 }
 
 /// The table that the VRF had when it was last made here, if its name is still about: it gets it again.
@@ -57,6 +65,14 @@ mod tests {
     #[test]
     fn the_first_free_table_skips_those_taken() {
         assert_eq!(first_free(&BTreeSet::from([1001, 1002, 1004])), 1003);
+    }
+
+    #[test]
+    fn a_name_that_is_a_number_to_ip_names_no_table() {
+        for number in ["5", "010", "0x1f", "0XA"] {
+            assert!(is_number(number) && name_step(&Names::default(), number, 1001).is_none(), "{number}");
+        }
+        assert!(["blue", "5g", "0xg", "x5"].iter().all(|name| !is_number(name)));
     }
 
     #[test]
