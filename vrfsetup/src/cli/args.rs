@@ -74,7 +74,7 @@ pub enum Command {
         /// Leave out what cannot be made, and name it: exit status 1, or 3 if only ports are missing
         #[arg(long, conflicts_with_all = ["dry_run", "confirm"])]
         each: bool,
-        /// The same for units at boot: with --force, and not a change that 'vrfsetup rollback' undoes
+        /// For units at boot: --each with --force, and no change that 'vrfsetup rollback' undoes
         #[arg(long, conflicts_with_all = ["dry_run", "confirm", "prune", "each"])]
         boot: bool,
         /// Leave out ports, and what needs them

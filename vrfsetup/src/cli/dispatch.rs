@@ -74,7 +74,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
         confirm: change.confirm.map(Duration::from_secs),
         netns: cli.netns.as_deref(),
         progress: change.progress,
-        is_boots: false,
+        is_boot: false,
         held: None,
     };
     let session = |change: &Change| {
@@ -94,7 +94,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
         Command::Apply { file, dry_run, prune, each, boot, no_ports, port, change } => {
             let change = Change { force: change.force || *boot, ..*change };
             let mut session = if *dry_run { preview(&change) } else { session(&change)? };
-            session.is_boots = *boot;
+            session.is_boot = *boot;
             let scope = Scope { is_without_ports: *no_ports, port: port.as_deref() };
             if *each || *boot {
                 return apply_each(cli, apply::apply_each(&session, file, &scope)?);

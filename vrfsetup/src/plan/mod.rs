@@ -1,8 +1,9 @@
 //! From what is there to the steps that lead to what is wanted: VRFs, ports, gateways, rules, settings, names of tables,
 //! unit files; and the inventory that all of it starts from.
 //!
-//! May use `sys` to read, `model` and `error`. Writes nothing and sends no request that changes anything: even what a
-//! later run must remember is a step.
+//! May use `sys` to read, `model` and `error`. Writes nothing and sends no request that changes this network namespace:
+//! even what a later run must remember is a step. A probe of `sys::feature` may make a rule in a namespace of its own,
+//! which ends with it.
 #![forbid(unsafe_code)]
 
 pub mod address;

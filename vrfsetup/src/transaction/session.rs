@@ -36,7 +36,7 @@ pub struct Session<'a> {
     /// When it shows how far it is.
     pub progress: When,
     /// Whether it is the boot's: nobody's to undo, so `vrfsetup rollback` goes on meaning the user's last change.
-    pub is_boots: bool,
+    pub is_boot: bool,
     /// What it holds while it changes something (see [`Self::hold`]).
     pub held: Option<Held>,
 }
@@ -223,7 +223,7 @@ impl Transaction<'_> {
         let is_idle = steps().next().is_none();
         let kept = match (journal, self.session.confirm) {
             (None, _) => Ok(()),
-            (Some(journal), _) if is_idle || self.session.is_boots => journal.discard(),
+            (Some(journal), _) if is_idle || self.session.is_boot => journal.discard(),
             (Some(journal), None) => journal.complete(),
             (Some(journal), Some(time)) => {
                 let seconds = time.as_secs();

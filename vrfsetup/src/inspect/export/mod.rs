@@ -47,8 +47,8 @@ struct Exported<'a> {
     has_loopback: bool,
     is_sealed: bool,
     ports: Vec<&'a Link>,
-    /// The indices of the ports that have an address on loan, each with its family.
-    on_loan: Vec<(u32, Family)>,
+    /// The indices of the ports that have an address by DHCP, each with its family.
+    by_dhcp: Vec<(u32, Family)>,
     addresses: Vec<&'a Address>,
     routes: Vec<&'a Route>,
 }
@@ -107,7 +107,7 @@ fn exported<'a>(inventory: &'a Inventory, vrf: &'a Link) -> Exported<'a> {
     let has_loopback =
         own.iter().filter(|address| is_loopback(address)).count() == families::of_device(&vrf.name).len();
     let by_dhcp = ports.iter().flat_map(|port| system.addresses_of(port.ifindex)).filter(|own| own.is_by_dhcp());
-    let on_loan = by_dhcp.map(|address| (address.device.ifindex, address.family())).collect();
+    let by_dhcp = by_dhcp.map(|address| (address.device.ifindex, address.family())).collect();
     let of_ports = ports.iter().flat_map(|port| system.addresses_of(port.ifindex));
     let own = own.iter().copied().filter(|address| !(has_loopback && is_loopback(address)));
     let made: Vec<&Route> = made(inventory, table).collect();
@@ -118,7 +118,7 @@ fn exported<'a>(inventory: &'a Inventory, vrf: &'a Link) -> Exported<'a> {
         table,
         has_loopback,
         is_sealed,
-        on_loan,
+        by_dhcp,
         addresses: own.chain(of_ports).filter(|address| is_configured(address)).collect(),
         routes: made.into_iter().filter(|route| !(is_sealed && is_own_seal(route))).collect(),
         ports,

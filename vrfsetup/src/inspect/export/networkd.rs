@@ -68,8 +68,8 @@ fn device(vrf: &Exported, all: &All, rules: &[Rule]) -> String {
 fn network(vrf: &Exported, all: &All, port: &Link) -> String {
     let name = &port.name;
     let mut text = format!("[Match]\nName={name}\n\n[Network]\nVRF={}\n{}", vrf.name, autoconfiguration(name));
-    let is_lent = |family| vrf.on_loan.contains(&(port.ifindex, family));
-    text += match (is_lent(Family::V4), is_lent(Family::V6)) {
+    let is_by_dhcp = |family| vrf.by_dhcp.contains(&(port.ifindex, family));
+    text += match (is_by_dhcp(Family::V4), is_by_dhcp(Family::V6)) {
         (true, true) => "DHCP=yes\n",
         (true, false) => "DHCP=ipv4\n",
         (false, true) => "DHCP=ipv6\n",

@@ -91,7 +91,7 @@ mod tests {
             has_loopback: false,
             is_sealed: false,
             ports: Vec::new(),
-            on_loan: Vec::new(),
+            by_dhcp: Vec::new(),
             addresses: vec![&address],
             routes: routes.iter().collect(),
         };
