@@ -119,6 +119,8 @@ pub enum Error {
     NothingToConfirm,
     /// There is no last change.
     NothingToUndo,
+    /// An interface has a name that would be something else in an exported file.
+    NotOneWord(String),
     /// The change that was to be confirmed had not been finished; what became of it.
     Unfinished(String),
     /// The rollback that was asked for cannot be prepared, so nothing is changed.
@@ -260,6 +262,7 @@ impl fmt::Display for Error {
             Self::Unconfirmed => f.write_str("an earlier change waits for its confirmation"),
             Self::NothingToConfirm => f.write_str("no change waits for a confirmation"),
             Self::NothingToUndo => f.write_str("no change to undo"),
+            Self::NotOneWord(name) => write!(f, "cannot export '{name}': a shell would not take it for one word"),
             Self::Unfinished(what) => f.write_str(what),
             Self::NoWayBack { source } => {
                 write!(f, "cannot prepare the rollback, nothing is changed: {}", KernelError::from_io(source))

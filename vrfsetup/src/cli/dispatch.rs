@@ -109,7 +109,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
             changed(cli, apply::make(&session, plan)?)
         }
         Command::Export { format, directory } => {
-            let files = export::export(&Inventory::read(&kernel)?, *format);
+            let files = export::export(&Inventory::read(&kernel)?, *format)?;
             write_files(cli, &files, directory.as_deref())
         }
         Command::Leak { a, b, prefixes, remove, change } => {

@@ -15,7 +15,8 @@ pub fn device(name: &str) -> Result<String, String> {
     if is_possible { Ok(name.to_owned()) } else { Err("not a name that an interface can have".to_owned()) }
 }
 
-/// A name for a new VRF: `default` means no VRF to vrfrun, and the other two are no interfaces to sysctl.
+/// A name for a new VRF: `default` means no VRF to vrfrun, and the other two are no interfaces to sysctl. It stands in
+/// commands that people type and in files that shells run.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -23,7 +24,15 @@ pub fn vrf(name: &str) -> Result<String, String> {
     if ["default", "all"].contains(&name) {
         return Err("reserved".to_owned());
     }
+    if !is_one_word(name) {
+        return Err("a shell would not take it for one word".to_owned());
+    }
     device(name)
+}
+
+/// Whether a shell, and a pattern of systemd-networkd, take this name for what it is.
+pub fn is_one_word(name: &str) -> bool {
+    !name.starts_with(['-', '~', '#', '=']) && !name.contains(|c: char| "!\"$&'()*;<>?[\\]`{|}".contains(c))
 }
 
 #[cfg(test)]
@@ -37,5 +46,14 @@ mod tests {
         }
         assert!(device("fifteen-letters").is_ok());
         assert!(vrf("default").is_err());
+    }
+
+    #[test]
+    fn a_new_vrfs_name_is_one_word_to_a_shell() {
+        for name in ["a;b", "$(reboot)", "a'b", "a\"b", "a|b", "a&", "*", "a[1]", "`x`", "a\\b", "-x", "~root", "#1"] {
+            assert!(vrf(name).is_err(), "{name}");
+            assert_eq!(device(name).as_deref(), Ok(name));
+        }
+        assert!(["blue", "blue.1", "5", "é", "a@b", "a+b_c-d,e"].iter().all(|name| vrf(name).is_ok()));
     }
 }

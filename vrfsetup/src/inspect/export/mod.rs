@@ -9,10 +9,12 @@ mod toml;
 
 use std::path::PathBuf;
 
+use crate::error::Error;
 use crate::inspect::show::SYSCTLS;
 use crate::model::address::{Address, FOREVER, SCOPE_LINK};
 use crate::model::family::Family;
 use crate::model::link::Link;
+use crate::model::name;
 use crate::model::route::Route;
 use crate::model::rule::{Action, Rule, TABLE_MAIN};
 use crate::model::syntax;
@@ -69,14 +71,23 @@ impl<'a> All<'a> {
 }
 
 /// The files.
-pub fn export(inventory: &Inventory, format: Format) -> Vec<File> {
-    let vrfs = inventory.system.vrfs().map(|vrf| exported(inventory, vrf)).collect();
+///
+/// # Errors
+/// A name would be something else in them.
+pub fn export(inventory: &Inventory, format: Format) -> Result<Vec<File>, Error> {
+    let vrfs: Vec<Exported> = inventory.system.vrfs().map(|vrf| exported(inventory, vrf)).collect();
+    // What a port is called is only a text in vrf.toml.
+    let ports =
+        vrfs.iter().filter(|_| format != Format::Toml).flat_map(|vrf| &vrf.ports).map(|port| port.name.as_str());
+    if let Some(name) = vrfs.iter().map(|vrf| vrf.name).chain(ports).find(|name| !name::is_one_word(name)) {
+        return Err(Error::NotOneWord(name.to_owned()));
+    }
     let all = All { vrfs, inbound: inbound(inventory) };
-    match format {
+    Ok(match format {
         Format::Toml => vec![toml::file(&all, &inventory.rules, &settings())],
         Format::Networkd => networkd::files(&all, &inventory.rules),
         Format::Ifupdown => ifupdown::files(&all),
-    }
+    })
 }
 
 fn inbound(inventory: &Inventory) -> Vec<&Route> {
