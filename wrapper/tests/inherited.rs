@@ -1,5 +1,5 @@
-//! Sockets that the program inherits: what waits in a listener's queue, what is of another network namespace, what no
-//! VRF holds, `--strict`, and what is undone when the program does not start.
+//! Sockets that the program inherits, and what makes or hides some: queues of listeners, other network namespaces, families
+//! that no VRF holds, io_uring, a foreign /proc; `--strict`; and what is undone when the program does not start.
 
 mod scene;
 
@@ -188,24 +188,106 @@ fn what_only_the_kernel_can_tell_is_undone_or_said() {
     }
 }
 
-/// A UDP socket that was told to send by `red`; what it says of itself once `connect(AF_UNSPEC)` has unbound it.
+/// Datagram sockets that were told to send by `red`, one of them bound to `blue`; and what they say of themselves, in the
+/// order of IP_UNICAST_IF, IPV6_UNICAST_IF and IPV6_MULTICAST_IF.
 const DATAGRAMS: &str = "
-d = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); keep(d, 30)
-d.setsockopt(0, 50, socket.if_nametoindex('red').to_bytes(4, 'big')) # IP_UNICAST_IF
-def named(s): return socket.if_indextoname(int.from_bytes(s.getsockopt(0, 50, 4), 'big'))
+red = socket.if_nametoindex('red')
+def told(family):
+    s = socket.socket(family, socket.SOCK_DGRAM)
+    s.setsockopt(0, 50, red.to_bytes(4, 'big')); s.setsockopt(0, 32, socket.inet_aton('198.51.100.2'))
+    if family == socket.AF_INET6:
+        s.setsockopt(41, 76, red.to_bytes(4, 'big')); s.setsockopt(41, 17, red)
+    return s
+d, e, f = told(socket.AF_INET), told(socket.AF_INET6), told(socket.AF_INET6)
+f.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b'blue')
+for number, s in enumerate((d, e, f)): keep(s, 30 + number)
+def name(value, order): return socket.if_indextoname(int.from_bytes(value, order)) if any(value) else '-'
+def named(s):
+    words = [device(s), name(s.getsockopt(0, 50, 4), 'big')]
+    if s.family == socket.AF_INET6:
+        words += [name(s.getsockopt(41, 76, 4), 'big'), name(s.getsockopt(41, 17, 4), sys.byteorder)]
+    return ' '.join(words)
+def all(): print(named(d)); print(named(e)); print(named(f)); print(socket.inet_ntoa(d.getsockopt(0, 32, 4)))
 ";
 
 #[test]
 fn a_datagram_socket_names_the_vrf_for_when_it_is_unbound() {
     for (who, mechanism) in MECHANISMS {
-        let words = format!("{mechanism} --interface blue true");
-        let seen = given(who, DATAGRAMS, &words, "print(device(d), named(d))");
-        seen.prints("status 0\nblue blue\n");
+        let seen = given(who, DATAGRAMS, &format!("{mechanism} --interface blue true"), "all()");
+        // Who may not unbind it cannot name the VRF in this one option of a socket that is bound already.
+        let (left, said) = match who {
+            Who::Root => ("blue blue blue blue", ""),
+            Who::User => (
+                "blue red red blue",
+                "vrfrun: warning: inherited descriptor 32 leaves 'blue' after connect(AF_UNSPEC): \
+                 to name it in IPV6_UNICAST_IF takes CAP_NET_RAW\n",
+            ),
+        };
+        seen.prints(&format!("status 0\nblue blue\nblue blue blue blue\n{left}\n0.0.0.0\n"));
+        assert_eq!(seen.stderr(), said, "{seen}");
     }
-    // What did not start leaves no name behind.
+}
+
+#[test]
+fn what_a_datagram_socket_named_before_is_restored() {
     let give = format!("{DATAGRAMS}{BUSY}");
-    let then = "print(device(d), int.from_bytes(d.getsockopt(0, 50, 4), 'big'))";
-    given(Who::Root, &give, "-m bpf --interface blue /srv/busy", then).prints("status 126\n- 0\n");
+    for mechanism in ["-m bpf", "-m preload", "-m seccomp"] {
+        let seen = given(Who::Root, &give, &format!("{mechanism} --interface blue /srv/busy"), "all()");
+        seen.prints("status 126\n- red\n- red red red\nblue red red red\n198.51.100.2\n");
+        assert_eq!(seen.stderr(), "vrfrun: cannot run '/srv/busy': Text file busy\n", "{seen}");
+    }
+}
+
+/// An instance that io_uring_setup(2) has made before any filter.
+const RING: &str = "
+import ctypes
+ring = ctypes.CDLL(None).syscall(425, 8, ctypes.create_string_buffer(120)); assert ring >= 0
+os.dup2(ring, 30)
+";
+
+#[test]
+fn an_io_uring_instance_is_refused() {
+    let more = [(Who::Root, "--strict"), (Who::User, "-m preload --unguarded")];
+    for (who, mechanism) in MECHANISMS.into_iter().chain(more) {
+        let seen = given(who, RING, &format!("{mechanism} --interface blue echo ran"), "");
+        seen.prints("status 125\n");
+        let said = "it is an io_uring instance, which makes sockets outside it\n";
+        assert!(seen.stderr().starts_with(&format!("vrfrun: cannot take descriptor 30 into 'blue': {said}")), "{seen}");
+    }
+    given(Who::User, RING, "--keep-fds --interface blue echo ran", "").prints("ran\nstatus 0\n");
+    let closed = format!("{RING}\nos.set_inheritable(30, False)\n");
+    given(Who::User, &closed, "--interface blue echo ran", "").prints("ran\nstatus 0\n");
+}
+
+/// A connection from outside, and a /proc before vrfrun that shows other descriptors.
+const OTHER_PROC: &str = r#"
+l = socket.create_server(('198.51.100.2', 0)); c = socket.create_connection(l.getsockname()); keep(c, 30)
+plain = subprocess.run
+subprocess.run = lambda words, **more: plain(['sh', '-c', 'BEFORE; exec "$@"', 'sh', *words], **more)
+"#;
+
+#[test]
+fn a_proc_that_shows_other_descriptors_is_not_believed() {
+    let not_own = "/proc/self/fd is not this process's";
+    for (before, why) in [
+        ("mount -t tmpfs tmpfs /proc; mkdir -p /proc/self/fd", not_own),
+        ("mount -t tmpfs tmpfs /proc; mkdir /proc/self; ln -s /dev /proc/self/fd", not_own),
+        ("mount --bind /proc/$PPID /proc/$$", not_own),
+        ("umount -l /proc", "cannot read /proc/self/fd: No such file or directory"),
+    ] {
+        for mechanism in ["-m preload --no-supervisor", "-m preload --unguarded"] {
+            let words = format!("{mechanism} --no-etc --interface blue echo ran");
+            let seen = given(Who::Root, &OTHER_PROC.replace("BEFORE", before), &words, "");
+            seen.prints("status 125\n");
+            let said = format!("vrfrun: cannot look at inherited descriptors: {why}\nhint: mount -t proc proc /proc");
+            assert!(seen.stderr().starts_with(&said), "{before}: {seen}");
+        }
+    }
+    // That of a pid namespace above shows them as they are.
+    let above = OTHER_PROC.replace("['sh'", "['unshare', '-p', '--fork', 'sh'").replace("BEFORE; ", "");
+    let seen = given(Who::Root, &above, "-m preload --interface blue echo ran", "");
+    seen.prints("status 125\n");
+    assert!(seen.stderr().contains("it is an established connection outside it"), "{seen}");
 }
 
 #[test]

@@ -43,6 +43,8 @@ pub enum Error {
     Unsealed { vrf: OsString, why: String },
     /// A descriptor that the program would inherit is a socket outside the VRF.
     ForeignDescriptor { fd: i32, what: String, device: OsString, is_strict: bool },
+    /// The descriptors that the program would inherit cannot be looked at: why.
+    NoDescriptors(String),
     /// A file of the VRF's own cannot be put over the system's.
     Etc { tried: String, errno: Errno, hint: Option<String> },
     /// The user or group is not in the system's files.
@@ -98,6 +100,9 @@ impl Error {
                 Some(format!("close it: {fd}>&- or {fd}<&- in a shell"))
             }
             Error::ForeignDescriptor { .. } => Some("close it, or leave it as it is with --keep-fds".into()),
+            Error::NoDescriptors(_) => {
+                Some("mount -t proc proc /proc, or leave them as they are with --keep-fds".into())
+            }
             Error::Etc { hint, .. } => hint.clone(),
             _ => None,
         }
@@ -129,6 +134,7 @@ impl Display for Error {
             Error::ForeignDescriptor { fd, what, device, .. } => {
                 write!(f, "cannot take descriptor {fd} into '{}': it is {what}", text(device))
             }
+            Error::NoDescriptors(why) => write!(f, "cannot look at inherited descriptors: {why}"),
             Error::Kernel { tried, errno } | Error::Etc { tried, errno, .. } => {
                 write!(f, "cannot {tried}: {}", errno.desc())
             }

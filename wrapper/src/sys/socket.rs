@@ -179,7 +179,13 @@ fn get(socket: &impl AsFd, option: libc::c_int, value: &mut [u8]) -> nix::Result
     get_at(socket, libc::SOL_SOCKET, option, value)
 }
 
-fn get_at(socket: &impl AsFd, level: libc::c_int, option: libc::c_int, value: &mut [u8]) -> nix::Result<usize> {
+/// `getsockopt(2)`; returns how many bytes were written.
+pub(super) fn get_at(
+    socket: &impl AsFd,
+    level: libc::c_int,
+    option: libc::c_int,
+    value: &mut [u8],
+) -> nix::Result<usize> {
     let (fd, mut length) = (socket.as_fd().as_raw_fd(), value.len() as libc::socklen_t);
     // SAFETY: the kernel writes at most `length` bytes into a live slice and says how many.
     let result = unsafe { libc::getsockopt(fd, level, option, value.as_mut_ptr().cast(), &raw mut length) };

@@ -1,9 +1,5 @@
-//! Which socket a caller gets for its three numbers, and with which options: bound, and with a way back into the VRF for
-//! when the kernel unbinds it.
-//!
-//! `connect(AF_UNSPEC)` takes the binding from a datagram or raw socket, and what it sends then goes where its options
-//! say; IPv4 multicast always does. So these have options of their own that name the VRF. For one of them the kernel
-//! looks at the binding, so that the order counts.
+//! Which socket a caller gets for its three numbers: bound, and with the options that lead back into the VRF
+//! (`sys::interface_option`).
 
 use std::os::fd::OwnedFd;
 

@@ -1,0 +1,132 @@
+//! What becomes of one descriptor that the program would inherit. Changes nothing.
+
+use std::cell::OnceCell;
+use std::os::fd::{AsFd, RawFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::sys::socket::{SockaddrStorage, getpeername};
+
+use crate::error::text;
+use crate::program::inherited_fds::descriptors::Descriptors;
+use crate::sys::process::descriptor;
+use crate::sys::socket::{self, AF_SMC};
+use crate::vrf::device::Device;
+use crate::vrf::netns;
+
+/// Families that send packets past any VRF, or lead into the network by another way than IP.
+const OTHERS: [(libc::c_int, &str); 8] = [
+    (libc::AF_PACKET, "AF_PACKET"),
+    (libc::AF_XDP, "AF_XDP"),
+    (libc::AF_TIPC, "AF_TIPC"),
+    (libc::AF_VSOCK, "AF_VSOCK"),
+    (libc::AF_RDS, "AF_RDS"),
+    (libc::AF_RXRPC, "AF_RXRPC"),
+    (libc::AF_CAN, "AF_CAN"),
+    (libc::AF_BLUETOOTH, "AF_BLUETOOTH"),
+];
+
+/// What becomes of a descriptor.
+pub enum Fate {
+    /// The program gets it as it is.
+    Nothing,
+    /// It is bound first.
+    Bind,
+    /// The program gets it, and a line says so: the name of its family.
+    Warn(&'static str),
+    /// Nothing is run: what it is.
+    Refuse(String),
+}
+
+/// What descriptors are judged by.
+pub struct View<'a> {
+    /// Where the program is to be.
+    pub device: &'a Device,
+    /// Whether no socket is taken.
+    pub is_strict: bool,
+    /// This process's.
+    pub descriptors: &'a Descriptors,
+    /// The cookie of this process's network namespace, once it was asked for.
+    pub netns: OnceCell<nix::Result<u64>>,
+}
+
+impl View<'_> {
+    /// Decides.
+    pub fn judge(&self, fd: RawFd) -> Fate {
+        // Most descriptors are no sockets: that is asked first.
+        match socket::domain_of(&descriptor(fd)) {
+            Ok(domain) => self.judge_socket(fd, domain),
+            Err(_) if self.descriptors.is_ring(fd) && is_kept(fd) => {
+                Fate::Refuse("an io_uring instance, which makes sockets outside it".into())
+            }
+            Err(Errno::ENOTSOCK | Errno::EBADF) => Fate::Nothing,
+            Err(errno) => Fate::Refuse(format!("nothing that can be looked at: {}", errno.desc())),
+        }
+    }
+
+    fn judge_socket(&self, fd: RawFd, domain: libc::c_int) -> Fate {
+        let is_inet = matches!(domain, libc::AF_INET | libc::AF_INET6 | AF_SMC);
+        let other = OTHERS.into_iter().find(|(family, _)| *family == domain).map(|(_, name)| name);
+        if !(is_inet || other.is_some()) || !is_kept(fd) {
+            return Fate::Nothing;
+        }
+        match other {
+            // The programs of --strict hold what is made in their cgroup, and these were made outside it.
+            Some(name) if self.is_strict => Fate::Refuse(format!("an {name} socket, and --strict takes none")),
+            None if self.is_strict => Fate::Refuse("an inherited socket, and --strict takes none".into()),
+            Some(name) => Fate::Warn(name),
+            None => self.judge_inet(fd),
+        }
+    }
+
+    fn judge_inet(&self, fd: RawFd) -> Fate {
+        let socket = descriptor(fd);
+        // A name and an index mean other devices there: before anything else, for they would be believed.
+        match self.is_own_netns(&socket) {
+            Ok(true) => {}
+            Ok(false) => return Fate::Refuse("a socket of another network namespace".into()),
+            Err(_) => {
+                let why = "before Linux 5.14 only root can tell";
+                return Fate::Refuse(format!("a socket of this or another network namespace ({why})"));
+            }
+        }
+        match socket::device_of(&socket) {
+            Ok(Some(name)) if name == self.device.name => bound_already(&socket),
+            Ok(Some(name)) => Fate::Refuse(format!("a socket bound to '{}'", text(&name))),
+            // ENODEV: bound to a device that is gone; nothing leaves by it.
+            Err(_) => Fate::Refuse("a socket bound to a device that is gone".into()),
+            // Its subflows are the kernel's own, bound by nobody where it was made outside.
+            Ok(None) if socket::protocol_of(&socket) == Ok(libc::IPPROTO_MPTCP) => {
+                Fate::Refuse("an MPTCP socket that was made outside it".into())
+            }
+            Ok(None) if socket::is_connecting(&socket) => Fate::Refuse("a connection in progress outside it".into()),
+            Ok(None) => match getpeername::<SockaddrStorage>(fd) {
+                Err(Errno::ENOTCONN) => Fate::Bind,
+                _ => Fate::Refuse("an established connection outside it".into()),
+            },
+        }
+    }
+
+    fn is_own_netns(&self, socket: &impl AsFd) -> nix::Result<bool> {
+        let own =
+            self.netns.get_or_init(|| socket::netns_cookie_of(&socket::open(libc::AF_UNIX, libc::SOCK_DGRAM, 0)?));
+        match own {
+            Ok(own) => Ok(socket::netns_cookie_of(socket)? == *own),
+            Err(Errno::ENOPROTOOPT) => Ok(socket::netns_inode_of(socket)? == netns::inode()?),
+            Err(errno) => Err(*errno),
+        }
+    }
+}
+
+/// Those of datagrams may lack the options that name the VRF.
+fn bound_already(socket: &impl AsFd) -> Fate {
+    match socket::type_of(socket) {
+        Ok(libc::SOCK_DGRAM | libc::SOCK_RAW) => Fate::Bind,
+        _ => Fate::Nothing,
+    }
+}
+
+/// Whether exec keeps it.
+fn is_kept(fd: RawFd) -> bool {
+    fcntl(descriptor(fd), FcntlArg::F_GETFD).is_ok_and(|flags| flags & FdFlag::FD_CLOEXEC.bits() == 0)
+}
