@@ -9,6 +9,7 @@ use crate::harness::world::{Domain, Kind, World};
 guest_tests! {
     what_waits_at_a_listener_is_not_taken_into_the_vrf,
     a_socket_of_another_network_namespace_is_refused,
+    a_datagram_socket_that_lost_its_device_sends_in_the_vrf needs [Supervisor],
     throw_routes_are_gaps,
     a_vrf_rule_that_suppresses_routes_is_a_gap,
     a_default_by_a_gateway_alone_is_a_gap,
@@ -80,6 +81,47 @@ fn a_socket_of_another_network_namespace_is_refused() {
     let own = FOREIGN.replace("unshare(0x40000000)", "getpid() * 0").replace("subprocess.run", "(lambda *a, **b: 0)");
     let verdict = world.judge(&root(["python3", "-c", &own, "-m", "bpf"]));
     assert_eq!((verdict.code, verdict.text().as_str()), (0, "ran\n"), "{verdict}");
+}
+
+/// UDP and raw sockets of both families as descriptors from 30 on, unbound and bound. The program takes what binding they have
+/// by a call that no shim sees, and sends by each.
+const DATAGRAMS: &str = "
+import os, socket, sys
+fd = 30
+for family in socket.AF_INET, socket.AF_INET6:
+    for kind in socket.SOCK_DGRAM, socket.SOCK_RAW:
+        for device in '', 'blue':
+            s = socket.socket(family, kind, 253 if kind == socket.SOCK_RAW else 0)
+            if device: s.setsockopt(socket.SOL_SOCKET, 25, device.encode())
+            os.dup2(s.fileno(), fd); fd += 1
+program = \"\"\"
+import ctypes, os, socket
+call = 42 if os.uname().machine == 'x86_64' else 203
+for fd in range(30, 38):
+    s = socket.socket(fileno=fd)
+    to = ('192.0.2.80' if s.family == socket.AF_INET else '2001:db8::80', 7 if s.type == socket.SOCK_DGRAM else 0)
+    s.connect(to); assert ctypes.CDLL(None).syscall(call, fd, bytes(16), 16) == 0
+    print(s.getsockopt(socket.SOL_SOCKET, 25, 16).split(bytes(1))[0].decode() or '-', end=' ')
+    s.sendto(b'hello', to)
+\"\"\"
+os.execvp('vrfrun', ['vrfrun', *sys.argv[1:], 'blue', 'python3', '-c', program])
+";
+
+fn a_datagram_socket_that_lost_its_device_sends_in_the_vrf() {
+    let mut world = world();
+    for mechanism in ["bpf", "preload", "seccomp"] {
+        let verdict = world.judge(&root(["python3", "-c", DATAGRAMS, "-m", mechanism]));
+        assert_eq!(
+            (verdict.code, verdict.text().as_str(), verdict.outcome),
+            (0, "- - - - - - - - ", Outcome::Blue),
+            "{verdict}"
+        );
+        assert!(verdict.packets(Domain::Blue) >= 8, "{verdict}");
+    }
+    // The judge itself: left as they are, each of them leaves.
+    let verdict = world.judge(&root(["python3", "-c", DATAGRAMS, "-m", "bpf", "--keep-fds"]));
+    assert_eq!((verdict.code, verdict.outcome), (0, Outcome::Leak), "{verdict}");
+    assert!(verdict.packets(Domain::Default) >= 8, "{verdict}");
 }
 
 /// Each way warns, `--strict` refuses, `--explain --strict` knows it. What is asked for leaves or not, as it is expected.
