@@ -135,6 +135,56 @@ fn root_leaves_the_outer_runs_files_with_its_vrf() {
     }
 }
 
+/// What keeps the paths of files from telling whose they are: links and mounts in /etc/vrf, and of what is covered.
+const LINKS: [&str; 4] = [
+    "mv /etc/vrf/red/hosts /srv/theirs; ln -s /srv/theirs /etc/vrf/red/hosts",
+    "mv /etc/vrf/red /srv/site; ln -s ../../srv/site /etc/vrf/red",
+    "mv /etc/hosts /srv/systems; ln -s ../srv/systems /etc/hosts",
+    "mkdir /srv/files; cp /etc/vrf/red/hosts /srv/files; mount --bind /srv/files /etc/vrf/red",
+];
+
+#[test]
+fn links_do_not_hide_the_outer_runs_files() {
+    for link in LINKS {
+        let setting = format!("{FILES}\n{link}");
+        let inner = |run: &str| {
+            let script = format!("vrfrun --resolv-conf /srv/given -m bpf --interface red {run} {READ}; {READ}");
+            play_after(&setting, Who::Root, &script)
+        };
+        inner("").prints(&format!("nameserver 192.0.2.4\n192.0.2.3 reds\n{SYSTEMS}"));
+        inner("vrfrun default").prints(&SYSTEMS.repeat(2));
+        inner("vrfrun --interface blue").prints(&SYSTEMS.repeat(2));
+        inner("vrfrun --interface red").prints(&format!("nameserver 192.0.2.4\n192.0.2.3 reds\n{SYSTEMS}"));
+    }
+}
+
+/// A file that is a link to what it covers, and a directory over a directory.
+#[test]
+fn files_may_lead_to_what_they_cover() {
+    let setting = format!(
+        "{FILES}\nln -s /etc/resolv.conf /etc/vrf/red/resolv.conf; mkdir -p /etc/vrf/red/ssh /etc/ssh; echo reds >/etc/vrf/red/ssh/x"
+    );
+    for who in EVERYBODY {
+        let script =
+            format!("vrfrun -m preload --no-supervisor --interface red sh -c '{READ} /etc/ssh/x; ls /etc/ssh'");
+        play_after(&setting, who, &script).prints("nameserver 192.0.2.1\n192.0.2.3 reds\nreds\nx\n");
+    }
+}
+
+#[test]
+fn the_same_name_in_another_network_namespace_is_another_vrf() {
+    let setting = format!(
+        "{FILES}\nmount -t tmpfs tmpfs /run; ip netns add other; ip -n other link add red type veth peer name far
+         ip -n other link set red up; ip -n other link set far up"
+    );
+    let inner = |run: &str| {
+        let script = format!("vrfrun --dns 192.0.2.5 -m bpf --interface red vrfrun {run} --interface red {READ}");
+        play_after(&setting, Who::Root, &script)
+    };
+    inner("").prints("nameserver 192.0.2.5\n192.0.2.3 reds\n");
+    inner("-n other").prints("nameserver 192.0.2.1\n192.0.2.3 reds\n");
+}
+
 #[test]
 fn a_plain_user_is_told_that_the_files_stay() {
     let inner = |run: &str| {

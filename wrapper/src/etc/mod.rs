@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod daemons;
+mod marks;
 mod mounted;
 mod outer;
 pub mod overlay;

@@ -46,12 +46,6 @@ pub fn is_at(file: Place, path: &CStr) -> nix::Result<()> {
     if place(path)? == file { Ok(()) } else { Err(Errno::ENOSYS) }
 }
 
-/// The file stands at /etc/resolv.conf, and the file system that it was made in no longer over /etc.
-pub fn is_alone(file: Place) -> nix::Result<()> {
-    is_at(file, c"/etc/resolv.conf")?;
-    if place(c"/etc")?.0 == file.0 { Err(Errno::ENOSYS) } else { Ok(()) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

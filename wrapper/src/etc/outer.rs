@@ -1,6 +1,6 @@
 //! Files that an outer vrfrun put over /etc for another VRF: a program that is no longer in that VRF must not read them.
 //!
-//! Found in /proc/self/mountinfo, by what was mounted and where: nothing that a program could have lost or made up.
+//! Found in /proc/self/mountinfo, by the marks that stand below them: nothing that a program could have lost or made up.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -12,24 +12,60 @@ use nix::mount::{MntFlags, umount2};
 use crate::error::Error;
 use crate::etc::daemons;
 use crate::sys::kernel;
+use crate::vrf::netns;
 
-/// How the file system is called that a resolv.conf without a file of its own is made in; the VRF's name follows.
-const SOURCE: &[u8] = b"vrfrun-";
+/// How the source of a mark begins; the number of the network namespace and the VRF's name follow.
+const SOURCE: &str = "vrfrun-";
 
-/// The source of that file system.
-pub fn source(vrf: &OsStr) -> OsString {
-    OsString::from_vec([SOURCE, vrf.as_bytes()].concat())
+/// For whom files were put over /etc. Another network namespace has another VRF of the same name.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Owner {
+    vrf: OsString,
+    netns: u64,
 }
 
-/// What an outer run mounted for another VRF than this: where, the first mount first. The masks over the sockets of
-/// name services go with the files.
-pub fn find(vrf: &OsStr, mounts: &[u8]) -> Vec<PathBuf> {
-    let all: Vec<Mount> = mounts.split(|&b| b == b'\n').filter_map(Mount::read).collect();
-    if !all.iter().any(|mount| mount.is_of_another(vrf)) {
+impl Owner {
+    /// A VRF of this network namespace, or `default`.
+    pub fn here(vrf: &OsStr) -> Result<Self, Error> {
+        let netns = netns::inode().map_err(Error::kernel("read the network namespace"))?;
+        Ok(Self { vrf: vrf.to_owned(), netns })
+    }
+
+    /// The source of its marks.
+    pub fn source(&self) -> OsString {
+        OsString::from_vec([format!("{SOURCE}{}-", self.netns).as_bytes(), self.vrf.as_bytes()].concat())
+    }
+
+    fn of_source(source: &[u8]) -> Option<Self> {
+        let mut parts = source.strip_prefix(SOURCE.as_bytes())?.splitn(2, |&b| b == b'-');
+        let netns = std::str::from_utf8(parts.next()?).ok()?.parse().ok()?;
+        Some(Self { netns, vrf: OsString::from_vec(parts.next()?.to_vec()) })
+    }
+}
+
+/// What an outer run mounted for another VRF than this: where, the first mount first.
+pub fn find(vrf: &OsStr, mounts: &[u8]) -> Result<Vec<PathBuf>, Error> {
+    let mounts: Vec<Mount> = mounts.split(|&b| b == b'\n').filter_map(Mount::read).collect();
+    if !mounts.iter().any(|mount| mount.owner.is_some()) {
+        return Ok(Vec::new());
+    }
+    Ok(of_others(&Owner::here(vrf)?, &mounts))
+}
+
+/// What stands at a mark of another owner since the mark does. The masks over the sockets of name services go with the files.
+fn of_others(owner: &Owner, mounts: &[Mount]) -> Vec<PathBuf> {
+    let mut points: Vec<&Path> = Vec::new();
+    for mount in mounts {
+        let is_mark = mount.owner.as_ref().is_some_and(|other| other != owner);
+        if is_mark || points.contains(&mount.point.as_path()) {
+            points.push(&mount.point);
+        }
+    }
+    if points.is_empty() {
         return Vec::new();
     }
-    let ours = all.into_iter().filter(|mount| mount.is_of_another(vrf) || mount.is_mask());
-    ours.map(|mount| mount.point).collect()
+    let masks = mounts.iter().filter(|mount| mount.is_mask()).map(|mount| mount.point.as_path());
+    points.into_iter().chain(masks).map(Path::to_owned).collect()
 }
 
 /// Removes them, in the mount namespace of this process. Of several at one place the last goes first.
@@ -39,7 +75,7 @@ pub fn remove(vrf: &OsStr, points: &[PathBuf]) -> Result<(), Error> {
     }
     // A filter above can say so where nothing was taken away.
     let mounts = kernel::read("/proc/self/mountinfo").map_err(Error::kernel("read /proc/self/mountinfo"))?;
-    find(vrf, &mounts).first().map_or(Ok(()), |point| Err(failed(point)(Errno::ENOSYS)))
+    find(vrf, &mounts)?.first().map_or(Ok(()), |point| Err(failed(point)(Errno::ENOSYS)))
 }
 
 /// Only who made that mount namespace, or root of it, can: a plain user's own would be below it.
@@ -57,35 +93,17 @@ struct Mount {
     /// What of the file system is seen.
     root: PathBuf,
     point: PathBuf,
-    source: PathBuf,
+    /// Of a mark.
+    owner: Option<Owner>,
 }
 
 impl Mount {
     fn read(line: &[u8]) -> Option<Self> {
         let mut fields = line.split(|&b| b == b' ');
         let (root, point) = (fields.nth(3)?, fields.next()?);
-        let source = fields.skip_while(|field| *field != b"-").nth(2)?;
-        let [root, point, source] = [root, point, source].map(kernel::unescape);
-        Some(Self { root, point, source })
-    }
-
-    /// Whether it is a file of another VRF over /etc.
-    fn is_of_another(&self, vrf: &OsStr) -> bool {
-        self.vrf().is_some_and(|name| name != vrf.as_bytes())
-    }
-
-    /// The VRF whose file was put over /etc: from /etc/vrf/NAME, or made in memory.
-    fn vrf(&self) -> Option<&[u8]> {
-        let file = self.point.strip_prefix("/etc").ok()?;
-        if let Some(name) = self.source.as_os_str().as_bytes().strip_prefix(SOURCE) {
-            return Some(name);
-        }
-        // /etc may be a file system of its own, so that its root is shorter.
-        let directory =
-            self.root.as_os_str().as_bytes().strip_suffix(file.as_os_str().as_bytes())?.strip_suffix(b"/")?;
-        let mut parts = directory.rsplit(|&b| b == b'/');
-        let name = parts.next()?;
-        (parts.next() == Some(b"vrf")).then_some(name)
+        let source = kernel::unescape(fields.skip_while(|field| *field != b"-").nth(2)?);
+        let owner = Owner::of_source(source.as_os_str().as_bytes());
+        Some(Self { root: kernel::unescape(root), point: kernel::unescape(point), owner })
     }
 
     fn is_mask(&self) -> bool {
@@ -102,36 +120,49 @@ mod tests {
     #[test]
     fn no_line_makes_a_panic() {
         proptests::check(proptests::lines(), |lines| {
-            assert!(find(OsStr::new("blue"), &lines).len() <= lines.len());
+            let mounts: Vec<Mount> = lines.split(|&b| b == b'\n').filter_map(Mount::read).collect();
+            assert!(of_others(&owner(7, "blue"), &mounts).len() <= 2 * lines.len());
         });
     }
 
-    fn found(vrf: &str, lines: &str) -> Vec<PathBuf> {
-        find(OsStr::new(vrf), lines.as_bytes())
+    fn owner(netns: u64, vrf: &str) -> Owner {
+        Owner { vrf: vrf.into(), netns }
+    }
+
+    fn found(netns: u64, vrf: &str, lines: &str) -> Vec<PathBuf> {
+        let mounts: Vec<Mount> = lines.as_bytes().split(|&b| b == b'\n').filter_map(Mount::read).collect();
+        of_others(&owner(netns, vrf), &mounts)
+    }
+
+    const MARKED: &str = "30 24 8:1 /x/resolv.conf /run/stub.conf rw - ext4 /dev/sda1 rw\n\
+                          31 24 0:40 /mark /etc/hosts rw - tmpfs vrfrun-7-b\\040l-ue rw\n\
+                          32 31 8:1 /srv/anything /etc/hosts rw - ext4 /dev/sda1 rw\n\
+                          33 24 0:40 /resolv.conf /run/stub.conf rw - tmpfs vrfrun-7-b\\040l-ue rw\n\
+                          34 24 0:6 /null /run/nscd/socket rw - devtmpfs udev rw\n";
+
+    #[test]
+    fn what_stands_at_a_mark_is_found_wherever_it_comes_from() {
+        let all = ["/etc/hosts", "/etc/hosts", "/run/stub.conf", "/run/nscd/socket"].map(PathBuf::from);
+        assert_eq!(found(7, "default", MARKED), all);
+        assert_eq!(found(8, "b l-ue", MARKED), all, "the same name elsewhere");
+        assert_eq!(found(7, "b l-ue", MARKED), Vec::<PathBuf>::new());
     }
 
     #[test]
-    fn files_of_another_vrf_are_found_with_their_masks() {
-        let lines = "30 24 8:1 /etc/vrf/blue/hosts /etc/hosts rw - ext4 /dev/sda1 rw\n\
-                     31 24 0:40 /resolv.conf /etc/resolv.conf rw - tmpfs vrfrun-blue rw\n\
-                     32 24 0:6 /null /run/nscd/socket rw - devtmpfs udev rw\n";
-        assert_eq!(found("default", lines), ["/etc/hosts", "/etc/resolv.conf", "/run/nscd/socket"].map(PathBuf::from));
-        assert_eq!(found("blue", lines), Vec::<PathBuf>::new());
-    }
-
-    #[test]
-    fn an_etc_of_its_own_and_odd_names_are_read() {
-        let lines = "30 24 8:1 /vrf/b\\040l/hosts /etc/hosts rw shared:7 - ext4 /dev/sda1 rw\n";
-        assert_eq!(found("red", lines), ["/etc/hosts"].map(PathBuf::from));
-        assert_eq!(found("b l", lines), Vec::<PathBuf>::new());
+    fn an_owner_is_read_back() {
+        for owner in [owner(4026531840, "blue"), owner(7, "b l-ue"), owner(7, "default")] {
+            assert_eq!(Owner::of_source(owner.source().as_bytes()), Some(owner));
+        }
+        for source in ["vrfrun-blue", "vrfrun-7", "tmpfs", "vrfrun--1-blue"] {
+            assert_eq!(Owner::of_source(source.as_bytes()), None, "{source}");
+        }
     }
 
     #[test]
     fn what_others_mounted_is_left_alone() {
         let lines = "30 24 8:1 /var/lib/docker/containers/7/resolv.conf /etc/resolv.conf rw - ext4 /dev/sda1 rw\n\
-                     31 24 8:1 /etc/netns/blue/resolv.conf /etc/resolv.conf rw - ext4 /dev/sda1 rw\n\
-                     32 24 8:1 /etc/vrf/blue/hosts /srv/hosts rw - ext4 /dev/sda1 rw\n\
+                     31 24 8:1 /etc/vrf/blue/resolv.conf /etc/resolv.conf rw - ext4 /dev/sda1 rw\n\
                      33 24 0:6 /null /run/nscd/socket rw - devtmpfs udev rw\n";
-        assert_eq!(found("default", lines), Vec::<PathBuf>::new());
+        assert_eq!(found(7, "default", lines), Vec::<PathBuf>::new());
     }
 }

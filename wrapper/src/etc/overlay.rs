@@ -4,31 +4,33 @@
 //! With them the sockets of daemons that resolve names are masked: they would answer from outside the VRF. What an outer
 //! vrfrun put there for another VRF is taken away (`outer`).
 
-use std::ffi::{CStr, CString, OsStr, OsString};
+use std::ffi::{CStr, OsStr, OsString};
 use std::io::Write;
 use std::net::IpAddr;
-use std::os::fd::AsRawFd;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::stat::{Mode, SFlag, fchmod, fstat};
+use nix::sys::stat::Mode;
 use nix::unistd::{getgid, getuid};
 
 use crate::error::Error;
-use crate::etc::mounted::{self, Place};
-use crate::etc::{daemons, outer, ownership};
+use crate::etc::marks::{self, Target};
+use crate::etc::outer::Owner;
+use crate::etc::{daemons, mounted, outer, ownership};
 use crate::options::{DEFAULT, EtcSpec};
 use crate::sys::capability::{CAP_SYS_ADMIN, is_effective};
-use crate::sys::kernel;
+use crate::sys::kernel::{self, errno_of};
 use crate::vrf::device::Device;
 
 /// Where a VRF's files are kept.
 pub const DIRECTORY: &str = "/etc/vrf";
 const RESOLV_CONF: &str = "/etc/resolv.conf";
+/// As many as the kernel follows.
+const MAX_LINKS: usize = 40;
 
 /// What to put where.
 #[derive(Debug, Default)]
@@ -53,7 +55,7 @@ pub fn plan(device: Option<&Device>, spec: &EtcSpec) -> Result<Plan, Error> {
     let resolv_conf = given(spec)?;
     let mut files = device.map_or_else(|| Ok(Vec::new()), |device| files_of(&device.name))?;
     files.retain(|(_, over)| resolv_conf.is_none() || over != Path::new(RESOLV_CONF));
-    Ok(Plan { outer: outer::find(&vrf, mounts), vrf, files, resolv_conf })
+    Ok(Plan { outer: outer::find(&vrf, mounts)?, vrf, files, resolv_conf })
 }
 
 /// The resolv.conf that the command line asks for. A file is read now, as it is: it may be one that the program cannot
@@ -62,9 +64,7 @@ fn given(spec: &EtcSpec) -> Result<Option<Vec<u8>>, Error> {
     match &spec.resolv_conf {
         Some(file) => {
             let tried = format!("read '{}'", file.display());
-            let failed = |error: std::io::Error| {
-                Error::kernel(tried)(Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))
-            };
+            let failed = |error: std::io::Error| Error::kernel(tried)(errno_of(&error));
             std::fs::read(file).map(Some).map_err(failed)
         }
         None => Ok((!spec.dns.is_empty()).then(|| servers(&spec.dns).into_bytes())),
@@ -83,7 +83,7 @@ fn servers(dns: &[IpAddr]) -> String {
 fn names_in(directory: &Path) -> Result<Vec<OsString>, Error> {
     let failed = |error: std::io::Error| Error::Etc {
         tried: format!("read {}", directory.display()),
-        errno: Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)),
+        errno: errno_of(&error),
         hint: Some("vrfrun --no-etc …".into()),
     };
     match std::fs::read_dir(directory) {
@@ -121,14 +121,71 @@ impl Plan {
         if self.is_empty() {
             return Ok(());
         }
-        for (file, over) in &self.files {
-            bind(&c_path(file), over)?;
-        }
-        if let Some(text) = &self.resolv_conf {
-            bind_text(text, &outer::source(&self.vrf))?;
-        }
+        self.put()?;
         daemons::sockets().filter(|socket| exists(socket)).try_for_each(mask)
     }
+}
+
+impl Plan {
+    /// Everything is open before the first mount: a path may lead into what is mounted.
+    fn put(&self) -> Result<(), Error> {
+        let files = self.files.iter().map(|(file, over)| Cover::open(file, over)).collect::<Result<Vec<_>, _>>()?;
+        let targets: Vec<&Target> = files.iter().map(|cover| &cover.target).collect();
+        let resolv_conf = self.resolv_conf.as_ref().map(|text| Ok((text, open_resolv_conf()?))).transpose()?;
+        let text = resolv_conf.as_ref().map(|(text, target)| (text.as_slice(), target));
+        marks::put(&Owner::here(&self.vrf)?.source(), &targets, text)?;
+        files.iter().try_for_each(Cover::put)
+    }
+}
+
+/// A file of the VRF's, and what it covers.
+struct Cover<'a> {
+    file: &'a Path,
+    from: OwnedFd,
+    over: &'a Path,
+    target: Target,
+}
+
+impl<'a> Cover<'a> {
+    fn open(file: &'a Path, over: &'a Path) -> Result<Self, Error> {
+        let failed = |hint| |errno| Error::Etc { tried: covering(file, over), errno, hint };
+        let target = Target::open(over.to_owned()).map_err(failed(missing(over)))?;
+        let from = open(file, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).map_err(failed(None))?;
+        Ok(Self { file, from, over, target })
+    }
+
+    fn put(&self) -> Result<(), Error> {
+        bind(&self.from, self.over).map_err(|errno| Error::Etc {
+            tried: covering(self.file, self.over),
+            errno,
+            hint: None,
+        })
+    }
+}
+
+fn covering(file: &Path, over: &Path) -> String {
+    format!("put '{}' over '{}'", file.display(), over.display())
+}
+
+fn open_resolv_conf() -> Result<Target, Error> {
+    Target::open(RESOLV_CONF.into()).map_err(|errno| Error::Etc {
+        tried: format!("put name servers over '{RESOLV_CONF}'"),
+        errno,
+        hint: missing(Path::new(RESOLV_CONF)),
+    })
+}
+
+/// How to make a file that is not there; nothing can be put over what is missing. One may be missing behind a symbolic link.
+fn missing(path: &Path) -> Option<String> {
+    let mut path = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        match std::fs::read_link(&path) {
+            Ok(target) => path = path.parent().unwrap_or(Path::new("/")).join(target),
+            Err(_) if path.exists() => return None,
+            Err(_) => return Some(format!("install -D /dev/null {}", path.display())),
+        }
+    }
+    None
 }
 
 /// A mount namespace of our own, from which nothing gets out; through a user namespace where there is no right to one.
@@ -146,8 +203,7 @@ fn enter_namespace(is_root: bool) -> Result<(), Error> {
         let write = |path: &str, text: String| {
             let done =
                 std::fs::OpenOptions::new().write(true).open(path).and_then(|mut file| file.write_all(text.as_bytes()));
-            done.map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))
-                .map_err(forbidden(&format!("write {path}")))
+            done.map_err(|error| errno_of(&error)).map_err(forbidden(&format!("write {path}")))
         };
         write("/proc/self/setgroups", "deny".into())?;
         write("/proc/self/uid_map", format!("{uid} {uid} 1"))?;
@@ -169,64 +225,25 @@ fn namespace_hint() -> String {
     }
 }
 
-fn bind(file: &CStr, over: &Path) -> Result<(), Error> {
-    let target = c_path(over);
-    let place = || mounted::place(file);
-    place()
-        .and_then(|place| {
-            mount(Some(file), &*target, None::<&CStr>, MsFlags::MS_BIND, None::<&CStr>)?;
-            mounted::is_at(place, &target)
-        })
-        .map_err(|errno| Error::Etc {
-            tried: format!("put '{}' over '{}'", file.to_string_lossy(), over.display()),
-            errno,
-            hint: (errno == Errno::ENOENT && !over.exists()).then(|| format!("touch {}", over.display())),
-        })
-}
-
-/// Makes a file that is on no disk: a file system in memory stands over /etc for as long as it takes to bind its one
-/// file to where it belongs. Nothing else runs in this mount namespace meanwhile.
-fn bind_text(text: &[u8], source: &OsStr) -> Result<(), Error> {
-    let failed = |errno| Error::Etc { tried: format!("make a {RESOLV_CONF}"), errno, hint: None };
-    let target = open(RESOLV_CONF, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).map_err(|errno| Error::Etc {
-        tried: format!("put name servers over '{RESOLV_CONF}'"),
-        errno,
-        hint: Some(format!("touch {RESOLV_CONF}")),
-    })?;
-    let options = Some(c"mode=0755,size=64k");
-    mount(Some(source), c"/etc", Some(c"tmpfs"), MsFlags::empty(), options).map_err(failed)?;
-    let outcome = write_new(text).and_then(|place| {
-        let target = format!("/proc/self/fd/{}", target.as_raw_fd());
-        mount(Some(RESOLV_CONF), target.as_str(), None::<&CStr>, MsFlags::MS_BIND, None::<&CStr>).map(|()| place)
-    });
-    umount2(c"/etc", MntFlags::MNT_DETACH).and(outcome).and_then(mounted::is_alone).map_err(failed)
-}
-
-/// Returns where the file is.
-fn write_new(text: &[u8]) -> nix::Result<Place> {
-    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
-    let file = open(RESOLV_CONF, flags, Mode::from_bits_truncate(0o644))?;
-    // Before its mode is changed: a sandbox whose open(2) lies may have given us another file, such as /dev/null.
-    if fstat(&file)?.st_mode & SFlag::S_IFMT.bits() != SFlag::S_IFREG.bits() {
-        return Err(Errno::EIO);
-    }
-    fchmod(&file, Mode::from_bits_truncate(0o644))?; // whatever the umask took away
-    if nix::unistd::write(&file, text)? != text.len() {
-        return Err(Errno::EIO);
-    }
-    mounted::place(c_path(Path::new(RESOLV_CONF)).as_c_str())
+fn bind(from: &OwnedFd, over: &Path) -> nix::Result<()> {
+    let (source, target) = (marks::c_path(Path::new(&marks::by_descriptor(from))), marks::c_path(over));
+    let place = mounted::place(&source)?;
+    mount(Some(&*source), &*target, None::<&CStr>, MsFlags::MS_BIND, None::<&CStr>)?;
+    mounted::is_at(place, &target)
 }
 
 fn mask(socket: &CStr) -> Result<(), Error> {
-    bind(c"/dev/null", Path::new(OsStr::from_bytes(socket.to_bytes())))
+    let over = Path::new(OsStr::from_bytes(socket.to_bytes()));
+    let null = open("/dev/null", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty());
+    null.and_then(|null| bind(&null, over)).map_err(|errno| Error::Etc {
+        tried: covering(Path::new("/dev/null"), over),
+        errno,
+        hint: None,
+    })
 }
 
 fn exists(path: &CStr) -> bool {
     nix::sys::stat::stat(path).is_ok()
-}
-
-fn c_path(path: &Path) -> CString {
-    CString::new(path.as_os_str().as_bytes()).unwrap_or_default() // no path holds a NUL
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
+use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -56,6 +57,11 @@ fn is_stdio_open() -> bool {
     let answered = poll(&mut stdio, PollTimeout::ZERO).is_ok();
     let is_closed = |fd: &PollFd| fd.revents().is_none_or(|events| events.contains(PollFlags::POLLNVAL));
     answered && !stdio.iter().any(is_closed)
+}
+
+/// What the kernel said; EIO where it was not the kernel.
+pub fn errno_of(error: &std::io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }
 
 /// Reads a whole file with few system calls: those of /proc say nothing of their size, and `std::fs::read` then asks

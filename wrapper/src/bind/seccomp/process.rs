@@ -13,6 +13,7 @@ use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
 use nix::unistd::getpid;
 
 use crate::bind::seccomp::status::{self, Status};
+use crate::sys::kernel;
 use crate::sys::pidfd::Ids;
 
 /// A network namespace: what `/proc/PID/net/dev` shows of it. Unlike `ns/net`, it can be asked of a process of any user.
@@ -122,6 +123,6 @@ impl StatusFile {
     }
 
     fn read_at(&self, bytes: &mut [u8]) -> nix::Result<usize> {
-        self.0.read_at(bytes, 0).map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))
+        self.0.read_at(bytes, 0).map_err(|error| kernel::errno_of(&error))
     }
 }
