@@ -75,6 +75,24 @@ fn signal_dispositions_and_the_mask_are_kept() {
     as_without_vrfrun("env --block-signal=USR1 $run grep ^SigBlk /proc/self/status");
 }
 
+/// Even of who has SIGCHLD blocked, and inherits what comes of vrfrun's own children.
+#[test]
+fn no_signal_is_pending_and_no_child_is_there() {
+    let program = "import os, signal
+print(signal.sigpending(), [line.split()[1].strip('0') for line in open('/proc/self/status') if 'Pnd:' in line])
+try: print('child', os.waitpid(-1, os.WNOHANG | 0x40000000)) # __WALL
+except ChildProcessError: print('no child')";
+    for (who, options) in RUNS {
+        let run = format!("['vrfrun', *'{options}'.split(), '--interface', 'blue', 'python3', '/srv/look']");
+        let script = format!(
+            "printf %s \"{program}\" >/srv/look; exec python3 -c \"import os, signal
+signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65)); run = {run}; os.execvp('vrfrun', run)\""
+        );
+        let seen = play_after("mount -t tmpfs tmpfs /srv; chmod 777 /srv", who, &script);
+        seen.prints("set() ['', '']\nno child\n");
+    }
+}
+
 #[test]
 fn limits_umask_directory_and_niceness_are_kept() {
     as_without_vrfrun("cd /usr; umask 027; nice -n 5 $run sh -c 'ulimit -a; umask; pwd; nice'");

@@ -30,7 +30,6 @@ use crate::vrf::device::Device;
 
 /// Binds this process to the device by the first mechanism that can be verified.
 pub fn bind(request: &Request) -> Result<Binding, Error> {
-    let (device, is_strict) = (request.device, request.options.strict);
     let mut unavailable = Vec::new();
     for mechanism in candidates(request.options) {
         match by(mechanism, request) {
@@ -38,7 +37,21 @@ pub fn bind(request: &Request) -> Result<Binding, Error> {
             Err(reason) => unavailable.push((mechanism, reason)),
         }
     }
-    Err(Error::NoMechanism { device: device.name.clone(), unavailable, is_strict })
+    if let [(Mechanism::Bpf, reason @ Unavailable { hint: None, .. })] = &mut unavailable[..] {
+        reason.hint = instead_of_bpf(request);
+    }
+    Err(Error::NoMechanism { device: request.device.name.clone(), unavailable })
+}
+
+/// What could be typed instead, where nothing above this process forbids it.
+fn instead_of_bpf(request: &Request) -> Option<String> {
+    match verify::is_bindable(request.device, None) {
+        Ok(()) if request.options.strict => {
+            Some("--strict needs root and a writable cgroup2; without it, -m preload needs no privilege".into())
+        }
+        Ok(()) => Some("vrfrun -m preload needs no privilege".into()),
+        Err(reason) => reason.hint,
+    }
 }
 
 fn binding(device: &Device, by: By, guard: Guard) -> Binding {

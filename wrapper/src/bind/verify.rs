@@ -120,7 +120,7 @@ pub fn binding() -> nix::Result<Option<OsString>> {
 fn can_bind(device: &Device, domain: i32, family: &str, cookie: Option<u64>) -> Result<bool, Unavailable> {
     let Some(socket) = opened(domain, family, cookie)? else { return Ok(false) };
     match device_of(&socket) {
-        Ok(Some(other)) if other != device.name => return Err(Unavailable::new(ancestor_bound(&other))),
+        Ok(Some(other)) if other != device.name => return Err(ancestor_bound(&other)),
         // A second binding, even to the same device, needs CAP_NET_RAW, which the supervisor does not have in effect.
         Ok(Some(_)) => {
             if holds_mptcp(device) {
@@ -147,16 +147,21 @@ fn can_bind(device: &Device, domain: i32, family: &str, cookie: Option<u64>) -> 
 fn expect(socket: &OwnedFd, device: &Device, family: &str) -> Result<(), Failure> {
     match device_of(socket).map_err(Unavailable::kernel("read SO_BINDTODEVICE"))? {
         Some(name) if name == device.name => Ok(()),
-        Some(name) => Err(Unavailable::new(ancestor_bound(&name)).into()),
+        Some(name) => Err(ancestor_bound(&name).into()),
         None => Err(Failure::Unbound(Unavailable::new(format!("an {family} socket stayed unbound")))),
     }
 }
 
-/// Something above this process binds its sockets elsewhere.
-fn ancestor_bound(device: &OsString) -> String {
-    // A supervisor is behind a filter; without one it can only be a cgroup.
-    let supervisor = if seccomp::is_filtered() { "a supervisor above (another vrfrun) or " } else { "" };
-    format!("{supervisor}a BPF program of an ancestor cgroup binds sockets to '{}'", text(device))
+/// Something above this process binds its sockets elsewhere. A supervisor is behind a filter; without one it can only be a
+/// cgroup.
+fn ancestor_bound(device: &OsString) -> Unavailable {
+    let device = text(device);
+    let by = "a BPF program of an ancestor cgroup binds sockets to";
+    if seccomp::is_filtered() {
+        return Unavailable::new(format!("a supervisor above (another vrfrun) or {by} '{device}'"))
+            .hint("run it outside; of two runs one in the other, both need root and -m bpf");
+    }
+    Unavailable::new(format!("{by} '{device}'")).hint("vrfrun -m bpf …, as root")
 }
 
 fn not_opened(family: &str, errno: Errno) -> Unavailable {

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 use nix::errno::Errno;
 
-use crate::error::unavailable::Unavailable;
+use crate::error::unavailable::{MORE_DESCRIPTORS, Unavailable};
 use crate::options::Mechanism;
 
 /// vrfrun itself failed.
@@ -29,6 +29,8 @@ pub const EXIT_NOT_FOUND: i32 = 127;
 pub enum Error {
     /// The command line makes no sense: the line says how.
     Usage(String),
+    /// A network namespace cannot be entered.
+    NoNetns { name: OsString, errno: Errno },
     /// There is no interface of this name here.
     NoSuchDevice { name: OsString, is_vrf: bool },
     /// There is no VRF here at all: the kernel's module for them is not even loaded.
@@ -38,7 +40,7 @@ pub enum Error {
     /// A kernel interface failed: what was tried, and what the kernel said.
     Kernel { tried: String, errno: Errno },
     /// No mechanism could be verified; each with its reason.
-    NoMechanism { device: OsString, unavailable: Vec<(Mechanism, Unavailable)>, is_strict: bool },
+    NoMechanism { device: OsString, unavailable: Vec<(Mechanism, Unavailable)> },
     /// Under `--strict`: packets could leave the VRF's table.
     Unsealed { vrf: OsString, why: String },
     /// A descriptor that the program would inherit is a socket outside the VRF.
@@ -85,15 +87,12 @@ impl Error {
             }
             Error::NoVrfs(_) => Some("vrfsetup doctor".into()),
             Error::NotVrf(name) => Some(format!("vrfrun --interface {} …", text(name))),
-            Error::NoMechanism { unavailable, is_strict, .. } => match &unavailable[..] {
-                [(Mechanism::Bpf, Unavailable { hint: None, .. })] if *is_strict => {
-                    Some("--strict needs root and a writable cgroup2; without it, -m preload needs no privilege".into())
-                }
-                [(Mechanism::Bpf, Unavailable { hint: None, .. })] => {
-                    Some("vrfrun -m preload needs no privilege".into())
-                }
-                several => several.iter().find_map(|(_, reason)| reason.hint.clone()),
-            },
+            Error::NoMechanism { unavailable, .. } => unavailable.iter().find_map(|(_, reason)| reason.hint.clone()),
+            Error::Kernel { errno: Errno::EMFILE, .. } => Some(MORE_DESCRIPTORS.into()),
+            Error::NoNetns { name, errno: Errno::ENOENT } => Some(match text(name) {
+                pid if pid.parse::<u32>().is_ok() => format!("of process {pid}: nsenter -t {pid} -n vrfrun …"),
+                _ => "ip netns list".into(),
+            }),
             Error::Unsealed { .. } => Some("vrfsetup rules fix".into()),
             Error::GroupOfAnother { user, .. } => Some(format!("vrfrun -u {}:GROUP …", text(user))),
             Error::ForeignDescriptor { is_strict: true, fd, .. } => {
@@ -133,6 +132,9 @@ impl Display for Error {
             Error::NotVrf(name) => write!(f, "cannot bind to VRF '{}': the interface is not a VRF", text(name)),
             Error::ForeignDescriptor { fd, what, device, .. } => {
                 write!(f, "cannot take descriptor {fd} into '{}': it is {what}", text(device))
+            }
+            Error::NoNetns { name, errno } => {
+                write!(f, "cannot enter network namespace '{}': {}", text(name), errno.desc())
             }
             Error::NoDescriptors(why) => write!(f, "cannot look at inherited descriptors: {why}"),
             Error::Kernel { tried, errno } | Error::Etc { tried, errno, .. } => {

@@ -4,6 +4,9 @@ use std::fmt::{self, Display, Formatter};
 
 use nix::errno::Errno;
 
+/// For EMFILE. vrfrun itself needs about a dozen.
+pub const MORE_DESCRIPTORS: &str = "ulimit -n 64";
+
 /// A mechanism's own reason why it is not available here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unavailable {
@@ -27,7 +30,10 @@ impl Unavailable {
     /// For `map_err`: what was tried, and what the kernel said.
     pub fn kernel(tried: impl Into<String>) -> impl FnOnce(Errno) -> Unavailable {
         let tried = tried.into();
-        move |errno| Unavailable::new(format!("cannot {tried}: {}", errno.desc()))
+        move |errno| {
+            let hint = (errno == Errno::EMFILE).then(|| MORE_DESCRIPTORS.into());
+            Unavailable { why: format!("cannot {tried}: {}", errno.desc()), hint }
+        }
     }
 }
 

@@ -6,23 +6,32 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::{BorrowedFd, RawFd};
 
 use nix::errno::Errno;
-use nix::unistd::{ForkResult, getpid};
+use nix::unistd::{ForkResult, Pid, getpid};
 
 /// `fork(2)`.
 pub fn fork() -> nix::Result<ForkResult> {
     let parent = getpid();
     // SAFETY: vrfrun has one thread, so the child may do whatever the parent may.
-    match unsafe { nix::unistd::fork() }? {
-        // A kernel cannot, but a filter above can say so where nothing was forked.
+    unsafe { nix::unistd::fork() }.and_then(|forked| is_forked(parent, forked))
+}
+
+/// Forks a child that announces its end by no signal, and is shown to __WALL and __WCLONE only.
+pub fn fork_unseen() -> nix::Result<ForkResult> {
+    let parent = getpid();
+    // SAFETY: clone(2) with no flags and no stack is fork(2), and vrfrun has one thread.
+    let forked = match Errno::result(unsafe { libc::syscall(libc::SYS_clone, 0, 0, 0, 0, 0) })? {
+        0 => ForkResult::Child,
+        pid => ForkResult::Parent { child: Pid::from_raw(pid as libc::pid_t) },
+    };
+    is_forked(parent, forked)
+}
+
+/// A kernel cannot, but a filter above can say so where nothing was forked.
+fn is_forked(parent: Pid, forked: ForkResult) -> nix::Result<ForkResult> {
+    match forked {
         ForkResult::Child if getpid() == parent => Err(Errno::ENOSYS),
         forked => Ok(forked),
     }
-}
-
-/// Forks a child that announces its end by no signal; true in the child.
-pub fn fork_unseen() -> nix::Result<bool> {
-    // SAFETY: clone(2) with no flags and no stack is fork(2), and vrfrun has one thread.
-    Errno::result(unsafe { libc::syscall(libc::SYS_clone, 0, 0, 0, 0, 0) }).map(|pid| pid == 0)
 }
 
 /// Ends a child without running the parent's exit handlers a second time.

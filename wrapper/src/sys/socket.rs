@@ -219,7 +219,7 @@ pub fn send_by(socket: &impl AsFd, ifindex: libc::c_int, to: [u8; 4], port: u16)
     Errno::result(unsafe { libc::sendmsg(fd, &raw const message, libc::MSG_DONTWAIT) }).map(drop)
 }
 
-/// Receives one message with a descriptor in it, close-on-exec; ECONNRESET without one.
+/// Receives one message with a descriptor in it, close-on-exec. EMFILE: there was no number for it; ECONNRESET: there was none.
 pub fn receive_descriptor(socket: &impl AsFd) -> nix::Result<OwnedFd> {
     let mut byte = [0; 1];
     let mut parts = [IoSliceMut::new(&mut byte)];
@@ -228,6 +228,9 @@ pub fn receive_descriptor(socket: &impl AsFd) -> nix::Result<OwnedFd> {
     let message = recvmsg::<()>(fd, &mut parts, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC)?;
     if message.bytes != 1 {
         return Err(Errno::ECONNRESET);
+    }
+    if message.flags.contains(MsgFlags::MSG_CTRUNC) {
+        return Err(Errno::EMFILE);
     }
     for control in message.cmsgs()? {
         if let ControlMessageOwned::ScmRights(fds) = control {

@@ -10,7 +10,6 @@ use vrfnl::{Message, Messages, Request};
 
 /// Enough for one link with all its attributes; dumps come in pieces of at most this size.
 const BUFFER: usize = 32 * 1024;
-const OPEN: &str = "open a routing socket";
 
 /// A routing socket in the current network namespace.
 pub struct Netlink {
@@ -21,22 +20,18 @@ pub struct Netlink {
 impl Netlink {
     /// Opens it. Its dumps obey their filters.
     pub fn open() -> Result<Self, Error> {
-        Self::connect().map_err(Error::kernel(OPEN))
+        Self::connect().map_err(Error::kernel("open a routing socket"))
     }
 
     /// The same, with the kernel's own words.
     pub fn connect() -> nix::Result<Self> {
-        let netlink = Self::connect_lenient()?;
+        let netlink = Self::open_lenient()?;
         set_strict_check(&netlink.socket);
         Ok(netlink)
     }
 
     /// Opens it with a call less, for dumps whose filters older kernels obey as well: the ports of a link.
-    pub fn open_lenient() -> Result<Self, Error> {
-        Self::connect_lenient().map_err(Error::kernel(OPEN))
-    }
-
-    fn connect_lenient() -> nix::Result<Self> {
+    pub fn open_lenient() -> nix::Result<Self> {
         let kind = SockType::Raw;
         let socket = socket(AddressFamily::Netlink, kind, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRoute)?;
         Ok(Self { socket, buffer: vec![0; BUFFER] })

@@ -17,15 +17,14 @@ pub fn enter(name: &OsStr) -> Result<(), Error> {
     if name.is_empty() || name.as_encoded_bytes().contains(&b'/') {
         return Err(Error::Usage(format!("'{}' is no name of a network namespace", text(name))));
     }
-    let tried = || format!("enter network namespace '{}'", text(name));
-    let file = open(&Path::new(NAMED).join(name), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
-        .map_err(Error::kernel(tried()))?;
-    let wanted = fstat(&file).map_err(Error::kernel(tried()))?.st_ino;
-    setns(file, CloneFlags::CLONE_NEWNET).map_err(Error::kernel(tried()))?;
+    let failed = |errno| Error::NoNetns { name: name.to_owned(), errno };
+    let file = open(&Path::new(NAMED).join(name), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).map_err(failed)?;
+    let wanted = fstat(&file).map_err(failed)?.st_ino;
+    setns(file, CloneFlags::CLONE_NEWNET).map_err(failed)?;
     // A filter above can say so where nothing was entered: the same name may be another VRF here.
-    match inode().map_err(Error::kernel(tried()))? {
+    match inode().map_err(failed)? {
         entered if entered == wanted => Ok(()),
-        _ => Err(Error::kernel(tried())(Errno::ENOSYS)),
+        _ => Err(failed(Errno::ENOSYS)),
     }
 }
 

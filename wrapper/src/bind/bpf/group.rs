@@ -18,6 +18,7 @@ use crate::bind::bpf::owner::{is_ours, is_own};
 use crate::bind::bpf::record::Record;
 use crate::error::text;
 use crate::error::unavailable::Unavailable;
+use crate::sys::kernel::errno_of;
 
 /// One of our cgroups. While this process is in it, it stays.
 pub struct Group<'a> {
@@ -76,7 +77,8 @@ impl<'a> Group<'a> {
 
     /// Keeps other runs from putting programs on it meanwhile, until the lock is dropped; reads the record again.
     pub fn lock(&mut self) -> Result<Flock<OwnedFd>, Unavailable> {
-        let copy = self.directory.try_clone().map_err(|error| Unavailable::new(error.to_string()))?;
+        let copy = self.directory.try_clone();
+        let copy = copy.map_err(|error| Unavailable::kernel("copy a descriptor")(errno_of(&error)))?;
         let lock = Flock::lock(copy, FlockArg::LockExclusive);
         let lock = lock.map_err(|(_, errno)| Unavailable::kernel("lock the cgroup")(errno))?;
         self.record = Record::read(&self.directory);

@@ -67,7 +67,7 @@ fn up_to_date(device: &Device, lists: &[&List], is_strict: bool) -> Result<bool,
 }
 
 fn open() -> Result<Netlink, Unavailable> {
-    Netlink::open_lenient().map_err(|error| Unavailable::new(error.to_string()))
+    Netlink::open_lenient().map_err(Unavailable::kernel("open a routing socket"))
 }
 
 /// The device itself and its ports. What an interface that is no VRF sends to its own addresses goes by `lo`; a VRF sends it

@@ -11,7 +11,7 @@
 use std::cell::{Cell, RefCell};
 
 use nix::errno::Errno;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::resource::{Resource, getrlimit};
 
 use crate::bind::seccomp::identity::Identity;
 use crate::bind::seccomp::process::{Netns, Network, Proc, StatusFile, Userns};
@@ -205,7 +205,5 @@ fn has_raw_sockets() -> bool {
 
 /// For how many processes there are descriptors.
 fn room() -> usize {
-    let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return 0 };
-    let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
-    MOST.min(hard / 4) as usize
+    getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(limit, _)| MOST.min(limit / 4) as usize)
 }

@@ -8,6 +8,7 @@ use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::sys::socket::{
     AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, getsockopt, recvmsg, sendmsg, socketpair,
@@ -28,12 +29,15 @@ use crate::sys::socket::receive_descriptor;
 use crate::sys::{kernel, process, syscall};
 use crate::vrf::device::Device;
 
-/// The supervisor's report: calls will be answered.
-const READY: u8 = b'+';
-/// The supervisor's report: it cannot learn of its clients what it must know.
-const BLIND: u8 = b'?';
-/// The supervisor's report: /proc shows another pid namespace.
-const FOREIGN: u8 = b'/';
+/// The supervisor's report, unless it is an errno: calls will be answered.
+const READY: u8 = 253;
+/// It cannot learn of its clients what it must know.
+const BLIND: u8 = 254;
+/// /proc shows another pid namespace.
+const FOREIGN: u8 = 255;
+
+/// It holds half as many, looks at a caller by three, and makes a socket.
+const FEWEST: u64 = 12;
 
 /// Why there is no supervisor.
 pub enum Failure {
@@ -73,10 +77,11 @@ pub fn supervise(device: &Device, policy: &Policy) -> Result<(), Failure> {
             let why = "/proc is of another pid namespace than the supervisor";
             Err(Unavailable::new(why).hint("unshare --mount-proc …").into())
         }
-        _ => {
+        BLIND => {
             let why = "the supervisor cannot see this process in /proc (mounted with hidepid)";
             Err(Unavailable::new(why).hint("mount -o remount,hidepid=0 /proc").into())
         }
+        errno => Err(Unavailable::kernel("start the supervisor")(Errno::from_raw(errno.into())).into()),
     }
 }
 
@@ -96,28 +101,29 @@ fn start(device: &Device, ours: &OwnedFd, theirs: OwnedFd) -> Result<(), Unavail
         let _ = nix::unistd::close(ours.as_raw_fd());
         i32::from(serve(device, theirs).is_err())
     };
-    let forked = if getpid().as_raw() == 1 { fork_unseen(live) } else { fork_twice(live) };
+    let forked = if getpid().as_raw() == 1 { fork_once(live) } else { fork_twice(live) };
     forked.map_err(Unavailable::kernel("fork the supervisor"))
 }
 
-/// The supervisor is nobody's child but init's.
+/// The supervisor is nobody's child but init's. What forks it leaves no signal to a program that has SIGCHLD blocked.
 fn fork_twice(live: impl FnOnce() -> i32) -> nix::Result<()> {
     let _orphans = OrphansGoUp::new();
-    match process::fork()? {
-        ForkResult::Parent { child } => {
-            // ECHILD where the caller ignores SIGCHLD.
-            let _ = waitpid(child, Some(WaitPidFlag::__WALL));
-            Ok(())
-        }
-        ForkResult::Child => process::exit(if matches!(process::fork(), Ok(ForkResult::Child)) { live() } else { 0 }),
+    match process::fork_unseen()? {
+        ForkResult::Parent { child } => waitpid(child, Some(WaitPidFlag::__WALL)).map(drop),
+        ForkResult::Child => process::exit(match process::fork_unseen() {
+            Ok(ForkResult::Child) => live(),
+            _ => 0,
+        }),
     }
 }
 
 /// Process 1 of a container inherits every orphan, and a program that waits for all its children would wait for its
-/// own supervisor, which waits for it. A child that announces its end by no signal is shown to __WALL and __WCLONE
-/// only, and process 1 may have it, as it never becomes an orphan.
-fn fork_unseen(live: impl FnOnce() -> i32) -> nix::Result<()> {
-    if process::fork_unseen()? { process::exit(live()) } else { Ok(()) }
+/// own supervisor, which waits for it. An unseen child process 1 may have, as it never becomes an orphan.
+fn fork_once(live: impl FnOnce() -> i32) -> nix::Result<()> {
+    match process::fork_unseen()? {
+        ForkResult::Parent { .. } => Ok(()),
+        ForkResult::Child => process::exit(live()),
+    }
 }
 
 /// A subreaper (PR_SET_CHILD_SUBREAPER, kept by exec) would find the supervisor among its children: not while this
@@ -144,21 +150,45 @@ impl Drop for OrphansGoUp {
 
 /// The supervisor's life.
 fn serve(device: &Device, theirs: OwnedFd) -> nix::Result<()> {
-    setsid()?;
-    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None)?;
-    let _ = nix::sys::prctl::set_name(c"vrfrun: sockets");
-    chdir("/")?;
-    let listener = receive_descriptor(&theirs)?;
-    keep_only(&theirs, &listener)?;
-    let kept = Kept::drop_rest()?;
-    // The socket pair's other end is vrfrun, the first client; 0 where it is not in our pid namespace.
-    let client = getsockopt(&theirs, PeerCredentials)?.pid() as u32;
-    let Some(proc) = Proc::of_own_namespace().filter(|_| client != 0) else { return report(&theirs, FOREIGN) };
-    let Ok(callers) = Callers::new(proc, kept, client) else { return report(&theirs, BLIND) };
+    let (listener, callers) = match prepare(&theirs) {
+        Ok(prepared) => prepared,
+        Err(reason) => return report(&theirs, reason),
+    };
     // The program may start: from here on its calls are answered.
     report(&theirs, READY)?;
     drop(theirs);
     notify::serve(&listener, device, callers)
+}
+
+/// All that the supervisor needs, or the report that says why not.
+fn prepare(theirs: &OwnedFd) -> Result<(OwnedFd, Callers), u8> {
+    let failed = |errno: Errno| errno as u8;
+    let outcome = allow_descriptors().and(detach());
+    // Whatever was not received would reset the connection, and the report with it.
+    let listener = receive_descriptor(theirs).map_err(failed)?;
+    outcome.map_err(failed)?;
+    keep_only(theirs, &listener).map_err(failed)?;
+    let kept = Kept::drop_rest().map_err(failed)?;
+    // The socket pair's other end is vrfrun, the first client; 0 where it is not in our pid namespace.
+    let client = getsockopt(theirs, PeerCredentials).map_err(failed)?.pid() as u32;
+    let proc = Proc::of_own_namespace().filter(|_| client != 0).ok_or(FOREIGN)?;
+    let callers = Callers::new(proc, kept, client).map_err(|_| BLIND)?;
+    Ok((listener, callers))
+}
+
+/// Out of the program's session, with no signal but the fatal ones.
+fn detach() -> nix::Result<()> {
+    setsid()?;
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None)?;
+    let _ = nix::sys::prctl::set_name(c"vrfrun: sockets");
+    chdir("/")
+}
+
+/// As many as this process may have, whatever the program is content with.
+fn allow_descriptors() -> nix::Result<()> {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
+    if most < FEWEST { Err(Errno::EMFILE) } else { Ok(()) }
 }
 
 fn report(theirs: &OwnedFd, report: u8) -> nix::Result<()> {

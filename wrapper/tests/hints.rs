@@ -1,0 +1,99 @@
+//! What is said where nothing is run: the reason that is so, and at most one hint, which helps.
+
+mod scene;
+
+use scene::{Who, play, play_after, root, user};
+
+/// Nothing ran, and this is all that was said.
+#[track_caller]
+fn says(seen: &scene::Seen, words: &str) {
+    assert_eq!((seen.code(), seen.stdout().as_str(), seen.stderr().as_str()), (125, "", words), "{seen}");
+}
+
+#[test]
+fn too_few_descriptors_are_said_and_what_gives_more() {
+    for mechanism in ["bpf", "preload", "seccomp", "auto"] {
+        let run = |limit: u32| format!("ulimit {limit}; vrfrun -m {mechanism} --interface blue probe-static socket");
+        for limit in 3..=16 {
+            let seen = root(&run(limit).replace("ulimit", "ulimit -n"));
+            if seen.code() == 0 {
+                seen.prints("socket blue\n");
+                continue;
+            }
+            assert_eq!((seen.code(), seen.stdout().as_str()), (125, ""), "{limit}: {seen}");
+            assert!(seen.stderr().contains("Too many open files"), "{limit}: {seen}");
+            assert!(seen.stderr().ends_with("\nhint: ulimit -n 64\n"), "{limit}: {seen}");
+        }
+        root(&run(64).replace("ulimit", "ulimit -n")).prints("socket blue\n");
+    }
+    // What the program is content with is not what its supervisor has.
+    let script = "ulimit -Sn 10; vrfrun -m seccomp --interface blue sh -c 'ulimit -n; probe-static socket'";
+    root(script).prints("10\nsocket blue\n");
+}
+
+#[test]
+fn a_network_namespace_without_a_name_is_entered_by_another_program() {
+    let missing = |name: &str| format!("vrfrun: cannot enter network namespace '{name}': No such file or directory\n");
+    let hint = "hint: of process 5: nsenter -t 5 -n vrfrun …\n";
+    says(&root("vrfrun -n 5 --interface blue true"), &format!("{}{hint}", missing("5")));
+    says(&root("vrfrun -n other --interface blue true"), &format!("{}hint: ip netns list\n", missing("other")));
+    let refused = "vrfrun: cannot enter network namespace 'other': Operation not permitted\n";
+    let setting = "mount -t tmpfs tmpfs /run; ip netns add other";
+    says(&play_after(setting, Who::User, "vrfrun -n other --interface blue true"), refused);
+    // What the hint says.
+    let script = "unshare -n sh -c 'ip link add blue type veth peer name far; exec sleep 60' & sleep 1
+        nsenter -t $! -n vrfrun -m bpf --interface blue probe socket; kill $!";
+    root(script).prints("socket blue\n");
+}
+
+/// Under another run a mechanism is no way out that could not be had there.
+#[test]
+fn a_mechanism_is_not_recommended_where_it_would_fail() {
+    for outer in ["preload", "seccomp"] {
+        for inner in ["bpf", "preload", "seccomp"] {
+            for who in scene::EVERYBODY {
+                let run = format!("vrfrun -m {outer} --interface blue vrfrun -m {inner} --interface red true");
+                let seen = play(who, &run);
+                assert_eq!(seen.code(), 125, "{seen}");
+                let hint = "hint: run it outside; of two runs one in the other, both need root and -m bpf\n";
+                assert!(seen.stderr().ends_with(hint), "{seen}");
+            }
+        }
+    }
+    let seen = root("vrfrun -m bpf --interface blue vrfrun -m preload --interface red true");
+    assert!(seen.stderr().ends_with("hint: vrfrun -m bpf …, as root\n"), "{seen}");
+    root("vrfrun -m bpf --interface blue vrfrun -m bpf --interface red probe socket").prints("socket red\n");
+    // It is where it would do.
+    let seen = user("vrfrun -m bpf --interface blue true");
+    assert!(seen.stderr().ends_with("hint: vrfrun -m preload needs no privilege\n"), "{seen}");
+    user("vrfrun -m preload --interface blue probe socket").prints("socket blue\n");
+}
+
+const ETC: &str = "mount -t tmpfs tmpfs /srv; chmod 755 /srv; cp -a /etc /srv/etc; mount --bind /srv/etc /etc; rm -f /etc/resolv.conf";
+
+#[test]
+fn a_resolver_that_is_missing_behind_a_link_is_made_where_the_link_leads() {
+    let setting = format!("{ETC}; ln -s /srv/first /etc/resolv.conf; ln -s run/resolv.conf /srv/first");
+    let run = "vrfrun -m bpf --dns 192.0.2.5 --interface blue cat /etc/resolv.conf";
+    let said = "vrfrun: cannot put name servers over '/etc/resolv.conf': No such file or directory\n\
+                hint: install -D /dev/null /srv/run/resolv.conf\n";
+    says(&play_after(&setting, Who::Root, run), said);
+    let script = format!("install -D /dev/null /srv/run/resolv.conf; {run}");
+    play_after(&setting, Who::Root, &script).prints("nameserver 192.0.2.5\n");
+    let setting =
+        format!("{setting}; mkdir -p /etc/vrf/blue; echo x >/etc/vrf/blue/resolv.conf; echo y >/etc/vrf/blue/odd");
+    let seen = play_after(&setting, Who::Root, "vrfrun -m bpf --interface blue true");
+    assert_eq!(seen.code(), 125, "{seen}");
+    let hints = ["hint: install -D /dev/null /srv/run/resolv.conf\n", "hint: install -D /dev/null /etc/odd\n"];
+    assert!(hints.iter().any(|hint| seen.stderr().ends_with(hint)), "{seen}");
+}
+
+#[test]
+fn a_long_resolv_conf_is_the_programs_as_a_short_one() {
+    let setting = format!("{ETC}; touch /etc/resolv.conf; seq 200000 | sed 's/^/# /' >/srv/long; chmod 644 /srv/long");
+    for who in scene::EVERYBODY {
+        let script =
+            "vrfrun -m preload --resolv-conf /srv/long --interface blue cmp /etc/resolv.conf /srv/long && echo same";
+        play_after(&setting, who, script).prints("same\n");
+    }
+}
