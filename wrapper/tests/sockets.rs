@@ -62,6 +62,20 @@ fn the_i386_tables_are_covered() {
     }
 }
 
+/// socketcall hides what it asks for, so that the supervisor makes sockets of all families: its own capabilities, which are
+/// none, are then those of a netlink socket. It fails, and lends nothing.
+#[test]
+fn a_netlink_socket_of_socketcall_has_no_capabilities() {
+    let ways = "probe-i386 netlink socketcall-netlink";
+    root(ways).prints("netlink done\nsocketcall-netlink done\n");
+    root(&format!("vrfrun -m bpf --interface blue {ways}")).prints("netlink done\nsocketcall-netlink done\n");
+    for mechanism in ["seccomp", "preload"] {
+        let run = format!("vrfrun -m {mechanism} --interface blue {ways}");
+        root(&run).prints("netlink done\nsocketcall-netlink EPERM\n");
+        user(&run).prints("netlink EPERM\nsocketcall-netlink EPERM\n");
+    }
+}
+
 #[test]
 fn int_0x80_in_a_64_bit_program_is_covered_and_x32_is_closed() {
     each_way("int80 x32", "int80 blue\nx32 ENOSYS\n");

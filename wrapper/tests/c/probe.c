@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <sched.h>
 #include <signal.h>
@@ -285,6 +286,24 @@ static void privileges(void) {
     printf("no_new_privs %d\n", prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0));
 }
 
+// Sets `lo` up, as it is: what the kernel asks of who has made the socket.
+static void change_link(const char *way, int fd) {
+    struct {
+        struct nlmsghdr header;
+        struct ifinfomsg link;
+    } request = {.header = {.nlmsg_len = sizeof request, .nlmsg_type = RTM_NEWLINK, .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK},
+                 .link = {.ifi_index = 1, .ifi_flags = 1, .ifi_change = 1}};
+    struct {
+        struct nlmsghdr header;
+        struct nlmsgerr answer;
+        char rest[256];
+    } reply;
+    if (send(fd, &request, sizeof request, 0) < 0 || recv(fd, &reply, sizeof reply, 0) < 0)
+        reply.answer.error = -errno;
+    printf("%s %s\n", way, reply.answer.error ? strerrorname_np(-reply.answer.error) : "done");
+    close(fd);
+}
+
 static void old_tables(const char *way) {
 #ifdef __x86_64__
     // int 0x80 in a 64-bit program reaches the i386 table; pointers would have to lie below 4 GiB.
@@ -308,6 +327,8 @@ static void old_tables(const char *way) {
         local[0] = 21, local[1] = SOCK_SEQPACKET, report(way, raw_syscall(102, 1, (long)local, 0));
     else if (strcmp(way, "socketcall-rxrpc") == 0)
         local[0] = 33, local[1] = SOCK_DGRAM, report(way, raw_syscall(102, 1, (long)local, 0));
+    else if (strcmp(way, "socketcall-netlink") == 0)
+        local[0] = AF_NETLINK, local[1] = SOCK_RAW, change_link(way, raw_syscall(102, 1, (long)local, 0));
 #endif
 }
 
@@ -355,6 +376,8 @@ int main(int count, char **words) {
             mptcp();
         else if (strcmp(way, "options") == 0)
             options();
+        else if (strcmp(way, "netlink") == 0)
+            change_link(way, raw_syscall(SYS_socket, AF_NETLINK, SOCK_RAW, 0));
         else if (strcmp(way, "badtype") == 0)
             report(way, socket(AF_INET, 99, 0));
         else if (strcmp(way, "badprotocol") == 0)
