@@ -121,6 +121,25 @@ fn a_program_that_a_cgroup_above_does_not_allow_is_named_with_what_is_open() {
         .fails(125, "--strict needs all programs, and would be without egress");
 }
 
+/// Who has no CAP_SYS_ADMIN writes and reads no record.
+#[test]
+fn without_a_record_nothing_is_attached_twice() {
+    let setting = "mount -t tmpfs tmpfs /srv; cat >/srv/turns <<'END'
+run='setpriv --bounding-set=-sys_admin vrfrun -v -m bpf --interface blue'
+$run sleep 60 & sleep 1
+for turn in 1 2; do
+    strace -f -e trace=bpf -e signal=none -o /srv/calls $run probe socket
+    grep PROG_ATTACH /srv/calls | grep -c '= 0'
+done
+kill $!; wait; rmdir ${CGROUP:-/none}/vrfrun-* 2>/dev/null; :
+END";
+    for (ancestor, gap) in [("", "guard=cgroup\n"), ("ancestor alone", "without egress (Operation not permitted)")] {
+        let seen = play_after(setting, Who::Root, &format!("{FOREIGN} {ancestor} sh /srv/turns"));
+        seen.prints("socket blue\n0\nsocket blue\n0\n");
+        assert_eq!(seen.stderr().matches(gap).count(), 3, "{seen}");
+    }
+}
+
 #[test]
 fn a_namespace_of_ip_netns_has_bpf_by_a_mount_of_its_own() {
     for run in ["ip netns exec inner vrfrun", "vrfrun -n inner"] {

@@ -85,10 +85,10 @@ impl<'a> Group<'a> {
         Ok(lock)
     }
 
-    /// Whether there is a program at every hook; whose, nobody can tell without a record.
-    pub fn has_all_programs(&self) -> bool {
+    /// Whether there is a program at this place, or is none to be; whose, nobody can tell without a record.
+    pub fn has_program(&self, place: Place) -> bool {
         let is_there = |hook| vrfbpf::attached(hook, &self.directory).is_ok_and(|ids| !ids.is_empty());
-        Place::ALL.iter().filter_map(|place| place.hook()).all(is_there)
+        place.hook().is_none_or(is_there)
     }
 
     /// Whether this run made it.

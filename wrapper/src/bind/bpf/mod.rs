@@ -140,26 +140,41 @@ impl Wanted<'_> {
 
     /// In the cgroup, under its lock: puts the programs on it and tries them.
     fn attach(&self, group: &Group) -> Result<Gaps, Unavailable> {
-        // Somebody is in it, and there is no record, for want of CAP_SYS_ADMIN: programs at every hook that work are enough.
-        // Lists of ports that can be found are brought up to date. Where there is a record, one of its programs is gone.
-        if !group.is_new()
-            && group.record.is_none()
-            && group.has_all_programs()
-            && self.verify(&Gaps::default()).is_ok()
-        {
-            ports::refresh_all(self.device, self.netns)?;
-            return Ok(Gaps::default());
+        // Somebody is in it, and there is no record, for want of CAP_SYS_ADMIN. Where there is one, one of its programs is gone.
+        if !group.is_new() && group.record.is_none() {
+            if let Some(gaps) = self.complete(group)? {
+                return Ok(gaps);
+            }
         }
-        let list = ports::make(self.device, self.netns, self.is_strict)?;
-        let record = programs::attach(self.device, group.directory(), &list, self.is_strict)?;
-        if self.is_strict && !record.gaps.is_empty() {
-            return Err(Unavailable::new(format!("--strict needs all programs, and would be {}", record.gaps)));
-        }
+        let record = self.put(group, |_| true)?;
         self.verify(&record.gaps)?;
         ports::refresh_all(self.device, self.netns)?;
         record.write(group.directory());
         group.remove_empty_siblings();
         Ok(record.gaps)
+    }
+
+    /// Programs at every hook that work are enough, whoever attached them; what is missing is attached, and nothing a second
+    /// time, for a cgroup has room for 64 at each. Lists of ports that can be found are brought up to date. None: they do not
+    /// work.
+    fn complete(&self, group: &Group) -> Result<Option<Gaps>, Unavailable> {
+        let has_none = |place: Place| !group.has_program(place);
+        let gaps = if Place::ALL.into_iter().any(has_none) { self.put(group, has_none)?.gaps } else { Gaps::default() };
+        if self.verify(&gaps).is_err() {
+            return Ok(None);
+        }
+        ports::refresh_all(self.device, self.netns)?;
+        Ok(Some(gaps))
+    }
+
+    /// Puts the programs of these places on it.
+    fn put(&self, group: &Group, is_wanted: impl Fn(Place) -> bool) -> Result<Record, Unavailable> {
+        let list = ports::make(self.device, self.netns, self.is_strict)?;
+        let record = programs::attach(self.device, group.directory(), &list, self.is_strict, is_wanted)?;
+        if self.is_strict && !record.gaps.is_empty() {
+            return Err(Unavailable::new(format!("--strict needs all programs, and would be {}", record.gaps)));
+        }
+        Ok(record)
     }
 
     /// Sockets are bound, those that lost their device as soon as they are used, and under `--strict` they stay it.

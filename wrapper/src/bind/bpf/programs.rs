@@ -13,8 +13,14 @@ use crate::bind::bpf::record::Record;
 use crate::error::unavailable::Unavailable;
 use crate::vrf::device::Device;
 
-/// Puts all programs on the cgroup; they stay as long as it does. `is_fixed`: no socket can be rebound.
-pub fn attach(device: &Device, cgroup: &OwnedFd, ports: &List, is_fixed: bool) -> Result<Record, Unavailable> {
+/// Puts the programs of the wanted places on the cgroup; they stay as long as it does. `is_fixed`: no socket can be rebound.
+pub fn attach(
+    device: &Device,
+    cgroup: &OwnedFd,
+    ports: &List,
+    is_fixed: bool,
+    is_wanted: impl Fn(Place) -> bool,
+) -> Result<Record, Unavailable> {
     let (mut gaps, mut programs) = (Gaps::default(), [0; Place::ALL.len()]);
     let tags = Tags::create().map_err(Trouble::Load).map_err(|trouble| note(&mut gaps, Place::Tags, trouble));
     let tags = match tags {
@@ -27,8 +33,10 @@ pub fn attach(device: &Device, cgroup: &OwnedFd, ports: &List, is_fixed: bool) -
         netns: vrfbpf::netns_cookie(),
         tags: tags.as_ref().map(AsRawFd::as_raw_fd),
     };
-    let mut set = Set { cgroup, target, ports: ports.as_raw_fd(), is_fixed, binds_mptcp: true };
-    for place in Place::ALL.into_iter().filter(|place| place.hook().is_some()) {
+    // What is there already may be a variant that does not.
+    let binds_mptcp = MPTCP.into_iter().all(&is_wanted);
+    let mut set = Set { cgroup, target, ports: ports.as_raw_fd(), is_fixed, binds_mptcp };
+    for place in Place::ALL.into_iter().filter(|place| place.hook().is_some() && is_wanted(*place)) {
         match set.attach(place) {
             Ok(id) => programs[place as usize] = id,
             Err(trouble) => note(&mut gaps, place, trouble)?,
@@ -37,6 +45,9 @@ pub fn attach(device: &Device, cgroup: &OwnedFd, ports: &List, is_fixed: bool) -
     let ports = ports.id().map_err(Unavailable::kernel("read the id of a BPF map"))?;
     Ok(Record { ports, programs, gaps })
 }
+
+/// Where programs meet MPTCP's subflows.
+const MPTCP: [Place; 4] = [Place::Connect4, Place::Connect6, Place::Bind4, Place::Bind6];
 
 /// What the kernel refused: the program itself, or its place on the cgroup.
 #[derive(Clone, Copy, Debug)]
@@ -76,7 +87,7 @@ impl Set<'_> {
     /// Loads and attaches the program of this place; returns its id.
     fn attach(&mut self, place: Place) -> Result<u32, Trouble> {
         let outcome = self.attach_best(place);
-        if matches!(place, Place::Connect4 | Place::Connect6 | Place::Bind4 | Place::Bind6) {
+        if MPTCP.contains(&place) {
             self.binds_mptcp &= matches!(outcome, Ok((_, 0)));
         }
         outcome.map(|(id, _)| id)
