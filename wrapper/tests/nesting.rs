@@ -141,6 +141,21 @@ END";
 }
 
 #[test]
+fn one_cgroup_directory_stays_and_the_next_run_reuses_or_removes_it() {
+    let script = format!(
+        "{FOREIGN} mkdir $CGROUP; echo $$ >$CGROUP/cgroup.procs
+         run() {{ vrfrun \"$@\" true; }}; left() {{ ls -di $CGROUP/vrfrun-*; }}
+         run -m bpf --interface blue; first=$(left); run -m bpf --interface blue
+         [ \"$first\" = \"$(left)\" ] && echo reused; echo $first | wc -w
+         for next in '-m bpf --interface red' '--strict --interface red' '-m bpf --interface blue'; do
+             run $next; left | sed 's/.*vrfrun-//; s/-[0-9].*//' | tr '\\n' ' '
+         done
+         rmdir $CGROUP/vrfrun-*; echo $$ >$CGROUP/../cgroup.procs; rmdir $CGROUP"
+    );
+    root(&script).prints("reused\n2\nred red blue ");
+}
+
+#[test]
 fn a_namespace_of_ip_netns_has_bpf_by_a_mount_of_its_own() {
     for run in ["ip netns exec inner vrfrun", "vrfrun -n inner"] {
         for mechanism in ["bpf", "preload", "seccomp"] {

@@ -130,6 +130,10 @@ fn a_child_in_a_network_namespace_of_its_own_gets_its_own_sockets() {
         user(&format!("vrfrun -m {mechanism} --interface blue probe-static netns unshared"))
             .prints("netns own blue\nnetns own -\n");
     }
+    // The shim looks for the device there, and finds none.
+    for mechanism in ["preload", "preload --no-supervisor"] {
+        root(&format!("vrfrun -m {mechanism} --interface blue unshare -n probe socket")).prints("socket ENODEV\n");
+    }
 }
 
 #[test]

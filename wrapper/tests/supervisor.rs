@@ -97,6 +97,22 @@ fn process_1_of_a_pid_namespace_finds_no_child_either() {
     }
 }
 
+/// It is process 1's to wait for, as every orphan. Prints the state in which it stays, if it stays.
+#[test]
+fn where_process_1_waits_for_nobody_the_supervisor_stays_a_zombie() {
+    let setting = "mount -t tmpfs tmpfs /srv; cat >/srv/run <<'END'
+state() { sed -n 's/^[0-9]* (vrfrun: sockets) \\(.\\) .*/\\1/p' /proc/[0-9]*/stat 2>/dev/null; }
+vrfrun -m seccomp --interface blue true
+until [ -z \"$(state)\" ] || [ \"$(state)\" = Z ]; do sleep 0.1; done
+echo \"state $(state)\"; vrfrun -m seccomp --interface blue probe-static socket
+END";
+    for (process_1, state) in [("sleep 3", "Z"), ("perl -e '$SIG{CHLD} = q(IGNORE); sleep 1 for 1 .. 3'", "")] {
+        let script = format!("unshare --pid --fork --mount-proc sh -c \"setsid sh /srv/run & exec {process_1}\"");
+        let seen = play_after(setting, Who::Root, &script.replace('$', "\\$"));
+        seen.prints(&format!("state {state}\nsocket blue\n"));
+    }
+}
+
 #[test]
 fn a_pipe_ends_when_the_program_does() {
     for who in EVERYBODY {
