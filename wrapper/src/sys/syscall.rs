@@ -56,6 +56,13 @@ pub fn close_range(first: RawFd, last: RawFd) -> nix::Result<()> {
     Errno::result(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }).map(drop)
 }
 
+/// getdents64(2): how many bytes of records were written; 0 at the end.
+pub fn get_entries(directory: RawFd, records: &mut [u8]) -> nix::Result<usize> {
+    // SAFETY: the kernel writes at most `len` bytes into a live slice.
+    let result = unsafe { libc::syscall(libc::SYS_getdents64, directory, records.as_mut_ptr(), records.len()) };
+    Errno::result(result).map(|length| length as usize)
+}
+
 /// fgetxattr(2): how many bytes of the value were written. ENODATA if there is none, or it may not be seen.
 pub fn get_attribute(fd: RawFd, name: &CStr, value: &mut [u8]) -> nix::Result<usize> {
     // SAFETY: the kernel reads a C string and writes at most `len` bytes into a live slice.

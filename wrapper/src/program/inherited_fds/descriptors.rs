@@ -3,57 +3,95 @@
 //! What is mounted on /proc, or over a directory of it, may be another process's: the list would show other descriptors
 //! than those that the program gets. So the list is believed once it shows itself, open under its own number.
 
-use std::ffi::CString;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
-use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, readlinkat};
-use nix::sys::stat::{Mode, fstat, fstatat};
+use nix::fcntl::{AtFlags, OFlag, open, readlinkat};
+use nix::sys::stat::{Mode, SFlag, fstat, fstatat};
 use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
 
 use crate::error::Error;
+use crate::sys::process::descriptor;
+use crate::sys::syscall;
 
 const DIRECTORY: &str = "/proc/self/fd";
+/// `struct linux_dirent64` up to the name: two numbers of 64 bits, the record's length, a type.
+const NAME: usize = 19;
 
-/// The directory, which is this process's.
-pub struct Descriptors(Dir);
+/// What a descriptor is.
+#[derive(Debug, PartialEq, Eq)]
+pub enum What {
+    /// A socket.
+    Socket,
+    /// An io_uring instance, which makes sockets that no filter sees, and may hold some.
+    Ring,
+    /// Nothing that could have to do with a socket.
+    Other,
+}
+
+/// The directory, which is this process's. Left open for exec to close: saves a close(2).
+pub struct Descriptors(ManuallyDrop<OwnedFd>);
 
 impl Descriptors {
     /// Opens it, and shows that it is.
     pub fn open() -> Result<Self, Error> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let directory = Dir::open(DIRECTORY, flags, Mode::empty()).map_err(unreadable)?;
+        let directory = open(DIRECTORY, flags, Mode::empty()).map_err(unreadable)?;
         match is_own(&directory) {
-            Ok(true) => Ok(Self(directory)),
+            Ok(true) => Ok(Self(ManuallyDrop::new(directory))),
             Ok(false) => Err(Error::NoDescriptors(format!("{DIRECTORY} is not this process's"))),
             Err(errno) => Err(unreadable(errno)),
         }
     }
 
     /// All numbers but that of the directory itself.
-    pub fn numbers(&mut self) -> Result<Vec<RawFd>, Error> {
-        let own = self.0.as_raw_fd();
-        let mut numbers = Vec::new();
-        for entry in self.0.iter() {
-            let entry = entry.map_err(unreadable)?;
-            let number: Option<RawFd> = entry.file_name().to_str().ok().and_then(|name| name.parse().ok());
-            numbers.extend(number.filter(|number| *number != own));
+    pub fn numbers(&self) -> Result<Vec<RawFd>, Error> {
+        let (mut numbers, mut records) = (Vec::new(), [0; 4096]);
+        loop {
+            match syscall::get_entries(self.0.as_raw_fd(), &mut records).map_err(unreadable)? {
+                0 => break,
+                length => numbers.extend(names(&records[..length]).filter_map(|name| name.parse::<RawFd>().ok())),
+            }
         }
-        Ok(numbers)
+        let all = numbers.len();
+        numbers.retain(|number| *number != self.0.as_raw_fd());
+        // A filter above can say that there is nothing in it.
+        if numbers.len() < all { Ok(numbers) } else { Err(unreadable(Errno::ENOSYS)) }
     }
 
-    /// Whether it is an io_uring instance, which makes sockets that no filter sees, and may hold some.
-    pub fn is_ring(&self, fd: RawFd) -> bool {
-        readlinkat(&self.0, fd.to_string().as_str()).is_ok_and(|target| target == "anon_inode:[io_uring]")
+    /// What this is. Err: it cannot be looked at.
+    pub fn what(&self, fd: RawFd) -> nix::Result<What> {
+        const NEITHER: [SFlag; 4] = [SFlag::S_IFCHR, SFlag::S_IFIFO, SFlag::S_IFDIR, SFlag::S_IFBLK];
+        let kind = match fstat(descriptor(fd)) {
+            Ok(stat) => SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT,
+            Err(Errno::EBADF) => return Ok(What::Other),
+            Err(errno) => return Err(errno),
+        };
+        // What has no place in a file system has no type there, or that of a plain file.
+        match kind {
+            SFlag::S_IFSOCK => Ok(What::Socket),
+            kind if NEITHER.contains(&kind) => Ok(What::Other),
+            _ if readlinkat(self.0.as_fd(), fd.to_string().as_str())? == "anon_inode:[io_uring]" => Ok(What::Ring),
+            _ => Ok(What::Other),
+        }
     }
 }
 
+/// The names in records of getdents64(2).
+fn names(mut records: &[u8]) -> impl Iterator<Item = &str> {
+    std::iter::from_fn(move || {
+        let length = usize::from(u16::from_ne_bytes(records.get(16..18)?.try_into().ok()?)).max(NAME);
+        let name = records.get(NAME..length)?.split(|&b| b == 0).next()?;
+        records = &records[length..];
+        Some(std::str::from_utf8(name).unwrap_or_default())
+    })
+}
+
 /// A number of another process's leads to another file; and a symbolic link to this very directory is on no procfs.
-fn is_own(directory: &Dir) -> nix::Result<bool> {
-    let itself = CString::new(directory.as_raw_fd().to_string()).unwrap_or_default(); // no number holds a NUL
+fn is_own(directory: &OwnedFd) -> nix::Result<bool> {
     let opened = fstat(directory)?;
-    let is_same = match fstatat(directory.as_fd(), itself.as_c_str(), AtFlags::empty()) {
+    let is_same = match fstatat(directory, directory.as_raw_fd().to_string().as_str(), AtFlags::empty()) {
         Ok(shown) => (shown.st_dev, shown.st_ino) == (opened.st_dev, opened.st_ino),
         Err(Errno::ENOENT) => false,
         Err(errno) => return Err(errno),
@@ -68,15 +106,22 @@ fn unreadable(errno: Errno) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proptests;
 
     #[test]
-    fn ones_own_descriptors_are_listed() {
-        let file = std::fs::File::open("/dev/null").unwrap();
-        let mut descriptors = Descriptors::open().unwrap();
-        let own = descriptors.0.as_raw_fd();
+    fn ones_own_descriptors_are_listed_and_told_apart() {
+        let null = std::fs::File::open("/dev/null").unwrap();
+        let (one, other) = std::os::unix::net::UnixStream::pair().unwrap();
+        let many: Vec<_> = (0..300).map(|_| std::fs::File::open("/etc/passwd").unwrap()).collect();
+        let descriptors = Descriptors::open().unwrap();
         let numbers = descriptors.numbers().unwrap();
-        assert!(numbers.contains(&file.as_raw_fd()) && !numbers.contains(&own), "{numbers:?}");
-        assert!(!descriptors.is_ring(file.as_raw_fd()) && !descriptors.is_ring(RawFd::MAX));
+        let all = many.iter().map(AsRawFd::as_raw_fd).chain([null.as_raw_fd(), one.as_raw_fd(), other.as_raw_fd()]);
+        assert!(all.into_iter().all(|number| numbers.contains(&number)), "{numbers:?}");
+        assert!(!numbers.contains(&descriptors.0.as_raw_fd()), "{numbers:?}");
+        assert_eq!(descriptors.what(null.as_raw_fd()), Ok(What::Other));
+        assert_eq!(descriptors.what(many[0].as_raw_fd()), Ok(What::Other));
+        assert_eq!(descriptors.what(one.as_raw_fd()), Ok(What::Socket));
+        assert_eq!(descriptors.what(RawFd::MAX), Ok(What::Other));
     }
 
     #[test]
@@ -84,7 +129,12 @@ mod tests {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
         let parent = format!("/proc/{}/fd", std::os::unix::process::parent_id());
         for other in [parent.as_str(), "/proc", "/"] {
-            assert_eq!(is_own(&Dir::open(other, flags, Mode::empty()).unwrap()), Ok(false), "{other}");
+            assert_eq!(is_own(&open(other, flags, Mode::empty()).unwrap()), Ok(false), "{other}");
         }
+    }
+
+    #[test]
+    fn no_records_make_a_panic() {
+        proptests::check(proptests::lines(), |bytes| assert!(names(&bytes).count() <= bytes.len()));
     }
 }

@@ -27,7 +27,7 @@ pub struct Inherited(Vec<RawFd>);
 
 /// Looks at every descriptor that exec will keep. Changes nothing.
 pub fn look(device: &Device, is_strict: bool) -> Result<Inherited, Error> {
-    let mut descriptors = Descriptors::open()?;
+    let descriptors = Descriptors::open()?;
     let numbers = descriptors.numbers()?;
     let view = View { device, is_strict, descriptors: &descriptors, netns: OnceCell::new() };
     let mut unbound = Vec::new();

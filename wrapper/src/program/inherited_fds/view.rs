@@ -8,7 +8,7 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::socket::{SockaddrStorage, getpeername};
 
 use crate::error::text;
-use crate::program::inherited_fds::descriptors::Descriptors;
+use crate::program::inherited_fds::descriptors::{Descriptors, What};
 use crate::sys::process::descriptor;
 use crate::sys::socket::{self, AF_SMC};
 use crate::vrf::device::Device;
@@ -53,14 +53,16 @@ pub struct View<'a> {
 impl View<'_> {
     /// Decides.
     pub fn judge(&self, fd: RawFd) -> Fate {
-        // Most descriptors are no sockets: that is asked first.
-        match socket::domain_of(&descriptor(fd)) {
-            Ok(domain) => self.judge_socket(fd, domain),
-            Err(_) if self.descriptors.is_ring(fd) && is_kept(fd) => {
+        let unclear = |errno: Errno| Fate::Refuse(format!("nothing that can be looked at: {}", errno.desc()));
+        match self.descriptors.what(fd) {
+            Ok(What::Socket) => {
+                socket::domain_of(&descriptor(fd)).map_or_else(unclear, |domain| self.judge_socket(fd, domain))
+            }
+            Ok(What::Ring) if is_kept(fd) => {
                 Fate::Refuse("an io_uring instance, which makes sockets outside it".into())
             }
-            Err(Errno::ENOTSOCK | Errno::EBADF) => Fate::Nothing,
-            Err(errno) => Fate::Refuse(format!("nothing that can be looked at: {}", errno.desc())),
+            Ok(What::Ring | What::Other) => Fate::Nothing,
+            Err(errno) => unclear(errno),
         }
     }
 
