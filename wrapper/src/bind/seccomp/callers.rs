@@ -15,7 +15,7 @@ use nix::sys::resource::{Resource, getrlimit};
 
 use crate::bind::seccomp::identity::Identity;
 use crate::bind::seccomp::process::{Netns, Network, Proc, StatusFile, Userns};
-use crate::bind::seccomp::status::Credentials;
+use crate::bind::seccomp::status::{Credentials, Status};
 use crate::sys::capability::{CAP_NET_RAW, Kept, bit};
 use crate::sys::pidfd::{Ids, Pidfd};
 use crate::sys::socket;
@@ -91,9 +91,9 @@ impl Witness {
 
 impl Callers {
     /// Looks at itself and at its first client. Err: the client cannot be seen, or is not where the supervisor is.
-    pub fn new(proc: Proc, kept: Kept, client: u32) -> nix::Result<Self> {
+    pub fn new(proc: Proc, own_status: Status, kept: Kept, client: u32) -> nix::Result<Self> {
         let own = std::process::id();
-        let (netns, own_status) = (proc.netns(own)?, proc.status(own)?);
+        let netns = proc.netns(own)?;
         let userns = kept.looking(|| proc.userns(own)).ok();
         if kept.looking(|| proc.netns(client))? != netns {
             return Err(Errno::EXDEV);

@@ -27,16 +27,16 @@ use crate::vrf::device::Device;
 
 /// The supervisor alone.
 pub fn bind(request: &Request) -> Result<Guard, Unavailable> {
+    // What binds the supervisor's sockets elsewhere can be named only before they are its own affair.
+    verify::is_bindable(request.device, None)?;
     supervise(request, None).map_err(|failure| match failure {
         Failure::NoListener(why) => Unavailable::new(why),
         Failure::Refused(reason) => reason,
     })
 }
 
-/// A supervisor for what does not carry the cookie.
+/// A supervisor for what does not carry the cookie, where a socket of this process can be bound.
 pub fn supervise(request: &Request, cookie: Option<u64>) -> Result<Guard, Failure> {
-    // What binds the supervisor's sockets elsewhere can be named only before they are its own affair.
-    verify::is_bindable(request.device, None)?;
     let policy = Policy { unbound: Unbound::Supervised, cookie, io_uring: io_uring::deny_sockets() };
     supervisor::supervise(request.device, &policy)?;
     verify::is_supervised(request.device, cookie)?;

@@ -28,12 +28,13 @@ pub struct Userns(u64);
 pub struct Proc(OwnedFd);
 
 impl Proc {
-    /// None if what is mounted on /proc is of another pid namespace, or no such file system at all.
-    pub fn of_own_namespace() -> Option<Self> {
+    /// With what it says of this process. None if what is mounted on /proc is of another pid namespace, or no such file system
+    /// at all.
+    pub fn of_own_namespace() -> Option<(Self, Status)> {
         let directory = open("/proc", OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty()).ok()?;
         let is_procfs = fstatfs(&directory).is_ok_and(|about| about.filesystem_type() == PROC_SUPER_MAGIC);
         let proc = Self(directory);
-        (is_procfs && proc.is_own()).then_some(proc)
+        is_procfs.then(|| proc.own_status()).flatten().map(|status| (proc, status))
     }
 
     /// Whether /proc may be its own, by one look: for who would rather know early than for certain.
@@ -43,10 +44,11 @@ impl Proc {
 
     /// `self` is this process's number. A process may by chance have the same number in two namespaces: so it must also
     /// have no more than the one, from the namespace of this /proc inwards.
-    fn is_own(&self) -> bool {
+    fn own_status(&self) -> Option<Status> {
         let pid = getpid().as_raw() as u32;
         let is_self = readlinkat(&self.0, "self").is_ok_and(|name| name.to_str() == Some(&pid.to_string()));
-        is_self && self.status(pid).is_ok_and(|status| status.pids.is_empty() || status.pids == [pid])
+        let status = is_self.then(|| self.status(pid)).and_then(Result::ok);
+        status.filter(|status| status.pids.is_empty() || status.pids == [pid])
     }
 
     /// A process's network namespace.

@@ -171,8 +171,8 @@ fn prepare(theirs: &OwnedFd) -> Result<(OwnedFd, Callers), u8> {
     let kept = Kept::drop_rest().map_err(failed)?;
     // The socket pair's other end is vrfrun, the first client; 0 where it is not in our pid namespace.
     let client = getsockopt(theirs, PeerCredentials).map_err(failed)?.pid() as u32;
-    let proc = Proc::of_own_namespace().filter(|_| client != 0).ok_or(FOREIGN)?;
-    let callers = Callers::new(proc, kept, client).map_err(|_| BLIND)?;
+    let (proc, own) = Proc::of_own_namespace().filter(|_| client != 0).ok_or(FOREIGN)?;
+    let callers = Callers::new(proc, own, kept, client).map_err(|_| BLIND)?;
     Ok((listener, callers))
 }
 
