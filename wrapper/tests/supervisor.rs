@@ -102,11 +102,12 @@ fn process_1_of_a_pid_namespace_finds_no_child_either() {
 fn where_process_1_waits_for_nobody_the_supervisor_stays_a_zombie() {
     let setting = "mount -t tmpfs tmpfs /srv; cat >/srv/run <<'END'
 state() { sed -n 's/^[0-9]* (vrfrun: sockets) \\(.\\) .*/\\1/p' /proc/[0-9]*/stat 2>/dev/null; }
+until [ \"$(cat /proc/1/comm)\" != sh ]; do sleep 0.1; done; sleep 0.2
 vrfrun -m seccomp --interface blue true
 until [ -z \"$(state)\" ] || [ \"$(state)\" = Z ]; do sleep 0.1; done
 echo \"state $(state)\"; vrfrun -m seccomp --interface blue probe-static socket
 END";
-    for (process_1, state) in [("sleep 3", "Z"), ("perl -e '$SIG{CHLD} = q(IGNORE); sleep 1 for 1 .. 3'", "")] {
+    for (process_1, state) in [("sleep 4", "Z"), ("perl -e '$SIG{CHLD} = q(IGNORE); sleep 1 for 1 .. 4'", "")] {
         let script = format!("unshare --pid --fork --mount-proc sh -c \"setsid sh /srv/run & exec {process_1}\"");
         let seen = play_after(setting, Who::Root, &script.replace('$', "\\$"));
         seen.prints(&format!("state {state}\nsocket blue\n"));

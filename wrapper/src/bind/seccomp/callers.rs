@@ -90,28 +90,22 @@ impl Witness {
 }
 
 impl Callers {
-    /// Looks at itself and at its first client. Err: the client cannot be seen, or is not where the supervisor is.
+    /// Looks at itself and at its first client, which it remembers. Err: the client cannot be seen, or is not where the
+    /// supervisor is.
     pub fn new(proc: Proc, own_status: Status, kept: Kept, client: u32) -> nix::Result<Self> {
         let own = std::process::id();
         let netns = proc.netns(own)?;
         let userns = kept.looking(|| proc.userns(own)).ok();
-        if kept.looking(|| proc.netns(client))? != netns {
-            return Err(Errno::EXDEV);
-        }
         let powerless = (kept.is_empty() && !has_raw_sockets()).then(|| own_status.credentials.clone());
         let identity = RefCell::new(Identity::new(own_status.credentials));
         let remembered = RefCell::new(Vec::new());
-        Ok(Self {
-            proc,
-            kept,
-            netns,
-            userns,
-            powerless,
-            identity,
-            remembered,
-            room: room(),
-            is_settled: Cell::new(true),
-        })
+        let (room, is_settled) = (room(), Cell::new(true));
+        let callers = Self { proc, kept, netns, userns, powerless, identity, remembered, room, is_settled };
+        // It waits for what the supervisor says of it: its number is its own.
+        match callers.look(client, || true)? {
+            Place::Ours { .. } => Ok(callers),
+            Place::Elsewhere => Err(Errno::EXDEV),
+        }
     }
 
     /// Some caller is about to change its network or user namespace: nothing that is remembered counts any more, nor will.

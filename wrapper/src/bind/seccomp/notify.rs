@@ -13,6 +13,7 @@ use crate::bind::seccomp::callers::{Callers, Place};
 use crate::bind::seccomp::create::{self, Wanted};
 use crate::bind::seccomp::filter::{self, Asked};
 use crate::bind::seccomp::rebind;
+use crate::sys::process;
 use crate::sys::seccomp::Listener;
 use crate::sys::socket;
 use crate::vrf::device::Device;
@@ -26,6 +27,7 @@ pub fn serve(listener: &OwnedFd, device: &Device, callers: Callers) -> nix::Resu
             supervisor.answer(&call)?;
         }
     }
+    process::go_last(); // who waits for the last client goes on before this process tidies up
     Ok(())
 }
 

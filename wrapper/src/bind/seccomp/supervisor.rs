@@ -14,7 +14,6 @@ use nix::sys::socket::{
     AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, getsockopt, recvmsg, sendmsg, socketpair,
     sockopt::PeerCredentials,
 };
-use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::{ForkResult, chdir, dup2_stderr, dup2_stdin, dup2_stdout, getpid, setsid};
 
 use crate::bind::seccomp::callers::Callers;
@@ -25,6 +24,7 @@ use crate::bind::seccomp::process::Proc;
 use crate::error::unavailable::Unavailable;
 use crate::sys::capability::Kept;
 use crate::sys::feature::Feature;
+use crate::sys::orphan::fork_orphan;
 use crate::sys::socket::receive_descriptor;
 use crate::sys::{kernel, process, syscall};
 use crate::vrf::device::Device;
@@ -108,13 +108,7 @@ fn start(device: &Device, ours: &OwnedFd, theirs: OwnedFd) -> Result<(), Unavail
 /// The supervisor is nobody's child but init's. What forks it leaves no signal to a program that has SIGCHLD blocked.
 fn fork_twice(live: impl FnOnce() -> i32) -> nix::Result<()> {
     let _orphans = OrphansGoUp::new();
-    match process::fork_unseen()? {
-        ForkResult::Parent { child } => waitpid(child, Some(WaitPidFlag::__WALL)).map(drop),
-        ForkResult::Child => process::exit(match process::fork_unseen() {
-            Ok(ForkResult::Child) => live(),
-            _ => 0,
-        }),
-    }
+    if fork_orphan()? { process::exit(live()) } else { Ok(()) }
 }
 
 /// Process 1 of a container inherits every orphan, and a program that waits for all its children would wait for its
