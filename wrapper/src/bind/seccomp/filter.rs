@@ -125,6 +125,8 @@ enum Step {
     IfAny(u32, Label),
     /// Goes there if the word is at least this.
     IfAtLeast(u32, Label),
+    /// Goes there if the word is less.
+    IfBelow(u32, Label),
     Goto(Label),
     Return(u32),
 }
@@ -155,18 +157,26 @@ fn which_table(machine: &Architecture) -> Vec<Step> {
 
 /// Ends where the family of a socket is to be looked at.
 fn calls(table: &Table, policy: &Policy) -> Vec<Step> {
-    use Label::{Allow, Calls, NoSuchCall, Socket, Socketcall};
-    use Step::{At, Goto, IfAtLeast, IfEqual, Load};
+    use Label::{Allow, Calls, NoSuchCall, Socket};
+    use Step::{At, Goto, IfAtLeast, IfBelow, IfEqual, Load};
+    let special = special(table, policy);
     // The call that is looked at most closely comes first. The verdict on most others depends on their number alone, so
-    // that the kernel remembers it and does not ask again (5.11).
+    // that the kernel remembers it and does not ask again (5.11); it asks about each when the filter is installed, and most
+    // are below all that are special.
     let mut steps = vec![At(Calls(table.audit)), Load(NR), IfEqual(table.socket, Socket(table.audit))];
+    steps.extend(special.iter().map(|(number, _)| *number).min().map(|lowest| IfBelow(lowest, Allow)));
     steps.extend(table.foreign_from.map(|first| IfAtLeast(first, NoSuchCall)));
-    steps.extend(table.socketcall.map(|number| IfEqual(number, Socketcall)));
-    steps.extend(without_io_uring(policy));
-    steps.extend(watched(table, policy));
+    steps.extend(special.into_iter().map(|(number, label)| IfEqual(number, label)));
     steps.extend([Goto(Allow), At(Socket(table.audit))]);
     steps.extend(policy.cookie.map(|cookie| with_cookie(table, cookie)).into_iter().flatten());
     steps
+}
+
+/// The calls beside socket(2) that are not simply allowed.
+fn special(table: &Table, policy: &Policy) -> Vec<(u32, Label)> {
+    let io_uring = (!policy.io_uring).then_some((IO_URING_SETUP, Label::NoSuchCall));
+    let socketcall = table.socketcall.map(|number| (number, Label::Socketcall));
+    socketcall.into_iter().chain(io_uring).chain(watched(table, policy)).collect()
 }
 
 /// A 32-bit shim can pass the low half only.
@@ -182,13 +192,13 @@ fn with_cookie(table: &Table, cookie: u64) -> Vec<Step> {
 
 /// Calls that a supervisor looks at. The shim binds its own sockets and answers for them: behind it setsockopt stays a
 /// call that the kernel need not ask about.
-fn watched(table: &Table, policy: &Policy) -> Vec<Step> {
-    let mut steps = Vec::new();
+fn watched(table: &Table, policy: &Policy) -> Vec<(u32, Label)> {
+    let mut watched = Vec::new();
     if policy.is_supervised() {
-        steps.extend([Step::IfEqual(table.unshare, Label::Unshare), Step::IfEqual(table.setns, Label::Setns)]);
+        watched.extend([(table.unshare, Label::Unshare), (table.setns, Label::Setns)]);
     }
-    steps.extend(policy.is_alone().then_some(Step::IfEqual(table.setsockopt, Label::Level)));
-    steps
+    watched.extend(policy.is_alone().then_some((table.setsockopt, Label::Level)));
+    watched
 }
 
 /// What does not differ between the tables: arguments and verdicts.
@@ -223,10 +233,6 @@ fn shared(policy: &Policy, has_socketcall: bool) -> Vec<Step> {
     steps
 }
 
-fn without_io_uring(policy: &Policy) -> Option<Step> {
-    (!policy.io_uring).then_some(Step::IfEqual(IO_URING_SETUP, Label::NoSuchCall))
-}
-
 const fn errno(errno: i32) -> u32 {
     libc::SECCOMP_RET_ERRNO | errno as u32
 }
@@ -241,6 +247,7 @@ fn resolve(steps: &[Step]) -> Vec<sock_filter> {
             | Step::IfNot(_, to)
             | Step::IfAny(_, to)
             | Step::IfAtLeast(_, to)
+            | Step::IfBelow(_, to)
             | Step::Goto(to) => {
                 labels.jump(code.len(), to);
                 code.push(*step);
@@ -261,6 +268,7 @@ fn encode(step: &Step, distance: usize) -> sock_filter {
         Step::IfNot(value, _) => jump(libc::BPF_JEQ, 0, distance, value),
         Step::IfAny(bits, _) => jump(libc::BPF_JSET, distance, 0, bits),
         Step::IfAtLeast(value, _) => jump(libc::BPF_JGE, distance, 0, value),
+        Step::IfBelow(value, _) => jump(libc::BPF_JGE, 0, distance, value),
         Step::Goto(_) => instruction(libc::BPF_JMP | libc::BPF_JA, 0, 0, distance as u32),
         Step::Return(value) => instruction(libc::BPF_RET | libc::BPF_K, 0, 0, value),
         Step::At(_) => unreachable!("labels are no code"),

@@ -256,12 +256,24 @@ fn no_instruction_can_be_changed_unnoticed() {
     }
 }
 
-/// Only a conditional jump has two distances, and to return what one would be sent to is the same.
+/// Only a conditional jump has two distances; to return what one would be sent to is the same, and so is the long way around
+/// a comparison that only shortens the way (the one that goes on where a number is not below), for all numbers or for some.
 fn has_another_meaning(good: &[sock_filter], at: usize, changed: &sock_filter) -> bool {
     let (code, old) = (u32::from(good[at].code), &good[at]);
     let is_jump = code & 0x07 == libc::BPF_JMP;
     let is_goto = code == libc::BPF_JMP | libc::BPF_JA;
     let is_let_through = is_goto && good[at + 1 + old.k as usize].k == ALLOW && changed.k == ALLOW;
+    let is_short_cut = |step: &sock_filter| {
+        u32::from(step.code) == libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K && step.jt == 0 && step.jf > 0
+    };
+    let goes_around =
+        is_jump && !is_goto && changed.jf == old.jf + 1 && is_short_cut(&good[at + 1 + usize::from(old.jf)]);
+    if goes_around && (changed.code, changed.k, changed.jt) == (old.code, old.k, old.jt) {
+        return false;
+    }
+    if is_short_cut(old) && changed.k < old.k && (changed.code, changed.jt, changed.jf) == (old.code, old.jt, old.jf) {
+        return false;
+    }
     let distances = (old.jt, old.jf) != (changed.jt, changed.jf);
     !is_let_through && ((old.code, old.k) != (changed.code, changed.k) || distances && is_jump && !is_goto)
 }
