@@ -120,7 +120,7 @@ fn a_pipe_ends_when_the_program_does() {
         for mechanism in ["seccomp", "preload"] {
             // `sleep` inherits nothing but the supervisor's filter, and keeps the supervisor alive.
             let script = format!(
-                "vrfrun -m {mechanism} --interface blue sh -c 'sleep 1000 >/dev/null 2>&1 & echo one; echo two' | head -1; pkill --ns $$ --nslist net sleep"
+                "vrfrun -m {mechanism} --interface blue sh -c 'sleep 1000 >/dev/null 2>&1 & echo one; echo two' | head -1; until pkill --ns $$ --nslist net sleep; do sleep 0.1; done"
             );
             // Were the pipe held open, the scene would end before `sleep` does.
             play(who, &script).prints("one\n");

@@ -26,18 +26,31 @@ const IP_ADD_SOURCE_MEMBERSHIP: i32 = 39;
 const MCAST_JOIN_GROUP: i32 = 42;
 const MCAST_JOIN_SOURCE_GROUP: i32 = 46;
 const IPV6_JOIN_GROUP: i32 = 20;
-const GROUP_REQS: [(i32, Value); 2] = [(MCAST_JOIN_GROUP, GroupReq), (MCAST_JOIN_SOURCE_GROUP, GroupReq)];
-
 /// The longest name of an interface, without its NUL.
 const NAME_MAX: usize = 15;
 
-/// The program, with the map of ports. r6 context, r7 value, r8 its end, r9 the layout of the value.
+/// The options that matter: level, name, and the layout of the value. No name means two layouts.
+const JOINS: [(i32, i32, Value); 7] = [
+    (libc::IPPROTO_IP, libc::IP_ADD_MEMBERSHIP, Mreqn),
+    (libc::IPPROTO_IP, IP_ADD_SOURCE_MEMBERSHIP, MreqSource),
+    (libc::IPPROTO_IP, MCAST_JOIN_GROUP, GroupReq),
+    (libc::IPPROTO_IP, MCAST_JOIN_SOURCE_GROUP, GroupReq),
+    (libc::IPPROTO_IPV6, IPV6_JOIN_GROUP, Mreq6),
+    (libc::IPPROTO_IPV6, MCAST_JOIN_GROUP, GroupReq),
+    (libc::IPPROTO_IPV6, MCAST_JOIN_SOURCE_GROUP, GroupReq),
+];
+const DEVICES: [(i32, i32, Value); 2] =
+    [(libc::SOL_SOCKET, libc::SO_BINDTODEVICE, Value::Name), (libc::SOL_SOCKET, libc::SO_BINDTOIFINDEX, Index)];
+
+/// The program, with the map of ports. r6 context, r7 value, r8 its end.
 pub fn setsockopt(target: &Target<'_>, ports: RawFd, is_fixed: bool) -> Program {
     let mut program = Program::default();
     program.copy(6, 1).sort(is_fixed || target.tags.is_some()).if_ours(target);
-    program.load_long(7, 6, VALUE).load_long(8, 6, VALUE_END);
-    for value in [Mreqn, MreqSource, Mreq6, GroupReq] {
-        program.if_equal(9, value as i32, Label::Option(value));
+    program.load_long(7, 6, VALUE).load_long(8, 6, VALUE_END).load_word(9, 6, NAME);
+    for (at, (_, name, value)) in JOINS.into_iter().enumerate() {
+        if !JOINS[..at].iter().any(|(_, earlier, _)| *earlier == name) {
+            program.if_equal(9, name, Label::Option(value));
+        }
     }
     match target.tags {
         _ if is_fixed => program.compare_device(target),
@@ -50,27 +63,26 @@ pub fn setsockopt(target: &Target<'_>, ports: RawFd, is_fixed: bool) -> Program 
 }
 
 impl Program {
-    /// Goes on to `Ours` for the few options that matter, with the layout of their values in r9.
+    /// Goes on to `Ours` for the few options that matter. All of them get there alike, and are told apart afterwards: what
+    /// stands between is verified once then, and not once for each.
     fn sort(&mut self, sees_devices: bool) -> &mut Self {
-        let (socket, ip, ip6) = (libc::SOL_SOCKET, libc::IPPROTO_IP, libc::IPPROTO_IPV6);
+        let devices = DEVICES.iter().filter(|_| sees_devices);
+        let all: Vec<_> = JOINS.iter().chain(devices).collect();
+        let levels = [libc::IPPROTO_IP, libc::IPPROTO_IPV6, libc::SOL_SOCKET];
+        let levels: Vec<_> = levels.into_iter().filter(|level| all.iter().any(|option| option.0 == *level)).collect();
         self.load_word(3, 6, LEVEL).load_word(4, 6, NAME);
-        for level in [ip, ip6].into_iter().chain(sees_devices.then_some(socket)) {
-            self.if_equal(3, level, Label::Level(level));
+        for level in &levels {
+            self.if_equal(3, *level, Label::Level(*level));
         }
         self.goto(Label::Pass);
-        self.label(Label::Level(ip));
-        self.choose(&[(libc::IP_ADD_MEMBERSHIP, Mreqn), (IP_ADD_SOURCE_MEMBERSHIP, MreqSource)]);
-        self.choose(&GROUP_REQS).goto(Label::Pass);
-        self.label(Label::Level(ip6)).choose(&[(IPV6_JOIN_GROUP, Mreq6)]).choose(&GROUP_REQS).goto(Label::Pass);
-        if sees_devices {
-            let options = [(libc::SO_BINDTODEVICE, Value::Name), (libc::SO_BINDTOIFINDEX, Index)];
-            self.label(Label::Level(socket)).choose(&options).goto(Label::Pass);
+        for level in levels {
+            self.label(Label::Level(level));
+            for (_, name, _) in all.iter().filter(|option| option.0 == level) {
+                self.if_equal(4, *name, Label::Ours);
+            }
+            self.goto(Label::Pass);
         }
         self.label(Label::Ours)
-    }
-
-    fn choose(&mut self, options: &[(i32, Value)]) -> &mut Self {
-        options.iter().fold(self, |program, &(name, value)| program.set(9, value as i32).if_equal(4, name, Label::Ours))
     }
 
     /// Lets the options of all other sockets pass: no inet socket, or of another network namespace.
@@ -88,7 +100,7 @@ impl Program {
 
     /// A device by name or index must be our own. The kernel hands over at least 16 bytes, with zeros after the value.
     fn compare_device(&mut self, target: &Target<'_>) -> &mut Self {
-        self.needs(16, Label::Deny).if_equal(9, Index as i32, Label::Option(Index));
+        self.needs(16, Label::Deny).if_equal(9, libc::SO_BINDTOIFINDEX, Label::Option(Index));
         // A name of 15 letters needs no NUL: the kernel reads no further.
         let end = (target.name.len() < NAME_MAX).then_some(&0);
         for (at, &letter) in target.name.iter().chain(end).enumerate() {

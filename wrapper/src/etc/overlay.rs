@@ -148,9 +148,9 @@ struct Cover<'a> {
 
 impl<'a> Cover<'a> {
     fn open(file: &'a Path, over: &'a Path) -> Result<Self, Error> {
-        let failed = |hint| |errno| Error::Etc { tried: covering(file, over), errno, hint };
-        let target = Target::open(over.to_owned()).map_err(failed(missing(over)))?;
-        let from = open(file, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).map_err(failed(None))?;
+        let failed = |errno, hint| Error::Etc { tried: covering(file, over), errno, hint };
+        let target = Target::open(over.to_owned()).map_err(|errno| failed(errno, missing(over)))?;
+        let from = open(file, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).map_err(|errno| failed(errno, None))?;
         Ok(Self { file, from, over, target })
     }
 

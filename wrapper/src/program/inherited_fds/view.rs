@@ -61,8 +61,8 @@ impl View<'_> {
             Ok(What::Ring) if is_kept(fd) => {
                 Fate::Refuse("an io_uring instance, which makes sockets outside it".into())
             }
-            Ok(What::Ring | What::Other) => Fate::Nothing,
-            Err(errno) => unclear(errno),
+            Err(errno) if is_kept(fd) => unclear(errno),
+            Ok(What::Ring | What::Other) | Err(_) => Fate::Nothing,
         }
     }
 
