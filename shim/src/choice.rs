@@ -8,10 +8,11 @@ use crate::name::Name;
 use crate::names::{self, Slot};
 use crate::sys::{self, Errno};
 use core::ffi::c_int;
+use vrfabi::socket::is_routed;
 
 /// A new socket in this VRF.
 pub(crate) fn socket_in(vrf: Name, domain: c_int, kind: c_int, protocol: c_int) -> Result<c_int, Errno> {
-    if !hook::is_routed(domain) {
+    if !is_routed(domain) {
         return Err(Errno(libc::EAFNOSUPPORT));
     }
     link::vrf_table(&vrf)?;
@@ -20,7 +21,7 @@ pub(crate) fn socket_in(vrf: Name, domain: c_int, kind: c_int, protocol: c_int) 
 
 /// Binds a socket that exists.
 pub(crate) fn bind_socket(fd: c_int, vrf: Name) -> Result<(), Errno> {
-    if !hook::is_routed(sys::domain(fd)?) {
+    if !is_routed(sys::domain(fd)?) {
         return Err(Errno(libc::EAFNOSUPPORT));
     }
     link::vrf_table(&vrf)?;

@@ -1,9 +1,8 @@
 //! What the environment says: whether vrfrun started this program, and for which device.
 
 use crate::name::Name;
+use vrfabi::environment::{parse_shim, shim_value};
 
-/// What vrfrun sets for us: 16 lower-case hex digits, a colon, the device.
-const ORDER: &[u8] = b"VRFSHIM=";
 const PRELOAD: &[u8] = b"LD_PRELOAD=";
 const OWN_NAME: &[u8] = b"libvrfshim";
 
@@ -22,7 +21,7 @@ pub(crate) enum Wanted {
 pub(crate) fn read<'a>(entries: impl Iterator<Item = &'a [u8]>) -> Wanted {
     let mut wanted = Wanted::Nothing;
     for entry in entries {
-        if let Some(order) = entry.strip_prefix(ORDER) {
+        if let Some(order) = shim_value(entry) {
             return parse(order).unwrap_or(Wanted::Closed);
         }
         if entry.strip_prefix(PRELOAD).is_some_and(|list| list.windows(OWN_NAME.len()).any(|part| part == OWN_NAME)) {
@@ -33,17 +32,8 @@ pub(crate) fn read<'a>(entries: impl Iterator<Item = &'a [u8]>) -> Wanted {
 }
 
 fn parse(order: &[u8]) -> Option<Wanted> {
-    let (digits, rest) = order.split_at_checked(16)?;
-    let cookie = digits.iter().try_fold(0, |sum, &digit| Some(sum << 4 | hex(digit)?))?;
-    Some(Wanted::Bound { cookie, name: Name::new(rest.strip_prefix(b":")?)? })
-}
-
-fn hex(digit: u8) -> Option<u64> {
-    match digit {
-        b'0'..=b'9' => Some(u64::from(digit - b'0')),
-        b'a'..=b'f' => Some(u64::from(digit - b'a' + 10)),
-        _ => None,
-    }
+    let (cookie, device) = parse_shim(order)?;
+    Some(Wanted::Bound { cookie, name: Name::new(device)? })
 }
 
 #[cfg(test)]
@@ -104,7 +94,7 @@ mod tests {
         let piece = prop_oneof![4 => known, 1 => prop::collection::vec(1u8.., 0..4)];
         let entry = prop::collection::vec(piece, 0..5).prop_map(|pieces| pieces.concat());
         crate::elf::tests::hostile(prop::collection::vec(entry, 0..4), |entries| {
-            let is_ordered = entries.iter().any(|entry| entry.starts_with(ORDER));
+            let is_ordered = entries.iter().any(|entry| shim_value(entry).is_some());
             match read(entries.iter().map(Vec::as_slice)) {
                 Wanted::Nothing => assert!(!is_ordered),
                 Wanted::Bound { name, .. } => assert!(is_ordered && (1..16).contains(&name.as_bytes().len())),

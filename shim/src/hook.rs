@@ -6,6 +6,7 @@ use crate::name::{self, Name};
 use crate::start;
 use crate::sys::{self, Errno};
 use core::ffi::{c_int, c_void};
+use vrfabi::socket::{as_tcp, is_routed};
 
 /// socket(2) as the program meant it, in the VRF of the calling thread.
 #[inline]
@@ -41,30 +42,6 @@ pub(crate) fn bound_socket(name: &Name, domain: c_int, kind: c_int, protocol: c_
         }
     }
 }
-
-/// The sockets inside MPTCP's and SMC's are the kernel's own: subflows are bound by nobody, and SMC's is not where sendto(2)
-/// connects (MSG_FASTOPEN). To a peer that has neither they are TCP, and so they are here.
-#[inline(always)]
-fn as_tcp(domain: c_int, kind: c_int, protocol: c_int) -> (c_int, c_int) {
-    match (kind & interface::SOCK_TYPE, domain, protocol) {
-        (libc::SOCK_STREAM, AF_SMC, SMCPROTO_SMC) => (libc::AF_INET, libc::IPPROTO_TCP),
-        (libc::SOCK_STREAM, AF_SMC, SMCPROTO_SMC6) => (libc::AF_INET6, libc::IPPROTO_TCP),
-        (libc::SOCK_STREAM, _, libc::IPPROTO_MPTCP | IPPROTO_SMC) => (domain, libc::IPPROTO_TCP),
-        _ => (domain, protocol),
-    }
-}
-
-// The protocols of AF_SMC, and the same as one of AF_INET and AF_INET6 (6.11).
-const SMCPROTO_SMC: c_int = 0;
-const SMCPROTO_SMC6: c_int = 1;
-const IPPROTO_SMC: c_int = 256;
-
-/// Families whose packets a routing table sends. AF_SMC is TCP underneath. AF_PACKET and AF_XDP name their own device.
-pub(crate) fn is_routed(domain: c_int) -> bool {
-    matches!(domain, libc::AF_INET | libc::AF_INET6 | AF_SMC)
-}
-
-const AF_SMC: c_int = 43;
 
 /// Binds a socket, which may be bound to the same device already.
 pub(crate) fn bind_again(fd: c_int, name: &Name) -> Result<(), Errno> {

@@ -9,9 +9,8 @@ use crate::names;
 use crate::sys::{self, Errno};
 use core::ffi::c_int;
 use core::sync::atomic::Ordering;
+use vrfabi::socket::SOCK_TYPE;
 
-/// The type of a socket, without SOCK_CLOEXEC and SOCK_NONBLOCK.
-pub(crate) const SOCK_TYPE: c_int = 0xf;
 const IP_UNICAST_IF: c_int = 50;
 const IPV6_UNICAST_IF: c_int = 76;
 

@@ -3,9 +3,10 @@
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixDatagram;
 
+use vrfabi::socket::SO_NETNS_COOKIE;
+
 /// The number of the current network namespace (SO_NETNS_COOKIE, 5.14).
 pub fn netns_cookie() -> Option<u64> {
-    const SO_NETNS_COOKIE: libc::c_int = 71;
     let socket = UnixDatagram::unbound().ok()?;
     let (mut cookie, mut length) = (0u64, size_of::<u64>() as libc::socklen_t);
     // SAFETY: the kernel writes at most eight bytes into a live u64.

@@ -4,12 +4,13 @@
 //! kernel makes inside others (MPTCP's subflows, AF_SMC's TCP socket), so IPPROTO_SMC (6.11) is refused here, and MPTCP
 //! where no other hook can bind its subflows. AF_SMC never gets here: it is refused at connect and bind.
 
+use libc::IPPROTO_MPTCP;
+use vrfabi::socket::IPPROTO_SMC;
+
 use super::{SOCK_BOUND_DEV_IF, SOCK_TYPE, TAG_FOREIGN, TAG_RAW, Target};
 use crate::asm::{Label, Program};
 
 const SOCK_PROTOCOL: i16 = 12;
-const IPPROTO_SMC: i32 = 256;
-const IPPROTO_MPTCP: i32 = 262;
 
 /// The program. `allows_mptcp`: the programs at connect and bind bind its subflows ([`super::Rescue::BindAll`]).
 pub fn create(target: &Target<'_>, allows_mptcp: bool) -> Program {

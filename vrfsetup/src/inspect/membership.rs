@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use vrfabi::cgroup::Cgroup;
+use vrfabi::environment::{SHIM, VRF};
 
 /// What puts a process into its VRF.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -53,7 +55,7 @@ pub struct Evidence {
 /// Decides. `units` are systemd's units with the VRF that each is bound to.
 pub fn of(evidence: &Evidence, units: &BTreeMap<Vec<u8>, Vec<u8>>) -> Option<Membership> {
     // A bound socket stays bound: below the shim or the supervisor, the cgroup has the weaker word.
-    if evidence.is_filtered || variable(&evidence.environ, b"VRFSHIM").is_some() {
+    if evidence.is_filtered || variable(&evidence.environ, SHIM).is_some() {
         let environs = std::iter::once(&evidence.environ).chain(&evidence.filtered_ancestors);
         if let Some(found) = environs.into_iter().find_map(|environ| by_environment(environ)) {
             return Some(found);
@@ -63,14 +65,14 @@ pub fn of(evidence: &Evidence, units: &BTreeMap<Vec<u8>, Vec<u8>>) -> Option<Mem
 }
 
 fn by_environment(environ: &[u8]) -> Option<Membership> {
-    let vrf = variable(environ, b"VRFRUN_VRF").filter(|vrf| !vrf.is_empty() && *vrf != b"default")?;
-    let by = if variable(environ, b"VRFSHIM").is_some() { By::Preload } else { By::Seccomp };
+    let vrf = variable(environ, VRF).filter(|vrf| !vrf.is_empty() && *vrf != b"default")?;
+    let by = if variable(environ, SHIM).is_some() { By::Preload } else { By::Seccomp };
     Some(Membership { vrf: vrf.to_vec(), by })
 }
 
 /// The value of a variable in `NAME=value` strings that each end with a NUL.
-fn variable<'a>(environ: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    environ.split(|&b| b == 0).find_map(|entry| entry.strip_prefix(name)?.strip_prefix(b"="))
+fn variable<'a>(environ: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    environ.split(|&b| b == 0).find_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
 }
 
 /// The innermost cgroup that says something: programs of a child cgroup run first, but a child is made later, by who
@@ -82,20 +84,13 @@ fn by_cgroup(cgroup: &[u8], units: &BTreeMap<Vec<u8>, Vec<u8>>) -> Option<Member
         let (part, parent) = (parts[at], at.checked_sub(1).map(|at| parts[at]));
         let (vrf, by) = match parent {
             Some(b"vrf") => (part, By::IpVrfExec),
-            _ if part.starts_with(b"vrfrun-") => (vrfruns_name(part)?, By::Bpf),
-            _ => (units.get(part)?.as_slice(), By::Systemd),
+            _ => match Cgroup::parse(part) {
+                Some(ours) => (ours.device, By::Bpf),
+                None => (units.get(part)?.as_slice(), By::Systemd),
+            },
         };
         Some(Membership { vrf: vrf.to_vec(), by })
     })
-}
-
-/// NAME in `vrfrun-NAME-IFINDEX-NETNS`, with `-strict` behind it or without; it may have hyphens of its own.
-fn vrfruns_name(part: &[u8]) -> Option<&[u8]> {
-    let part = part.strip_prefix(b"vrfrun-")?;
-    let mut fields = part.strip_suffix(b"-strict").unwrap_or(part).rsplitn(3, |&b| b == b'-');
-    let (netns, ifindex) = (fields.next()?, fields.next()?);
-    let are_numbers = [netns, ifindex].iter().all(|field| !field.is_empty() && field.iter().all(u8::is_ascii_digit));
-    fields.next().filter(|name| are_numbers && !name.is_empty())
 }
 
 #[cfg(test)]
@@ -120,8 +115,8 @@ mod tests {
         ];
         check((around(words), around(words)), |(cgroup, environ)| {
             let _ = (by_cgroup(&cgroup, &BTreeMap::new()), by_environment(&environ));
-            let name = vrfruns_name(&cgroup);
-            assert!(name.is_none_or(|name| !name.is_empty()));
+            let ours = Cgroup::parse(&cgroup);
+            assert!(ours.is_none_or(|ours| !ours.device.is_empty()));
         });
     }
 

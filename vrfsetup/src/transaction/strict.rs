@@ -2,14 +2,14 @@
 //! programs that run already may send by a new port, and no longer by one that has left.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::MetadataExt;
-use std::{fs, io};
+use std::io;
 
 use nix::errno::Errno;
 use vrfbpf::List;
 
 use crate::model::step::Step;
 use crate::sys::netlink::{Kernel, KernelError};
+use crate::sys::run_dir;
 
 /// The VRFs, by index and name, whose ports these steps change.
 pub fn touched<'a>(steps: impl IntoIterator<Item = &'a Step>) -> BTreeMap<u32, String> {
@@ -35,7 +35,7 @@ pub fn refresh(kernel: &Kernel, vrfs: &BTreeMap<u32, String>) -> Vec<String> {
 }
 
 fn refresh_one(kernel: &Kernel, vrf: u32) -> Result<(), String> {
-    let netns = fs::metadata("/proc/self/ns/net").map_err(|error| error.to_string())?.ino();
+    let netns = run_dir::netns().map_err(|error| error.to_string())?;
     let lists = List::all_of(vrf, netns).map_err(text)?;
     if lists.is_empty() {
         return Ok(());

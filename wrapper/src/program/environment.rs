@@ -2,11 +2,11 @@
 
 use std::ffi::OsString;
 
+use vrfabi::environment::VRF;
+
 use crate::sys::process;
 use crate::vrf::device::Device;
 
-/// Names the VRF, for prompts and scripts. Nothing in vrfrun decides by it.
-const VRF: &str = "VRFRUN_VRF";
 /// Tells nss-resolve which interface's DNS servers to ask (systemd 248).
 const RESOLVE_IFINDEX: &str = "SYSTEMD_NSS_RESOLVE_IFINDEX";
 

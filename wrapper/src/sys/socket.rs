@@ -12,10 +12,8 @@ use nix::sys::socket::{
     ControlMessageOwned, MsgFlags, SockFlag, SockaddrIn, SockaddrIn6, accept4, bind, connect, getsockname, recvmsg,
 };
 use nix::sys::stat::fstat;
+use vrfabi::socket::SO_NETNS_COOKIE;
 
-/// Shared memory communications: a socket of this family has a TCP socket inside.
-pub const AF_SMC: libc::c_int = 43;
-const SO_NETNS_COOKIE: libc::c_int = 71;
 /// TCP_SYN_SENT of the kernel's states.
 const SYN_SENT: u8 = 2;
 

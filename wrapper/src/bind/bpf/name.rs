@@ -1,46 +1,32 @@
-//! The names of vrfrun's cgroups: `vrfrun-NAME-IFINDEX-NETNS`, and `-strict` behind it. Pure.
+//! The names of vrfrun's cgroups, see `vrfabi`. Pure.
 //!
 //! A VRF that was made again has another index, and another network namespace another number: so these are other
-//! directories; and so is one whose programs deny more. A name is read back whole, for others may call a cgroup
-//! `vrfrun-something` too.
+//! directories; and so is one whose programs deny more.
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 
-use vrfnl::link::NAME_MAX;
+use vrfabi::cgroup::{Cgroup, PREFIX, Tail};
 
 use crate::vrf::device::Device;
 
-const PREFIX: &[u8] = b"vrfrun-";
-const STRICT: &[u8] = b"-strict";
-
 /// The name of the cgroup of this device.
 pub fn of(device: &Device, netns: u64, is_strict: bool) -> OsString {
-    let mut name = OsString::from_vec(PREFIX.to_vec());
+    let mut name = OsString::from(PREFIX);
     name.push(&device.name);
-    name.push(format!("-{}-{netns}", device.ifindex));
-    name.push(OsStr::from_bytes(if is_strict { STRICT } else { b"" }));
+    name.push(Tail { ifindex: device.ifindex, netns, is_strict }.to_string());
     name
 }
 
 /// Whether this is such a name: a device's name, then two numbers.
 pub fn is_one(name: &OsStr) -> bool {
-    let bytes = name.as_bytes();
-    let Some(rest) = bytes.strip_prefix(PREFIX) else { return false };
-    // From the end: a device's name may have dashes and digits.
-    let mut fields = rest.strip_suffix(STRICT).unwrap_or(rest).rsplitn(3, |&byte| byte == b'-');
-    let (netns, ifindex, device) = (fields.next(), fields.next(), fields.next());
-    let is_device = device.is_some_and(|name| (1..=NAME_MAX).contains(&name.len()) && !name.contains(&b'/'));
-    is_device && ifindex.is_some_and(is_number) && netns.is_some_and(is_number)
-}
-
-/// A number as it is written: not zero, no zero before it.
-fn is_number(digits: &[u8]) -> bool {
-    digits.first().is_some_and(|first| *first != b'0') && digits.iter().all(u8::is_ascii_digit) && digits.len() <= 20
+    Cgroup::parse(name.as_bytes()).is_some()
 }
 
 #[cfg(test)]
 mod tests {
+    use vrfnl::link::NAME_MAX;
+
     use super::*;
     use crate::proptests;
 

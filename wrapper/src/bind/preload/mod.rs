@@ -7,6 +7,8 @@ pub mod shim;
 
 use std::ffi::OsString;
 
+use vrfabi::environment::SHIM;
+
 use crate::bind::binding::{Guard, Request};
 use crate::bind::seccomp::{self, Failure};
 use crate::bind::verify;
@@ -32,7 +34,7 @@ pub fn bind(request: &Request) -> Result<Preloaded, Unavailable> {
     let Guarded { guard, cookie } = guard(request, &kind)?;
     let list = shim::preload_list(&shim::existing_list(), &object);
     let configuration = shim::configuration(cookie, request.device);
-    Ok(Preloaded { guard, variables: [(shim::PRELOAD.into(), list), (shim::VARIABLE.into(), configuration)] })
+    Ok(Preloaded { guard, variables: [(shim::PRELOAD.into(), list), (SHIM.into(), configuration)] })
 }
 
 /// What stands behind the shim, and the cookie that passes it.

@@ -4,6 +4,8 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use vrfabi::environment::{SHIM, cookie_field, parse_shim};
+
 use crate::error::unavailable::Unavailable;
 use crate::program::environment::Environment;
 use crate::sys::architecture::HOST;
@@ -12,8 +14,6 @@ use crate::vrf::device::Device;
 /// The object's file name.
 const OBJECT: &str = "libvrfshim.so";
 
-/// The variable that tells the shim the cookie and the device.
-pub const VARIABLE: &str = "VRFSHIM";
 /// The dynamic linker's list of objects to load first.
 pub const PRELOAD: &str = "LD_PRELOAD";
 
@@ -74,7 +74,7 @@ pub fn preload_list(existing: &OsStr, object: &Path) -> OsString {
 
 /// Takes the shim of an outer run from the program's environment. A list without one stays as it is, to the byte.
 pub fn remove_from(environment: &mut Environment) {
-    environment.remove(VARIABLE);
+    environment.remove(SHIM);
     match preload_list_without(&existing_list()) {
         Some(list) if list.is_empty() => environment.remove(PRELOAD),
         Some(list) => environment.set(PRELOAD, list),
@@ -102,22 +102,16 @@ fn is_shim(entry: &[u8]) -> bool {
 
 /// The shim's configuration: the cookie in 16 hexadecimal digits (0: no filter), and the device.
 pub fn configuration(cookie: Option<u64>, device: &Device) -> OsString {
-    let mut value = OsString::from(format!("{:016x}:", cookie.unwrap_or(0)));
+    let mut value = OsString::from(cookie_field(cookie.unwrap_or(0)).to_string());
     value.push(&device.name);
     value
 }
 
 /// The cookie of an outer vrfrun for this very device, if its shim is configured in the environment.
 pub fn outer_cookie(device: &Device) -> Option<u64> {
-    let value = std::env::var_os(VARIABLE)?;
-    let (cookie, name) = split_configuration(&value)?;
+    let value = std::env::var_os(SHIM)?;
+    let (cookie, name) = parse_shim(value.as_bytes())?;
     (name == device.name_bytes()).then_some(cookie)
-}
-
-fn split_configuration(value: &OsStr) -> Option<(u64, &[u8])> {
-    let (cookie, rest) = value.as_bytes().split_at_checked(16)?;
-    let cookie = u64::from_str_radix(std::str::from_utf8(cookie).ok()?, 16).ok()?;
-    Some((cookie, rest.strip_prefix(b":")?))
 }
 
 #[cfg(test)]
@@ -166,7 +160,7 @@ mod tests {
         let device = Device { name: "blue".into(), ifindex: 7, table: None };
         let value = configuration(Some(0x1f), &device);
         assert_eq!(value, "000000000000001f:blue");
-        assert_eq!(split_configuration(&value), Some((0x1f, &b"blue"[..])));
-        assert_eq!(split_configuration(OsStr::new("1f:blue")), None);
+        assert_eq!(parse_shim(value.as_bytes()), Some((0x1f, &b"blue"[..])));
+        assert_eq!(parse_shim(b"1f:blue"), None);
     }
 }

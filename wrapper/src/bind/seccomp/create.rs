@@ -4,21 +4,14 @@
 use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
+use vrfabi::socket::{ROUTED, SOCK_TYPE, as_tcp};
 
 use crate::bind::verify::DENIED;
 use crate::sys::interface_option::{self, InterfaceOption};
-use crate::sys::socket::AF_SMC;
 use crate::vrf::device::Device;
 
 /// Families whose inner inet sockets nobody can bind.
 pub const UNBINDABLE: [i32; 2] = [21, 33]; // AF_RDS, AF_RXRPC
-/// Families whose packets a routing table sends. AF_SMC is TCP underneath.
-pub const ROUTED: [i32; 3] = [libc::AF_INET, libc::AF_INET6, AF_SMC];
-// The protocols of AF_SMC, and the same as one of AF_INET and AF_INET6 (6.11).
-const SMCPROTO_SMC: i32 = 0;
-const SMCPROTO_SMC6: i32 = 1;
-const IPPROTO_SMC: i32 = 256;
-const SOCK_TYPE: i32 = 0xf; // without SOCK_CLOEXEC and SOCK_NONBLOCK
 
 /// The arguments of socket(2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,15 +46,9 @@ impl Wanted {
         !matches!(self.base(), libc::SOCK_STREAM | libc::SOCK_DGRAM | libc::SOCK_SEQPACKET) || is_ping
     }
 
-    /// The sockets inside MPTCP's and SMC's are the kernel's own: subflows are bound by nobody, and SMC's is not where
-    /// sendto(2) connects (MSG_FASTOPEN). To a peer that has neither they are TCP, and so they are here.
+    /// What is made instead of a socket whose inner ones nobody can bind.
     fn as_tcp(self) -> Self {
-        let (domain, protocol) = match (self.base(), self.domain, self.protocol) {
-            (libc::SOCK_STREAM, AF_SMC, SMCPROTO_SMC) => (libc::AF_INET, libc::IPPROTO_TCP),
-            (libc::SOCK_STREAM, AF_SMC, SMCPROTO_SMC6) => (libc::AF_INET6, libc::IPPROTO_TCP),
-            (libc::SOCK_STREAM, domain, libc::IPPROTO_MPTCP | IPPROTO_SMC) => (domain, libc::IPPROTO_TCP),
-            (_, domain, protocol) => (domain, protocol),
-        };
+        let (domain, protocol) = as_tcp(self.domain, self.kind, self.protocol);
         Self { domain, protocol, ..self }
     }
 }

@@ -5,9 +5,10 @@
 //! in its own environment can pass.
 
 use libc::{seccomp_data, sock_filter};
+use vrfabi::socket::ROUTED;
 use vrfbpf::Labels;
 
-use crate::bind::seccomp::create::{ROUTED, UNBINDABLE, Wanted};
+use crate::bind::seccomp::create::{UNBINDABLE, Wanted};
 use crate::sys::architecture::{Architecture, HOST, IO_URING_SETUP, Table};
 
 /// What meets an inet socket that the shim did not make.

@@ -7,10 +7,12 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::socket::{SockaddrStorage, getpeername};
 
+use vrfabi::socket::AF_SMC;
+
 use crate::error::text;
 use crate::program::inherited_fds::descriptors::{Descriptors, What};
 use crate::sys::process::descriptor;
-use crate::sys::socket::{self, AF_SMC};
+use crate::sys::socket;
 use crate::vrf::device::Device;
 use crate::vrf::netns;
 
