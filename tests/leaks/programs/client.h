@@ -1,4 +1,5 @@
-/* What the C clients share: ask the world's web server over a connected socket, print its answer. */
+/* What the C clients share: ask the world's web server over a connected socket, print its answer; and a program that is
+   a table of ways, of which the first argument names one. */
 #ifndef CLIENT_H
 #define CLIENT_H
 
@@ -40,6 +41,26 @@ static inline int print_greeting(int fd)
         return 1;
     }
     return print_line(fd);
+}
+
+/* What follows the way's name, and NULL. */
+static char **arguments __attribute__((unused));
+
+struct way {
+    const char *name;
+    int (*run)(void); /* returns the exit status */
+};
+
+/* The table ends with a way without a name. */
+static inline int run_way(const struct way *way, int argc, char **argv)
+{
+    for (; argc > 1 && way->name != NULL; way++)
+        if (strcmp(way->name, argv[1]) == 0) {
+            arguments = argv + 2;
+            return way->run();
+        }
+    fprintf(stderr, "this program knows no such way\n");
+    return 2;
 }
 
 #endif
