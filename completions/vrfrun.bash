@@ -1,9 +1,11 @@
 # bash completion for vrfrun(1): options, read from the program's own help (-h) so that none is ever missing, the VRFs
 # of this machine, then commands.
 
-# What the help (stdin) says of an option's value: all that it can be, or its name; nothing if there is none.
+# The help is on standard input.
 _vrfrun_value() {
     awk -v option="$1" '
+        # BEGIN parts/value.awk
+        # What the help says of the value of this option: all that it can be, or its name; nothing if there is none.
         /^ +-/ { on = 0; for (i = 1; i <= NF && $i ~ /^-/; i++) on += ($i == option || $i == option ",") }
         on { text = text " " $0 }
         END {
@@ -14,7 +16,9 @@ _vrfrun_value() {
                 value = substr(text, RSTART + 18, RLENGTH - 19); gsub(/,/, "", value)
             }
             print value
-        }'
+        }
+        # END parts/value.awk
+    '
 }
 
 _vrfrun_vrfs() {

@@ -1,11 +1,16 @@
 # fish completion for vrfrun(1): options, read from the program's own help (-h) so that none is ever missing, the VRFs of
 # this machine, then commands.
 
-# Each option of the help in a line: its forms, the name of its value in angle brackets, what it does.
 function __vrfrun_options
-    vrfrun -h 2>/dev/null | awk '/^Options:/ { on = 1; next } on && /^$/ { exit }
+    vrfrun -h 2>/dev/null | awk '
+        # BEGIN parts/options.awk
+        # Each option of the help in a line: its forms, the name of its value in angle brackets, what it does.
+        /^Options:/ { on = 1; next }
+        on && /^$/ { exit }
         on { if (/^ +-/ && text) print text; if (/^ +-/) text = ""; gsub(/^ +/, " "); text = text $0 }
-        END { print text }'
+        END { print text }
+        # END parts/options.awk
+    '
 end
 
 function __vrfrun_vrfs

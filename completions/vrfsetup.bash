@@ -5,9 +5,11 @@ _vrfsetup_help() {
     "${COMP_WORDS[0]}" "$@" -h 2>/dev/null
 }
 
-# What the help (stdin) says of an option's value: all that it can be, or its name; nothing if there is none.
+# The help is on standard input.
 _vrfsetup_value() {
     awk -v option="$1" '
+        # BEGIN parts/value.awk
+        # What the help says of the value of this option: all that it can be, or its name; nothing if there is none.
         /^ +-/ { on = 0; for (i = 1; i <= NF && $i ~ /^-/; i++) on += ($i == option || $i == option ",") }
         on { text = text " " $0 }
         END {
@@ -18,14 +20,29 @@ _vrfsetup_value() {
                 value = substr(text, RSTART + 18, RLENGTH - 19); gsub(/,/, "", value)
             }
             print value
-        }'
+        }
+        # END parts/value.awk
+    '
 }
 
-# The name of what goes at this place of a verb, from the usage line of its help (stdin): the last may go on.
+# The help is on standard input.
 _vrfsetup_place() {
-    sed -n 's/^Usage: //p' | grep -oE '(<[A-Z]+>|\[[A-Z]+\])(\.\.\.)?' | grep -vF '[OPTIONS]' |
-        awk -v place="$1" '{ last = $0 } NR == place + 1 { found = 1; print; exit } END { if (!found && last ~ /\.$/) print last }' |
-        tr -d '<>[].'
+    awk -v place="$1" '
+        # BEGIN parts/place.awk
+        # The name of what goes at this place of a verb, from the usage line of its help: the last may go on.
+        /^Usage: / {
+            for (at = 0; match($0, /(<[A-Z]+>|\[[A-Z]+\])(\.\.\.)?/); $0 = substr($0, RSTART + RLENGTH)) {
+                word = substr($0, RSTART, RLENGTH)
+                if (word == "[OPTIONS]") continue
+                last = word
+                if (at++ == place) break
+            }
+            if (at <= place && last !~ /\.$/) exit
+            gsub(/[^A-Z]/, "", last)
+            print last
+        }
+        # END parts/place.awk
+    '
 }
 
 _vrfsetup_vrfs() {

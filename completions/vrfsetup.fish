@@ -5,9 +5,11 @@ function __vrfsetup_vrfs
     ip -o link show type vrf 2>/dev/null | string replace -rf '^\d+: ([^:@]+).*' '$1'
 end
 
-# What the help (stdin) says of an option's value: all that it can be, or its name; nothing if there is none.
+# The help is on standard input.
 function __vrfsetup_value -a option
     awk -v option="$option" '
+        # BEGIN parts/value.awk
+        # What the help says of the value of this option: all that it can be, or its name; nothing if there is none.
         /^ +-/ { on = 0; for (i = 1; i <= NF && $i ~ /^-/; i++) on += ($i == option || $i == option ",") }
         on { text = text " " $0 }
         END {
@@ -18,14 +20,29 @@ function __vrfsetup_value -a option
                 value = substr(text, RSTART + 18, RLENGTH - 19); gsub(/,/, "", value)
             }
             print value
-        }'
+        }
+        # END parts/value.awk
+    '
 end
 
-# The name of what goes at this place of a verb, from the usage line of its help (stdin): the last may go on.
+# The help is on standard input.
 function __vrfsetup_place -a place
-    sed -n 's/^Usage: //p' | grep -oE '(<[A-Z]+>|\[[A-Z]+\])(\.\.\.)?' | grep -vF '[OPTIONS]' |
-        awk -v place="$place" '{ last = $0 } NR == place + 1 { found = 1; print; exit } END { if (!found && last ~ /\.$/) print last }' |
-        tr -d '<>[].'
+    awk -v place="$place" '
+        # BEGIN parts/place.awk
+        # The name of what goes at this place of a verb, from the usage line of its help: the last may go on.
+        /^Usage: / {
+            for (at = 0; match($0, /(<[A-Z]+>|\[[A-Z]+\])(\.\.\.)?/); $0 = substr($0, RSTART + RLENGTH)) {
+                word = substr($0, RSTART, RLENGTH)
+                if (word == "[OPTIONS]") continue
+                last = word
+                if (at++ == place) break
+            }
+            if (at <= place && last !~ /\.$/) exit
+            gsub(/[^A-Z]/, "", last)
+            print last
+        }
+        # END parts/place.awk
+    '
 end
 
 # What there is of a kind that the help names.

@@ -98,3 +98,43 @@ fn every_path_that_contributing_names_is_there() {
     let missing: Vec<_> = paths.iter().filter(|path| !top.join(path).exists()).collect();
     assert!(missing.is_empty(), "CONTRIBUTING.md names {missing:?}");
 }
+
+/// Where a part of `completions/parts` stands in a file; WRITE_COMPLETIONS=1 writes it there.
+const PARTS: [(&str, &str); 9] = [
+    ("vrfrun.bash", "value.awk"),
+    ("vrfsetup.bash", "value.awk"),
+    ("vrfsetup.bash", "place.awk"),
+    ("vrfsetup.fish", "value.awk"),
+    ("vrfsetup.fish", "place.awk"),
+    ("vrfrun.fish", "options.awk"),
+    ("_vrfsetup", "value.awk"),
+    ("_vrfsetup", "place.awk"),
+    ("_vrfrun", "options.awk"),
+];
+
+/// The file's text with the part between the two lines that name it, as far to the right as these.
+fn with_part(text: &str, name: &str, part: &str) -> Option<String> {
+    let (begin, end) = (format!("# BEGIN parts/{name}\n"), format!("# END parts/{name}\n"));
+    let (before, rest) = text.split_once(&begin)?;
+    let (old, after) = rest.split_once(&end)?;
+    let indent = before.rsplit('\n').next()?;
+    assert!(!old.contains("# BEGIN") && indent.trim().is_empty(), "{name}: its lines are torn");
+    let new: String = part.lines().map(|line| format!("{indent}{line}\n")).collect();
+    Some(format!("{before}{begin}{new}{indent}{end}{after}"))
+}
+
+#[test]
+fn what_reads_the_help_is_the_same_in_every_shell() {
+    for (file, name) in PARTS {
+        let path = format!("completions/{file}");
+        let (text, part) = (read(&path), read(&format!("completions/parts/{name}")));
+        // It stands between single quotes, which sh ends with the next one, and in which fish reads these two.
+        assert!(!part.contains(['\'']) && !part.contains(r"\\"), "{name} cannot be quoted");
+        let made = with_part(&text, name, &part).unwrap_or_else(|| panic!("{path} has no place for parts/{name}"));
+        if std::env::var_os("WRITE_COMPLETIONS").is_some() {
+            let top = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+            fs::write(top.join(&path), &made).unwrap();
+        }
+        assert_eq!(read(&path), made, "WRITE_COMPLETIONS=1 cargo test -p vrfrun --test pages writes {path} again");
+    }
+}
