@@ -60,10 +60,16 @@ static int make(int way, int family, int type, int protocol)
     case 1:
         return (int)syscall(SYS_socket, family, type, protocol);
     case 2:
-        __asm__ volatile("syscall" : "=a"(result) : "a"((long)SYS_socket), "D"((long)family), "S"((long)type), "d"((long)protocol) : "rcx", "r11", "memory");
+        __asm__ volatile("syscall"
+                         : "=a"(result)
+                         : "a"((long)SYS_socket), "D"((long)family), "S"((long)type), "d"((long)protocol)
+                         : "rcx", "r11", "memory");
         return (int)result;
     default:
-        __asm__ volatile("int $0x80" : "=a"(result) : "a"(359L), "b"((long)family), "c"((long)type), "d"((long)protocol) : "r8", "r9", "r10", "r11", "memory");
+        __asm__ volatile("int $0x80"
+                         : "=a"(result)
+                         : "a"(359L), "b"((long)family), "c"((long)type), "d"((long)protocol)
+                         : "r8", "r9", "r10", "r11", "memory");
         return (int)result;
     }
 }
@@ -225,7 +231,8 @@ static void again(int at)
     execv("/proc/self/exe", arguments);
 }
 
-static void (*const deeds[])(int) = {open_one, open_one, thread, child, vforked, duplicate, rights, unshared, back, storm, again};
+static void (*const deeds[])(int) = {open_one, open_one, thread, child, vforked, duplicate,
+                                     rights,   unshared, back,   storm, again};
 
 static void step(void)
 {
@@ -263,7 +270,8 @@ static void resume(char **words)
     left = atoi(words[3]);
     own_netns = atoi(words[4]);
     for (int i = 0; i < SOCKETS; i++)
-        sockets[i] = (struct one){atoi(words[5 + 4 * i]), atoi(words[6 + 4 * i]), atoi(words[7 + 4 * i]), atoi(words[8 + 4 * i])};
+        sockets[i] = (struct one){atoi(words[5 + 4 * i]), atoi(words[6 + 4 * i]), atoi(words[7 + 4 * i]),
+                                  atoi(words[8 + 4 * i])};
     go_on();
 }
 

@@ -1,5 +1,5 @@
-//! The names of vrfrun's cgroups: `vrfrun-NAME-IFINDEX-NETNS`, and `-strict` behind it. vrfrun makes them, vrfsetup tells
-//! by them which VRF a process is in.
+//! The names of vrfrun's cgroups: `vrfrun-NAME-IFINDEX-NETNS`, and `-strict` behind it. vrfrun makes them, and vrfsetup
+//! tells by them which VRF a process is in.
 //!
 //! A name is read back whole, for others may call a cgroup `vrfrun-something` too.
 

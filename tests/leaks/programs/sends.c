@@ -1,5 +1,5 @@
-/* A socket of a certain kind, or with a wish of its own, that the first argument names; the second is an interface. What
-   is sent goes to the web server, or to a multicast group. */
+/* A socket of a certain kind, or with a wish of its own, that the first argument names; the second is an interface.
+   What is sent goes to the web server, or to a multicast group. */
 #define _GNU_SOURCE
 #include "client.h"
 #include <net/if.h>

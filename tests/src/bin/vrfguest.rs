@@ -1,6 +1,7 @@
-//! Process 1 of a guest (`init`) or a service of the one that is (`service`), one of its tests (`run NAME`), the demonstration (`demo`), or any
-//! program in a world of its own (`world PROGRAM…`), for looking round. Rows of the leak matrix:
-//! `leaks ROW…`, or a single one, `leak ROW [COLUMN]…`. Random programs under the oracle: `sequences WAY FIRST COUNT`.
+//! What runs in a guest: process 1 (`init`), or a service of the systemd that is (`service`); one of its tests
+//! (`run NAME`), the demonstration (`demo`), or any program in a world of its own (`world PROGRAM…`), to look around.
+//! Rows of the leak matrix: `leaks ROW…`, or a single one, `leak ROW [COLUMN]…`. Random programs under the oracle:
+//! `sequences WAY FIRST COUNT`.
 
 use std::io;
 use std::process::ExitCode;

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// Writes the file and the directories above it, or removes it.
+/// Writes a file with this content, and makes the directories above it; without content, removes the file.
 ///
 /// # Errors
 /// Those of the file system; then it is as it was.

@@ -50,9 +50,6 @@ pub const IO_URING_SETUP: u32 = 425;
 #[cfg(target_arch = "x86_64")]
 pub const HOST: &Architecture = &X86_64;
 /// The machine that this was built for.
-#[cfg(target_arch = "x86")]
-pub const HOST: &Architecture = &I386;
-/// The machine that this was built for.
 #[cfg(target_arch = "aarch64")]
 pub const HOST: &Architecture = &AARCH64;
 /// The machine that this was built for.
@@ -71,7 +68,8 @@ pub const X86_64: Architecture = Architecture {
     tables: &[X86_64_TABLE, I386_TABLE],
 };
 
-/// 32-bit x86. Under a 64-bit kernel it can start 64-bit programs.
+/// 32-bit x86. Under a 64-bit kernel it can start 64-bit programs. Never the host: the `io-uring` crate has no bindings
+/// for it, so vrfrun is not built there.
 pub const I386: Architecture = Architecture {
     name: "x86",
     elf_machine: 3,
