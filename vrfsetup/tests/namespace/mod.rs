@@ -13,7 +13,11 @@ pub const IDLE: &str = "del nosuch";
 pub const AT_ITS_END: &str = "rename:signal=SIGKILL:when=1";
 
 /// The namespace: a process that sleeps in it holds it open.
-pub struct Namespace(Child);
+pub struct Namespace {
+    holder: Child,
+    /// What is known of an earlier namespace that had its number.
+    older: Vec<PathBuf>,
+}
 
 impl Namespace {
     /// A new one, with lo up.
@@ -25,11 +29,13 @@ impl Namespace {
         let stdout = holder.stdout.take().expect("a pipe");
         std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line).expect("a line");
         assert_eq!(line, "up\n", "a network namespace needs root");
-        Self(holder)
+        let mut namespace = Self { holder, older: Vec::new() };
+        namespace.older = files(&namespace, "");
+        namespace
     }
 
     pub fn path(&self) -> String {
-        format!("/proc/{}/ns/net", self.0.id())
+        format!("/proc/{}/ns/net", self.holder.id())
     }
 
     /// The number in `net:[4026532008]`.
@@ -66,8 +72,8 @@ impl Namespace {
 
 impl Drop for Namespace {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.holder.kill();
+        let _ = self.holder.wait();
     }
 }
 
@@ -94,7 +100,8 @@ pub fn files(namespace: &Namespace, kind: &str) -> Vec<PathBuf> {
     let start = format!("netns-{}-", namespace.inode());
     let all = fs::read_dir("/run/vrfsetup").into_iter().flatten().flatten().map(|entry| entry.path());
     let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    all.filter(|path| name(path).starts_with(&start) && name(path).ends_with(kind)).collect()
+    let is_its = |path: &PathBuf| name(path).starts_with(&start) && !namespace.older.contains(path);
+    all.filter(|path| is_its(path) && name(path).ends_with(kind)).collect()
 }
 
 #[track_caller]
