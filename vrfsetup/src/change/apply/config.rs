@@ -190,11 +190,20 @@ impl<'a> Source<'a> {
             if let Some(why) = config.rules.leaves_open(vrf.unreachable) {
                 return Err(self.mistake(self.key_below(name, "unreachable"), why));
             }
-            once::addresses(self, &vrf.addresses, &self.addresses(name, vrf)?)?;
-            once::routes(self, &vrf.routes, &self.routes(&vrf.routes)?)?;
+            if let Some(at) = once::repeated_address(&self.addresses(name, vrf)?) {
+                return Err(self.mistake_at(&vrf.addresses[at], "declared already"));
+            }
+            self.different(&vrf.routes)?;
         }
-        once::routes(self, &config.default.routes, &self.routes(&config.default.routes)?)?;
+        self.different(&config.default.routes)?;
         config.leak.iter().try_for_each(|leak| self.leak(leak))
+    }
+
+    fn different(&self, routes: &[Spanned<String>]) -> Result<(), Error> {
+        match once::repeated_route(&self.routes(routes)?) {
+            Some(at) => Err(self.mistake_at(&routes[at], "an earlier route has this destination and metric")),
+            None => Ok(()),
+        }
     }
 
     fn leak(&self, leak: &Leak) -> Result<(), Error> {

@@ -62,7 +62,7 @@ pub struct Plan {
     notes: Vec<String>,
     missing: Vec<Missing>,
     /// The routes that are declared.
-    kept: HashSet<prune::Key>,
+    kept: HashSet<once::Key>,
 }
 
 /// What is to be done for one VRF, before the others: itself, its ports, then what is on them.

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use super::config::{Config, Source, Vrf};
 use super::inbound;
+use super::once;
 use super::prune::{self, Pruner};
 use super::renumber::{self, Renumbering};
 use super::{Missing, Part, Plan, Section};
@@ -248,12 +249,12 @@ impl Planner<'_> {
                 return Err(self.source.mistake_at(text, "leads into no VRF"));
             }
             route.set_table(domain.table);
-            plan.kept.insert(prune::key(&route));
+            plan.kept.insert(once::key(&route));
             if syntax::route::write(&route).is_some_and(|text| known.contains(&text)) {
                 continue;
             }
             route.lead_over(|name| Some(self.ifindex(name, domain)).filter(|&ifindex| ifindex != 0));
-            let step = match there.iter().find(|old| prune::key(old) == prune::key(&route)) {
+            let step = match there.iter().find(|old| once::key(old) == once::key(&route)) {
                 Some(old) => Step::ReplaceRoute { from: (*old).clone(), to: route },
                 None => Step::AddRoute(route),
             };
@@ -323,7 +324,7 @@ impl Planner<'_> {
                     syntax::destination(prefix.get_ref()).map_err(|why| self.source.mistake_at(prefix, &why))?;
                 let route = leak::route(self.inventory, &owner, other.table, parsed);
                 let route = route.map_err(|error| self.source.locate(Some(prefix.span().start), error))?;
-                plan.kept.insert(prune::key(&route));
+                plan.kept.insert(once::key(&route));
                 let step = leak::step(self.inventory.table(other.table), route);
                 plan.then.extend(step.map(|step| (self.at.clone(), step)));
             }

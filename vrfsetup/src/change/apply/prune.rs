@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use super::Part;
 use super::config::{Config, Source, Vrf};
+use super::once::{Key, key};
 use crate::change::attach::{self, Defaults};
 use crate::change::del;
 use crate::error::Error;
@@ -17,16 +18,6 @@ use crate::model::step::Step;
 use crate::plan::inventory::Inventory;
 use crate::plan::port::Domain;
 use crate::transaction::session::Session;
-
-/// What tells a route from the others of its table.
-pub(super) type Key = (u32, Family, Option<crate::model::prefix::Prefix>, u32);
-
-/// The key of a route. IPv6 takes 0 for its usual metric.
-pub(super) fn key(route: &Route) -> Key {
-    let usual = if route.family() == Family::V6 { 1024 } else { 0 };
-    let metric = route.metric().filter(|metric| *metric != 0).unwrap_or(usual);
-    (route.table(), route.family(), route.destination(), metric)
-}
 
 /// What is declared, and what is there.
 pub(super) struct Pruner<'a> {

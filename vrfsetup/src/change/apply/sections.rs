@@ -82,4 +82,39 @@ mod tests {
     fn a_mistake_before_the_first_section_costs_everything() {
         assert!(read(Path::new("vrf.toml"), "nonsense\n[vrf.a]\n").is_err());
     }
+
+    fn mistake(below: &str) -> String {
+        let text = format!("[vrf.a]\nports = [\"eth1\"]\n{below}\n");
+        Source::new(Path::new("vrf.toml"), &text).read().map_or_else(|error| error.to_string(), |_| String::new())
+    }
+
+    #[test]
+    fn an_address_is_declared_once() {
+        let twice = "addresses = [\n\"192.0.2.1/24 dev eth1\",\n\"192.0.2.1/24 dev eth1 metric 5\"]";
+        assert!(mistake(twice).starts_with("vrf.toml:5: declared already"), "{}", mistake(twice));
+        let six = "addresses = [\"2001:db8::1/64 dev eth1\", \"2001:db8::1/128 dev eth1\"]";
+        assert!(mistake(six).contains("declared already"), "{}", mistake(six));
+        let others = "addresses = [\"192.0.2.1/24 dev eth1\", \"192.0.2.1/25 dev eth1\", \"192.0.2.1/24 dev a\"]";
+        assert_eq!(mistake(others), "");
+    }
+
+    #[test]
+    fn a_route_is_declared_once() {
+        let six = "routes = [\"default via 2001:db8::1\",\n\"::/0 via 2001:db8::2 metric 1024\"]";
+        assert!(mistake(six).starts_with("vrf.toml:4: an earlier route has this destination"), "{}", mistake(six));
+        let others =
+            "routes = [\"default via 192.0.2.1\", \"default via 192.0.2.2 metric 5\", \"default via 2001:db8::1\"]";
+        assert_eq!(mistake(others), "");
+    }
+
+    #[test]
+    fn a_leak_within_one_domain_is_a_mistake() {
+        let leak = "[[leak]]\nfrom = \"a\"\nto = \"a\"\nprefixes = [\"10.0.0.0/8\"]";
+        assert!(mistake(leak).starts_with("vrf.toml:5: the domain that the prefixes come from"), "{}", mistake(leak));
+    }
+
+    #[test]
+    fn a_setting_is_a_number_or_a_text() {
+        assert!(mistake("[sysctl]\n\"net.ipv4.ip_forward\" = true").contains("a number, or a text in quotes"));
+    }
 }
