@@ -15,6 +15,7 @@ guest_tests! {
     what_a_route_wraps_packets_in_is_exported,
     what_is_no_longer_declared_is_pruned_and_shown_first,
     a_port_and_a_table_are_changed_in_one_step,
+    a_vrf_goes_while_another_changes_its_table,
 }
 
 fn write(world: &World, text: &str) -> String {
@@ -305,6 +306,31 @@ fn a_port_and_a_table_are_changed_in_one_step() {
     assert_eq!(world.ip_json("route show table 20 198.20.0.0/16")[0]["dev"], "blue");
     nothing_to_do(&mut world, &format!("apply {path}"));
     let path = write(&world, &file(10, "\"blue0\"", "\"red0\""));
+    vrfsetup(&mut world, 0, &format!("apply {path}"));
+    assert_same(&before, &state(&world));
+}
+
+/// The one that goes has a route into the other, whose device is made again.
+fn a_vrf_goes_while_another_changes_its_table() {
+    let mut world = World::new(Kind::Bare).expect("a world");
+    let file = |table: u32| {
+        format!("[vrf.blue]\ntable = {table}\nports = [\"blue0\"]\naddresses = [\"203.0.113.1/24 dev blue0\"]\n")
+    };
+    let leak = "[vrf.red]\ntable = 20\n[[leak]]\nfrom = \"blue\"\nto = \"red\"\nprefixes = [\"203.0.113.0/24\"]\n";
+    let inbound = "[default]\nroutes = [\"198.51.100.128/25 dev blue\"]\n";
+    let path = write(&world, &(file(10) + leak + inbound));
+    vrfsetup(&mut world, 0, &format!("apply {path}"));
+    let before = state(&world);
+    let path = write(&world, &file(77));
+    let shown = vrfsetup(&mut world, 3, &format!("apply {path} --prune --dry-run")).text();
+    let made = vrfsetup(&mut world, 0, &format!("apply {path} --prune")).text();
+    assert_eq!(shown.replace("to do:", "changed:"), made);
+    assert_eq!(world.ip_json("route show table 20"), serde_json::json!([]));
+    // What is left of the old table goes with the next run.
+    vrfsetup(&mut world, 0, &format!("apply {path} --prune"));
+    nothing_to_do(&mut world, &format!("apply {path} --prune"));
+    assert_eq!(world.ip_json("route show 198.51.100.128/25"), serde_json::json!([]));
+    let path = write(&world, &(file(10) + leak + inbound));
     vrfsetup(&mut world, 0, &format!("apply {path}"));
     assert_same(&before, &state(&world));
 }

@@ -162,7 +162,9 @@ impl Planner<'_> {
             let is_same = |other: &Address| (other.local, other.prefix_len) == (own.local, own.prefix_len);
             is_loopback || declared.iter().any(|other| other.device.name == name && is_same(other))
         };
-        renumber::plan(self.session, self.inventory, link, *table.get_ref(), is_declared).map(Some)
+        let mut again = renumber::plan(self.session, self.inventory, link, *table.get_ref(), is_declared)?;
+        again.after.steps.retain(|step| !(self.prunes && prune::goes(self.inventory, self.config, step)));
+        Ok(Some(again))
     }
 
     /// The ports that come in now, each with what it has; all are up in the end.

@@ -45,13 +45,29 @@ pub(super) fn plan(pruner: &Pruner, kept: &HashSet<Key>) -> Result<Vec<Part>, Er
         });
     }
     parts.push(Part { then: inbound(pruner, kept), ..Part::default() });
-    // A route into a VRF that goes may be in the table of one that stays: it is removed by the first of both.
+    // A route into a VRF that goes may be in the table of one that stays: it is removed by the first of both. One into a
+    // VRF that is made again has gone with the old device.
+    let made_again = |link: &Link| pruner.config.vrf.get(&link.name).is_some_and(|vrf| gets_another_table(link, vrf));
+    let gone: Vec<u32> = system.vrfs().filter(|link| made_again(link)).map(|link| link.ifindex).collect();
     let mut removed = HashSet::new();
     for part in &mut parts {
-        part.then.retain(|step| !matches!(step, Step::DeleteRoute(route) if !removed.insert(key(route))));
+        part.then.retain(|step| match step {
+            Step::DeleteRoute(route) => {
+                !route.oifs().iter().any(|oif| gone.contains(oif)) && removed.insert(key(route))
+            }
+            _ => true,
+        });
     }
     parts.retain(|part| part.steps().next().is_some());
     Ok(parts)
+}
+
+/// Whether this is a route in the table of a VRF that goes, and of none that stays.
+pub(super) fn goes(inventory: &Inventory, config: &Config, step: &Step) -> bool {
+    let Step::AddRoute(route) = step else { return false };
+    let of_table = |link: &&Link| link.table == Some(route.table());
+    let mut owners = inventory.system.vrfs().filter(of_table).peekable();
+    owners.peek().is_some() && owners.all(|link| !config.vrf.contains_key(&link.name))
 }
 
 /// Whether the VRF is being made again, with another table: its surplus goes with the next run.
