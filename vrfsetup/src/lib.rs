@@ -8,16 +8,17 @@
 //! Not a public API: the contract is the command line, see `vrfsetup(8)`.
 #![forbid(unsafe_code)]
 
-pub mod change;
+mod change;
 mod cli;
-pub mod demo;
-pub mod error;
-pub mod inspect;
-pub mod model;
-pub mod plan;
+mod demo;
+mod error;
+mod inspect;
+mod model;
+mod plan;
 #[cfg(test)]
 mod proptests;
-pub mod sys;
-pub mod transaction;
+mod sys;
+mod transaction;
 
+pub use change::apply::config;
 pub use cli::{definition, main};

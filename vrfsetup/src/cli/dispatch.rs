@@ -103,7 +103,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
             if *dry_run {
                 let outcome = plan.preview();
                 let exit = differs(outcome.changed);
-                changed(cli, outcome.as_preview())?;
+                changed(cli, outcome.into_preview())?;
                 return Ok(exit);
             }
             changed(cli, apply::make(&session, plan)?)

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use crate::error::{DIFFERS, Error};
 use crate::sys::netlink::Kernel;
 
-pub use peer::{PEER, serve};
+pub use peer::serve;
 use probe::Probe;
 use sandbox::Sandbox;
 

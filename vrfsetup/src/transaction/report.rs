@@ -30,7 +30,7 @@ impl Outcome {
     }
 
     /// The same for a plan that is not made.
-    pub fn as_preview(self) -> Self {
+    pub fn into_preview(self) -> Self {
         Self { is_preview: true, ..self }
     }
 

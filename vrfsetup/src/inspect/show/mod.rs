@@ -13,7 +13,7 @@ use crate::sys::netlink::Kernel;
 use crate::sys::sock_diag::{self, Connection};
 use crate::sys::sysctl;
 
-pub use shape::{SocketInfo, Vrf};
+pub use shape::Vrf;
 
 /// The settings that decide what a VRF's sockets receive, as sysctl(8) calls them.
 pub const SYSCTLS: [&str; 6] = [
