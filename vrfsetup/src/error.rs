@@ -19,7 +19,6 @@ use crate::sys::sock_diag::Connection;
 pub enum Error {
     /// A step was refused; what was done before it has been undone.
     Refused {
-        /// The step.
         step: Box<Step>,
         /// The kernel's answer.
         refusal: KernelError,
@@ -35,7 +34,6 @@ pub enum Error {
     Interrupted(&'static str),
     /// No other run can be held off.
     NoLock {
-        /// Why.
         source: io::Error,
     },
     /// The program that binds a service's sockets was refused.
@@ -47,7 +45,6 @@ pub enum Error {
     },
     /// Something could not be read.
     Unreadable {
-        /// What.
         what: String,
         /// The errno.
         refusal: KernelError,
@@ -62,55 +59,45 @@ pub enum Error {
     NoPort(String),
     /// The VRF has another table.
     OtherTable {
-        /// Its name.
         name: String,
         /// The table that it has.
         table: u32,
     },
     /// The table belongs to something else.
     TableTaken {
-        /// The table.
         table: u32,
         /// Whose it is.
         owner: String,
     },
     /// The port belongs to another master.
     OtherMaster {
-        /// The port.
         port: String,
-        /// Its master.
         master: String,
     },
     /// A foreign rule would see locally destined packets before `local` does.
     ForeignRule(Box<Rule>),
     /// A route leads over the port and over others that stay where they are.
     SharedRoute {
-        /// The port.
         port: String,
-        /// The route.
         route: String,
     },
     /// The change would touch the default domain's default route.
     DefaultRoute {
         /// The interface that it leads over, or would.
         device: String,
-        /// The route.
         route: String,
     },
     /// An established connection from another machine would break.
     InUse {
         /// The interface whose address it uses.
         device: String,
-        /// The connection.
         connection: Connection,
     },
     /// The kernel does not have this setting.
     NoSuchSetting(String),
     /// Services would not start without the VRF.
     HasUnits {
-        /// The VRF.
         vrf: String,
-        /// Its units.
         units: Vec<String>,
     },
     /// An earlier change waits for its confirmation.
@@ -125,12 +112,10 @@ pub enum Error {
     Unfinished(String),
     /// The rollback that was asked for cannot be prepared, so nothing is changed.
     NoWayBack {
-        /// Why.
         source: io::Error,
     },
     /// The change is made, and its journal cannot be put away.
     Unkept {
-        /// Why.
         source: io::Error,
     },
     /// These steps could not be undone, each with the kernel's answer.
@@ -156,14 +141,12 @@ pub enum Error {
     NobodysPrefix(String),
     /// A file cannot be read or written.
     File {
-        /// Which.
         path: PathBuf,
         /// The errno.
         refusal: KernelError,
     },
     /// The network namespace cannot be entered.
     NoNetns {
-        /// Its name.
         name: String,
         /// The errno.
         source: io::Error,

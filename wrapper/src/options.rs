@@ -94,7 +94,6 @@ impl Display for Mechanism {
 pub enum Task {
     /// Say for each mechanism whether it can be had.
     Explain {
-        /// As JSON.
         json: bool,
     },
     /// Become this program.

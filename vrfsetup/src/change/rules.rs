@@ -21,7 +21,6 @@ use crate::transaction::session::Session;
 /// What one family's rules are, and what they should be.
 #[derive(Debug, Serialize)]
 pub struct Finding {
-    /// The family.
     pub family: Family,
     /// The rules, in the words of `ip rule show`.
     pub rules: Vec<String>,

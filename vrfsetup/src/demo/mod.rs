@@ -36,7 +36,6 @@ enum Scene {
 pub enum Answer {
     /// This network's server, or the machine itself.
     From(&'static str),
-    /// None.
     None,
 }
 

@@ -25,7 +25,6 @@ pub struct Process {
     pub pid: u32,
     /// Its name (`comm`).
     pub command: String,
-    /// The VRF.
     pub vrf: String,
     /// What put it there.
     pub mechanism: By,

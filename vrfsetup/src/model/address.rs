@@ -75,7 +75,6 @@ impl Address {
         self.lifetimes.0 != FOREVER && !is_temporary && (self.family() == Family::V4 || is_single)
     }
 
-    /// The family.
     pub fn family(&self) -> Family {
         self.local.into()
     }

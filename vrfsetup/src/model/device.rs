@@ -7,6 +7,5 @@ use serde::{Deserialize, Serialize};
 pub struct Device {
     /// The index; 0 for one that the kernel has yet to make.
     pub ifindex: u32,
-    /// The name.
     pub name: String,
 }

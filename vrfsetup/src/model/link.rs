@@ -7,7 +7,6 @@ use crate::model::device::Device;
 pub struct Link {
     /// Its index.
     pub ifindex: u32,
-    /// Its name.
     pub name: String,
     /// IFF_* bits.
     pub flags: u32,

@@ -12,7 +12,6 @@ use crate::model::device::Device;
 pub struct Neighbour {
     /// The interface that it is on.
     pub device: Device,
-    /// Its address.
     pub address: IpAddr,
     /// Its link-layer address; a proxy has none.
     pub link_address: Vec<u8>,

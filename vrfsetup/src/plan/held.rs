@@ -16,7 +16,6 @@ pub struct Held {
     pub neighbours: HashMap<u32, Vec<Neighbour>>,
     /// With the names of their interfaces.
     pub nexthops: Vec<Nexthop>,
-    /// Settings.
     pub overruling: Overruling,
 }
 

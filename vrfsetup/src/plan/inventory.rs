@@ -15,9 +15,7 @@ use crate::sys::rt_tables::Names;
 pub struct Inventory {
     /// Interfaces and addresses.
     pub system: System,
-    /// All routes.
     pub routes: Vec<Route>,
-    /// All rules.
     pub rules: Vec<Rule>,
     by_table: HashMap<u32, Vec<usize>>,
     by_device: HashMap<u32, Vec<usize>>,

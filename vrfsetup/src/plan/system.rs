@@ -106,7 +106,6 @@ impl System {
         if link.is_vrf() { Ok(link) } else { Err(Error::NotAVrf(name.to_owned())) }
     }
 
-    /// All VRFs.
     pub fn vrfs(&self) -> impl Iterator<Item = &Link> {
         self.links.iter().filter(|link| link.is_vrf())
     }

@@ -20,7 +20,6 @@ use crate::sys::families;
 /// What the VRF is to be.
 #[derive(Clone, Copy, Debug)]
 pub struct VrfSpec<'a> {
-    /// Its name.
     pub name: &'a str,
     /// Its table; None for the one it has, or a free one.
     pub table: Option<u32>,

@@ -42,7 +42,6 @@ impl State {
     }
 }
 
-/// A journal.
 pub struct Journal {
     content: Content,
     /// None where /run cannot be written.

@@ -25,7 +25,6 @@ pub enum Entry<'a> {
     Step {
         /// What ip(8) would do for it.
         ip: String,
-        /// The step.
         step: Cow<'a, Step>,
     },
     /// The VRF of this step, counted from 0, has got this index.
@@ -39,7 +38,6 @@ pub enum Entry<'a> {
 /// What a file tells.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Content {
-    /// The command.
     pub command: String,
     /// The steps that are not undone.
     pub steps: Vec<Step>,

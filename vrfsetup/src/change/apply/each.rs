@@ -18,9 +18,7 @@ use crate::transaction::session::Session;
 /// A port that is declared and not there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Missing {
-    /// The port.
     pub port: String,
-    /// Its VRF.
     pub vrf: String,
 }
 

@@ -19,7 +19,6 @@ use crate::sys::sysctl;
 
 const DIRECTORY: &str = "/etc/systemd/network";
 
-/// All files.
 pub fn files(all: &All, rules: &[Rule]) -> Vec<File> {
     let mut files = Vec::new();
     for vrf in &all.vrfs {

@@ -160,7 +160,6 @@ impl Vrf {
 }
 
 impl Vrf {
-    /// Its name.
     pub fn name(&self) -> &str {
         &self.ifname
     }

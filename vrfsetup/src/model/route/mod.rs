@@ -44,7 +44,6 @@ impl Route {
         route
     }
 
-    /// The family.
     pub fn family(&self) -> Family {
         Family::try_from(self.message.header.address_family).unwrap_or(Family::V4)
     }
@@ -258,7 +257,6 @@ impl Route {
         });
     }
 
-    /// The metric.
     pub fn metric(&self) -> Option<u32> {
         self.find(|attribute| match attribute {
             RouteAttribute::Priority(metric) => Some(*metric),
@@ -301,7 +299,6 @@ pub fn is_protocol_of_routing_daemon(protocol: u8) -> bool {
 /// One of several next hops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NextHop {
-    /// The gateway.
     pub gateway: Option<IpAddr>,
     /// The index of the interface.
     pub ifindex: u32,

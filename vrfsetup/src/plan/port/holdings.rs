@@ -11,7 +11,6 @@ use crate::model::route::Route;
 pub struct Holdings<'a> {
     /// The interface.
     pub link: &'a Link,
-    /// Its addresses.
     pub addresses: Vec<&'a Address>,
     /// The routes of all tables that lead over it.
     pub routes: Vec<&'a Route>,
@@ -19,7 +18,6 @@ pub struct Holdings<'a> {
     pub neighbours: Vec<Neighbour>,
     /// The nexthop objects that lead over it, and the groups that they are in.
     pub nexthops: Vec<&'a Nexthop>,
-    /// Its settings.
     pub ipv6: Ipv6,
 }
 

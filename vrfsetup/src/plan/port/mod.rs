@@ -29,7 +29,6 @@ pub use routes::Rivals;
 pub struct Domain {
     /// The VRF's device.
     pub device: Option<Device>,
-    /// Its table.
     pub table: u32,
 }
 

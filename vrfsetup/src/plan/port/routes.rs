@@ -17,7 +17,6 @@ use crate::model::rule::TABLE_LOCAL;
 /// route joins them.
 #[derive(Clone, Copy, Debug)]
 pub struct Rivals<'a> {
-    /// The routes.
     pub routes: &'a [&'a Route],
     /// Whether default routes come along into the default domain; if not, they stay behind.
     pub are_challenged: bool,

@@ -20,7 +20,6 @@ pub struct Wanted {
     pub domain: i32,
     /// Type, and flags.
     pub kind: i32,
-    /// Protocol.
     pub protocol: i32,
 }
 

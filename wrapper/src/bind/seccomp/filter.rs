@@ -58,7 +58,6 @@ const NAMESPACES: u32 = (libc::CLONE_NEWNET | libc::CLONE_NEWUSER) as u32;
 /// What a call that the filter handed to the supervisor asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Asked {
-    /// A socket.
     Socket(Wanted),
     /// A socket whose three numbers stand there in the caller's memory.
     Socketcall {
