@@ -33,9 +33,7 @@ pub enum Error {
     /// A signal came before the change was complete; what was done has been undone.
     Interrupted(&'static str),
     /// No other run can be held off.
-    NoLock {
-        source: io::Error,
-    },
+    NoLock { source: io::Error },
     /// The program that binds a service's sockets was refused.
     NoProgram {
         /// The VRF that it would bind them to.
@@ -70,17 +68,11 @@ pub enum Error {
         owner: String,
     },
     /// The port belongs to another master.
-    OtherMaster {
-        port: String,
-        master: String,
-    },
+    OtherMaster { port: String, master: String },
     /// A foreign rule would see locally destined packets before `local` does.
     ForeignRule(Box<Rule>),
     /// A route leads over the port and over others that stay where they are.
-    SharedRoute {
-        port: String,
-        route: String,
-    },
+    SharedRoute { port: String, route: String },
     /// The change would touch the default domain's default route.
     DefaultRoute {
         /// The interface that it leads over, or would.
@@ -96,10 +88,7 @@ pub enum Error {
     /// The kernel does not have this setting.
     NoSuchSetting(String),
     /// Services would not start without the VRF.
-    HasUnits {
-        vrf: String,
-        units: Vec<String>,
-    },
+    HasUnits { vrf: String, units: Vec<String> },
     /// An earlier change waits for its confirmation.
     Unconfirmed,
     /// No change waits for a confirmation.
@@ -111,13 +100,9 @@ pub enum Error {
     /// The change that was to be confirmed had not been finished; what became of it.
     Unfinished(String),
     /// The rollback that was asked for cannot be prepared, so nothing is changed.
-    NoWayBack {
-        source: io::Error,
-    },
+    NoWayBack { source: io::Error },
     /// The change is made, and its journal cannot be put away.
-    Unkept {
-        source: io::Error,
-    },
+    Unkept { source: io::Error },
     /// These steps could not be undone, each with the kernel's answer.
     Left(Vec<String>),
     /// This systemd can bind no services.

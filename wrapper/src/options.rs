@@ -93,9 +93,7 @@ impl Display for Mechanism {
 #[derive(Debug)]
 pub enum Task {
     /// Say for each mechanism whether it can be had.
-    Explain {
-        json: bool,
-    },
+    Explain { json: bool },
     /// Become this program.
     Run(Command),
 }
