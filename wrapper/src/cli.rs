@@ -32,7 +32,7 @@ Examples:
   vrfrun -v -m preload blue ssh router1";
 
 /// Run a program inside a VRF: without root, without BPF, without leaks.
-#[derive(Parser, Debug, PartialEq)]
+#[derive(Parser, Default, Debug, PartialEq)]
 #[command(name = "vrfrun", version, override_usage = USAGE, after_help = AFTER_HELP, max_term_width = 100)]
 struct Cli {
     /// How to bind: the first that can be proved, or this one
@@ -96,9 +96,10 @@ struct Cli {
     argv: Vec<OsString>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum MechanismArg {
     /// bpf where it can be had, else preload, else seccomp
+    #[default]
     Auto,
     /// A cgroup and a BPF program: root, covers everything
     Bpf,
