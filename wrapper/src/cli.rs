@@ -4,8 +4,6 @@
 //! help and the version.
 #![forbid(unsafe_code)]
 
-mod plain;
-
 use std::ffi::OsString;
 use std::io::Write;
 use std::net::IpAddr;
@@ -32,7 +30,7 @@ Examples:
   vrfrun -v -m preload blue ssh router1";
 
 /// Run a program inside a VRF: without root, without BPF, without leaks.
-#[derive(Parser, Default, Debug, PartialEq)]
+#[derive(Parser, Debug)]
 #[command(name = "vrfrun", version, override_usage = USAGE, after_help = AFTER_HELP, max_term_width = 100)]
 struct Cli {
     /// How to bind: the first that can be proved, or this one
@@ -96,10 +94,9 @@ struct Cli {
     argv: Vec<OsString>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum MechanismArg {
     /// bpf where it can be had, else preload, else seccomp
-    #[default]
     Auto,
     /// A cgroup and a BPF program: root, covers everything
     Bpf,
@@ -133,14 +130,11 @@ impl Answer {
 
 /// Reads the command line.
 pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Options, Answer> {
-    let args: Vec<OsString> = args.collect();
-    let by_clap = || {
-        Cli::try_parse_from(&args).map_err(|error| match error.kind() {
-            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Answer::Text(error.to_string()),
-            _ => usage(&first_line(&error)),
-        })
-    };
-    plain::parse(&args).map_or_else(by_clap, Ok)?.into_options()
+    let cli = Cli::try_parse_from(args).map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Answer::Text(error.to_string()),
+        _ => usage(&first_line(&error)),
+    })?;
+    cli.into_options()
 }
 
 impl Cli {
