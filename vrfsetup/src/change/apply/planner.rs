@@ -285,10 +285,12 @@ impl Planner<'_> {
         networks
     }
 
-    /// 0 for a VRF that is yet to be made.
+    /// 0 for a VRF that is yet to be made, or is made again.
     fn ifindex(&self, name: &str, domain: &Domain) -> u32 {
         let new = domain.device.as_ref().filter(|device| device.name == name).map(|device| device.ifindex);
-        new.or_else(|| self.inventory.system.link(name).map(|link| link.ifindex)).unwrap_or(0)
+        let vrf = self.config.vrf.get(name);
+        let stays = |link: &&Link| !vrf.is_some_and(|vrf| prune::gets_another_table(link, vrf));
+        new.or_else(|| self.inventory.system.link(name).filter(stays).map(|link| link.ifindex)).unwrap_or(0)
     }
 
     fn rules(&self, plan: &mut Plan) -> Result<(), Error> {
