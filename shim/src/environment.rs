@@ -22,7 +22,7 @@ pub(crate) fn read<'a>(entries: impl Iterator<Item = &'a [u8]>) -> Wanted {
     let mut wanted = Wanted::Nothing;
     for entry in entries {
         if let Some(order) = shim_value(entry) {
-            return parse(order).unwrap_or(Wanted::Closed);
+            return parse(order);
         }
         if entry.strip_prefix(PRELOAD).is_some_and(|list| list.windows(OWN_NAME.len()).any(|part| part == OWN_NAME)) {
             wanted = Wanted::Closed;
@@ -31,9 +31,9 @@ pub(crate) fn read<'a>(entries: impl Iterator<Item = &'a [u8]>) -> Wanted {
     wanted
 }
 
-fn parse(order: &[u8]) -> Option<Wanted> {
-    let (cookie, device) = parse_shim(order)?;
-    Some(Wanted::Bound { cookie, name: Name::new(device)? })
+fn parse(order: &[u8]) -> Wanted {
+    let Some((cookie, device)) = parse_shim(order) else { return Wanted::Closed };
+    Name::new(device).map_or(Wanted::Closed, |name| Wanted::Bound { cookie, name })
 }
 
 #[cfg(test)]

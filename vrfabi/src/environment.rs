@@ -32,9 +32,10 @@ pub fn shim_value(entry: &[u8]) -> Option<&[u8]> {
 /// The cookie and the device of a value of [`SHIM`].
 #[inline(always)]
 pub fn parse_shim(value: &[u8]) -> Option<(u64, &[u8])> {
-    let (digits, rest) = value.split_at_checked(DIGITS)?;
+    let (digits, rest) = value.split_first_chunk::<DIGITS>()?;
+    let (b':', device) = rest.split_first()? else { return None };
     let cookie = digits.iter().try_fold(0, |sum, &digit| Some(sum << 4 | hex(digit)?))?;
-    Some((cookie, rest.strip_prefix(b":")?))
+    Some((cookie, device))
 }
 
 #[inline(always)]
