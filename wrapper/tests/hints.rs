@@ -34,16 +34,17 @@ fn too_few_descriptors_are_said_and_what_gives_more() {
 #[test]
 fn a_network_namespace_without_a_name_is_entered_by_another_program() {
     let missing = |name: &str| format!("vrfrun: cannot enter network namespace '{name}': No such file or directory\n");
-    let hint = "hint: of process 5: nsenter -t 5 -n vrfrun …\n";
+    let hint = "hint: nsenter -t 5 -n vrfrun …\n";
     says(&root("vrfrun -n 5 --interface blue true"), &format!("{}{hint}", missing("5")));
     says(&root("vrfrun -n other --interface blue true"), &format!("{}hint: ip netns list\n", missing("other")));
     let refused = "vrfrun: cannot enter network namespace 'other': Operation not permitted\n";
     let setting = "mount -t tmpfs tmpfs /run; ip netns add other";
     says(&play_after(setting, Who::User, "vrfrun -n other --interface blue true"), refused);
     // What the hint says.
-    let script = "unshare -n sh -c 'ip link add blue type veth peer name far; exec sleep 60' & sleep 1
-        nsenter -t $! -n vrfrun -m bpf --interface blue probe socket; kill $!";
-    root(script).prints("socket blue\n");
+    let script = "unshare -n sh -c 'ip link add green type veth peer name far; exec sleep 600' &
+        until nsenter -t $! -n ip link show green >/dev/null 2>&1; do sleep 0.1; done
+        nsenter -t $! -n vrfrun -m bpf --interface green probe socket; kill $!";
+    root(script).prints("socket green\n");
 }
 
 /// Under another run a mechanism is no way out that could not be had there.
@@ -61,7 +62,7 @@ fn a_mechanism_is_not_recommended_where_it_would_fail() {
         }
     }
     let seen = root("vrfrun -m bpf --interface blue vrfrun -m preload --interface red true");
-    assert!(seen.stderr().ends_with("hint: vrfrun -m bpf …, as root\n"), "{seen}");
+    assert!(seen.stderr().ends_with("one in the other, both need root and -m bpf\n"), "{seen}");
     root("vrfrun -m bpf --interface blue vrfrun -m bpf --interface red probe socket").prints("socket red\n");
     // It is where it would do.
     let seen = user("vrfrun -m bpf --interface blue true");
@@ -76,16 +77,17 @@ fn a_resolver_that_is_missing_behind_a_link_is_made_where_the_link_leads() {
     let setting = format!("{ETC}; ln -s /srv/first /etc/resolv.conf; ln -s run/resolv.conf /srv/first");
     let run = "vrfrun -m bpf --dns 192.0.2.5 --interface blue cat /etc/resolv.conf";
     let said = "vrfrun: cannot put name servers over '/etc/resolv.conf': No such file or directory\n\
-                hint: install -D /dev/null /srv/run/resolv.conf\n";
+                hint: install -D -m 644 /dev/null '/srv/run/resolv.conf'\n";
     says(&play_after(&setting, Who::Root, run), said);
-    let script = format!("install -D /dev/null /srv/run/resolv.conf; {run}");
+    let script = format!("install -D -m 644 /dev/null '/srv/run/resolv.conf'; {run}");
     play_after(&setting, Who::Root, &script).prints("nameserver 192.0.2.5\n");
     let setting =
         format!("{setting}; mkdir -p /etc/vrf/blue; echo x >/etc/vrf/blue/resolv.conf; echo y >/etc/vrf/blue/odd");
     let seen = play_after(&setting, Who::Root, "vrfrun -m bpf --interface blue true");
     assert_eq!(seen.code(), 125, "{seen}");
-    let hints = ["hint: install -D /dev/null /srv/run/resolv.conf\n", "hint: install -D /dev/null /etc/odd\n"];
-    assert!(hints.iter().any(|hint| seen.stderr().ends_with(hint)), "{seen}");
+    let hints =
+        ["/srv/run/resolv.conf", "/etc/odd"].map(|path| format!("hint: install -D -m 644 /dev/null '{path}'\n"));
+    assert!(hints.iter().any(|hint| seen.stderr().ends_with(hint.as_str())), "{seen}");
 }
 
 #[test]

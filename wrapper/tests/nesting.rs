@@ -126,16 +126,19 @@ fn a_program_that_a_cgroup_above_does_not_allow_is_named_with_what_is_open() {
 fn without_a_record_nothing_is_attached_twice() {
     let setting = "mount -t tmpfs tmpfs /srv; cat >/srv/turns <<'END'
 run='setpriv --bounding-set=-sys_admin vrfrun -v -m bpf --interface blue'
-$run sleep 60 & sleep 1
+trace='strace -f -e trace=bpf -e signal=none -o'
+$trace /srv/first $run sh -c ': >/srv/up; until [ -e /srv/end ]; do sleep 0.1; done' &
+until [ -e /srv/up ]; do sleep 0.1; done
+grep PROG_ATTACH /srv/first | grep -q '= 0' && echo attached
 for turn in 1 2; do
-    strace -f -e trace=bpf -e signal=none -o /srv/calls $run probe socket
+    $trace /srv/calls $run probe socket
     grep PROG_ATTACH /srv/calls | grep -c '= 0'
 done
-kill $!; wait; rmdir ${CGROUP:-/none}/vrfrun-* 2>/dev/null; :
+: >/srv/end; wait; rmdir ${CGROUP:-/none}/vrfrun-* 2>/dev/null; :
 END";
     for (ancestor, gap) in [("", "guard=cgroup\n"), ("ancestor alone", "without egress (Operation not permitted)")] {
         let seen = play_after(setting, Who::Root, &format!("{FOREIGN} {ancestor} sh /srv/turns"));
-        seen.prints("socket blue\n0\nsocket blue\n0\n");
+        seen.prints("attached\nsocket blue\n0\nsocket blue\n0\n");
         assert_eq!(seen.stderr().matches(gap).count(), 3, "{seen}");
     }
 }

@@ -102,15 +102,34 @@ fn process_1_of_a_pid_namespace_finds_no_child_either() {
 fn where_process_1_waits_for_nobody_the_supervisor_stays_a_zombie() {
     let setting = "mount -t tmpfs tmpfs /srv; cat >/srv/run <<'END'
 state() { sed -n 's/^[0-9]* (vrfrun: sockets) \\(.\\) .*/\\1/p' /proc/[0-9]*/stat 2>/dev/null; }
-until [ \"$(cat /proc/1/comm)\" != sh ]; do sleep 0.1; done; sleep 0.2
+until [ \"$(cat /proc/1/comm)\" != sh ]; do sleep 0.1; done
+[ \"$(cat /proc/1/comm)\" = sleep ] || until [ -e /srv/ready ]; do sleep 0.1; done
 vrfrun -m seccomp --interface blue true
 until [ -z \"$(state)\" ] || [ \"$(state)\" = Z ]; do sleep 0.1; done
-echo \"state $(state)\"; vrfrun -m seccomp --interface blue probe-static socket
+echo \"state $(state)\"; vrfrun -m seccomp --interface blue probe-static socket; : >/srv/end
 END";
-    for (process_1, state) in [("sleep 4", "Z"), ("perl -e '$SIG{CHLD} = q(IGNORE); sleep 1 for 1 .. 4'", "")] {
-        let script = format!("unshare --pid --fork --mount-proc sh -c \"setsid sh /srv/run & exec {process_1}\"");
-        let seen = play_after(setting, Who::Root, &script.replace('$', "\\$"));
+    let reaps = "perl -e '$SIG{CHLD} = q(IGNORE); open F, q(>/srv/ready); sleep 1 for 1 .. 600'";
+    for (process_1, state) in [("sleep 600", "Z"), (reaps, "")] {
+        let process_1 = process_1.replace('$', "\\$");
+        let script = format!(
+            "unshare --pid --fork --kill-child --mount-proc sh -c \"setsid sh /srv/run & exec {process_1}\" &
+            until [ -e /srv/end ]; do sleep 0.1; done; kill -9 $!; wait $! 2>/dev/null; :"
+        );
+        let seen = play_after(setting, Who::Root, &script);
         seen.prints(&format!("state {state}\nsocket blue\n"));
+    }
+}
+
+/// The parent has the same number in its pid namespace as its child in the next one.
+#[test]
+fn what_is_forked_into_a_pid_namespace_of_its_own_never_goes_on_as_its_parent() {
+    for options in ["-m bpf", "-m preload", "-m seccomp", "-m preload --no-supervisor", ""] {
+        let script = format!(
+            "unshare --pid --fork --mount-proc sh -c 'exec unshare --pid vrfrun {options} --interface blue echo once'"
+        );
+        let seen = root(&script);
+        assert!(seen.stdout().lines().count() <= 1, "{options}: {seen}");
+        assert!([0, 125].contains(&seen.code()), "{options}: {seen}");
     }
 }
 

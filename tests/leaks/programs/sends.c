@@ -1,4 +1,4 @@
-/* A socket of a certain kind, or with a wish of its own, that the first argument names; the second is an interface.
+/* A socket of a certain kind, or with an option of its own, that the first argument names; the second is an interface.
    What is sent goes to the web server, or to a multicast group. */
 #define _GNU_SOURCE
 #include "client.h"
@@ -27,12 +27,12 @@ static struct sockaddr_in group(void)
     return address;
 }
 
-/* One datagram; a wish that is refused is printed, and the datagram sent all the same. */
-static int wish_and_send(int option, const void *wish, socklen_t length, struct sockaddr_in to)
+/* One datagram; an option that is refused is printed, and the datagram is still sent. */
+static int set_and_send(int option, const void *value, socklen_t length, struct sockaddr_in to)
 {
     int fd = socket(AF_INET, SOCK_DGRAM, 0);
 
-    if (setsockopt(fd, IPPROTO_IP, option, wish, length) != 0)
+    if (setsockopt(fd, IPPROTO_IP, option, value, length) != 0)
         perror("setsockopt");
     if (sendto(fd, "x", 1, 0, (struct sockaddr *)&to, sizeof to) != 1)
         return failed("sendto");
@@ -42,9 +42,9 @@ static int wish_and_send(int option, const void *wish, socklen_t length, struct 
 /* IP_UNICAST_IF towards a foreign interface, which routes a datagram without binding its socket. */
 static int unicast_if(void)
 {
-    int wish = (int)htonl((uint32_t)index_of());
+    int value = (int)htonl((uint32_t)index_of());
 
-    return wish_and_send(IP_UNICAST_IF, &wish, sizeof wish, web_server());
+    return set_and_send(IP_UNICAST_IF, &value, sizeof value, web_server());
 }
 
 /* A datagram to a group, by IP_MULTICAST_IF towards an interface. */
@@ -52,7 +52,7 @@ static int multicast(void)
 {
     struct ip_mreqn by = {.imr_ifindex = index_of()};
 
-    return wish_and_send(IP_MULTICAST_IF, &by, sizeof by, group());
+    return set_and_send(IP_MULTICAST_IF, &by, sizeof by, group());
 }
 
 /* Joins a multicast group on an interface: the kernel, not the socket, sends the report. */
@@ -69,7 +69,7 @@ static int igmp(void)
 }
 
 /* A datagram with one control message. */
-static int send_with(struct sockaddr *to, socklen_t size, int level, int type, const void *wish, size_t length)
+static int send_with(struct sockaddr *to, socklen_t size, int level, int type, const void *value, size_t length)
 {
     struct iovec data = {.iov_base = "x", .iov_len = 1};
     char control[CMSG_SPACE(sizeof(struct in6_pktinfo))] = {0};
@@ -80,7 +80,7 @@ static int send_with(struct sockaddr *to, socklen_t size, int level, int type, c
     header->cmsg_level = level;
     header->cmsg_type = type;
     header->cmsg_len = CMSG_LEN(length);
-    memcpy(CMSG_DATA(header), wish, length);
+    memcpy(CMSG_DATA(header), value, length);
     return sendmsg(socket(to->sa_family, SOCK_DGRAM, 0), &message, 0) < 0 ? failed("sendmsg") : 0;
 }
 
@@ -88,19 +88,19 @@ static int send_with(struct sockaddr *to, socklen_t size, int level, int type, c
 static int pktinfo(void)
 {
     struct sockaddr_in to = web_server();
-    struct in_pktinfo wish = {.ipi_ifindex = index_of()};
+    struct in_pktinfo value = {.ipi_ifindex = index_of()};
 
-    return send_with((struct sockaddr *)&to, sizeof to, IPPROTO_IP, IP_PKTINFO, &wish, sizeof wish);
+    return send_with((struct sockaddr *)&to, sizeof to, IPPROTO_IP, IP_PKTINFO, &value, sizeof value);
 }
 
 /* IPV6_PKTINFO towards a foreign interface, which the kernel itself refuses on a bound socket. */
 static int pktinfo6(void)
 {
     struct sockaddr_in6 to = {.sin6_family = AF_INET6, .sin6_port = htons(7)};
-    struct in6_pktinfo wish = {.ipi6_ifindex = (unsigned)index_of()};
+    struct in6_pktinfo value = {.ipi6_ifindex = (unsigned)index_of()};
 
     inet_pton(AF_INET6, "2001:db8::80", &to.sin6_addr);
-    return send_with((struct sockaddr *)&to, sizeof to, IPPROTO_IPV6, IPV6_PKTINFO, &wish, sizeof wish);
+    return send_with((struct sockaddr *)&to, sizeof to, IPPROTO_IPV6, IPV6_PKTINFO, &value, sizeof value);
 }
 
 /* Asks for SO_BINDTODEVICE itself, as chrony, traceroute and mtr do, and gives up if it is refused. */

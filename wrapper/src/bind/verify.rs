@@ -157,11 +157,9 @@ fn expect(socket: &OwnedFd, device: &Device, family: &str) -> Result<(), Failure
 fn ancestor_bound(device: &OsString) -> Unavailable {
     let device = text(device);
     let by = "a BPF program of an ancestor cgroup binds sockets to";
-    if seccomp::is_filtered() {
-        return Unavailable::new(format!("a supervisor above (another vrfrun) or {by} '{device}'"))
-            .hint("run it outside; of two runs one in the other, both need root and -m bpf");
-    }
-    Unavailable::new(format!("{by} '{device}'")).hint("vrfrun -m bpf …, as root")
+    let above = if seccomp::is_filtered() { "a supervisor above (another vrfrun) or " } else { "" };
+    Unavailable::new(format!("{above}{by} '{device}'"))
+        .hint("run it outside; of two runs one in the other, both need root and -m bpf")
 }
 
 fn not_opened(family: &str, errno: Errno) -> Unavailable {

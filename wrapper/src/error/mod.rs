@@ -90,7 +90,7 @@ impl Error {
             Error::NoMechanism { unavailable, .. } => unavailable.iter().find_map(|(_, reason)| reason.hint.clone()),
             Error::Kernel { errno: Errno::EMFILE, .. } => Some(MORE_DESCRIPTORS.into()),
             Error::NoNetns { name, errno: Errno::ENOENT } => Some(match text(name) {
-                pid if pid.parse::<u32>().is_ok() => format!("of process {pid}: nsenter -t {pid} -n vrfrun …"),
+                pid if pid.parse::<u32>().is_ok() => format!("nsenter -t {pid} -n vrfrun …"),
                 _ => "ip netns list".into(),
             }),
             Error::Unsealed { .. } => Some("vrfsetup rules fix".into()),

@@ -11,6 +11,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
@@ -149,7 +150,7 @@ struct Cover<'a> {
 impl<'a> Cover<'a> {
     fn open(file: &'a Path, over: &'a Path) -> Result<Self, Error> {
         let failed = |errno, hint| Error::Etc { tried: covering(file, over), errno, hint };
-        let target = Target::open(over.to_owned()).map_err(|errno| failed(errno, missing(over)))?;
+        let target = Target::open(over.to_owned()).map_err(|errno| failed(errno, missing(over, errno)))?;
         let from = open(file, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).map_err(|errno| failed(errno, None))?;
         Ok(Self { file, from, over, target })
     }
@@ -171,18 +172,21 @@ fn open_resolv_conf() -> Result<Target, Error> {
     Target::open(RESOLV_CONF.into()).map_err(|errno| Error::Etc {
         tried: format!("put name servers over '{RESOLV_CONF}'"),
         errno,
-        hint: missing(Path::new(RESOLV_CONF)),
+        hint: missing(Path::new(RESOLV_CONF), errno),
     })
 }
 
 /// How to make a file that is not there; nothing can be put over what is missing. One may be missing behind a symbolic link.
-fn missing(path: &Path) -> Option<String> {
+fn missing(path: &Path, errno: Errno) -> Option<String> {
+    if errno != Errno::ENOENT {
+        return None;
+    }
     let mut path = path.to_owned();
     for _ in 0..MAX_LINKS {
         match std::fs::read_link(&path) {
             Ok(target) => path = path.parent().unwrap_or(Path::new("/")).join(target),
             Err(_) if path.exists() => return None,
-            Err(_) => return Some(format!("install -D /dev/null {}", path.display())),
+            Err(_) => return Some(format!("install -D -m 644 /dev/null '{}'", path.display())),
         }
     }
     None

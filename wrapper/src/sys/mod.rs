@@ -1,6 +1,6 @@
 //! System calls and small files: what neither the standard library nor nix says about this process and the kernel.
 //!
-//! Here, and nowhere else in the library, is unsafe code: in `syscall`, `process`, `orphan`, `pidfd`, `socket`,
+//! Here, and nowhere else in the library, is unsafe code: in `syscall`, `process`, `pidfd`, `socket`,
 //! `seccomp` and `io_uring`.
 //! Uses no other room. Decides nothing: it returns what the kernel said, and reports no error of its own.
 

@@ -6,31 +6,34 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::{BorrowedFd, RawFd};
 
 use nix::errno::Errno;
-use nix::unistd::{ForkResult, Pid, getpid};
+use nix::unistd::{ForkResult, Pid};
 
 /// `fork(2)`.
 pub fn fork() -> nix::Result<ForkResult> {
-    let parent = getpid();
-    // SAFETY: vrfrun has one thread, so the child may do whatever the parent may.
-    unsafe { nix::unistd::fork() }.and_then(|forked| is_forked(parent, forked))
+    clone(libc::SIGCHLD)
 }
 
 /// Forks a child that announces its end by no signal, and is shown to __WALL and __WCLONE only.
 pub fn fork_unseen() -> nix::Result<ForkResult> {
-    let parent = getpid();
-    // SAFETY: clone(2) with no flags and no stack is fork(2), and vrfrun has one thread.
-    let forked = match Errno::result(unsafe { libc::syscall(libc::SYS_clone, 0, 0, 0, 0, 0) })? {
-        0 => ForkResult::Child,
-        pid => ForkResult::Parent { child: Pid::from_raw(pid as libc::pid_t) },
-    };
-    is_forked(parent, forked)
+    clone(0)
 }
 
-/// A kernel cannot, but a filter above can say so where nothing was forked.
-fn is_forked(parent: Pid, forked: ForkResult) -> nix::Result<ForkResult> {
-    match forked {
-        ForkResult::Child if getpid() == parent => Err(Errno::ENOSYS),
-        forked => Ok(forked),
+/// A child with a copy of all memory, which sends this signal at its end.
+fn clone(signal: libc::c_int) -> nix::Result<ForkResult> {
+    // The kernel writes the child's number here, in the child. A filter above can say that something was forked where nothing
+    // was; the number of the process does not tell, as that of a new pid namespace's first one may be its parent's in another.
+    let mut number: libc::pid_t = 0;
+    let place = &raw mut number;
+    let flags = signal | libc::CLONE_CHILD_SETTID;
+    // SAFETY: clone(2) without a stack is fork(2), and vrfrun has one thread, so the child may do whatever the parent may. The
+    // place is live; it is the fourth argument on some machines and the fifth on others, where the other one is not looked at.
+    let forked =
+        Errno::result(unsafe { libc::syscall(libc::SYS_clone, flags as usize, 0usize, 0usize, place, place) })?;
+    // SAFETY: as above. Nobody but the kernel has written it.
+    match (forked, unsafe { place.read_volatile() }) {
+        (0, 0) => Err(Errno::ENOSYS),
+        (0, _) => Ok(ForkResult::Child),
+        (pid, _) => Ok(ForkResult::Parent { child: Pid::from_raw(pid as libc::pid_t) }),
     }
 }
 

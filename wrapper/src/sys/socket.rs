@@ -12,6 +12,7 @@ use nix::sys::socket::{
     ControlMessageOwned, MsgFlags, SockFlag, SockaddrIn, SockaddrIn6, accept4, bind, connect, getsockname, recvmsg,
 };
 use nix::sys::stat::fstat;
+use nix::unistd::dup;
 use vrfabi::socket::SO_NETNS_COOKIE;
 
 /// TCP_SYN_SENT of the kernel's states.
@@ -217,7 +218,8 @@ pub fn send_by(socket: &impl AsFd, ifindex: libc::c_int, to: [u8; 4], port: u16)
     Errno::result(unsafe { libc::sendmsg(fd, &raw const message, libc::MSG_DONTWAIT) }).map(drop)
 }
 
-/// Receives one message with a descriptor in it, close-on-exec. EMFILE: there was no number for it; ECONNRESET: there was none.
+/// Receives one message with a descriptor in it, close-on-exec. EMFILE: there was no number for it; EACCES: a security module
+/// let none through; ECONNRESET: there was none.
 pub fn receive_descriptor(socket: &impl AsFd) -> nix::Result<OwnedFd> {
     let mut byte = [0; 1];
     let mut parts = [IoSliceMut::new(&mut byte)];
@@ -228,7 +230,7 @@ pub fn receive_descriptor(socket: &impl AsFd) -> nix::Result<OwnedFd> {
         return Err(Errno::ECONNRESET);
     }
     if message.flags.contains(MsgFlags::MSG_CTRUNC) {
-        return Err(Errno::EMFILE);
+        return Err(if dup(socket).is_err() { Errno::EMFILE } else { Errno::EACCES });
     }
     for control in message.cmsgs()? {
         if let ControlMessageOwned::ScmRights(fds) = control {

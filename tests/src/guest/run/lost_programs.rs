@@ -10,6 +10,7 @@ guest_tests! {
     a_program_that_was_replaced_is_not_believed,
     what_a_lost_program_held_is_held_again,
     a_run_inside_such_a_cgroup_does_not_believe_it,
+    raw_sockets_are_known_to_every_program_without_a_record_too,
 }
 
 /// create, egress, bind4, bind6, connect4, connect6, sendmsg4, sendmsg6, setsockopt of `enum bpf_attach_type`.
@@ -85,4 +86,23 @@ fn a_run_inside_such_a_cgroup_does_not_believe_it() {
     assert_ne!(verdict.outcome, Outcome::Leak, "{verdict}");
     assert!(verdict.text().ends_with("inner\n"), "{verdict}");
     verdict.assert_says(0, "mechanism=bpf");
+}
+
+/// The program at egress knows them by what the one at their creation noted, in a map that both share. As for somebody who
+/// has no CAP_SYS_ADMIN, there is no record of what was attached.
+fn raw_sockets_are_known_to_every_program_without_a_record_too() {
+    let mut world = World::of_machine(Kind::Vrfs).expect("a world");
+    let forget = "python3 -c 'import os, sys; os.removexattr(sys.argv[1], \"trusted.vrfrun\")' $cgroup";
+    let sends = "on_use raw4 pktinfo";
+    for hook in ["1", "2"] {
+        let lines = format!("{forget}; hooks detach $cgroup {hook}; vrfrun -m bpf blue {sends}; echo ended");
+        let verdict = world.judge(&root(["sh", "-c", &beside_a_process(&world, &lines)]));
+        std::fs::remove_file(world.directory().join("hold")).expect("the pipe");
+        assert_ne!(verdict.outcome, Outcome::Leak, "hook {hook}\n{verdict}");
+        assert!(verdict.text().ends_with("ended\n"), "hook {hook}\n{verdict}");
+    }
+    // What gets out where nothing is attached again.
+    let lines = format!("hooks detach $cgroup 1; echo $$ > $cgroup/cgroup.procs; {sends}");
+    let verdict = world.judge(&root(["sh", "-c", &beside_a_process(&world, &lines)]));
+    assert_eq!(verdict.outcome, Outcome::Leak, "the judge\n{verdict}");
 }

@@ -154,12 +154,17 @@ impl Wanted<'_> {
         Ok(record.gaps)
     }
 
-    /// Programs at every hook that work are enough, whoever attached them; what is missing is attached, and nothing a second
-    /// time, for a cgroup has room for 64 at each. Lists of ports that can be found are brought up to date. None: they do not
-    /// work.
+    /// Programs at every hook that work are enough, whoever attached them; a hook that has none is tried again. Where the
+    /// kernel refuses what is missing, nothing is attached a second time, for a cgroup has room for 64 at each. Where it does
+    /// not, a program was lost, and all are attached: they know raw sockets by a map that they share, and what one notes in
+    /// a new map the old ones do not see. Lists of ports that can be found are brought up to date. None: they do not work.
     fn complete(&self, group: &Group) -> Result<Option<Gaps>, Unavailable> {
         let has_none = |place: Place| !group.has_program(place);
-        let gaps = if Place::ALL.into_iter().any(has_none) { self.put(group, has_none)?.gaps } else { Gaps::default() };
+        let mut gaps = Gaps::default();
+        if Place::ALL.into_iter().any(has_none) {
+            let tried = self.put(group, has_none)?;
+            gaps = if tried.is_empty() { tried.gaps } else { self.put(group, |_| true)?.gaps };
+        }
         if self.verify(&gaps).is_err() {
             return Ok(None);
         }

@@ -38,6 +38,11 @@ impl Record {
         let _ = syscall::set_attribute(cgroup.as_fd().as_raw_fd(), ATTRIBUTE, self.text().as_bytes());
     }
 
+    /// Whether no program was attached: the kernel refused each that was to be.
+    pub fn is_empty(&self) -> bool {
+        self.programs.iter().all(|id| *id == 0)
+    }
+
     /// Whether every program is attached to the cgroup still. An administrator may have detached or replaced any of them,
     /// and each one missing lets something out that a new socket would not show.
     pub fn is_attached(&self, cgroup: impl AsFd) -> bool {

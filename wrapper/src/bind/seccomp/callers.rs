@@ -166,14 +166,15 @@ impl Callers {
 
     /// The oldest makes room for the newest.
     fn remember(&self, process: Remembered) {
+        if self.room == 0 {
+            return;
+        }
         let mut remembered = self.remembered.borrow_mut();
         remembered.retain(|other| other.pid != process.pid);
         if remembered.len() >= self.room {
             remembered.remove(0);
         }
-        if self.room > 0 {
-            remembered.push(process);
-        }
+        remembered.push(process);
     }
 
     /// Does the work with the right to raw sockets.
@@ -197,7 +198,10 @@ fn has_raw_sockets() -> bool {
     socket::open(libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_ICMP).is_ok()
 }
 
-/// For how many processes there are descriptors.
+/// How many descriptors the supervisor needs: it holds half as many, looks at a caller by three, and makes a socket.
+pub const FEWEST: u64 = 12;
+
+/// For how many processes there are descriptors, of which each takes two.
 fn room() -> usize {
-    getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(limit, _)| MOST.min(limit / 4) as usize)
+    getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(limit, _)| MOST.min(limit.saturating_sub(FEWEST) / 2) as usize)
 }

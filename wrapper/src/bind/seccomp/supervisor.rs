@@ -16,7 +16,7 @@ use nix::sys::socket::{
 };
 use nix::unistd::{ForkResult, chdir, dup2_stderr, dup2_stdin, dup2_stdout, getpid, setsid};
 
-use crate::bind::seccomp::callers::Callers;
+use crate::bind::seccomp::callers::{Callers, FEWEST};
 use crate::bind::seccomp::filter::{self, Policy};
 use crate::bind::seccomp::install;
 use crate::bind::seccomp::notify;
@@ -35,9 +35,6 @@ const READY: u8 = 253;
 const BLIND: u8 = 254;
 /// /proc shows another pid namespace.
 const FOREIGN: u8 = 255;
-
-/// It holds half as many, looks at a caller by three, and makes a socket.
-const FEWEST: u64 = 12;
 
 /// Why there is no supervisor.
 pub enum Failure {
@@ -180,9 +177,10 @@ fn detach() -> nix::Result<()> {
 
 /// As many as this process may have, whatever the program is content with.
 fn allow_descriptors() -> nix::Result<()> {
-    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
-    if most < FEWEST { Err(Errno::EMFILE) } else { Ok(()) }
+    let (now, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    // Refused, what it has already may do.
+    let has = setrlimit(Resource::RLIMIT_NOFILE, most, most).map_or(now, |()| most);
+    if has < FEWEST { Err(Errno::EMFILE) } else { Ok(()) }
 }
 
 fn report(theirs: &OwnedFd, report: u8) -> nix::Result<()> {

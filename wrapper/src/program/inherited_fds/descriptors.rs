@@ -7,7 +7,7 @@ use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, open, readlinkat};
+use nix::fcntl::{AtFlags, FcntlArg, OFlag, fcntl, open, readlinkat};
 use nix::sys::stat::{Mode, SFlag, fstat, fstatat};
 use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
 
@@ -70,12 +70,22 @@ impl Descriptors {
         };
         // What has no place in a file system has no type there, or that of a plain file.
         match kind {
+            SFlag::S_IFSOCK if is_path(fd)? => Ok(What::Other),
             SFlag::S_IFSOCK => Ok(What::Socket),
             kind if NEITHER.contains(&kind) => Ok(What::Other),
-            _ if readlinkat(self.0.as_fd(), fd.to_string().as_str())? == "anon_inode:[io_uring]" => Ok(What::Ring),
-            _ => Ok(What::Other),
+            _ => match readlinkat(self.0.as_fd(), fd.to_string().as_str()) {
+                Ok(name) if name == "anon_inode:[io_uring]" => Ok(What::Ring),
+                // A file, with a path that is longer than the kernel tells.
+                Ok(_) | Err(Errno::ENAMETOOLONG) => Ok(What::Other),
+                Err(errno) => Err(errno),
+            },
         }
     }
+}
+
+/// Whether it is the place of a socket in a file system, and no socket (O_PATH).
+fn is_path(fd: RawFd) -> nix::Result<bool> {
+    Ok(fcntl(descriptor(fd), FcntlArg::F_GETFL)? & libc::O_PATH != 0)
 }
 
 /// The names in records of getdents64(2).
@@ -107,6 +117,7 @@ fn unreadable(errno: Errno) -> Error {
 mod tests {
     use super::*;
     use crate::proptests;
+    use nix::fcntl::openat;
 
     #[test]
     fn ones_own_descriptors_are_listed_and_told_apart() {
@@ -122,6 +133,26 @@ mod tests {
         assert_eq!(descriptors.what(many[0].as_raw_fd()), Ok(What::Other));
         assert_eq!(descriptors.what(one.as_raw_fd()), Ok(What::Socket));
         assert_eq!(descriptors.what(RawFd::MAX), Ok(What::Other));
+    }
+
+    #[test]
+    fn the_place_of_a_socket_and_a_file_with_a_long_path_are_none() {
+        let directory = std::env::temp_dir().join(format!("vrfrun-descriptors-{}", std::process::id()));
+        std::fs::create_dir(&directory).unwrap();
+        let place = directory.join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&place).unwrap();
+        let place = open(&place, OFlag::O_PATH, Mode::empty()).unwrap();
+        let mut deep = open(&directory, OFlag::O_PATH, Mode::empty()).unwrap();
+        for _ in 0..20 {
+            let name = "d".repeat(250);
+            nix::sys::stat::mkdirat(&deep, name.as_str(), Mode::S_IRWXU).unwrap();
+            deep = openat(&deep, name.as_str(), OFlag::O_PATH, Mode::empty()).unwrap();
+        }
+        let file = openat(&deep, "file", OFlag::O_RDWR | OFlag::O_CREAT, Mode::S_IRWXU).unwrap();
+        let descriptors = Descriptors::open().unwrap();
+        assert_eq!(descriptors.what(place.as_raw_fd()), Ok(What::Other));
+        assert_eq!(descriptors.what(file.as_raw_fd()), Ok(What::Other));
+        std::fs::remove_dir_all(&directory).unwrap();
     }
 
     #[test]

@@ -57,21 +57,21 @@ impl View<'_> {
     pub fn judge(&self, fd: RawFd) -> Fate {
         let unclear = |errno: Errno| Fate::Refuse(format!("nothing that can be looked at: {}", errno.desc()));
         match self.descriptors.what(fd) {
-            Ok(What::Socket) => {
+            Ok(What::Socket) if is_kept(fd) => {
                 socket::domain_of(&descriptor(fd)).map_or_else(unclear, |domain| self.judge_socket(fd, domain))
             }
             Ok(What::Ring) if is_kept(fd) => {
                 Fate::Refuse("an io_uring instance, which makes sockets outside it".into())
             }
             Err(errno) if is_kept(fd) => unclear(errno),
-            Ok(What::Ring | What::Other) | Err(_) => Fate::Nothing,
+            Ok(What::Socket | What::Ring | What::Other) | Err(_) => Fate::Nothing,
         }
     }
 
     fn judge_socket(&self, fd: RawFd, domain: libc::c_int) -> Fate {
         let is_inet = matches!(domain, libc::AF_INET | libc::AF_INET6 | AF_SMC);
         let other = OTHERS.into_iter().find(|(family, _)| *family == domain).map(|(_, name)| name);
-        if !(is_inet || other.is_some()) || !is_kept(fd) {
+        if !(is_inet || other.is_some()) {
             return Fate::Nothing;
         }
         match other {
