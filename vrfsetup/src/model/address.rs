@@ -67,8 +67,8 @@ impl Address {
         }
     }
 
-    /// Whether it looks like one on loan from a DHCP server. The IPv6 ones are single; those that come with router
-    /// advertisements have the length of the link's prefix.
+    /// Whether it looks like one by DHCP. The IPv6 ones are single; those that come with router advertisements have the
+    /// length of the link's prefix.
     pub fn is_by_dhcp(&self) -> bool {
         let is_temporary = self.flags & libc::IFA_F_TEMPORARY != 0 && self.family() == Family::V6;
         let is_single = self.prefix_len == 128 && self.scope != SCOPE_LINK;

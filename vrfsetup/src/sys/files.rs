@@ -33,7 +33,7 @@ fn write_unfinished(path: &Path, content: &str) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Waits until the disk has a directory's names. On a file system that cannot say, the change is made all the same.
+/// Waits until the disk has a directory's names. On a file system that cannot say, the change stands.
 fn sync(directory: &Path) {
     let _ = File::open(directory).and_then(|directory| directory.sync_all());
 }

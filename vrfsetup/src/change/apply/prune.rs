@@ -118,7 +118,7 @@ fn inbound(pruner: &Pruner, kept: &HashSet<Key>) -> Vec<Step> {
     routes.cloned().map(Step::DeleteRoute).collect()
 }
 
-/// Not made by the kernel (link-local) and not on loan.
+/// Not made by the kernel (link-local) and not by DHCP or a router advertisement.
 fn is_configured(address: &Address) -> bool {
     address.lifetimes.0 == FOREVER && !(address.family() == Family::V6 && address.scope == SCOPE_LINK)
 }

@@ -136,7 +136,7 @@ fn exported<'a>(inventory: &'a Inventory, vrf: &'a Link) -> Exported<'a> {
     }
 }
 
-/// Not made by the kernel (link-local) and not on loan (dynamic).
+/// Not made by the kernel (link-local) and not by DHCP or a router advertisement (dynamic).
 fn is_configured(address: &Address) -> bool {
     address.lifetimes.0 == FOREVER && !(address.family() == Family::V6 && address.scope == SCOPE_LINK)
 }
