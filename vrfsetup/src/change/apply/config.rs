@@ -366,6 +366,15 @@ mod tests {
     }
 
     #[test]
+    fn an_ipv6_address_is_declared_once_whatever_its_peer_is() {
+        let of =
+            |a: &str, b: &str| format!("[vrf.a]\nports = [\"p\"]\naddresses = [\n\"{a} dev p\",\n\"{b} dev p\"]\n");
+        let text = mistake(&of("2001:db8::1/64", "2001:db8::1 peer 2001:db8::2/128"));
+        assert!(text.starts_with("vrf.toml:5: declared already"), "{text}");
+        assert!(read(&of("192.0.2.1/32", "192.0.2.1 peer 192.0.2.2/32")).is_ok());
+    }
+
+    #[test]
     fn a_vrf_whose_seal_the_rules_would_remove_is_refused() {
         for how in ["none", "route"] {
             let text = mistake(&format!(

@@ -19,10 +19,13 @@ pub(super) fn key(route: &Route) -> Key {
     (route.table(), route.family(), route.destination(), metric)
 }
 
-/// The same of an address: an IPv6 one is on its interface once, whatever its prefix is.
+/// The same of an address: an IPv6 one is on its interface once, whatever its prefix and its peer are.
 fn key_of_address(address: &Address) -> (&str, IpAddr, u8, Option<IpAddr>) {
-    let prefix_len = if address.family() == Family::V6 { 128 } else { address.prefix_len };
-    (&address.device.name, address.local, prefix_len, address.peer)
+    let (prefix_len, peer) = match address.family() {
+        Family::V4 => (address.prefix_len, address.peer),
+        Family::V6 => (128, None),
+    };
+    (&address.device.name, address.local, prefix_len, peer)
 }
 
 /// The place of the first address that is there before.
