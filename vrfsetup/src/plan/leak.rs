@@ -112,7 +112,7 @@ fn copy_way(inventory: &Inventory, route: &mut Route, prefix: Prefix) -> Result<
 /// The step that makes the leak; none if it is there. One that leads another way, as when the owner's gateway has
 /// changed, is replaced.
 pub fn step<'a>(table: impl Iterator<Item = &'a Route>, route: Route) -> Option<Step> {
-    let key = |route: &Route| (route.family(), route.destination(), usual(route.metric(), route.family()));
+    let key = |route: &Route| (route.family(), route.destination(), route.metric_in_kernel());
     let mut existing: Vec<&Route> = table.filter(|existing| key(existing) == key(&route)).collect();
     if existing.iter().any(|existing| is_same(existing, &route)) {
         return None;
@@ -122,11 +122,6 @@ pub fn step<'a>(table: impl Iterator<Item = &'a Route>, route: Route) -> Option<
         Some(&from) => Step::ReplaceRoute { from: from.clone(), to: route },
         None => Step::AddRoute(route),
     })
-}
-
-/// The metric that the kernel gives a route without one.
-fn usual(metric: Option<u32>, family: Family) -> u32 {
-    metric.unwrap_or(if family == Family::V6 { 1024 } else { 0 })
 }
 
 /// The same destination, the same way.

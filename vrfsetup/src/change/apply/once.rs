@@ -12,11 +12,9 @@ use crate::model::route::Route;
 /// What tells a route from the others of its table, with the table.
 pub(super) type Key = (u32, Family, Option<Prefix>, u32);
 
-/// The key of a route. IPv6 takes 0 for its usual metric.
+/// The key of a route.
 pub(super) fn key(route: &Route) -> Key {
-    let usual = if route.family() == Family::V6 { 1024 } else { 0 };
-    let metric = route.metric().filter(|metric| *metric != 0).unwrap_or(usual);
-    (route.table(), route.family(), route.destination(), metric)
+    (route.table(), route.family(), route.destination(), route.metric_in_kernel())
 }
 
 /// The same of an address: an IPv6 one is on its interface once, whatever its prefix and its peer are.

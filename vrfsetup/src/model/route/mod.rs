@@ -20,6 +20,9 @@ pub use text::{destination_text, protocol_name};
 /// kernel's documentation have it.
 pub const SEAL_METRIC: u32 = 4_278_198_272;
 
+/// The metric of an IPv6 route that is given none (IP6_RT_PRIO_USER).
+const USUAL_METRIC_OF_IPV6: u32 = 1024;
+
 /// A route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
@@ -264,6 +267,11 @@ impl Route {
         })
     }
 
+    /// The metric that the kernel has it by.
+    pub fn metric_in_kernel(&self) -> u32 {
+        self.metric().filter(|metric| *metric != 0).unwrap_or_else(|| usual_metric(self.family()))
+    }
+
     /// The type by the name of `ip route`.
     pub fn type_name(&self) -> String {
         match self.message.header.kind {
@@ -288,6 +296,11 @@ impl Route {
     fn find<T>(&self, wanted: impl Fn(&RouteAttribute) -> Option<T>) -> Option<T> {
         self.message.attributes.iter().find_map(wanted)
     }
+}
+
+/// The metric that the kernel gives a route without one; IPv6 takes 0 for none.
+pub fn usual_metric(family: Family) -> u32 {
+    if family == Family::V6 { USUAL_METRIC_OF_IPV6 } else { 0 }
 }
 
 /// Whether a routing daemon goes by this RTPROT_* (rt_protos of iproute2 and of FRR): gated, mrt to xorp, mrouted,

@@ -8,7 +8,7 @@ use rtnetlink::packet_route::route::{
 
 use super::{Tokens, encap, scope};
 use crate::model::family::Family;
-use crate::model::route::{Route, destination_text};
+use crate::model::route::{Route, destination_text, usual_metric};
 
 const TYPES: [(&str, RouteType); 6] = [
     ("unicast", RouteType::Unicast),
@@ -18,8 +18,6 @@ const TYPES: [(&str, RouteType); 6] = [
     ("throw", RouteType::Throw),
     ("local", RouteType::Local),
 ];
-/// `ip -6 route` without a metric.
-const IP6_RT_PRIO_USER: u32 = 1024;
 
 /// Reads a route into this table; its device has a name and no index yet. `default` is IPv4 unless a word after it is
 /// an IPv6 address, or before it `-6`.
@@ -87,9 +85,8 @@ pub fn parse(text: &str, table: u32) -> Result<Route, String> {
         message.header.destination_prefix_length = len;
         message.attributes.push(RouteAttribute::Destination(address.into()));
     }
-    message
-        .attributes
-        .extend(metric.filter(|metric| *metric != 0).or(usual_metric(family)).map(RouteAttribute::Priority));
+    let metric = metric.filter(|metric| *metric != 0).unwrap_or(usual_metric(family));
+    message.attributes.extend((metric != 0).then_some(RouteAttribute::Priority(metric)));
     message.attributes.extend((!metrics.is_empty()).then_some(RouteAttribute::Metrics(metrics)));
     if hops.iter().any(|hop| hop.attributes.is_empty()) {
         return Err("'nexthop' needs 'via'".to_owned());
@@ -106,10 +103,6 @@ pub fn parse(text: &str, table: u32) -> Result<Route, String> {
     }
     route.set_table(table);
     Ok(route)
-}
-
-fn usual_metric(family: Family) -> Option<u32> {
-    (family == Family::V6).then_some(IP6_RT_PRIO_USER)
 }
 
 /// What iproute2 gives a route without `scope`.
@@ -147,7 +140,7 @@ pub fn write(route: &Route) -> Option<String> {
     if let Some(device) = route.device.as_ref().filter(|_| !route.is_refusal()) {
         text += &format!(" dev {device}");
     }
-    if let Some(metric) = route.metric().filter(|metric| Some(*metric) != usual_metric(route.family())) {
+    if let Some(metric) = route.metric().filter(|metric| *metric != usual_metric(route.family())) {
         text += &format!(" metric {metric}");
     }
     if header.protocol != RouteProtocol::Boot {
