@@ -1,6 +1,6 @@
 //! vrf.toml: the declared state. Reading it decides nothing; a mistake is named with its line.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use serde::Deserialize;
@@ -9,6 +9,7 @@ use toml::Spanned;
 use super::once;
 use crate::error::Error;
 use crate::model::address::Address;
+use crate::model::prefix::Prefix;
 use crate::model::route::Route;
 use crate::model::syntax;
 use crate::plan::rules::Unreachable;
@@ -130,6 +131,9 @@ fn route() -> Unreachable {
     Unreachable::Route
 }
 
+/// The routes that were declared so far, each with the name of its domain.
+type Declared<'c> = HashSet<(&'c str, once::Key)>;
+
 /// A file's text, by which mistakes get their line.
 pub struct Source<'a> {
     path: &'a Path,
@@ -170,7 +174,7 @@ impl<'a> Source<'a> {
     }
 
     fn check(&self, config: &Config) -> Result<(), Error> {
-        let (mut tables, mut ports) = (BTreeMap::new(), BTreeMap::new());
+        let (mut tables, mut ports, mut declared) = (BTreeMap::new(), BTreeMap::new(), Declared::new());
         for (name, vrf) in &config.vrf {
             crate::model::name::vrf(name)
                 .map_err(|why| self.mistake(self.heading(name), &format!("'{name}': {why}")))?;
@@ -193,24 +197,45 @@ impl<'a> Source<'a> {
             if let Some(at) = once::repeated_address(&self.addresses(name, vrf)?) {
                 return Err(self.mistake_at(&vrf.addresses[at], "declared already"));
             }
-            self.different(&vrf.routes)?;
+            self.different(name, &vrf.routes, &mut declared)?;
         }
-        self.different(&config.default.routes)?;
-        config.leak.iter().try_for_each(|leak| self.leak(leak))
+        self.different("default", &config.default.routes, &mut declared)?;
+        config.leak.iter().try_for_each(|leak| self.leak(leak, &mut declared))
     }
 
-    fn different(&self, routes: &[Spanned<String>]) -> Result<(), Error> {
-        match once::repeated_route(&self.routes(routes)?) {
-            Some(at) => Err(self.mistake_at(&routes[at], "an earlier route has this destination and metric")),
+    fn different<'c>(
+        &self,
+        domain: &'c str,
+        texts: &[Spanned<String>],
+        declared: &mut Declared<'c>,
+    ) -> Result<(), Error> {
+        let routes = self.routes(texts)?;
+        match routes.iter().position(|route| !declared.insert((domain, once::key(route)))) {
+            Some(at) => Err(self.mistake_at(&texts[at], "an earlier route has this destination and metric")),
             None => Ok(()),
         }
     }
 
-    fn leak(&self, leak: &Leak) -> Result<(), Error> {
-        if leak.from.get_ref() == leak.to.get_ref() {
+    fn leak<'c>(&self, leak: &'c Leak, declared: &mut Declared<'c>) -> Result<(), Error> {
+        let to = leak.to.get_ref();
+        if leak.from.get_ref() == to {
             return Err(self.mistake_at(&leak.to, "the domain that the prefixes come from"));
         }
+        for prefix in &leak.prefixes {
+            if !declared.insert((to, once::key_of_leak(self.prefix(prefix)?))) {
+                let what = format!("'{to}' has an earlier leak, or a route, of this destination and metric");
+                return Err(self.mistake_at(prefix, &what));
+            }
+        }
         Ok(())
+    }
+
+    /// A prefix of a leak.
+    ///
+    /// # Errors
+    /// It is no destination.
+    pub fn prefix(&self, text: &Spanned<String>) -> Result<Prefix, Error> {
+        syntax::destination(text.get_ref()).map_err(|why| self.mistake_at(text, &why))
     }
 
     /// The addresses of a VRF, which are on it or its ports.
@@ -372,6 +397,40 @@ mod tests {
         let text = mistake(&of("2001:db8::1/64", "2001:db8::1 peer 2001:db8::2/128"));
         assert!(text.starts_with("vrf.toml:5: declared already"), "{text}");
         assert!(read(&of("192.0.2.1/32", "192.0.2.1 peer 192.0.2.2/32")).is_ok());
+    }
+
+    #[test]
+    fn what_a_leak_leads_to_is_declared_once() {
+        let leak = |prefixes: &str| format!("[[leak]]\nfrom = \"b\"\nto = \"a\"\nprefixes = [\n{prefixes}\n]\n");
+        let v4 = "\"198.51.100.0/24\"";
+        let with_route = |route: &str| format!("[vrf.a]\nroutes = [\"{route}\"]\n");
+        for text in [
+            leak(&format!("{v4},\n{v4}")),
+            leak("\"2001:db8::/32\",\n\"2001:db8::1/32\""),
+            format!("{}{}", leak(v4), leak(v4)),
+            with_route("198.51.100.0/24 dev b metric 0") + &leak(v4),
+            with_route("unreachable 2001:db8::/32") + &leak("\"2001:db8::/32\""),
+            with_route("default via 192.0.2.1") + &leak("\"0.0.0.0/0\""),
+        ] {
+            let (line, last) = (text.lines().count() - 1, mistake(&text));
+            let wanted =
+                format!("vrf.toml:{line}: 'a' has an earlier leak, or a route, of this destination and metric");
+            assert!(last.starts_with(&wanted), "{text}: {last}");
+        }
+        for text in [
+            with_route("198.51.100.0/24 dev b metric 7") + &leak(v4),
+            leak(v4) + &leak(v4).replace("\"a\"", "\"default\""),
+            leak("\"0.0.0.0/0\",\n\"::/0\""),
+        ] {
+            assert!(read(&text).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_leak_into_the_default_domain_is_no_route_of_it() {
+        let leak = "[[leak]]\nfrom = \"b\"\nto = \"default\"\nprefixes = [\"198.51.100.0/24\"]\n";
+        let text = mistake(&format!("[default]\nroutes = [\"198.51.100.0/24 dev b\"]\n{leak}"));
+        assert!(text.starts_with("vrf.toml:6: 'default' has an earlier leak, or a route,"), "{text}");
     }
 
     #[test]

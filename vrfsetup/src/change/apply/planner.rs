@@ -324,9 +324,7 @@ impl Planner<'_> {
             };
             let (owner, other) = (find(&declared.from)?, find(&declared.to)?);
             for prefix in &declared.prefixes {
-                let parsed =
-                    syntax::destination(prefix.get_ref()).map_err(|why| self.source.mistake_at(prefix, &why))?;
-                let route = leak::route(self.inventory, &owner, other.table, parsed);
+                let route = leak::route(self.inventory, &owner, other.table, self.source.prefix(prefix)?);
                 let route = route.map_err(|error| self.source.locate(Some(prefix.span().start), error))?;
                 plan.kept.insert(once::key(&route));
                 let step = leak::step(self.inventory.table(other.table), route);
