@@ -45,8 +45,8 @@ pub(super) fn plan(pruner: &Pruner, kept: &HashSet<Key>) -> Result<Vec<Part>, Er
         });
     }
     parts.push(Part { then: inbound(pruner, kept), ..Part::default() });
-    // A route into a VRF that goes may be in the table of one that stays: it is removed by the first of both. One into a
-    // VRF that is made again has gone with the old device.
+    // A route into a VRF that goes may be in the table of one that stays: it is removed by the first of both. One that has
+    // any next hop in a VRF that is made again has been deleted before the old device.
     let made_again = |link: &Link| pruner.config.vrf.get(&link.name).is_some_and(|vrf| gets_another_table(link, vrf));
     let gone: Vec<u32> = system.vrfs().filter(|link| made_again(link)).map(|link| link.ifindex).collect();
     let mut removed = HashSet::new();
