@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use rtnetlink::packet_route::route::RouteProtocol;
+
 use super::{Finding, rules};
 use crate::model::address::Address;
 use crate::model::family::Family;
 use crate::model::link::Link;
 use crate::model::route::Route;
 use crate::model::rule::{Action, Rule, TABLE_MAIN};
+use crate::model::syntax;
 use crate::plan::inventory::Inventory;
 use crate::plan::leftovers::{self, Leftover};
 use crate::sys::families;
@@ -127,13 +130,14 @@ fn leaves_elsewhere(inventory: &Inventory, vrf: &Link, family: Family) -> Option
         .find_map(|route| Some((route, route.oifs().into_iter().find_map(|oif| link(oif).filter(is_elsewhere))?)))?;
     let what = format!("its {family} default route leaves by {}, which is no port of it", device.name);
     let flag = family.ip_flag();
-    let fix = format!("ip {flag}route del {route} table {table}, and add it with 'dev PORT onlink'");
+    let fix = format!("ip {flag}route del {route}, and add it with 'dev PORT onlink'");
     Some(Finding::new("default-route-elsewhere", what, fix).about(&vrf.name))
 }
 
 /// A DHCP client that knows of no VRF makes its default route in the table main, whatever interface it is for.
 fn leaves_by_port(inventory: &Inventory) -> Vec<Finding> {
-    let defaults = inventory.table(TABLE_MAIN).filter(|route| route.is_default() && route.is_unicast());
+    let is_suspect = |route: &&Route| route.is_default() && route.is_unicast() && may_be_by_client(route);
+    let defaults = inventory.table(TABLE_MAIN).filter(is_suspect);
     let vrf_of = |route: &Route| {
         let ports = route.oifs().into_iter().filter_map(|oif| inventory.system.link_by_index(oif));
         ports.filter_map(|port| inventory.system.link_by_index(port.master?)).find(|master| master.is_vrf())
@@ -141,11 +145,23 @@ fn leaves_by_port(inventory: &Inventory) -> Vec<Finding> {
     defaults.filter_map(|route| vrf_of(route).map(|vrf| leaves_by_port_of(route, vrf))).collect()
 }
 
+/// dhclient-script gives no protocol. A route of another one is somebody's own, as `[default]` may declare it.
+fn may_be_by_client(route: &Route) -> bool {
+    route.is_by_dhcp() || route.is_advertised() || route.message.header.protocol == RouteProtocol::Boot
+}
+
 fn leaves_by_port_of(route: &Route, vrf: &Link) -> Finding {
     let family = route.family();
-    let (flag, table) = (family.ip_flag(), vrf.table.unwrap_or_default());
+    let (ip, table) = (format!("ip {}route", family.ip_flag()), vrf.table.unwrap_or_default());
     let what = format!("a {family} default route of the default domain leaves by a port of it");
-    let fix = format!("ip {flag}route del {route} table main; ip {flag}route add {route} table {table}");
+    let fix = match syntax::route::write(route) {
+        // The table comes first: nothing may follow a 'nexthop'.
+        Some(words) => {
+            let words = words.trim_start_matches("-6 ");
+            format!("{ip} del table main {words}; {ip} add table {table} {words}")
+        }
+        None => format!("{ip} show default, and move it to table {table}"),
+    };
     Finding::new("default-route-by-port", what, fix).about(&vrf.name)
 }
 
@@ -221,8 +237,43 @@ pub mod tests {
     fn a_seal_that_networkd_would_remove_is_found() {
         let mut seal = Route::seal(Family::V4, 10);
         assert_eq!(found(vec![vrf(7, "blue", 10)], &healthy_rules(), &[seal.clone()]), [""; 0]);
-        seal.message.header.protocol = rtnetlink::packet_route::route::RouteProtocol::Boot;
+        seal.message.header.protocol = RouteProtocol::Boot;
         assert_eq!(found(vec![vrf(7, "blue", 10)], &healthy_rules(), &[seal]), ["seal-unguarded"]);
+    }
+
+    /// What is typed for a route of this table over a port of blue, or over one that is none.
+    fn fixes(check: impl Fn(&Inventory) -> Vec<Finding>, text: &str, table: u32, oif: u32) -> Vec<String> {
+        let of_no_vrf = |ifindex, name: &str| Link { kind: None, table: None, ..vrf(ifindex, name, 0) };
+        let links = vec![vrf(7, "blue", 10), Link { master: Some(7), ..of_no_vrf(3, "eth1") }, of_no_vrf(4, "eth2")];
+        let mut route = syntax::route::parse(text, table).unwrap();
+        route.lead_over(|_| Some(oif));
+        let inventory = Inventory::new(System::new(links, vec![]), vec![route], vec![]);
+        check(&inventory).into_iter().map(|finding| finding.fix).collect()
+    }
+
+    #[test]
+    fn a_default_route_by_a_port_is_found_where_a_client_may_have_made_it() {
+        for protocol in ["", " proto dhcp", " proto ra"] {
+            let words = format!("default via 192.0.2.254 dev eth1 metric 100{protocol} src 192.0.2.1 mtu 1400 onlink");
+            let fix = format!("ip route del table main {words}; ip route add table 10 {words}");
+            assert_eq!(fixes(leaves_by_port, &words, TABLE_MAIN, 3), [fix]);
+            assert_eq!(fixes(leaves_by_port, &words, TABLE_MAIN, 4), [""; 0], "no port");
+        }
+        let fix = "ip -6 route del table main default dev eth1; ip -6 route add table 10 default dev eth1";
+        assert_eq!(fixes(leaves_by_port, "-6 default dev eth1", TABLE_MAIN, 3), [fix]);
+        for protocol in ["static", "kernel", "bgp", "77"] {
+            let declared = format!("default via 192.0.2.254 dev eth1 proto {protocol}");
+            assert_eq!(fixes(leaves_by_port, &declared, TABLE_MAIN, 3), [""; 0], "{protocol}");
+        }
+    }
+
+    #[test]
+    fn a_default_route_that_leaves_elsewhere_is_written_once() {
+        let check = |inventory: &Inventory| {
+            inventory.system.vrfs().filter_map(|vrf| leaves_elsewhere(inventory, vrf, Family::V4)).collect()
+        };
+        let fix = "ip route del default via 192.0.2.254 dev eth2 table 10, and add it with 'dev PORT onlink'";
+        assert_eq!(fixes(check, "default via 192.0.2.254 dev eth2", 10, 4), [fix]);
     }
 
     #[test]
