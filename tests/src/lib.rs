@@ -2,7 +2,7 @@
 //! kernels in virtual machines. CONTRIBUTING.md says how to add to it.
 //!
 //! From top to bottom: [`guest`] (the tests in the machines) uses [`matrix`] (the leak matrix), which uses [`demo`];
-//! those and [`bench`] use [`harness`], which uses none of them. `tools/rooms tests` prints it and fails on a circle.
+//! those and [`bench`](mod@bench) use [`harness`], which uses none of them. `tools/rooms tests` prints it and fails on a circle.
 
 pub mod bench;
 pub mod demo;
