@@ -20,5 +20,5 @@ mod proptests;
 mod sys;
 mod transaction;
 
-pub use change::apply::config;
+pub use change::apply::{config, source};
 pub use cli::{definition, main};

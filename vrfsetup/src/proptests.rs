@@ -8,7 +8,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use crate::change::apply::config::Source;
+use crate::change::apply::source::Source;
 use crate::model::name;
 use crate::model::syntax;
 use crate::plan::unit_files;

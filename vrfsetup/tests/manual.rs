@@ -43,7 +43,7 @@ fn the_page_of_the_file_has_every_key_that_the_program_knows() {
     for (section, wrong) in
         [("vrf", "[vrf.blue]\nx = 1\n"), ("leak", "[[leak]]\nx = 1\n"), ("rules", "[rules]\nx = 1\n")]
     {
-        let error = vrfsetup::config::Source::new(Path::new("x"), wrong).read().unwrap_err().to_string();
+        let error = vrfsetup::source::Source::new(Path::new("x"), wrong).read().unwrap_err().to_string();
         let keys: Vec<&str> = error.split('`').skip(3).step_by(2).collect();
         assert!(keys.len() > 1, "{section}: {error}");
         let missing: Vec<_> = keys.iter().filter(|key| !page.contains(&format!("Va {key}"))).collect();
@@ -55,6 +55,6 @@ fn the_page_of_the_file_has_every_key_that_the_program_knows() {
 fn the_pages_example_can_be_applied() {
     let page = read("man/vrf.toml.5");
     let example = page.split(".Bd -literal -offset indent\n").nth(1).unwrap().split(".Ed").next().unwrap();
-    let config = vrfsetup::config::Source::new(Path::new("example"), example).read().unwrap();
+    let config = vrfsetup::source::Source::new(Path::new("example"), example).read().unwrap();
     assert_eq!(config.vrf.len(), 2);
 }

@@ -2,7 +2,7 @@
 
 mod namespace;
 
-use namespace::{Namespace, assert_says};
+use namespace::{Namespace, assert_says, wait_until};
 
 #[test]
 fn fix_twice_and_undo_leave_the_rules_as_they_were() {
@@ -218,11 +218,7 @@ fn a_confirmed_change_stays_and_another_is_undone_in_time() {
     assert_ne!(namespace.rules(), born);
     assert_says(&namespace.vrfsetup("rules undo"), 0, "changed");
     assert_says(&namespace.vrfsetup("rules fix --confirm 1"), 0, "1 s");
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
-    while namespace.rules() != born {
-        assert!(std::time::Instant::now() < deadline, "never undone: {}", namespace.rules());
-        std::thread::sleep(std::time::Duration::from_millis(100));
-    }
+    wait_until("the rollback", || namespace.rules() == born);
     assert_says(&namespace.vrfsetup("confirm"), 1, "no change waits");
 }
 

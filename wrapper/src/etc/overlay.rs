@@ -125,9 +125,7 @@ impl Plan {
         self.put()?;
         daemons::sockets().filter(|socket| exists(socket)).try_for_each(mask)
     }
-}
 
-impl Plan {
     /// Everything is open before the first mount: a path may lead into what is mounted.
     fn put(&self) -> Result<(), Error> {
         let files = self.files.iter().map(|(file, over)| Cover::open(file, over)).collect::<Result<Vec<_>, _>>()?;

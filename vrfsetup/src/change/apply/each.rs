@@ -6,7 +6,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::config::{Config, Source};
+use super::config::Config;
+use super::source::Source;
 use super::{Plan, Scope, Section, make, plan_config, read, sections};
 use crate::error::Error;
 use crate::model::link::Link;

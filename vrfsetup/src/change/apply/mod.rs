@@ -10,6 +10,7 @@ mod prune;
 mod renumber;
 mod scope;
 mod sections;
+pub mod source;
 
 use std::collections::HashSet;
 use std::fs;
@@ -26,8 +27,9 @@ use crate::plan::vrf::VrfPlanner;
 use crate::sys::rt_tables::Names;
 use crate::transaction::report::Outcome;
 use crate::transaction::session::{Session, Transaction};
-use config::{Config, Source};
+use config::Config;
 use planner::Planner;
+use source::Source;
 
 pub use each::{Missing, Result as Each, apply as apply_each};
 pub use scope::Scope;

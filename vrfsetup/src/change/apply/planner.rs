@@ -3,11 +3,12 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 
-use super::config::{Config, Source, Vrf};
+use super::config::{Config, Vrf};
 use super::inbound;
 use super::once;
 use super::prune::{self, Pruner};
 use super::renumber::{self, Renumbering};
+use super::source::Source;
 use super::{Missing, Part, Plan, Section};
 use crate::change::attach::{self, Defaults};
 use crate::error::Error;

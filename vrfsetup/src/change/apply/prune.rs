@@ -4,8 +4,9 @@
 use std::collections::HashSet;
 
 use super::Part;
-use super::config::{Config, Source, Vrf};
+use super::config::{Config, Vrf};
 use super::once::{Key, key};
+use super::source::Source;
 use crate::change::attach::{self, Defaults};
 use crate::change::del;
 use crate::error::Error;

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::config::{Config, Source};
+use super::config::Config;
+use super::source::Source;
 use crate::error::Error;
 
 /// What was read, the mistakes, and the text without the sections that have them. Lines keep their numbers.

@@ -76,7 +76,7 @@ fn literal(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::change::apply::config::Source;
+    use crate::change::apply::source::Source;
     use crate::model::syntax::route::parse;
     use std::path::Path;
 
