@@ -11,8 +11,11 @@ use std::fmt::Write;
 use scene::{Who, play_after};
 
 /// A scratch directory for everybody; a script that says whether the injection hit vrfrun or the program already; and
-/// a second network namespace with another `blue`.
-const SETTING: &str = r#"mount -t tmpfs tmpfs /srv; chmod 777 /srv
+/// a second network namespace with another `blue`. The number of a network namespace that is gone is given away again: what
+/// a call that only said it removed a cgroup has left there is no other scene's.
+const SETTING: &str = r#"netns=$(stat -Lc %i /proc/self/ns/net); cgroups=$(findmnt -rnt cgroup2 -o TARGET | head -1)
+find $cgroups -depth -type d -name "vrfrun-*-$netns*" -exec rmdir {} + || :
+mount -t tmpfs tmpfs /srv; chmod 777 /srv
 cat >/srv/where.awk <<'END'
 /execve\("\/mnt\/probe"/ { started[$1] = 1 }
 /INJECTED/ { where = $1 in started ? "program" : "vrfrun" }
