@@ -17,7 +17,8 @@ fn runner() -> Result<Runner, String> {
 
 fn boot_and_test(name: &str) {
     let kernel = kernels::named(name).expect("a kernel of tests/kernels.toml");
-    let ended = runner().and_then(|runner| run::tests(&kernel, &runner, guest::expected_on(&kernel), &[]));
+    let runner = if kernel.arch.foreign_triple().is_some() { Runner::foreign(kernel.arch) } else { runner() };
+    let ended = runner.and_then(|runner| run::tests(&kernel, &runner, guest::expected_on(&kernel), &[]));
     assert!(ended.is_ok(), "{}", ended.unwrap_err());
 }
 
@@ -39,6 +40,11 @@ fn debian_6_12() {
 #[test]
 fn debian_sid() {
     boot_and_test("debian_sid");
+}
+
+#[test]
+fn arm64_6_1() {
+    boot_and_test("arm64_6_1");
 }
 
 fn boot_and_test_under_systemd(name: &str) {
