@@ -238,6 +238,21 @@ fn what_a_datagram_socket_named_before_is_restored() {
     }
 }
 
+/// As inetd(8) hands one over, at three descriptors at once.
+#[test]
+fn a_socket_of_several_descriptors_is_restored_too() {
+    let datagrams = format!("{DATAGRAMS}\nfor s in (d, e, f): keep(s, s.fileno() + 20); keep(s, s.fileno() + 40)");
+    let listener = format!("{LISTENER}\nkeep(l, 31); keep(l, 32)");
+    for mechanism in ["-m bpf", "-m preload", "-m seccomp"] {
+        let words = format!("{mechanism} --interface blue /srv/busy");
+        let seen = given(Who::Root, &format!("{listener}{BUSY}"), &words, "print(device(l))");
+        seen.prints("status 126\n-\n");
+        let seen = given(Who::Root, &format!("{datagrams}{BUSY}"), &words, "all()");
+        seen.prints("status 126\n- red\n- red red red\nblue red red red\n198.51.100.2\n");
+        assert_eq!(seen.stderr(), "vrfrun: cannot run '/srv/busy': Text file busy\n", "{seen}");
+    }
+}
+
 /// An instance that io_uring_setup(2) has made before any filter.
 const RING: &str = "
 import ctypes

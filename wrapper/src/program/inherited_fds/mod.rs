@@ -100,10 +100,11 @@ impl Bound {
         }
     }
 
-    /// The program did not start: undoes it, for others use the sockets. To unbind one takes CAP_NET_RAW.
+    /// The program did not start: undoes it, for others use the sockets. To unbind one takes CAP_NET_RAW. The last comes first:
+    /// a socket that has two descriptors was bound already when its second one was looked at.
     pub fn undo(&self) {
         let Some(device) = &self.device else { return };
-        for (fd, former) in &self.sockets {
+        for (fd, former) in self.sockets.iter().rev() {
             if let Err(errno) = former.restore(&descriptor(*fd), device.name_bytes()) {
                 let (device, why) = (text(&device.name), errno.desc());
                 note(&format_args!("warning: inherited descriptor {fd} stays bound to '{device}': {why}"));
