@@ -61,6 +61,11 @@ pub fn parse(body: &[u8]) -> Option<Link> {
     })
 }
 
+/// The link's own name in such a message; what it was asked for by may be one of its alternative names (5.5).
+pub fn name(body: &[u8]) -> Option<&[u8]> {
+    Attributes(body.get(IFINFOMSG..)?).find(IFLA_IFNAME).map(c_bytes)
+}
+
 fn vrf_table(link_info: &[u8]) -> Option<u32> {
     let info = Attributes(link_info);
     (c_bytes(info.find(IFLA_INFO_KIND)?) == b"vrf")
@@ -91,6 +96,13 @@ mod tests {
     #[test]
     fn another_kind_of_link_has_no_vrf_table() {
         assert_eq!(parse(&reply(b"veth\0").as_bytes()[16..]).unwrap().vrf_table, None);
+    }
+
+    #[test]
+    fn it_says_its_own_name() {
+        let message = reply(b"vrf\0").attribute(IFLA_IFNAME, b"blue\0");
+        assert_eq!(name(&message.as_bytes()[16..]), Some(&b"blue"[..]));
+        assert_eq!(name(&reply(b"vrf\0").as_bytes()[16..]), None);
     }
 
     #[test]

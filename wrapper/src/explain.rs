@@ -130,7 +130,7 @@ impl Findings {
             }),
         });
         json!({
-            "vrf": options.vrf.to_string_lossy(),
+            "vrf": self.device.as_ref().map_or(&options.vrf, |device| &device.name).to_string_lossy(),
             "ifindex": self.device.as_ref().map(|device| device.ifindex),
             "table": self.device.as_ref().and_then(|device| device.table),
             "already_bound": matches!(self.chosen(), Some(Choice::Nothing)),

@@ -141,3 +141,20 @@ fn netns_and_root_are_asked_for_by_name() {
     root("vrfrun -n no-such --interface blue true").fails(125, "cannot enter network namespace 'no-such'");
     user("vrfrun -u nobody --interface blue true").fails(125, "nobody");
 }
+
+#[test]
+fn an_alternative_name_stands_for_the_devices_own() {
+    let setting = "ip link property add dev blue altname mgmt; mount -t tmpfs tmpfs /srv; cp -a /etc /srv/etc
+        mount --bind /srv/etc /etc; rm -f /etc/resolv.conf; echo system >/etc/resolv.conf
+        mkdir -p /etc/vrf/blue; echo blues >/etc/vrf/blue/resolv.conf; chmod -R a+rX /etc/vrf";
+    let program = "sh -c 'echo $VRFRUN_VRF; cat /etc/resolv.conf; probe socket inet6'";
+    for mechanism in MECHANISMS {
+        let script = format!("vrfrun -v -m {mechanism} --interface mgmt {program}");
+        let seen = play_after(setting, Who::Root, &script);
+        seen.prints("blue\nblues\nsocket blue\ninet6 blue\n");
+        assert!(seen.stderr().contains(" device=blue "), "{seen}");
+    }
+    let seen = play_after(setting, Who::User, "vrfrun --explain -j --interface mgmt");
+    let json: Value = serde_json::from_str(&seen.stdout()).unwrap();
+    assert_eq!((&json["vrf"], &json["chosen"]), (&"blue".into(), &"preload".into()), "{seen}");
+}

@@ -100,6 +100,11 @@ impl Plan {
         self.files.is_empty() && self.resolv_conf.is_none()
     }
 
+    /// The VRF whose files these are.
+    pub fn vrf(&self) -> &OsStr {
+        &self.vrf
+    }
+
     /// Whether names are resolved by a file of the VRF's own.
     pub fn has_resolver(&self) -> bool {
         self.resolv_conf.is_some() || self.files.iter().any(|(_, over)| over == Path::new(RESOLV_CONF))

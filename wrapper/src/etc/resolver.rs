@@ -14,7 +14,7 @@ pub fn check(plan: &Plan, options: &Options) {
     }
     let read = |path| kernel::read_plain(path).unwrap_or_default();
     if let Some(why) = find(&read("/etc/resolv.conf"), &read("/etc/nsswitch.conf"), Daemon::is_there) {
-        let vrf = text(&options.vrf);
+        let vrf = text(plan.vrf());
         let hint = format!("put the VRF's own name servers into {DIRECTORY}/{vrf}/resolv.conf, or give --dns ADDR");
         warn(&format!("names may not be resolved in '{vrf}': {why}"), &hint);
     }
