@@ -143,6 +143,20 @@ END";
     }
 }
 
+/// What shares a map with the others cannot be attached alone: all are, each once.
+#[test]
+fn without_a_record_what_was_lost_is_attached_once_and_the_others_beside_it() {
+    let script = "run='setpriv --bounding-set=-sys_admin vrfrun -m bpf --interface blue'; cd /srv
+        $run sh -c ': >up; until [ -e end ]; do sleep 0.1; done' & until [ -e up ]; do sleep 0.1; done
+        cgroup=$(findmnt -rnt cgroup2 -o TARGET | head -1)$(sed -n s/^0:://p /proc/$!/cgroup)
+        for hook in 1 2 22; do
+            hooks detach $cgroup $hook; strace -f -e trace=bpf -e signal=none -o calls $run probe socket
+            grep PROG_ATTACH calls | grep -c '= 0'; hooks count $cgroup $hook
+        done; : >end; wait";
+    let seen = play_after("mount -t tmpfs tmpfs /srv", Who::Root, script);
+    seen.prints(&"socket blue\n9\n1\n".repeat(3));
+}
+
 #[test]
 fn one_cgroup_directory_stays_and_the_next_run_reuses_or_removes_it() {
     let script = format!(

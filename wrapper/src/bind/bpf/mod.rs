@@ -146,7 +146,7 @@ impl Wanted<'_> {
                 return Ok(gaps);
             }
         }
-        let record = self.put(group, |_| true)?;
+        let record = self.put(group, |_| false)?;
         self.verify(&record.gaps)?;
         ports::refresh_all(self.device, self.netns)?;
         record.write(group.directory());
@@ -155,16 +155,12 @@ impl Wanted<'_> {
     }
 
     /// Programs at every hook that work are enough, whoever attached them; a hook that has none is tried again. Where the
-    /// kernel refuses what is missing, nothing is attached a second time, for a cgroup has room for 64 at each. Where it does
-    /// not, a program was lost, and all are attached: they know raw sockets by a map that they share, and what one notes in
-    /// a new map the old ones do not see. Lists of ports that can be found are brought up to date. None: they do not work.
+    /// kernel refuses what is missing, nothing is attached a second time, for a cgroup has room for 64 at each. Lists of ports
+    /// that can be found are brought up to date. None: they do not work.
     fn complete(&self, group: &Group) -> Result<Option<Gaps>, Unavailable> {
-        let has_none = |place: Place| !group.has_program(place);
-        let mut gaps = Gaps::default();
-        if Place::ALL.into_iter().any(has_none) {
-            let tried = self.put(group, has_none)?;
-            gaps = if tried.is_empty() { tried.gaps } else { self.put(group, |_| true)?.gaps };
-        }
+        let is_there = |place: Place| group.has_program(place);
+        let is_whole = Place::ALL.into_iter().all(is_there);
+        let gaps = if is_whole { Gaps::default() } else { self.put(group, is_there)?.gaps };
         if self.verify(&gaps).is_err() {
             return Ok(None);
         }
@@ -172,10 +168,10 @@ impl Wanted<'_> {
         Ok(Some(gaps))
     }
 
-    /// Puts the programs of these places on it.
-    fn put(&self, group: &Group, is_wanted: impl Fn(Place) -> bool) -> Result<Record, Unavailable> {
+    /// Puts the programs on it, beside those that are there.
+    fn put(&self, group: &Group, is_there: impl Fn(Place) -> bool) -> Result<Record, Unavailable> {
         let list = ports::make(self.device, self.netns, self.is_strict)?;
-        let record = programs::attach(self.device, group.directory(), &list, self.is_strict, is_wanted)?;
+        let record = programs::attach(self.device, group.directory(), &list, self.is_strict, is_there)?;
         if self.is_strict && !record.gaps.is_empty() {
             return Err(Unavailable::new(format!("--strict needs all programs, and would be {}", record.gaps)));
         }

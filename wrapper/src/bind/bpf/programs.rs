@@ -13,15 +13,18 @@ use crate::bind::bpf::record::Record;
 use crate::error::unavailable::Unavailable;
 use crate::vrf::device::Device;
 
-/// Puts the programs of the wanted places on the cgroup; they stay as long as it does. `is_fixed`: no socket can be rebound.
+/// Puts the programs on the cgroup; they stay as long as it does. Where some are there already, by `is_there`, those that are
+/// missing come first: if the kernel takes none of them, it never has, and nothing else is attached. If it takes one, that
+/// was lost, and the others are attached beside those that are there: programs know raw sockets by a map that they share, and
+/// what one notes in a new map the old ones do not see. `is_fixed`: no socket can be rebound.
 pub fn attach(
     device: &Device,
     cgroup: &OwnedFd,
     ports: &List,
     is_fixed: bool,
-    is_wanted: impl Fn(Place) -> bool,
+    is_there: impl Fn(Place) -> bool,
 ) -> Result<Record, Unavailable> {
-    let (mut gaps, mut programs) = (Gaps::default(), [0; Place::ALL.len()]);
+    let mut gaps = Gaps::default();
     let tags = Tags::create().map_err(Trouble::Load).map_err(|trouble| note(&mut gaps, Place::Tags, trouble));
     let tags = match tags {
         Ok(tags) => Some(tags),
@@ -33,17 +36,18 @@ pub fn attach(
         netns: vrfbpf::netns_cookie(),
         tags: tags.as_ref().map(AsRawFd::as_raw_fd),
     };
-    // What is there already may be a variant that does not.
-    let binds_mptcp = MPTCP.into_iter().all(&is_wanted);
-    let mut set = Set { cgroup, target, ports: ports.as_raw_fd(), is_fixed, binds_mptcp };
-    for place in Place::ALL.into_iter().filter(|place| place.hook().is_some() && is_wanted(*place)) {
-        match set.attach(place) {
-            Ok(id) => programs[place as usize] = id,
-            Err(trouble) => note(&mut gaps, place, trouble)?,
-        }
+    let ports_id = ports.id().map_err(Unavailable::kernel("read the id of a BPF map"))?;
+    let record = Record { ports: ports_id, programs: [0; Place::ALL.len()], gaps };
+    let mut set = Set { cgroup, target, ports: ports.as_raw_fd(), is_fixed, binds_mptcp: true, record };
+    // `Create` comes last in any case: it has to know whether the others bind MPTCP.
+    let others = Place::ALL.into_iter().filter(|place| place.hook().is_some() && *place != Place::Create);
+    let (there, missing): (Vec<_>, Vec<_>) = others.partition(|place| is_there(*place));
+    set.attach_each(&missing)?;
+    if !is_there(Place::Create) || !set.record.is_empty() {
+        set.attach_each(&there)?;
+        set.attach_each(&[Place::Create])?;
     }
-    let ports = ports.id().map_err(Unavailable::kernel("read the id of a BPF map"))?;
-    Ok(Record { ports, programs, gaps })
+    Ok(set.record)
 }
 
 /// Where programs meet MPTCP's subflows.
@@ -81,9 +85,21 @@ struct Set<'a> {
     is_fixed: bool,
     /// Whether every program so far that meets MPTCP's subflows binds them.
     binds_mptcp: bool,
+    record: Record,
 }
 
 impl Set<'_> {
+    /// Attaches the programs of these places and notes what came of it.
+    fn attach_each(&mut self, places: &[Place]) -> Result<(), Unavailable> {
+        for place in places {
+            match self.attach(*place) {
+                Ok(id) => self.record.programs[*place as usize] = id,
+                Err(trouble) => note(&mut self.record.gaps, *place, trouble)?,
+            }
+        }
+        Ok(())
+    }
+
     /// Loads and attaches the program of this place; returns its id.
     fn attach(&mut self, place: Place) -> Result<u32, Trouble> {
         let outcome = self.attach_best(place);
