@@ -306,11 +306,14 @@ fn a_proc_that_shows_other_descriptors_is_not_believed() {
 }
 
 #[test]
-fn an_mptcp_socket_is_refused() {
-    let give = "m = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262); keep(m, 30)";
-    for (who, mechanism) in MECHANISMS {
-        let seen = given(who, give, &format!("{mechanism} --interface blue true"), "print(device(m))");
-        seen.prints("status 125\n-\n");
-        assert!(seen.stderr().contains("descriptor 30") && seen.stderr().contains("an MPTCP socket"), "{seen}");
+fn an_mptcp_socket_is_refused_bound_or_not() {
+    let bound = "m.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b'blue')";
+    for (bind, device) in [("", "-"), (bound, "blue")] {
+        let give = format!("m = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262); keep(m, 30)\n{bind}");
+        for (who, mechanism) in MECHANISMS {
+            let seen = given(who, &give, &format!("{mechanism} --interface blue true"), "print(device(m))");
+            seen.prints(&format!("status 125\n{device}\n"));
+            assert!(seen.stderr().contains("descriptor 30") && seen.stderr().contains("an MPTCP socket"), "{seen}");
+        }
     }
 }

@@ -9,6 +9,7 @@ use crate::harness::world::{Domain, Kind, World};
 guest_tests! {
     what_waits_at_a_listener_is_not_taken_into_the_vrf,
     a_socket_of_another_network_namespace_is_refused,
+    a_socket_with_others_inside_or_with_many_peers_is_refused,
     a_datagram_socket_that_lost_its_device_sends_in_the_vrf needs [Supervisor],
     throw_routes_are_gaps,
     a_vrf_rule_that_suppresses_routes_is_a_gap,
@@ -81,6 +82,38 @@ fn a_socket_of_another_network_namespace_is_refused() {
     let own = FOREIGN.replace("unshare(0x40000000)", "getpid() * 0").replace("subprocess.run", "(lambda *a, **b: 0)");
     let verdict = world.judge(&root(["python3", "-c", &own, "-m", "bpf"]));
     assert_eq!((verdict.code, verdict.text().as_str()), (0, "ran\n"), "{verdict}");
+}
+
+/// Descriptor 30 is an SCTP socket for many peers, with one or none of them, or one of SMC, which may be bound.
+const MANY: &str = "
+import os, socket, subprocess, sys
+def alone(): return socket.socket(socket.AF_INET, socket.SOCK_SEQPACKET, 132),
+def peer():
+    s, c = *alone(), socket.socket(socket.AF_INET, socket.SOCK_STREAM, 132)
+    s.bind(('127.0.0.1', 4712)); s.listen(1); c.connect(('127.0.0.1', 4712)); return s, c
+def smc(): return socket.socket(43, socket.SOCK_STREAM),
+def bound(): s, = smc(); s.setsockopt(socket.SOL_SOCKET, 25, b'blue'); return s,
+try: sockets = globals()[sys.argv[1]]()
+except OSError as error: print(error.strerror); sys.exit(9)
+os.dup2(sockets[0].fileno(), 30)
+sys.exit(subprocess.run(['vrfrun', *sys.argv[2:], 'blue', 'echo', 'ran'], pass_fds=[30]).returncode)
+";
+
+fn a_socket_with_others_inside_or_with_many_peers_is_refused() {
+    let mut world = world();
+    for mechanism in ["bpf", "preload", "seccomp"] {
+        let mut with = |kind: &str| world.judge(&root(["python3", "-c", MANY, kind, "-m", mechanism]));
+        let alone = with("alone");
+        assert_eq!((alone.code, alone.text().as_str()), (0, "ran\n"), "{alone}");
+        with("peer").assert_says(125, "descriptor 30 into 'blue': it is an SCTP socket with associations outside it");
+        for kind in ["smc", "bound"] {
+            let verdict = with(kind);
+            // Not every kernel has SMC.
+            if verdict.code != 9 {
+                verdict.assert_says(125, "descriptor 30 into 'blue': it is an SMC socket");
+            }
+        }
+    }
 }
 
 /// UDP and raw sockets of both families as descriptors from 30 on, unbound and bound. The program takes what binding they have

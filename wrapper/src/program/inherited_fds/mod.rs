@@ -2,10 +2,11 @@
 //! the program starts; what already talks to someone outside the VRF, or is of another network namespace, is refused, and so
 //! is io_uring.
 //!
-//! Holds the list of descriptors (`descriptors`) and what becomes of each (`view`). Looks at descriptors, not into them: a
+//! Holds the list of descriptors (`descriptors`) and what becomes of each (`view`), also by its family (`family`). Looks at descriptors, not into them: a
 //! socket in an epoll instance, or on its way through an AF_UNIX socket, is not seen.
 
 mod descriptors;
+mod family;
 mod view;
 
 use std::cell::OnceCell;
@@ -36,7 +37,7 @@ pub fn look(device: &Device, is_strict: bool) -> Result<Inherited, Error> {
             Fate::Nothing => {}
             Fate::Bind => unbound.push(fd),
             Fate::Warn(what) => note(&format_args!(
-                "warning: descriptor {fd} is an {what} socket, which no VRF holds: the program gets it as it is"
+                "warning: descriptor {fd} is {what}, which no VRF holds: the program gets it as it is"
             )),
             Fate::Refuse(what) => {
                 return Err(Error::ForeignDescriptor { fd, what, device: device.name.clone(), is_strict });

@@ -7,26 +7,15 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::socket::{SockaddrStorage, getpeername};
 
-use vrfabi::socket::AF_SMC;
+use vrfabi::socket::IPPROTO_SMC;
 
 use crate::error::text;
 use crate::program::inherited_fds::descriptors::{Descriptors, What};
+use crate::program::inherited_fds::family::Family;
 use crate::sys::process::descriptor;
 use crate::sys::socket;
 use crate::vrf::device::Device;
 use crate::vrf::netns;
-
-/// Families that send packets past any VRF, or lead into the network by another way than IP.
-const OTHERS: [(libc::c_int, &str); 8] = [
-    (libc::AF_PACKET, "AF_PACKET"),
-    (libc::AF_XDP, "AF_XDP"),
-    (libc::AF_TIPC, "AF_TIPC"),
-    (libc::AF_VSOCK, "AF_VSOCK"),
-    (libc::AF_RDS, "AF_RDS"),
-    (libc::AF_RXRPC, "AF_RXRPC"),
-    (libc::AF_CAN, "AF_CAN"),
-    (libc::AF_BLUETOOTH, "AF_BLUETOOTH"),
-];
 
 /// What becomes of a descriptor.
 pub enum Fate {
@@ -34,8 +23,8 @@ pub enum Fate {
     Nothing,
     /// It is bound first.
     Bind,
-    /// The program gets it, and a line says so: the name of its family.
-    Warn(&'static str),
+    /// The program gets it, and a line says so: what it is.
+    Warn(String),
     /// Nothing is run: what it is.
     Refuse(String),
 }
@@ -69,17 +58,14 @@ impl View<'_> {
     }
 
     fn judge_socket(&self, fd: RawFd, domain: libc::c_int) -> Fate {
-        let is_inet = matches!(domain, libc::AF_INET | libc::AF_INET6 | AF_SMC);
-        let other = OTHERS.into_iter().find(|(family, _)| *family == domain).map(|(_, name)| name);
-        if !(is_inet || other.is_some()) {
-            return Fate::Nothing;
-        }
-        match other {
+        match Family::of(domain) {
+            Family::Local => Fate::Nothing,
             // The programs of --strict hold what is made in their cgroup, and these were made outside it.
-            Some(name) if self.is_strict => Fate::Refuse(format!("an {name} socket, and --strict takes none")),
-            None if self.is_strict => Fate::Refuse("an inherited socket, and --strict takes none".into()),
-            Some(name) => Fate::Warn(name),
-            None => self.judge_inet(fd),
+            Family::Other(what) if self.is_strict => Fate::Refuse(format!("{what}, and --strict takes none")),
+            _ if self.is_strict => Fate::Refuse("an inherited socket, and --strict takes none".into()),
+            Family::Other(what) => Fate::Warn(what),
+            Family::Smc => holds_others("SMC"),
+            Family::Inet => self.judge_inet(fd),
         }
     }
 
@@ -94,16 +80,20 @@ impl View<'_> {
                 return Fate::Refuse(format!("a socket of this or another network namespace ({why})"));
             }
         }
+        match socket::protocol_of(&socket) {
+            Ok(libc::IPPROTO_MPTCP) => return holds_others("MPTCP"),
+            Ok(IPPROTO_SMC) => return holds_others("SMC"),
+            _ => {}
+        }
         match socket::device_of(&socket) {
             Ok(Some(name)) if name == self.device.name => bound_already(&socket),
             Ok(Some(name)) => Fate::Refuse(format!("a socket bound to '{}'", text(&name))),
             // ENODEV: bound to a device that is gone; nothing leaves by it.
             Err(_) => Fate::Refuse("a socket bound to a device that is gone".into()),
-            // Its subflows are the kernel's own, bound by nobody where it was made outside.
-            Ok(None) if socket::protocol_of(&socket) == Ok(libc::IPPROTO_MPTCP) => {
-                Fate::Refuse("an MPTCP socket that was made outside it".into())
-            }
             Ok(None) if socket::is_connecting(&socket) => Fate::Refuse("a connection in progress outside it".into()),
+            Ok(None) if socket::has_associations(&socket) => {
+                Fate::Refuse("an SCTP socket with associations outside it".into())
+            }
             Ok(None) => match getpeername::<SockaddrStorage>(fd) {
                 Err(Errno::ENOTCONN) => Fate::Bind,
                 _ => Fate::Refuse("an established connection outside it".into()),
@@ -120,6 +110,11 @@ impl View<'_> {
             Err(errno) => Err(*errno),
         }
     }
+}
+
+/// Those inside it are the kernel's own, bound by nobody where it was made outside, whatever it says of itself.
+fn holds_others(name: &str) -> Fate {
+    Fate::Refuse(format!("an {name} socket, and those inside it are bound by nobody"))
 }
 
 /// Those of datagrams may lack the options that name the VRF.
