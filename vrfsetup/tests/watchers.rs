@@ -6,8 +6,10 @@ mod namespace;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::thread::sleep;
+use std::thread::{self, sleep};
 use std::time::Duration;
+
+use nix::fcntl::{Flock, FlockArg};
 
 use namespace::{AT_ITS_END, IDLE, Namespace, assert_says, faulty, files, text, wait_until};
 
@@ -79,6 +81,37 @@ fn doctor_names_a_change_that_nobody_has_ended_and_changes_nothing() {
     doctor("' was not confirmed, and nobody waits for that any more; fix: vrfsetup rollback\n");
     assert_says(&namespace.vrfsetup("rollback"), 0, "is undone");
     assert!(!text(&namespace.vrfsetup("doctor")).contains("confirm"));
+}
+
+/// One doctor that looks while another does: each sees the same, and only a change keeps both from looking.
+#[test]
+fn doctors_at_once_see_what_one_alone_sees() {
+    let namespace = Namespace::new();
+    let at_once = |says: &str| {
+        // A thread that fails fails the scope.
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| assert_says(&namespace.vrfsetup("doctor"), 3, says));
+            }
+        });
+    };
+    let hold =
+        |how| Flock::lock(fs::File::open(&files(&namespace, ".lock")[0]).expect("the lock"), how).expect("flock");
+    faulty(&namespace, AT_ITS_END, "rules fix");
+    at_once("was not finished");
+    // As long as another looks.
+    let looks = hold(FlockArg::LockShared);
+    at_once("was not finished");
+    drop(looks);
+    let change = hold(FlockArg::LockExclusive);
+    assert!(!text(&namespace.vrfsetup("doctor")).contains("was not finished"));
+    drop(change);
+    assert_says(&namespace.vrfsetup("rollback"), 0, "is rolled back");
+    assert_says(&namespace.vrfsetup("rules fix --confirm 600"), 0, "changed");
+    at_once("waits for its confirmation");
+    kill_watcher(&namespace);
+    at_once("nobody waits for that any more");
+    assert_says(&namespace.vrfsetup("rollback"), 0, "is undone");
 }
 
 #[test]

@@ -49,6 +49,14 @@ pub fn make_directory() -> io::Result<()> {
     make_private(Path::new(DIRECTORY))
 }
 
+/// Opens the directory, which all network namespaces share.
+///
+/// # Errors
+/// Those of open(2).
+pub fn open_directory() -> io::Result<File> {
+    File::open(DIRECTORY)
+}
+
 /// Makes a directory for root alone.
 ///
 /// # Errors

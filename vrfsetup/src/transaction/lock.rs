@@ -42,13 +42,20 @@ pub fn lock(mut gives_up: impl FnMut() -> bool) -> io::Result<Option<Lock>> {
     Ok(None)
 }
 
-/// Calls `look` while no run changes anything, or looks as well: it waits meanwhile. None while one is going on.
+/// Calls `look` while no run changes anything: changes wait meanwhile. None while one is going on.
 pub fn look<T>(look: impl FnOnce() -> Option<T>) -> Option<T> {
     // Without its file nobody has changed anything since the machine came up; where it may not be read, neither may the
-    // journals. Held alone: another that looks would take our hold for a watcher's.
+    // journals.
     let Ok(file) = run_dir::path("lock").and_then(File::open) else { return look() };
-    let _alone = Flock::lock(file, FlockArg::LockExclusiveNonblock).ok()?;
+    let _no_change = Flock::lock(file, FlockArg::LockSharedNonblock).ok()?;
+    let _turn = turn().ok()?;
     look()
+}
+
+/// One look after the other: whoever asks whether a journal is watched holds it for a moment, as a watcher does. No change
+/// waits for this lock while it holds its own.
+fn turn() -> io::Result<Flock<File>> {
+    Flock::lock(run_dir::open_directory()?, FlockArg::LockExclusive).map_err(|(_, errno)| errno.into())
 }
 
 /// The lock of another namespace, if nobody holds it and it was last held by a process that saw the processes that
