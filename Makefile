@@ -21,8 +21,8 @@ NEXTEST = tools/nextest
 # Another machine to build for, as Rust names it (aarch64-unknown-linux-gnu); empty for this one.
 CROSS =
 RELEASE = $(or $(CARGO_TARGET_DIR),target)/$(if $(CROSS),$(CROSS)/)release
-# Where the i386 object is, on a machine that has built one.
-RELEASE32 = $(or $(CARGO_TARGET_DIR),target)/i686-unknown-linux-gnu/release
+# Where the i386 object is, on a machine that has built one; no other machine's programs are beside it.
+RELEASE32 = $(if $(CROSS),/nonexistent,$(or $(CARGO_TARGET_DIR),target)/i686-unknown-linux-gnu/release)
 
 all: build
 
@@ -75,6 +75,7 @@ nightly: packages build
 	    random_worlds::what_is_exported_of_a_random_world_is_empty_to_apply
 	tools/vm debian_6_12 --run env CHANGES=200 SEED=$$(date +%s) vrfguest run \
 	    random_faults::a_random_change_with_a_random_fault_is_whole_or_not_at_all
+	tools/dist-twice
 
 # Kinds of programs by every way into the VRF, on every kernel, two machines at a time; writes docs/leak-matrix.md.
 # LEAKS: only these kernels or rows.
@@ -94,18 +95,36 @@ packages:
 # What goes where stands in dist/files.
 DIRECTORIES = PREFIX='$(PREFIX)' BINDIR='$(BINDIR)' SBINDIR='$(SBINDIR)' DATADIR='$(DATADIR)' MANDIR='$(MANDIR)' \
     ZSHDIR='$(ZSHDIR)' INCLUDEDIR='$(INCLUDEDIR)' UNITDIR='$(UNITDIR)' UDEVDIR='$(UDEVDIR)' LIBDIR='$(LIBDIR)' LIBDIR32='$(LIBDIR32)' \
-    RELEASE='$(RELEASE)' RELEASE32='$(RELEASE32)' VERSION='$(VERSION)'
+    RELEASE='$(RELEASE)' RELEASE32='$(RELEASE32)' VERSION='$(VERSION)' CROSS='$(CROSS)' STRIP='$(STRIP)'
+# For the static library; each of binutils knows its own machine.
+STRIP = $(if $(CROSS),$(MULTIARCH)-)strip
 
 install uninstall:
 	@DESTDIR='$(DESTDIR)' $(DIRECTORIES) dist/install $@
 
-# Debian's packages of what `make` built, into DEBS.
+# Debian's packages of what `make` built, into DEBS. Both for another machine: make all deb CROSS=…
 DEBS = $(RELEASE)/../debian
 deb:
-	@[ -z '$(CROSS)' ] || { echo 'make deb: makes packages for this machine only, not for $(CROSS)' >&2; exit 1; }
 	@$(MAKE) -s --no-print-directory debs-in-usr PREFIX=/usr ZSHDIR=/usr/share/zsh/vendor-completions
 
 debs-in-usr:
 	@$(DIRECTORIES) dist/build-debs $(DEBS)
 
-.PHONY: all build demo test check clean-room leaks nightly bench packages install uninstall deb debs-in-usr
+# A release's tarballs, into DIST: HEAD's sources, and the programs built from them, here or for CROSS. That takes a build of
+# its own, in which no path of this machine stands. dist-of-built packs what `make` built.
+DIST = $(or $(CARGO_TARGET_DIR),target)/dist
+dist:
+	@RUSTC_WRAPPER='$(CURDIR)/tools/rustc-remapped' $(MAKE) --no-print-directory build CARGO_TARGET_DIR='$(DIST)/build'
+	@$(MAKE) -s --no-print-directory dist-of-built CARGO_TARGET_DIR='$(DIST)/build' DIST='$(DIST)'
+
+# Not every distribution has a directory for each machine's libraries.
+dist-of-built: LIBDIR = $(PREFIX)/lib
+dist-of-built:
+	@$(DIRECTORIES) dist/build-archives '$(DIST)'
+
+# Two clones in different places must give the same bytes.
+dist-twice:
+	tools/dist-twice
+
+.PHONY: all build demo test check clean-room leaks nightly bench packages install uninstall deb debs-in-usr dist dist-of-built \
+    dist-twice

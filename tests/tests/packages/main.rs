@@ -1,0 +1,63 @@
+//! What people install: `make install`, the packages and the tarballs of a release. Each goes in and comes out again, and
+//! nothing of it is left. Needs root (a root file system of its own), and what `cargo build --release` made.
+
+mod archives;
+mod deb;
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use vrftests::harness::programs;
+use vrftests::harness::vm::image::top;
+
+const OBJECT: &str = "vrfrun/libvrfshim.so";
+
+/// Runs a command, which must succeed, and returns what it said.
+fn run<W: AsRef<OsStr>>(program: &str, arguments: impl IntoIterator<Item = W>) -> Output {
+    let mut command = Command::new(program);
+    let output = command.args(arguments).current_dir(top()).env_remove("MAKEFLAGS").output();
+    let output = output.unwrap_or_else(|error| panic!("{program}: {error}; tools/install-packages installs it"));
+    assert!(output.status.success(), "{command:?}: {}{}", text(&output.stdout), text(&output.stderr));
+    output
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn make(target: &str, variables: &[String]) {
+    run("make", ["-s", "--no-print-directory", target].into_iter().chain(variables.iter().map(String::as_str)));
+}
+
+/// Every file and directory below this one.
+fn content(directory: &Path) -> BTreeSet<String> {
+    let output =
+        run("find", [directory.as_os_str(), OsStr::new("-xdev"), OsStr::new("-printf"), OsStr::new("%P %y\n")]);
+    text(&output.stdout).lines().map(str::to_owned).collect()
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().expect("a path of these tests")
+}
+
+#[test]
+fn make_uninstall_takes_away_what_make_install_put_there() {
+    programs::products().unwrap_or_else(|missing| panic!("{missing}"));
+    let directory = tempfile::tempdir().expect("a directory");
+    let destination = format!("DESTDIR={}", directory.path().display());
+    make("install", std::slice::from_ref(&destination));
+    let files: Vec<_> = content(directory.path()).into_iter().filter(|entry| !entry.ends_with(" d")).collect();
+    for name in ["bin/vrfrun", "sbin/vrfsetup", OBJECT, "libvrfshim.so.0", "vrfshim.h", "man1/vrfrun.1", "/_vrfsetup"] {
+        assert!(files.iter().any(|file| file.contains(&format!("{name} "))), "no {name} in {files:?}");
+    }
+    let pc = files.iter().find_map(|file| file.strip_suffix(" f").filter(|file| file.ends_with("vrfshim.pc"))).unwrap();
+    let flags = run("pkg-config", ["--cflags", "--libs", path(&directory.path().join(pc))]);
+    assert!(text(&flags.stdout).contains("-I/usr/local/include") && text(&flags.stdout).contains("-lvrfshim"));
+
+    make("uninstall", &[destination]);
+    let left: Vec<_> = content(directory.path()).into_iter().filter(|entry| !entry.ends_with(" d")).collect();
+    assert!(left.is_empty(), "{left:?}");
+    assert!(!content(directory.path()).iter().any(|entry| entry.ends_with("/vrfrun d")), "our own directory is left");
+}
