@@ -63,6 +63,9 @@ fn debian_packages_work_and_leave_nothing_behind() {
     let (_directory, packages) = packages();
     let root = Root::new();
     std::fs::create_dir_all(root.path().join("etc/systemd/system")).expect("a directory");
+    // As AppArmor 4 has it.
+    std::fs::create_dir_all(root.path().join("etc/apparmor.d/abi")).expect("a directory");
+    std::fs::write(root.path().join("etc/apparmor.d/abi/4.0"), "").expect("a file");
     let before = content(&root.path());
     for package in &packages {
         std::fs::copy(package, root.path().join("tmp").join(package.file_name().unwrap())).expect("a copy");
@@ -78,6 +81,8 @@ fn debian_packages_work_and_leave_nothing_behind() {
     assert!(preload.trim().starts_with("/usr/lib/") && preload.trim().ends_with(OBJECT), "{preload}");
     // A program that was linked with the library finds it.
     assert!(text(&root.run(&["ldconfig", "-p"]).stdout).contains("libvrfshim.so.0"));
+
+    root.run(&["grep", "-qx", "profile vrfrun /usr/bin/vrfrun flags=(unconfined) {", "/etc/apparmor.d/vrfrun"]);
 
     // A service that vrfsetup has put into a VRF would not start without it.
     let drop_in = root.path().join("etc/systemd/system/ssh.service.d");

@@ -1,6 +1,7 @@
 //! What people install: `make install`, the packages and the tarballs of a release. Each goes in and comes out again, and
 //! nothing of it is left. Needs root (a root file system of its own), and what `cargo build --release` made.
 
+mod apparmor;
 mod archives;
 mod deb;
 
