@@ -21,6 +21,9 @@ NEXTEST = tools/nextest
 # Another machine to build for, as Rust names it (aarch64-unknown-linux-gnu); empty for this one.
 CROSS =
 RELEASE = $(or $(CARGO_TARGET_DIR),target)/$(if $(CROSS),$(CROSS)/)release
+# What is installed; PACKAGES may say that only this is to be built, without the programs of the tests.
+PRODUCTS = vrfrun vrfsetup vrfshim
+PACKAGES =
 # Where the i386 object is, on a machine that has built one; no other machine's programs are beside it.
 RELEASE32 = $(if $(CROSS),/nonexistent,$(or $(CARGO_TARGET_DIR),target)/i686-unknown-linux-gnu/release)
 
@@ -28,9 +31,9 @@ all: build
 
 build:
 ifeq ($(CROSS),)
-	$(CARGO) build --release
+	$(CARGO) build --release$(PACKAGES:%= -p %)
 else
-	@CARGO='$(CARGO)' tools/cross-cargo $(CROSS) build --release -p vrfrun -p vrfsetup -p vrfshim
+	@CARGO='$(CARGO)' tools/cross-cargo $(CROSS) build --release $(PRODUCTS:%=-p %)
 endif
 
 # The same request without and with vrfrun, and whose answer came; in a virtual machine where this
@@ -114,7 +117,8 @@ debs-in-usr:
 # its own, in which no path of this machine stands. dist-of-built packs what `make` built.
 DIST = $(or $(CARGO_TARGET_DIR),target)/dist
 dist:
-	@RUSTC_WRAPPER='$(CURDIR)/tools/rustc-remapped' $(MAKE) --no-print-directory build CARGO_TARGET_DIR='$(DIST)/build'
+	@RUSTC_WRAPPER='$(CURDIR)/tools/rustc-remapped' RUSTC_WORKSPACE_WRAPPER= \
+	    $(MAKE) --no-print-directory build CARGO_TARGET_DIR='$(DIST)/build' PACKAGES='$(PRODUCTS)'
 	@$(MAKE) -s --no-print-directory dist-of-built CARGO_TARGET_DIR='$(DIST)/build' DIST='$(DIST)'
 
 # Not every distribution has a directory for each machine's libraries.
@@ -122,9 +126,4 @@ dist-of-built: LIBDIR = $(PREFIX)/lib
 dist-of-built:
 	@$(DIRECTORIES) dist/build-archives '$(DIST)'
 
-# Two clones in different places must give the same bytes.
-dist-twice:
-	tools/dist-twice
-
-.PHONY: all build demo test check clean-room leaks nightly bench packages install uninstall deb debs-in-usr dist dist-of-built \
-    dist-twice
+.PHONY: all build demo test check clean-room leaks nightly bench packages install uninstall deb debs-in-usr dist dist-of-built
