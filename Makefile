@@ -113,6 +113,11 @@ deb:
 debs-in-usr:
 	@$(DIRECTORIES) dist/build-debs $(DEBS)
 
+# The same for distributions of RPMs, into RPMS; takes rpmbuild.
+RPMS = $(RELEASE)/../rpm
+rpm:
+	@$(DIRECTORIES) dist/build-rpms $(RPMS)
+
 # A release's tarballs, into DIST: HEAD's sources, and the programs built from them, here or for CROSS. That takes a build of
 # its own, in which no path of this machine stands. dist-of-built packs what `make` built.
 DIST = $(or $(CARGO_TARGET_DIR),target)/dist
@@ -126,4 +131,5 @@ dist-of-built: LIBDIR = $(PREFIX)/lib
 dist-of-built:
 	@$(DIRECTORIES) dist/build-archives '$(DIST)'
 
-.PHONY: all build demo test check clean-room leaks nightly bench packages install uninstall deb debs-in-usr dist dist-of-built
+.PHONY: all build demo test check clean-room leaks nightly bench packages install uninstall deb debs-in-usr rpm dist \
+    dist-of-built

@@ -1,16 +1,15 @@
 //! Debian's packages, in the guests' root file system.
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Output;
 
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use nix::sched::{CloneFlags, unshare};
+use nix::mount::{MntFlags, umount2};
 use tempfile::TempDir;
 use vrftests::harness::programs;
 use vrftests::harness::vm::image::{Root as Image, rootfs};
 
-use super::{OBJECT, content, make, path, run, text};
+use super::{OBJECT, content, enter_mount_namespace, foreign_products, make, path, run, text};
 
 fn packages() -> (TempDir, Vec<PathBuf>) {
     programs::products().unwrap_or_else(|missing| panic!("{missing}"));
@@ -30,9 +29,7 @@ struct Root {
 
 impl Root {
     fn new() -> Self {
-        unshare(CloneFlags::CLONE_NEWNS).expect("a mount namespace; is this root?");
-        let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
-        mount(None::<&str>, "/", None::<&str>, private, None::<&str>).expect("private mounts");
+        enter_mount_namespace();
         let root = Self { directory: tempfile::tempdir().expect("a directory") };
         let image = rootfs(&Image::Usual).expect("the guests' root file system");
         run("debugfs", ["-R", &format!("rdump / {}", path(&root.path())), path(&image)]);
@@ -131,22 +128,4 @@ fn packages_for_another_machine_hold_nothing_of_this_one() {
     let files = content(&directory.path().join("root"));
     assert!(files.contains("usr/lib/aarch64-linux-gnu/vrfrun/libvrfshim.so f"), "{files:?}");
     assert!(!files.iter().any(|file| file.contains("x86_64") || file.contains("i386") || file.contains("lib32")));
-}
-
-/// In the place of products for arm64, the build of which takes minutes: programs that do nothing. What `make` builds is
-/// run by `tools/vm arm64_6_1`.
-fn foreign_products(directory: &Path) -> String {
-    let source = directory.join("nothing.c");
-    std::fs::write(&source, "int main(void) { return 0; }\n").expect("a source");
-    let compile = |words: &[&str], name: &str| {
-        let target = directory.join(name);
-        run("clang", ["--target=aarch64-linux-gnu", path(&source), "-o", path(&target)].iter().chain(words));
-    };
-    compile(&["-static"], "vrfrun");
-    compile(&["-static"], "vrfsetup");
-    compile(&["-shared", "-fPIC"], "libvrfshim.so");
-    compile(&["-c", "-g"], "nothing.o");
-    let archive = directory.join("libvrfshim.a");
-    run("aarch64-linux-gnu-ar", ["rcs", path(&archive), path(&directory.join("nothing.o"))]);
-    format!("RELEASE={}", path(directory))
 }
