@@ -149,6 +149,8 @@ pub(crate) fn memfd(name: &CStr) -> Result<c_int, Errno> {
     // 6.3 wants to hear whether code will come from it, and logs who does not say; older kernels know no such flag.
     match create(libc::MFD_CLOEXEC | libc::MFD_EXEC) {
         Err(Errno(libc::EINVAL)) => create(libc::MFD_CLOEXEC),
+        // vm.memfd_noexec=2: such a file cannot be started as a program, but still be mapped as code.
+        Err(Errno(libc::EACCES)) => create(libc::MFD_CLOEXEC | libc::MFD_NOEXEC_SEAL),
         answer => answer,
     }
 }
