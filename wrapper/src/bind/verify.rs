@@ -9,6 +9,7 @@ use nix::errno::Errno;
 
 use crate::error::text;
 use crate::error::unavailable::Unavailable;
+use crate::sys::feature::Feature;
 use crate::sys::seccomp;
 use crate::sys::socket::{self, device_of};
 use crate::vrf::device::Device;
@@ -135,9 +136,11 @@ fn can_bind(device: &Device, domain: i32, family: &str, cookie: Option<u64>) -> 
     }
     match socket::bind_to_device(&socket, device.name_bytes()) {
         Err(Errno::EPERM) => {
-            return Err(Unavailable::new("an unprivileged SO_BINDTODEVICE needs Linux 5.7")
-                .hint("run it as root, or give it CAP_NET_RAW"));
+            return Err(
+                Unavailable::new(Feature::UnprivilegedBind.missing()).hint("run it as root, or give it CAP_NET_RAW")
+            );
         }
+        Err(Errno::ENOPROTOOPT) => return Err(Unavailable::new(Feature::BoundDevice.missing())),
         Err(errno) => return Err(Unavailable::kernel(format!("bind an {family} socket"))(errno)),
         Ok(()) => {}
     }
@@ -145,10 +148,17 @@ fn can_bind(device: &Device, domain: i32, family: &str, cookie: Option<u64>) -> 
 }
 
 fn expect(socket: &OwnedFd, device: &Device, family: &str) -> Result<(), Failure> {
-    match device_of(socket).map_err(Unavailable::kernel("read SO_BINDTODEVICE"))? {
+    match device_of(socket).map_err(unreadable)? {
         Some(name) if name == device.name => Ok(()),
         Some(name) => Err(ancestor_bound(&name).into()),
         None => Err(Failure::Unbound(Unavailable::new(format!("an {family} socket stayed unbound")))),
+    }
+}
+
+fn unreadable(errno: Errno) -> Unavailable {
+    match errno {
+        Errno::ENOPROTOOPT => Unavailable::new(Feature::BoundDevice.missing()),
+        errno => Unavailable::kernel("read SO_BINDTODEVICE")(errno),
     }
 }
 
@@ -163,10 +173,14 @@ fn ancestor_bound(device: &OsString) -> Unavailable {
 }
 
 fn not_opened(family: &str, errno: Errno) -> Unavailable {
-    if errno == DENIED {
-        return Unavailable::new("a seccomp filter above denies inet sockets (is this inside another vrfrun?)");
+    match errno {
+        DENIED => Unavailable::new("a seccomp filter above denies inet sockets (is this inside another vrfrun?)"),
+        // What the supervisor asks of a socket besides.
+        Errno::ENOPROTOOPT => Unavailable::new(Feature::UnicastInterface.missing()),
+        // What a filter says instead of a family that is not there.
+        Errno::EOPNOTSUPP | Errno::EPERM if seccomp::is_filtered() => no_family(),
+        errno => Unavailable::kernel(format!("open an {family} socket"))(errno),
     }
-    Unavailable::kernel(format!("open an {family} socket"))(errno)
 }
 
 /// Runs a check for each family, which says whether the kernel has it; at least one must be there.
@@ -178,7 +192,12 @@ fn each_family<E: From<Unavailable>>(check: impl Fn(libc::c_int, &str) -> Result
     if seen { Ok(()) } else { Err(no_family().into()) }
 }
 
+/// A filter may say the same as a kernel without them.
 fn no_family() -> Unavailable {
+    if seccomp::is_filtered() {
+        return Unavailable::new("a seccomp filter above denies inet sockets, or the kernel has neither IPv4 nor IPv6")
+            .hint("allow AF_INET and AF_INET6: RestrictAddressFamilies= of a unit, --protocol= of firejail");
+    }
     Unavailable::new("the kernel has neither IPv4 nor IPv6")
 }
 

@@ -37,6 +37,10 @@ pub enum Error {
     NoVrfs(OsString),
     /// The interface is there, but it is no VRF.
     NotVrf(OsString),
+    /// The kernel cannot be asked about interfaces.
+    NoRouting(Errno),
+    /// A file of /proc cannot be read.
+    NoProc { file: &'static str, errno: Errno },
     /// A kernel interface failed: what was tried, and what the kernel said.
     Kernel { tried: String, errno: Errno },
     /// No mechanism could be verified; each with its reason.
@@ -70,6 +74,11 @@ impl Error {
         move |errno| Error::Kernel { tried, errno }
     }
 
+    /// For `map_err`: the list of mounts.
+    pub fn no_mounts(errno: Errno) -> Error {
+        Error::NoProc { file: "/proc/self/mountinfo", errno }
+    }
+
     /// The exit status that says this to a script.
     pub fn exit_status(&self) -> i32 {
         match self {
@@ -88,7 +97,16 @@ impl Error {
             Error::NoVrfs(_) => Some("vrfsetup doctor".into()),
             Error::NotVrf(name) => Some(format!("vrfrun --interface {} …", text(name))),
             Error::NoMechanism { unavailable, .. } => unavailable.iter().find_map(|(_, reason)| reason.hint.clone()),
-            Error::Kernel { errno: Errno::EMFILE, .. } => Some(MORE_DESCRIPTORS.into()),
+            Error::NoRouting(Errno::EMFILE)
+            | Error::NoProc { errno: Errno::EMFILE, .. }
+            | Error::Kernel { errno: Errno::EMFILE, .. } => Some(MORE_DESCRIPTORS.into()),
+            // What seccomp filters answer instead of the kernel.
+            Error::NoRouting(Errno::EAFNOSUPPORT | Errno::EOPNOTSUPP | Errno::EPERM | Errno::EACCES) => {
+                Some("allow AF_NETLINK: RestrictAddressFamilies= of a unit, --protocol= of firejail".into())
+            }
+            Error::NoProc { errno: Errno::ENOENT, .. } => {
+                Some("mount -t proc proc /proc, or bwrap --proc /proc …".into())
+            }
             Error::NoNetns { name, errno: Errno::ENOENT } => Some(match text(name) {
                 pid if pid.parse::<u32>().is_ok() => format!("nsenter -t {pid} -n vrfrun …"),
                 _ => "ip netns list".into(),
@@ -137,6 +155,8 @@ impl Display for Error {
                 write!(f, "cannot enter network namespace '{}': {}", text(name), errno.desc())
             }
             Error::NoDescriptors(why) => write!(f, "cannot look at inherited descriptors: {why}"),
+            Error::NoRouting(errno) => write!(f, "cannot open a routing socket: {}", errno.desc()),
+            Error::NoProc { file, errno } => write!(f, "cannot read {file}: {}", errno.desc()),
             Error::Kernel { tried, errno } | Error::Etc { tried, errno, .. } => {
                 write!(f, "cannot {tried}: {}", errno.desc())
             }

@@ -27,6 +27,11 @@ impl Unavailable {
         Self { hint: Some(hint.into()), ..self }
     }
 
+    /// Names what stands behind this reason, which has the better hint, if any.
+    pub fn because(self, cause: &Unavailable) -> Self {
+        Self { why: format!("{} ({})", self.why, cause.why), hint: cause.hint.clone() }
+    }
+
     /// For `map_err`: what was tried, and what the kernel said.
     pub fn kernel(tried: impl Into<String>) -> impl FnOnce(Errno) -> Unavailable {
         let tried = tried.into();

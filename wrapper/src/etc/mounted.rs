@@ -25,7 +25,7 @@ pub fn namespace() -> Result<Place, Error> {
 
 /// This process has left the mount namespace `before`, and no mount of its own gets out.
 pub fn is_private(before: Place) -> Result<(), Error> {
-    let mounts = kernel::read("/proc/self/mountinfo").map_err(Error::kernel("read /proc/self/mountinfo"))?;
+    let mounts = kernel::read("/proc/self/mountinfo").map_err(Error::no_mounts)?;
     if namespace()? == before || has_shared(&mounts) {
         return Err(Error::kernel("keep mounts to the program")(Errno::ENOSYS));
     }

@@ -74,7 +74,7 @@ pub fn remove(vrf: &OsStr, points: &[PathBuf]) -> Result<(), Error> {
         umount2(point, MntFlags::MNT_DETACH).map_err(failed(point))?;
     }
     // A filter above can say so where nothing was taken away.
-    let mounts = kernel::read("/proc/self/mountinfo").map_err(Error::kernel("read /proc/self/mountinfo"))?;
+    let mounts = kernel::read("/proc/self/mountinfo").map_err(Error::no_mounts)?;
     find(vrf, &mounts)?.first().map_or(Ok(()), |point| Err(failed(point)(Errno::ENOSYS)))
 }
 

@@ -51,7 +51,7 @@ pub fn plan(device: Option<&Device>, spec: &EtcSpec) -> Result<Plan, Error> {
     if spec.nothing {
         return Ok(Plan::default());
     }
-    let mounts = kernel::mounts_at_start().map_err(Error::kernel("read /proc/self/mountinfo"))?;
+    let mounts = kernel::mounts_at_start().map_err(Error::no_mounts)?;
     let vrf = device.map_or_else(|| DEFAULT.into(), |device| device.name.clone());
     let resolv_conf = given(spec)?;
     let mut files = device.map_or_else(|| Ok(Vec::new()), |device| files_of(&device.name))?;

@@ -43,6 +43,12 @@ pub fn bind(socket: &impl AsFd, name: &[u8], before: &[InterfaceOption], after: 
     after.iter().try_for_each(|option| option.set(socket, &option.value(index)))
 }
 
+/// Whether the kernel knows the first of them (3.4).
+pub fn is_known() -> bool {
+    let socket = socket::open(libc::AF_INET, libc::SOCK_DGRAM, 0);
+    socket.is_ok_and(|socket| Unicast4.set(&socket, &Unicast4.value(0)).is_ok())
+}
+
 /// A socket as somebody else has left it: whether it is bound, and its options.
 #[derive(Debug)]
 pub struct Former {

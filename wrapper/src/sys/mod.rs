@@ -1,7 +1,7 @@
 //! System calls and small files: what neither the standard library nor nix says about this process and the kernel.
 //!
 //! Here, and nowhere else in the library, is unsafe code: in `syscall`, `process`, `pidfd`, `socket`,
-//! `seccomp` and `io_uring`.
+//! `seccomp`, `memory` and `io_uring`.
 //! Uses no other room. Decides nothing: it returns what the kernel said, and reports no error of its own.
 
 pub mod architecture;
@@ -10,6 +10,7 @@ pub mod feature;
 pub mod interface_option;
 pub mod io_uring;
 pub mod kernel;
+pub mod memory;
 pub mod orphan;
 pub mod pidfd;
 pub mod process;

@@ -31,6 +31,13 @@ pub fn knows_action(action: u32) -> bool {
     unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_GET_ACTION_AVAIL, 0, &raw const action) == 0 }
 }
 
+/// Whether the kernel knows seccomp(2) (3.17), with filters: asked for one without its instructions, it cannot read them.
+pub fn knows_filters() -> bool {
+    // SAFETY: there is no pointer to follow.
+    let outcome = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, 0usize) };
+    Errno::result(outcome) == Err(Errno::EFAULT)
+}
+
 /// Puts a filter on this process and all it will start.
 pub fn set_filter(filter: &[sock_filter], flags: libc::c_ulong) -> nix::Result<()> {
     set(filter, flags).map(drop)
@@ -81,6 +88,13 @@ impl Listener<'_> {
     pub fn add_descriptor(&self, request: &seccomp_notif_addfd) -> nix::Result<libc::c_int> {
         // SAFETY: the kernel reads one live structure.
         Errno::result(unsafe { libc::ioctl(self.0.as_raw_fd(), NOTIF_ADDFD, &raw const *request) })
+    }
+
+    /// Whether the kernel knows how to do that: it has no call of this number, and says so.
+    pub fn knows_add_descriptor(&self) -> bool {
+        let srcfd = self.0.as_raw_fd() as u32;
+        let request = seccomp_notif_addfd { id: 0, flags: 0, srcfd, newfd: 0, newfd_flags: 0 };
+        self.add_descriptor(&request) == Err(Errno::ENOENT)
     }
 
     /// Whether the caller still waits for this call's answer.

@@ -49,6 +49,12 @@ pub fn bind_to_device(socket: &impl AsFd, name: &[u8]) -> nix::Result<()> {
     set(socket, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, name)
 }
 
+/// Whether a socket that is bound to nothing can be bound to nothing: who may not name a device may not either.
+pub fn may_bind() -> bool {
+    let socket = open(libc::AF_INET, libc::SOCK_DGRAM, 0);
+    socket.is_ok_and(|socket| bind_to_device(&socket, b"\0").is_ok())
+}
+
 /// The device that a socket is bound to (SO_BINDTODEVICE, readable since 3.8).
 pub fn device_of(socket: &impl AsFd) -> nix::Result<Option<OsString>> {
     let mut name = [0u8; libc::IFNAMSIZ];

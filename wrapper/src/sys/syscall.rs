@@ -56,6 +56,12 @@ pub fn close_range(first: RawFd, last: RawFd) -> nix::Result<()> {
     Errno::result(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }).map(drop)
 }
 
+/// Whether the kernel has bpf(2), which knows no such command.
+pub fn knows_bpf() -> bool {
+    // SAFETY: there is no pointer to follow.
+    Errno::result(unsafe { libc::syscall(libc::SYS_bpf, -1, 0usize, 0) }) != Err(Errno::ENOSYS)
+}
+
 /// getdents64(2): how many bytes of records were written; 0 at the end.
 pub fn get_entries(directory: RawFd, records: &mut [u8]) -> nix::Result<usize> {
     // SAFETY: the kernel writes at most `len` bytes into a live slice.

@@ -20,7 +20,7 @@ pub struct Netlink {
 impl Netlink {
     /// Opens it. Its dumps obey their filters.
     pub fn open() -> Result<Self, Error> {
-        Self::connect().map_err(Error::kernel("open a routing socket"))
+        Self::connect().map_err(Error::NoRouting)
     }
 
     /// The same, with the kernel's own words.

@@ -13,6 +13,7 @@ const PROBES: [(&str, &str, &str); 8] = [
     ("probe-asan", "probe.c", "gcc -pthread -fsanitize=address"),
     ("ancestor", "ancestor.c", "gcc"),
     ("escape", "escape.c", "gcc"),
+    ("lacks", "lacks.c", "gcc"),
     ("hammer", "hammer.c", "gcc -static"),
     ("hooks", "../../../tests/programs/hooks.c", "gcc"), // as the tests in virtual machines have it
 ];

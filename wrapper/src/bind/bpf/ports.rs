@@ -5,6 +5,7 @@ use vrfbpf::List;
 use vrfnl::link;
 
 use crate::error::unavailable::Unavailable;
+use crate::sys::feature::Feature;
 use crate::vrf::device::Device;
 use crate::vrf::netlink::Netlink;
 
@@ -21,6 +22,7 @@ pub fn make(device: &Device, netns: u64, is_strict: bool) -> Result<List, Unavai
     let devices = devices_of(device, &mut open()?, is_strict)?;
     let list = List::make(device.ifindex, netns, devices.len()).map_err(|errno| match errno {
         Errno::EPERM => Unavailable::new(NEEDS),
+        Errno::ENOSYS => Unavailable::new(Feature::CgroupPrograms.missing()),
         errno => Unavailable::kernel("make a BPF map")(errno),
     })?;
     up_to_date(device, &[&list], is_strict)?;

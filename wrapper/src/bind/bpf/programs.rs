@@ -11,6 +11,7 @@ use crate::bind::bpf::gaps::{Gaps, Place};
 use crate::bind::bpf::ports::NEEDS;
 use crate::bind::bpf::record::Record;
 use crate::error::unavailable::Unavailable;
+use crate::sys::feature::Feature;
 use crate::vrf::device::Device;
 
 /// Puts the programs on the cgroup; they stay as long as it does. Where some are there already, by `is_there`, those that are
@@ -64,7 +65,7 @@ enum Trouble {
 fn note(gaps: &mut Gaps, place: Place, trouble: Trouble) -> Result<(), Unavailable> {
     match (trouble, place) {
         (Trouble::Load(Errno::EPERM), _) => Err(Unavailable::new(NEEDS)),
-        (Trouble::Load(Errno::ENOSYS), _) => Err(Unavailable::new("the kernel has no bpf(2)")),
+        (Trouble::Load(Errno::ENOSYS), _) => Err(Unavailable::new(Feature::CgroupPrograms.missing())),
         (Trouble::Load(errno), Place::Create) => Err(Unavailable::kernel("load the BPF program")(errno)),
         (Trouble::Attach(Errno::EPERM), Place::Create) => {
             Err(Unavailable::new("an ancestor cgroup has a BPF program that allows no other below it"))

@@ -15,7 +15,11 @@ use crate::bind::verify;
 use crate::error::note;
 use crate::error::unavailable::Unavailable;
 use crate::program::elf::Kind;
+use crate::sys::memory;
 use crate::sys::syscall;
+
+/// What binds a program that the shim cannot.
+const WITHOUT_SHIM: &str = "vrfrun -m seccomp …, or -m bpf as root";
 
 /// What the program needs to have the shim in it, and what stands behind the shim.
 pub struct Preloaded {
@@ -30,6 +34,7 @@ pub fn bind(request: &Request) -> Result<Preloaded, Unavailable> {
     let object = shim::find()?;
     let kind = request.kind();
     startable(&kind)?;
+    changeable()?;
     verify::is_bindable(request.device, None)?;
     let Guarded { guard, cookie } = guard(request, &kind)?;
     let list = shim::preload_list(&shim::existing_list(), &object);
@@ -52,17 +57,17 @@ fn guard(request: &Request, kind: &Kind) -> Result<Guarded, Unavailable> {
     }
     let cookie = cookie()?;
     let without = if request.options.no_supervisor {
-        "--no-supervisor".into()
+        Unavailable::new("--no-supervisor").hint(WITHOUT_SHIM)
     } else {
         match seccomp::supervise(request, Some(cookie)) {
             Ok(guard) => return Ok(Guarded { guard, cookie: Some(cookie) }),
-            Err(Failure::NoListener(why)) => why,
+            Err(Failure::NoListener(reason)) => reason,
             Err(Failure::Refused(reason)) => return Err(reason),
         }
     };
-    enterable(kind)?;
+    enterable(kind).map_err(|reason| reason.because(&without))?;
     seccomp::gate(request.device, cookie)?;
-    Ok(Guarded { guard: Guard::Gate(without), cookie: Some(cookie) })
+    Ok(Guarded { guard: Guard::Gate(without.why), cookie: Some(cookie) })
 }
 
 /// Without a supervisor, a program that the shim cannot enter would have all its sockets denied: say it at once.
@@ -73,7 +78,7 @@ pub fn enterable(kind: &Kind) -> Result<(), Unavailable> {
         Kind::Dynamic | Kind::Sanitized | Kind::Script(_) | Kind::Unknown => return Ok(()),
     };
     Err(Unavailable::new(format!("the program is {what}: the shim cannot enter it, and there is no supervisor"))
-        .hint("vrfrun -m seccomp …, or -m bpf as root"))
+        .hint(WITHOUT_SHIM))
 }
 
 /// AddressSanitizer's runtime ends a program that starts with any object before it, unless it was told not to look.
@@ -86,7 +91,17 @@ fn startable(kind: &Kind) -> Result<(), Unavailable> {
         return Ok(());
     }
     Err(Unavailable::new("the program is built with AddressSanitizer, which starts behind no preloaded object")
-        .hint("vrfrun -m seccomp …, or -m bpf as root"))
+        .hint(WITHOUT_SHIM))
+}
+
+/// The shim redirects libc's own socket function, for which it needs memory that is written first and run then.
+fn changeable() -> Result<(), Unavailable> {
+    if memory::is_code_fixed() {
+        let why = "the shim cannot redirect libc's sockets: new code is denied here (PR_SET_MDWE or MemoryDenyWriteExecute=, \
+                   and memfd_create)";
+        return Err(Unavailable::new(why).hint(WITHOUT_SHIM));
+    }
+    Ok(())
 }
 
 /// A random number of which neither half is zero: registers that nobody set often are.

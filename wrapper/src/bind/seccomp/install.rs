@@ -6,7 +6,9 @@ use libc::sock_filter;
 use nix::errno::Errno;
 use nix::sys::prctl::set_no_new_privs;
 
+use crate::error::unavailable::Unavailable;
 use crate::sys::capability::{CAP_SYS_ADMIN, is_effective};
+use crate::sys::feature::Feature;
 use crate::sys::seccomp;
 
 /// Installs the filter for this process and all it will start. It cannot be undone.
@@ -19,6 +21,14 @@ pub fn install(filter: &[sock_filter]) -> nix::Result<()> {
 pub fn install_with_listener(filter: &[sock_filter], flags: libc::c_ulong) -> nix::Result<OwnedFd> {
     allow_filters()?;
     with_speculation(|more| seccomp::set_filter_with_listener(filter, flags | more))
+}
+
+/// For `map_err`: why there is no filter.
+pub fn refused(errno: Errno) -> Unavailable {
+    if !Feature::Filter.probe() {
+        return Unavailable::new(Feature::Filter.missing()).hint("run it as root with -m bpf");
+    }
+    Unavailable::kernel("install the seccomp filter")(errno)
 }
 
 /// Who has CAP_SYS_ADMIN needs no no_new_privs, and then sudo and set-uid programs still work below.

@@ -30,8 +30,7 @@ pub fn bind(request: &Request) -> Result<Guard, Unavailable> {
     // What binds the supervisor's sockets elsewhere can be named only before they are its own affair.
     verify::is_bindable(request.device, None)?;
     supervise(request, None).map_err(|failure| match failure {
-        Failure::NoListener(why) => Unavailable::new(why),
-        Failure::Refused(reason) => reason,
+        Failure::NoListener(reason) | Failure::Refused(reason) => reason,
     })
 }
 
@@ -46,6 +45,6 @@ pub fn supervise(request: &Request, cookie: Option<u64>) -> Result<Guard, Failur
 /// The gate: what does not carry the cookie is denied.
 pub fn gate(device: &Device, cookie: u64) -> Result<(), Unavailable> {
     let policy = Policy { unbound: Unbound::Denied, cookie: Some(cookie), io_uring: io_uring::deny_sockets() };
-    install::install(&filter::assemble(&policy)).map_err(Unavailable::kernel("install the seccomp filter"))?;
+    install::install(&filter::assemble(&policy)).map_err(install::refused)?;
     verify::is_gated(device, cookie)
 }

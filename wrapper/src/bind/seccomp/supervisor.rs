@@ -25,21 +25,29 @@ use crate::error::unavailable::Unavailable;
 use crate::sys::capability::Kept;
 use crate::sys::feature::Feature;
 use crate::sys::orphan::fork_orphan;
+use crate::sys::seccomp::Listener;
 use crate::sys::socket::receive_descriptor;
 use crate::sys::{kernel, process, syscall};
 use crate::vrf::device::Device;
 
 /// The supervisor's report, unless it is an errno: calls will be answered.
 const READY: u8 = 253;
+/// It cannot put a socket into its clients.
+const MUTE: u8 = 252;
 /// It cannot learn of its clients what it must know.
 const BLIND: u8 = 254;
 /// /proc shows another pid namespace.
 const FOREIGN: u8 = 255;
 
+/// What binds all programs without one.
+const WITHOUT_SUPERVISOR: &str = "run it as root with -m bpf";
+/// How two sandboxes are told to show their own processes.
+const OWN_PROC: &str = "unshare --mount-proc …, or bwrap --proc /proc …";
+
 /// Why there is no supervisor.
 pub enum Failure {
     /// A filter above this process has one already (EBUSY), or the kernel is older than 5.9: the gate can stand in.
-    NoListener(String),
+    NoListener(Unavailable),
     /// Anything else.
     Refused(Unavailable),
 }
@@ -52,11 +60,12 @@ impl From<Unavailable> for Failure {
 
 /// Installs the filter on this process with a supervisor behind it.
 pub fn supervise(device: &Device, policy: &Policy) -> Result<(), Failure> {
-    if !Feature::Supervisor.probe() {
-        return Err(Failure::NoListener(Feature::Supervisor.missing()));
+    if let Some(missing) = [Feature::Listener, Feature::CloseRange].into_iter().find(|feature| !feature.probe()) {
+        return Err(no_listener(missing));
     }
     if !Proc::seems_own() {
-        return Err(Failure::NoListener("/proc is of another pid namespace".into()));
+        let why = "/proc is of another pid namespace";
+        return Err(Failure::NoListener(Unavailable::new(why).hint(OWN_PROC)));
     }
     let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
         .map_err(Unavailable::kernel("make a socket pair"))?;
@@ -65,21 +74,32 @@ pub fn supervise(device: &Device, policy: &Policy) -> Result<(), Failure> {
     let listener = match install(policy) {
         Ok(listener) => listener,
         // Dropping `ours` lets the supervisor go.
-        Err(Errno::EBUSY) => return Err(Failure::NoListener("another supervisor is above this process".into())),
-        Err(errno) => return Err(Unavailable::kernel("install the seccomp filter")(errno).into()),
+        Err(Errno::EBUSY) => {
+            let why = Unavailable::new("another supervisor is above this process");
+            return Err(Failure::NoListener(why.hint(WITHOUT_SUPERVISOR)));
+        }
+        // It knows the verdict, and the flag it does not.
+        Err(Errno::EINVAL) => return Err(no_listener(Feature::Listener)),
+        Err(errno) => return Err(install::refused(errno).into()),
     };
     match hand_over(&ours, &listener).map_err(Unavailable::kernel("hand the listener to the supervisor"))? {
         READY => Ok(()),
         FOREIGN => {
             let why = "/proc is of another pid namespace than the supervisor";
-            Err(Unavailable::new(why).hint("unshare --mount-proc …").into())
+            Err(Unavailable::new(why).hint(OWN_PROC).into())
         }
         BLIND => {
             let why = "the supervisor cannot see this process in /proc (mounted with hidepid)";
             Err(Unavailable::new(why).hint("mount -o remount,hidepid=0 /proc").into())
         }
+        MUTE => Err(Unavailable::new(Feature::AddDescriptor.missing()).hint("vrfrun --no-supervisor …").into()),
         errno => Err(Unavailable::kernel("start the supervisor")(Errno::from_raw(errno.into())).into()),
     }
+}
+
+/// The gate can stand in.
+fn no_listener(missing: Feature) -> Failure {
+    Failure::NoListener(Unavailable::new(missing.missing()).hint(WITHOUT_SUPERVISOR))
 }
 
 /// Calls that wait for the supervisor are interrupted by fatal signals only, where the kernel can (5.19).
@@ -158,6 +178,9 @@ fn prepare(theirs: &OwnedFd) -> Result<(OwnedFd, Callers), u8> {
     // Whatever was not received would reset the connection, and the report with it.
     let listener = receive_descriptor(theirs).map_err(failed)?;
     outcome.map_err(failed)?;
+    if !Listener(&listener).knows_add_descriptor() {
+        return Err(MUTE);
+    }
     keep_only(theirs, &listener).map_err(failed)?;
     let kept = Kept::drop_rest().map_err(failed)?;
     // The socket pair's other end is vrfrun, the first client; 0 where it is not in our pid namespace.
