@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// (name in the scene, source, compiler and its options).
-const PROBES: [(&str, &str, &str); 8] = [
+const PROBES: [(&str, &str, &str); 9] = [
     ("probe", "probe.c", "gcc -pthread"),
     ("probe-static", "probe.c", "gcc -pthread -static"),
     ("probe-i386", "probe.c", "gcc -m32 -isystem /usr/include/x86_64-linux-gnu -pthread -static"),
