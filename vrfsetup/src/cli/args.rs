@@ -168,6 +168,8 @@ pub enum Command {
     },
     /// Find what is wrong, and what fixes it; exit status 3 if something is
     Doctor,
+    /// Print numbers for Prometheus: VRFs, ports, seals, rules, processes, sockets, findings
+    Metrics,
     /// List the processes in a VRF
     Pids {
         /// The VRF

@@ -25,6 +25,7 @@ use crate::demo;
 use crate::error::{DIFFERS, Error};
 use crate::inspect::doctor;
 use crate::inspect::export;
+use crate::inspect::metrics;
 use crate::inspect::processes::{self, Process};
 use crate::inspect::show;
 use crate::plan::inventory::Inventory;
@@ -135,6 +136,13 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
             }
             Ok(differs(!findings.is_empty()))
         }
+        Command::Metrics => {
+            print_all(cli, &metrics::read(&kernel)?);
+            if !cli.json {
+                print("# EOF\n"); // OpenMetrics wants to see that nothing is missing
+            }
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Pids { name } => pids(cli, &kernel, name),
         Command::Identify { pid } => identify(cli, pid.unwrap_or_else(std::process::id)),
         Command::Unit { name, services, dry_run, remove, change } => {
@@ -144,7 +152,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
             }
             let files = unit::plan(&session, name, services)?;
             if *dry_run {
-                match is_json(cli) {
+                match cli.json {
                     true => print(json(cli, &files)),
                     false => files.iter().for_each(|f| print(format!("# {}\n{}\n", f.path.display(), f.text))),
                 }
@@ -263,7 +271,7 @@ fn spec(add: &Add) -> VrfSpec<'_> {
 }
 
 fn changed(cli: &Cli, outcome: Outcome) -> Result<ExitCode, Error> {
-    if is_json(cli) {
+    if cli.json {
         print(json(cli, &outcome));
     } else {
         print(outcome);
@@ -272,15 +280,11 @@ fn changed(cli: &Cli, outcome: Outcome) -> Result<ExitCode, Error> {
 }
 
 fn print_all<T: Serialize + Display>(cli: &Cli, results: &[T]) {
-    if is_json(cli) {
+    if cli.json {
         print(json(cli, results));
     } else {
         results.iter().for_each(print);
     }
-}
-
-fn is_json(cli: &Cli) -> bool {
-    cli.json
 }
 
 fn json<T: Serialize + ?Sized>(cli: &Cli, value: &T) -> String {

@@ -1,4 +1,4 @@
-//! The verbs that change nothing: `show`, `doctor`, `export`, and which process is in which VRF (`processes`,
+//! The verbs that change nothing: `show`, `doctor`, `metrics`, `export`, and which process is in which VRF (`processes`,
 //! `membership`).
 //!
 //! May use `plan`, `sys`, `model` and `error`, and of `transaction` what tells how an earlier change stands. Reads, and
@@ -8,5 +8,6 @@
 pub mod doctor;
 pub mod export;
 pub mod membership;
+pub mod metrics;
 pub mod processes;
 pub mod show;

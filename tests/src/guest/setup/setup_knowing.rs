@@ -13,6 +13,7 @@ guest_tests! {
     show_has_the_names_and_values_of_ip,
     every_mechanism_is_known_by_identify_and_pids,
     a_socket_outside_its_vrf_is_named,
+    metrics_are_what_ip_says,
     doctor_finds_what_is_wrong_and_its_fixes_help,
     doctor_looks_beyond_the_routing,
     the_demonstration_goes_as_told_and_leaves_nothing,
@@ -108,6 +109,45 @@ print('up',flush=True); time.sleep(600)";
     assert_eq!(strays, [("4001", false), ("4002", true)]);
     let findings = vrfsetup(&mut world, 3, "doctor").text();
     assert!(findings.contains("blue: sockets outside the VRF: python3"), "{findings}");
+}
+
+/// Against `ip`: ports and tables; before and after `ip` takes the routes and the rules of a family away.
+fn metrics_are_what_ip_says() {
+    let mut world = World::new(Kind::Vrfs).expect("a world");
+    vrfsetup(&mut world, 0, "rules fix");
+    let text = vrfsetup(&mut world, 0, "metrics").text();
+    assert!(text.ends_with("\n# EOF\n"), "{text}");
+    let samples = |name: &str, text: &str| -> Vec<String> {
+        text.lines().filter(|line| line.starts_with(&format!("{name}{{"))).map(str::to_owned).collect()
+    };
+    let links = world.ip_json("-d link show");
+    let links = || links.as_array().into_iter().flatten();
+    let word = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let tables = links().filter(|link| link["linkinfo"]["info_kind"] == "vrf").map(|link| {
+        let table = &link["linkinfo"]["info_data"]["table"];
+        format!("node_network_vrf_info{{device=\"{}\",table=\"{table}\"}} 1", word(&link["ifname"]))
+    });
+    assert_eq!(samples("node_network_vrf_info", &text), tables.collect::<Vec<_>>());
+    let ports = links().filter(|link| link["linkinfo"]["info_slave_kind"] == "vrf").map(|link| {
+        let (device, master) = (word(&link["ifname"]), word(&link["master"]));
+        format!("node_network_master_info{{device=\"{device}\",kind=\"vrf\",master=\"{master}\"}} 1")
+    });
+    let (mut ours, mut ips) = (samples("node_network_master_info", &text), ports.collect::<Vec<_>>());
+    (ours.sort(), ips.sort());
+    assert_eq!(ours, ips);
+    assert!(!ips.is_empty(), "{text}");
+    let [sealed, ordered] =
+        ["vrfsetup_vrf_sealed{family=\"ipv6\",vrf=\"blue\"}", "vrfsetup_rules_in_order{family=\"ipv6\"}"];
+    assert!(text.contains(&format!("{sealed} 1\n")) && text.contains(&format!("{ordered} 1\n")), "{text}");
+    let table = world.ip_json("-d link show blue")[0]["linkinfo"]["info_data"]["table"].clone();
+    world.ip(&format!("-6 route flush table {table}"));
+    // The lookup, the rule that stops what it does not find, and on new kernels the one that the kernel made at 1000.
+    while world.ip_json("-6 rule show").as_array().into_iter().flatten().any(|rule| rule.get("l3mdev").is_some()) {
+        world.ip("-6 rule del l3mdev");
+    }
+    let text = vrfsetup(&mut world, 0, "metrics").text();
+    assert!(text.contains(&format!("{sealed} 0\n")) && text.contains(&format!("{ordered} 0\n")), "{text}");
+    assert!(text.contains("vrfsetup_findings{finding=\"falls-through\"} 1\n"), "{text}");
 }
 
 /// The names of what the doctor finds, each of which has a fix.

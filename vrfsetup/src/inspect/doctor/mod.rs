@@ -14,8 +14,11 @@ use serde::Serialize;
 
 use crate::error::Error;
 use crate::inspect::show;
+use crate::model::family::Family;
 use crate::plan::inventory::Inventory;
 use crate::sys::netlink::Kernel;
+
+pub use routing::is_sealed;
 
 /// One thing that is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -64,6 +67,11 @@ pub fn examine(kernel: &Kernel) -> Result<Vec<Finding>, Error> {
         findings.extend(host::stray_sockets(&vrf));
     }
     Ok(findings)
+}
+
+/// Whether nothing is wrong with the rules of this family.
+pub fn rules_are_in_order(inventory: &Inventory, family: Family) -> bool {
+    rules::of(inventory, family).is_empty()
 }
 
 /// One line: what, and the fix.

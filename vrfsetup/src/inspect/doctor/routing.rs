@@ -83,14 +83,17 @@ fn loopback_addresses(inventory: &Inventory, vrf: &Link) -> Option<Finding> {
     (!missing.is_empty()).then(|| Finding::new("loopback-address-missing", what, fix).about(&vrf.name))
 }
 
-/// Neither a default route of any kind nor the rule behind l3mdev stops what the table lacks.
-fn misses(inventory: &Inventory, vrf: &Link, family: Family) -> Option<Finding> {
+/// A default route of any kind or the rule behind l3mdev stops what the table lacks.
+pub fn is_sealed(inventory: &Inventory, vrf: &Link, family: Family) -> bool {
     let is_rule = |rule: &Rule| rule.family == family && rule.is_l3mdev && rule.action == Action::Unreachable;
     let ends_here = |route: &Route| route.family() == family && route.is_default();
-    let is_stopped =
-        inventory.rules.iter().any(is_rule) || inventory.table(vrf.table.unwrap_or_default()).any(ends_here);
+    inventory.rules.iter().any(is_rule) || inventory.table(vrf.table.unwrap_or_default()).any(ends_here)
+}
+
+fn misses(inventory: &Inventory, vrf: &Link, family: Family) -> Option<Finding> {
     let what = format!("what its table lacks ({family}) is looked up in the default domain and leaves there");
-    (!is_stopped).then(|| Finding::new("falls-through", what, "vrfsetup rules fix").about(&vrf.name))
+    (!is_sealed(inventory, vrf, family))
+        .then(|| Finding::new("falls-through", what, "vrfsetup rules fix").about(&vrf.name))
 }
 
 /// As an earlier version sealed.

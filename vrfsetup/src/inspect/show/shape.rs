@@ -164,6 +164,10 @@ impl Vrf {
         &self.ifname
     }
 
+    pub fn processes(&self) -> &[Process] {
+        &self.processes
+    }
+
     /// The sockets of its processes that are outside it, if sockets were asked for.
     pub fn stray_sockets(&self) -> impl Iterator<Item = &SocketInfo> {
         self.sockets.iter().flatten().filter(|socket| socket.stray)
