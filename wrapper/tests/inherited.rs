@@ -132,13 +132,15 @@ fn a_socket_that_no_vrf_holds_is_named_and_refused_by_strict() {
     assert!(seen.stderr().contains("it is an AF_PACKET socket, and --strict takes none"), "{seen}");
 }
 
-#[test]
-fn a_connection_in_progress_is_refused() {
-    let give = "
+/// As descriptor 30, to somebody who does not answer.
+const CONNECTING: &str = "
 s = socket.socket(); s.setblocking(False)
 subprocess.run('ip addr add 203.0.113.2/24 dev red; ip neigh add 203.0.113.9 lladdr 02:00:00:00:00:09 dev red', shell=True)
 s.connect_ex(('203.0.113.9', 80)); keep(s, 30)";
-    let seen = given(Who::Root, give, "--interface blue echo ran", "print(device(s))");
+
+#[test]
+fn a_connection_in_progress_is_refused() {
+    let seen = given(Who::Root, CONNECTING, "--interface blue echo ran", "print(device(s))");
     seen.prints("status 125\n-\n");
     assert!(seen.stderr().contains("it is a connection in progress outside it"), "{seen}");
 }
@@ -303,6 +305,39 @@ fn a_proc_that_shows_other_descriptors_is_not_believed() {
     let seen = given(Who::Root, &above, "-m preload --interface blue echo ran", "");
     seen.prints("status 125\n");
     assert!(seen.stderr().contains("it is an established connection outside it"), "{seen}");
+}
+
+/// What a security module answers for a descriptor that the program may not have: the calls of vrfrun that fail so.
+fn withheld(give: &str, call: &str, then: &str) -> Seen {
+    let give = format!(
+        "{give}
+plain = subprocess.run
+strace = ['strace', '-qq', '-o', '/srv/trace', '-e', 'signal=none', '-e', 'inject={call}']
+subprocess.run = lambda words, **more: plain([*strace, *words], **more)"
+    );
+    given(Who::Root, &give, "-m preload --interface blue echo ran", then)
+}
+
+/// Once with a socket that may be bound, and once with one that may not.
+#[test]
+fn what_a_security_module_withholds_is_refused() {
+    let said = "vrfrun: cannot take descriptor 30 into 'blue': it is nothing that can be looked at: Permission denied\n\
+                hint: close it, or leave it as it is with --keep-fds\n";
+    let mut refused = 0;
+    for first in 1..=8 {
+        let call = format!("getsockopt:error=EACCES:when={first}+");
+        for give in [LISTENER, CONNECTING] {
+            let seen = withheld(give, &call, "");
+            assert!(seen.stdout().ends_with("status 125\n") && !seen.stdout().contains("ran"), "{call}: {seen}");
+            refused += usize::from(seen.stderr() == said);
+        }
+        // One call alone, as no module does: what is not looked at is not taken for harmless.
+        let seen = withheld(CONNECTING, &call.replace('+', ""), "");
+        assert!(seen.stdout().ends_with("status 125\n") && !seen.stdout().contains("ran"), "{call}: {seen}");
+    }
+    assert!(refused > 8, "{refused}");
+    let seen = withheld(LISTENER, "getpeername:error=EACCES", "print(device(l))");
+    seen.prints("status 125\n-\n");
 }
 
 #[test]

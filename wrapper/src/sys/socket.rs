@@ -153,16 +153,19 @@ pub fn is_listening(socket: &impl AsFd) -> bool {
 }
 
 /// Whether a TCP socket has asked for a connection that nobody has answered yet.
-pub fn is_connecting(socket: &impl AsFd) -> bool {
-    tcp_info(socket).is_ok_and(|info| info[0] == SYN_SENT)
+pub fn is_connecting(socket: &impl AsFd) -> nix::Result<bool> {
+    tcp_info(socket).map(|info| info[0] == SYN_SENT)
 }
 
-/// Whether an SCTP socket of many peers has some: it has no peer's address then either. True also where it does not say.
-pub fn has_associations(socket: &impl AsFd) -> bool {
+/// Whether an SCTP socket for many peers has some: it has no peer's address then either.
+pub fn has_associations(socket: &impl AsFd) -> nix::Result<bool> {
     const SCTP_GET_ASSOC_NUMBER: libc::c_int = 28;
     let mut number = [0; size_of::<u32>()];
-    let mut ask = || get_at(socket, libc::IPPROTO_SCTP, SCTP_GET_ASSOC_NUMBER, &mut number);
-    type_of(socket) == Ok(libc::SOCK_SEQPACKET) && (ask().is_err() || number != [0; 4])
+    if type_of(socket)? != libc::SOCK_SEQPACKET {
+        return Ok(false);
+    }
+    get_at(socket, libc::IPPROTO_SCTP, SCTP_GET_ASSOC_NUMBER, &mut number)?;
+    Ok(number != [0; 4])
 }
 
 /// How many connections wait to be accepted from a TCP listener: tcpi_unacked, as the kernel fills it in for those.

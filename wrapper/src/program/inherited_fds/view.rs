@@ -42,62 +42,54 @@ pub struct View<'a> {
 }
 
 impl View<'_> {
-    /// Decides.
+    /// Decides. What cannot be looked at, because a security module withholds it, is refused.
     pub fn judge(&self, fd: RawFd) -> Fate {
-        let unclear = |errno: Errno| Fate::Refuse(format!("nothing that can be looked at: {}", errno.desc()));
-        match self.descriptors.what(fd) {
-            Ok(What::Socket) if is_kept(fd) => {
-                socket::domain_of(&descriptor(fd)).map_or_else(unclear, |domain| self.judge_socket(fd, domain))
-            }
-            Ok(What::Ring) if is_kept(fd) => {
-                Fate::Refuse("an io_uring instance, which makes sockets outside it".into())
-            }
-            Err(errno) if is_kept(fd) => unclear(errno),
-            Ok(What::Socket | What::Ring | What::Other) | Err(_) => Fate::Nothing,
-        }
+        let fate = match self.descriptors.what(fd) {
+            Ok(What::Socket) if is_kept(fd) => self.judge_socket(fd),
+            Ok(What::Ring) if is_kept(fd) => Ok(refused("an io_uring instance, which makes sockets outside it")),
+            Err(errno) if is_kept(fd) => Err(errno),
+            Ok(What::Socket | What::Ring | What::Other) | Err(_) => Ok(Fate::Nothing),
+        };
+        fate.unwrap_or_else(|errno| Fate::Refuse(format!("nothing that can be looked at: {}", errno.desc())))
     }
 
-    fn judge_socket(&self, fd: RawFd, domain: libc::c_int) -> Fate {
-        match Family::of(domain) {
-            Family::Local => Fate::Nothing,
+    fn judge_socket(&self, fd: RawFd) -> nix::Result<Fate> {
+        match Family::of(socket::domain_of(&descriptor(fd))?) {
+            Family::Local => Ok(Fate::Nothing),
             // The programs of --strict hold what is made in their cgroup, and these were made outside it.
-            Family::Other(what) if self.is_strict => Fate::Refuse(format!("{what}, and --strict takes none")),
-            _ if self.is_strict => Fate::Refuse("an inherited socket, and --strict takes none".into()),
-            Family::Other(what) => Fate::Warn(what),
-            Family::Smc => holds_others("SMC"),
+            Family::Other(what) if self.is_strict => Ok(Fate::Refuse(format!("{what}, and --strict takes none"))),
+            _ if self.is_strict => Ok(refused("an inherited socket, and --strict takes none")),
+            Family::Other(what) => Ok(Fate::Warn(what)),
+            Family::Smc => Ok(holds_others("SMC")),
             Family::Inet => self.judge_inet(fd),
         }
     }
 
-    fn judge_inet(&self, fd: RawFd) -> Fate {
+    fn judge_inet(&self, fd: RawFd) -> nix::Result<Fate> {
         let socket = descriptor(fd);
         // A name and an index mean other devices there: before anything else, for they would be believed.
         match self.is_own_netns(&socket) {
             Ok(true) => {}
-            Ok(false) => return Fate::Refuse("a socket of another network namespace".into()),
-            Err(_) => {
+            Ok(false) => return Ok(refused("a socket of another network namespace")),
+            Err(Errno::EPERM) => {
                 let why = "before Linux 5.14 only root can tell";
-                return Fate::Refuse(format!("a socket of this or another network namespace ({why})"));
+                return Ok(Fate::Refuse(format!("a socket of this or another network namespace ({why})")));
             }
+            Err(errno) => return Err(errno),
         }
-        match socket::protocol_of(&socket) {
-            Ok(libc::IPPROTO_MPTCP) => return holds_others("MPTCP"),
-            Ok(IPPROTO_SMC) => return holds_others("SMC"),
+        let protocol = socket::protocol_of(&socket)?;
+        match protocol {
+            libc::IPPROTO_MPTCP => return Ok(holds_others("MPTCP")),
+            IPPROTO_SMC => return Ok(holds_others("SMC")),
             _ => {}
         }
         match socket::device_of(&socket) {
             Ok(Some(name)) if name == self.device.name => bound_already(&socket),
-            Ok(Some(name)) => Fate::Refuse(format!("a socket bound to '{}'", text(&name))),
-            // ENODEV: bound to a device that is gone; nothing leaves by it.
-            Err(_) => Fate::Refuse("a socket bound to a device that is gone".into()),
-            Ok(None) if socket::is_connecting(&socket) => Fate::Refuse("a connection in progress outside it".into()),
-            Ok(None) if socket::has_associations(&socket) => {
-                Fate::Refuse("an SCTP socket with associations outside it".into())
-            }
-            Ok(None) => match getpeername::<SockaddrStorage>(fd) {
-                Err(Errno::ENOTCONN) => Fate::Bind,
-                _ => Fate::Refuse("an established connection outside it".into()),
-            },
+            Ok(Some(name)) => Ok(Fate::Refuse(format!("a socket bound to '{}'", text(&name)))),
+            // Nothing leaves by it.
+            Err(Errno::ENODEV) => Ok(refused("a socket bound to a device that is gone")),
+            Err(errno) => Err(errno),
+            Ok(None) => judge_unbound(fd, protocol),
         }
     }
 
@@ -112,17 +104,36 @@ impl View<'_> {
     }
 }
 
+/// It may be bound, unless it talks to somebody outside the VRF.
+fn judge_unbound(fd: RawFd, protocol: libc::c_int) -> nix::Result<Fate> {
+    let socket = descriptor(fd);
+    if protocol == libc::IPPROTO_TCP && socket::is_connecting(&socket)? {
+        return Ok(refused("a connection in progress outside it"));
+    }
+    if protocol == libc::IPPROTO_SCTP && socket::has_associations(&socket)? {
+        return Ok(refused("an SCTP socket with associations outside it"));
+    }
+    match getpeername::<SockaddrStorage>(fd) {
+        Err(Errno::ENOTCONN) => Ok(Fate::Bind),
+        _ => Ok(refused("an established connection outside it")),
+    }
+}
+
+fn refused(what: &str) -> Fate {
+    Fate::Refuse(what.into())
+}
+
 /// Those inside it are the kernel's own, bound by nobody where it was made outside, whatever it says of itself.
 fn holds_others(name: &str) -> Fate {
     Fate::Refuse(format!("an {name} socket, and those inside it are bound by nobody"))
 }
 
 /// Those of datagrams may lack the options that name the VRF.
-fn bound_already(socket: &impl AsFd) -> Fate {
-    match socket::type_of(socket) {
-        Ok(libc::SOCK_DGRAM | libc::SOCK_RAW) => Fate::Bind,
+fn bound_already(socket: &impl AsFd) -> nix::Result<Fate> {
+    Ok(match socket::type_of(socket)? {
+        libc::SOCK_DGRAM | libc::SOCK_RAW => Fate::Bind,
         _ => Fate::Nothing,
-    }
+    })
 }
 
 /// Whether exec keeps it.
