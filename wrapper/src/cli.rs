@@ -42,7 +42,7 @@ struct Cli {
     explain: bool,
 
     /// With --explain: as JSON
-    #[arg(short, long, requires = "explain")]
+    #[arg(short, long)]
     json: bool,
 
     /// Say on stderr what was chosen: mechanism, device, guard
@@ -182,6 +182,9 @@ fn task(explain: bool, json: bool, mut argv: Vec<OsString>) -> Result<Task, Answ
     if explain {
         return if argv.is_empty() { Ok(Task::Explain { json }) } else { Err(usage("--explain takes no COMMAND")) };
     }
+    if json {
+        return Err(usage("--json needs --explain"));
+    }
     let first = argv.first().map(|word| word.as_encoded_bytes());
     if first == Some(b"--") {
         argv.remove(0);
@@ -202,7 +205,7 @@ fn usage(line: &str) -> Answer {
 /// Clap's message is several lines with its own `error:` before it; ours is one.
 fn first_line(error: &clap::Error) -> String {
     if error.kind() == ErrorKind::MissingRequiredArgument {
-        return "VRF and COMMAND are missing".into();
+        return "VRF is missing".into();
     }
     let text = error.to_string();
     text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
@@ -257,14 +260,17 @@ mod tests {
     fn a_missing_command_is_said() {
         assert_eq!(parse_words("blue").unwrap_err(), "COMMAND is missing");
         assert_eq!(parse_words("blue --").unwrap_err(), "COMMAND is missing");
-        assert_eq!(parse_words("").unwrap_err(), "VRF and COMMAND are missing");
+        for words in ["", "--explain", "-v --explain -j"] {
+            assert_eq!(parse_words(words).unwrap_err(), "VRF is missing", "{words}");
+        }
     }
 
     #[test]
     fn explain_takes_no_command() {
         assert!(matches!(parse_words("--explain -j blue").unwrap().task, Task::Explain { json: true }));
         assert_eq!(parse_words("--explain blue true").unwrap_err(), "--explain takes no COMMAND");
-        assert!(parse_words("-j blue true").is_err());
+        assert_eq!(parse_words("-j blue true").unwrap_err(), "--json needs --explain");
+        assert_eq!(parse_words("--json blue").unwrap_err(), "--json needs --explain");
     }
 
     #[test]

@@ -146,7 +146,7 @@ fn failures_have_the_statuses_of_the_contract() {
     run("--frob blue true").fails(125, "--frob");
     run("blue -v true").fails(125, "'-v' stands after VRF");
     root("vrfrun blue true").fails(125, "vrfrun: cannot bind to VRF 'blue': the interface is not a VRF");
-    root("vrfrun").fails(125, "VRF and COMMAND are missing");
+    root("vrfrun").fails(125, "VRF is missing");
 }
 
 #[test]
