@@ -31,6 +31,28 @@ fn too_few_descriptors_are_said_and_what_gives_more() {
     root(script).prints("10\nsocket blue\n");
 }
 
+/// Names of which a terminal would obey a part.
+#[test]
+fn a_failure_is_one_line_whatever_is_named() {
+    let name = r#""$(printf '/a\033[31m\nb')""#;
+    for (words, code) in [
+        (format!("{name} true"), 125),
+        (format!("--interface blue {name}"), 127),
+        (format!("--interface blue /srv{name}"), 126),
+        (format!("--interface blue /srv{name}/c"), 127),
+        (format!("--resolv-conf {name} --interface blue true"), 125),
+        (format!("-n {name} blue true"), 125),
+        (format!("-u {name} --interface blue true"), 125),
+    ] {
+        let setting = "mount -t tmpfs tmpfs /srv; mkdir -p \"$(printf '/srv/a\\033[31m\\nb')\"";
+        let seen = play_after(setting, Who::Root, &format!("vrfrun {words}"));
+        let stderr = seen.stderr();
+        let lines = || stderr.lines().filter(|line| !line.starts_with("hint: "));
+        assert_eq!((seen.code(), seen.stdout().as_str(), lines().count()), (code, "", 1), "{words}: {seen}");
+        assert!(lines().all(|line| line.contains("a?[31m?b") && !line.contains('\u{1b}')), "{words}: {seen}");
+    }
+}
+
 #[test]
 fn a_network_namespace_without_a_name_is_entered_by_another_program() {
     let missing = |name: &str| format!("vrfrun: cannot enter network namespace '{name}': No such file or directory\n");

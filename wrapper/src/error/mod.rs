@@ -202,12 +202,17 @@ pub fn warn(line: &str, hint: &str) {
 
 fn say(line: &dyn Display) {
     // One write, so that lines of several processes do not mix; a closed stderr is no reason to fail.
-    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
+    let _ = io::stderr().write_all(format!("{}\n", printable(&line.to_string())).as_bytes());
 }
 
-/// Bytes from outside, fit to be shown: a terminal must not obey them.
+/// Bytes from outside, fit to be shown.
 pub fn text(bytes: &OsStr) -> String {
-    bytes.to_string_lossy().chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+    printable(&bytes.to_string_lossy())
+}
+
+/// One line that a terminal does not obey, whatever the names in it are.
+fn printable(line: &str) -> String {
+    line.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
 #[cfg(test)]
