@@ -46,7 +46,7 @@ enum Unknown {
 fn account(name: &OsStr, passwd: &[u8], group: &[u8]) -> Result<Account, Unknown> {
     let mut words = name.as_bytes().splitn(2, |&b| b == b':');
     let (user, wanted_group) = (words.next().unwrap_or_default(), words.next());
-    let entry = lines(passwd).find(|entry| entry.len() >= 7 && (entry[0] == user || entry[2] == user));
+    let entry = entry_of(user, passwd);
     let uid = entry.as_ref().map_or(number(user), |entry| number(entry[2])).ok_or(Unknown::Name)?;
     let gid = match (wanted_group, &entry) {
         (Some(wanted), _) => group_id(group, wanted).ok_or(Unknown::Name)?,
@@ -62,6 +62,13 @@ fn account(name: &OsStr, passwd: &[u8], group: &[u8]) -> Result<Account, Unknown
         None => environment(uid.to_string().as_bytes(), b"", b""),
     };
     Ok(Account { uid: Uid::from_raw(uid), gid: Gid::from_raw(gid), groups, environment })
+}
+
+/// By its name, and if there is none by its number, however that is written.
+fn entry_of<'a>(user: &[u8], passwd: &'a [u8]) -> Option<Vec<&'a [u8]>> {
+    let mut entries = lines(passwd).filter(|entry| entry.len() >= 7);
+    let by_name = entries.clone().find(|entry| entry[0] == user);
+    by_name.or_else(|| number(user).and_then(|uid| entries.find(|entry| number(entry[2]) == Some(uid))))
 }
 
 /// A number that /etc/passwd does not know has the group of the same number, as most users do who have a group of
@@ -86,12 +93,15 @@ fn group_id(group: &[u8], name: &[u8]) -> Option<u32> {
     lines(group).find(|entry| entry.len() >= 3 && entry[0] == name).map_or(number(name), |entry| number(entry[2]))
 }
 
-fn lines(file: &[u8]) -> impl Iterator<Item = Vec<&[u8]>> {
+fn lines(file: &[u8]) -> impl Iterator<Item = Vec<&[u8]>> + Clone {
     file.split(|&b| b == b'\n').map(|line| line.split(|&b| b == b':').collect())
 }
 
+/// Digits only: what `parse` takes has a sign too.
 fn number(text: &[u8]) -> Option<u32> {
-    std::str::from_utf8(text).ok()?.parse().ok().filter(|&id| id != u32::MAX)
+    let digits = std::str::from_utf8(text).ok()?;
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| digits.parse().ok())?.filter(|&id| id != u32::MAX)
 }
 
 impl Account {
@@ -139,6 +149,15 @@ mod tests {
     fn a_user_brings_its_groups() {
         assert_eq!(ids("bob"), Some((1000, 1001, vec![1001, 20])));
         assert_eq!(ids("1000"), ids("bob"));
+        assert_eq!(ids("01000"), ids("bob"));
+        assert_eq!(ids("bob:01001"), ids("bob"));
+    }
+
+    #[test]
+    fn a_name_of_digits_is_a_name_first() {
+        let passwd = [b"al:x:2000:2000::/:\n2000:x:3000:3000::/:\n", PASSWD].concat();
+        let uid = |user: &str| account(OsStr::new(user), &passwd, GROUP).unwrap().uid.as_raw();
+        assert_eq!((uid("2000"), uid("02000"), uid("3000")), (3000, 2000, 3000));
     }
 
     #[test]
@@ -172,7 +191,7 @@ mod tests {
 
     #[test]
     fn whom_nobody_knows_is_refused() {
-        for name in ["eve", "bob:eves", "", ":", "4294967295:0", "4294967295", "-1", "1000x"] {
+        for name in ["eve", "bob:eves", "", ":", "4294967295:0", "4294967295", "-1", "+1000", "bob:+20", "1000x"] {
             assert_eq!(ids(name), None, "{name}");
         }
     }
