@@ -86,10 +86,24 @@ fn unguarded_says_what_is_not_bound_and_binds_the_rest() {
     let seen = user("vrfrun -m preload --unguarded --interface blue probe socket inet6 syscall");
     // The last line is why it warns: nothing stands behind the shim.
     seen.prints("socket blue\ninet6 blue\nsyscall -\n");
-    let warning =
-        "vrfrun: warning: --unguarded: static and set-uid programs, io_uring and cleared environments are not bound\n";
+    let warning = "vrfrun: warning: --unguarded: static and set-uid programs, own system calls, io_uring and \
+                   cleared environments are not bound\n";
     assert_eq!(seen.stderr(), warning);
     user("vrfrun -m preload --unguarded --interface blue probe-static socket").fails(125, "statically linked");
+}
+
+/// The dynamic linker leaves out what it cannot load, and starts the program. Where something stands behind it, it is bound.
+#[test]
+fn a_shim_that_cannot_be_loaded_is_no_binding() {
+    for damage in ["chmod 0", "truncate -s 0", "truncate -s 60"] {
+        let script = format!(
+            "cp /mnt/vrfrun /mnt/libvrfshim.so /srv; {damage} /srv/libvrfshim.so
+            for options in --unguarded --no-supervisor ''; do /srv/vrfrun -m preload $options --interface blue probe socket; done"
+        );
+        let seen = play_after("mount -t tmpfs tmpfs /srv; chmod 777 /srv", Who::User, &script);
+        seen.prints("socket ENETUNREACH\nsocket blue\n");
+        assert!(seen.stderr().contains("the dynamic linker cannot load '/srv/libvrfshim.so'"), "{damage}: {seen}");
+    }
 }
 
 fn explained(options: &str, code: i32) -> Value {

@@ -21,6 +21,9 @@ use crate::sys::syscall;
 /// What binds a program that the shim cannot.
 const WITHOUT_SHIM: &str = "vrfrun -m seccomp …, or -m bpf as root";
 
+/// What nothing stands behind.
+const UNGUARDED: &str = "warning: --unguarded: static and set-uid programs, own system calls, io_uring and cleared environments are not bound";
+
 /// What the program needs to have the shim in it, and what stands behind the shim.
 pub struct Preloaded {
     /// What was verified.
@@ -52,7 +55,8 @@ struct Guarded {
 fn guard(request: &Request, kind: &Kind) -> Result<Guarded, Unavailable> {
     if request.options.unguarded {
         enterable(kind)?;
-        note(&"warning: --unguarded: static and set-uid programs, io_uring and cleared environments are not bound");
+        shim::check()?;
+        note(&UNGUARDED);
         return Ok(Guarded { guard: Guard::None, cookie: None });
     }
     let cookie = cookie()?;

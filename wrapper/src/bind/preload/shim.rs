@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use vrfabi::environment::{SHIM, cookie_field, parse_shim};
 
 use crate::error::unavailable::Unavailable;
+use crate::program::elf::{self, Kind};
 use crate::program::environment::Environment;
 use crate::sys::architecture::HOST;
 use crate::vrf::device::Device;
@@ -19,6 +20,21 @@ pub const PRELOAD: &str = "LD_PRELOAD";
 
 /// Finds the object: beside vrfrun (two files copied anywhere, or a build), else where `make install` puts it.
 pub fn find() -> Result<PathBuf, Unavailable> {
+    let (found, prefix) = locate()?;
+    Ok(for_both_classes(found, &prefix, Path::is_file))
+}
+
+/// Whether it is what the dynamic linker loads: one that it cannot load it leaves out, and the program starts all the same.
+pub fn check() -> Result<(), Unavailable> {
+    let (found, _) = locate()?;
+    match elf::kind_of(&found) {
+        Kind::Static => Ok(()), // as a library is, to the kernel
+        _ => Err(Unavailable::new(format!("the dynamic linker cannot load '{}'", found.display()))),
+    }
+}
+
+/// The object, and the prefix that vrfrun is installed under.
+fn locate() -> Result<(PathBuf, PathBuf), Unavailable> {
     let program = std::env::current_exe().map_err(|_| Unavailable::new("cannot read /proc/self/exe"))?;
     let directory = program.parent().unwrap_or(Path::new("/"));
     let prefix = directory.parent().unwrap_or(Path::new("/"));
@@ -32,7 +48,7 @@ pub fn find() -> Result<PathBuf, Unavailable> {
     let found = found
         .ok_or_else(|| Unavailable::new(format!("{OBJECT} is neither beside vrfrun nor in {}", HOST.libraries)))?;
     check_path(&found)?;
-    Ok(for_both_classes(found, prefix, Path::is_file))
+    Ok((found, prefix.to_owned()))
 }
 
 /// The dynamic linker of glibc puts its own library directory in the place of `$LIB`: where an object for 32-bit programs
