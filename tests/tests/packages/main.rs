@@ -3,6 +3,7 @@
 
 mod apparmor;
 mod archives;
+mod crates;
 mod deb;
 mod rpm;
 
