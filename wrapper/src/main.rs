@@ -6,10 +6,17 @@
 
 mod memory;
 
-use std::ffi::{c_char, c_int};
+use std::ffi::{CStr, OsStr, c_char, c_int};
+use std::os::unix::ffi::OsStrExt;
 
 /// The entry point that the C library calls.
 #[unsafe(no_mangle)]
-extern "C" fn main(_argc: c_int, _argv: *const *const c_char) -> c_int {
-    vrfrun::run(std::env::args_os())
+extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
+    // std::env::args_os() would know them by glibc alone: under musl it is the runtime that tells it.
+    let arguments = (0..argc as usize).map(|index| {
+        // SAFETY: the C library hands over this many pointers to strings, which stay.
+        let argument = unsafe { CStr::from_ptr(*argv.add(index)) };
+        OsStr::from_bytes(argument.to_bytes()).to_owned()
+    });
+    vrfrun::run(arguments)
 }

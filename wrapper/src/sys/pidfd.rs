@@ -10,7 +10,7 @@ const PIDFD_THREAD: libc::c_uint = libc::O_EXCL as libc::c_uint;
 /// `struct pidfd_info` has who the process acts as.
 const PIDFD_INFO_CREDS: u64 = 1 << 1;
 /// `_IOWR(0xff, 11, struct pidfd_info)` (6.13)
-const PIDFD_GET_INFO: libc::c_ulong = 3 << 30 | (size_of::<Info>() as libc::c_ulong) << 16 | 0xff << 8 | 11;
+const PIDFD_GET_INFO: libc::Ioctl = (3 << 30 | (size_of::<Info>() as u32) << 16 | 0xff << 8 | 11) as libc::Ioctl;
 
 /// `struct pidfd_info` in its first version.
 #[repr(C)]

@@ -10,14 +10,14 @@ use nix::errno::Errno;
 const FD_SYNC_WAKE_UP: u64 = 1;
 
 // _IOC(direction, '!', number, size): see linux/seccomp.h.
-const fn ioctl_number(direction: u64, number: u64, size: usize) -> libc::c_ulong {
-    direction << 30 | (size as u64) << 16 | (b'!' as u64) << 8 | number
+const fn ioctl_number(direction: u64, number: u64, size: usize) -> libc::Ioctl {
+    (direction << 30 | (size as u64) << 16 | (b'!' as u64) << 8 | number) as libc::Ioctl
 }
-const NOTIF_RECV: libc::c_ulong = ioctl_number(3, 0, size_of::<seccomp_notif>());
-const NOTIF_SEND: libc::c_ulong = ioctl_number(3, 1, size_of::<seccomp_notif_resp>());
-const NOTIF_ID_VALID: libc::c_ulong = ioctl_number(1, 2, size_of::<u64>());
-const NOTIF_ADDFD: libc::c_ulong = ioctl_number(1, 3, size_of::<seccomp_notif_addfd>());
-const NOTIF_SET_FLAGS: libc::c_ulong = ioctl_number(1, 4, size_of::<u64>());
+const NOTIF_RECV: libc::Ioctl = ioctl_number(3, 0, size_of::<seccomp_notif>());
+const NOTIF_SEND: libc::Ioctl = ioctl_number(3, 1, size_of::<seccomp_notif_resp>());
+const NOTIF_ID_VALID: libc::Ioctl = ioctl_number(1, 2, size_of::<u64>());
+const NOTIF_ADDFD: libc::Ioctl = ioctl_number(1, 3, size_of::<seccomp_notif_addfd>());
+const NOTIF_SET_FLAGS: libc::Ioctl = ioctl_number(1, 4, size_of::<u64>());
 
 /// Whether a filter is on this process.
 pub fn is_filtered() -> bool {

@@ -77,7 +77,9 @@ pub fn index_by_name(socket: &impl AsFd, name: &[u8]) -> nix::Result<u32> {
     let room = request.ifr_name.len() - 1;
     request.ifr_name.iter_mut().take(room).zip(name).for_each(|(to, from)| *to = *from as libc::c_char);
     // SAFETY: the kernel reads and writes one live ifreq.
-    Errno::result(unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), libc::SIOCGIFINDEX, &raw mut request) })?;
+    Errno::result(unsafe {
+        libc::ioctl(socket.as_fd().as_raw_fd(), libc::SIOCGIFINDEX as libc::Ioctl, &raw mut request)
+    })?;
     // SAFETY: the kernel has put an int there.
     Ok(unsafe { request.ifr_ifru.ifru_ifindex } as u32)
 }
@@ -222,14 +224,14 @@ pub fn send_by(socket: &impl AsFd, ifindex: libc::c_int, to: [u8; 4], port: u16)
     address.sin_family = libc::AF_INET as libc::sa_family_t;
     address.sin_port = port.to_be();
     address.sin_addr.s_addr = u32::from_ne_bytes(to);
-    control.header.cmsg_len = size_of::<libc::cmsghdr>() + size_of::<libc::in_pktinfo>();
+    control.header.cmsg_len = (size_of::<libc::cmsghdr>() + size_of::<libc::in_pktinfo>()) as _;
     control.header.cmsg_level = libc::IPPROTO_IP;
     control.header.cmsg_type = libc::IP_PKTINFO;
     control.value.ipi_ifindex = ifindex;
     message.msg_name = (&raw mut address).cast();
     message.msg_namelen = size_of_val(&address) as libc::socklen_t;
     message.msg_control = (&raw mut control).cast();
-    message.msg_controllen = size_of_val(&control);
+    message.msg_controllen = size_of_val(&control) as _;
     let fd = socket.as_fd().as_raw_fd();
     // SAFETY: the message points to live structures, with their sizes.
     Errno::result(unsafe { libc::sendmsg(fd, &raw const message, libc::MSG_DONTWAIT) }).map(drop)
