@@ -19,7 +19,7 @@ fn programs_name() -> String {
 }
 
 /// The tarballs, of whatever is committed.
-fn archives() -> TempDir {
+pub(super) fn archives() -> TempDir {
     programs::products().unwrap_or_else(|missing| panic!("{missing}"));
     let directory = tempfile::tempdir().expect("a directory");
     make("dist-of-built", &["DIRTY=1".to_owned(), format!("DIST={}", path(directory.path()))]);
@@ -27,7 +27,7 @@ fn archives() -> TempDir {
 }
 
 /// Unpacks one, as its README says.
-fn unpack(archives: &TempDir, name: &str) -> TempDir {
+pub(super) fn unpack(archives: &TempDir, name: &str) -> TempDir {
     let directory = tempfile::tempdir().expect("a directory");
     let archive = archives.path().join(format!("{name}.tar.gz"));
     run("tar", ["--strip-components=1", "-C", path(directory.path()), "-xzf", path(&archive)]);

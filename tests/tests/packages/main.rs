@@ -5,6 +5,7 @@ mod apparmor;
 mod archives;
 mod crates;
 mod deb;
+mod recipes;
 mod rpm;
 
 use std::collections::BTreeSet;
