@@ -11,7 +11,10 @@ use scene::{EVERYBODY, Who, play};
 const MECHANISMS: [&str; 5] = ["-m bpf", "-m preload", "-m preload --no-supervisor", "-m seccomp", ""];
 
 /// What a mechanism needs: (feature, who asks, for what, what is said).
-const NEEDED: [(&str, Who, &str, &str); 14] = [
+const NEEDED: [(&str, Who, &str, &str); 17] = [
+    ("seccomp-killed", Who::User, "-m preload", "a seccomp filter above ends who calls seccomp or pidfd_getfd"),
+    ("pidfd_getfd-killed", Who::User, "-m seccomp", "a seccomp filter above ends who calls seccomp or pidfd_getfd"),
+    ("bpf-killed", Who::Root, "-m bpf", "a seccomp filter above ends who calls bpf"),
     ("seccomp", Who::User, "-m preload", "a seccomp filter needs Linux 3.17"),
     ("seccomp", Who::User, "-m seccomp", "a supervisor (SECCOMP_RET_USER_NOTIF) needs Linux 5.0"),
     ("filter", Who::User, "-m preload", "a seccomp filter needs Linux 3.17"),

@@ -25,7 +25,9 @@ use crate::error::Error;
 use crate::error::unavailable::Unavailable;
 use crate::options::{Mechanism, Options};
 use crate::program::environment::Environment;
+use crate::sys::feature::Feature;
 use crate::sys::seccomp::is_filtered;
+use crate::sys::{pidfd, process, syscall};
 use crate::vrf::device::Device;
 
 /// Binds this process to the device by the first mechanism that can be verified.
@@ -80,6 +82,7 @@ pub fn by(mechanism: Mechanism, request: &Request) -> Result<Binding, Unavailabl
 
 /// Binds by one mechanism and verifies it.
 fn attempt(mechanism: Mechanism, request: &Request) -> Result<Binding, Unavailable> {
+    is_permitted(mechanism)?;
     let bound = |guard| binding_without_shim(request.device, By::Mechanism(mechanism), guard);
     match mechanism {
         Mechanism::Bpf => bpf::bind(request.device, request.options.strict).map(|held| match held {
@@ -93,6 +96,23 @@ fn attempt(mechanism: Mechanism, request: &Request) -> Result<Binding, Unavailab
         }),
         Mechanism::Seccomp => seccomp::bind(request).map(bound),
     }
+}
+
+/// No filter above ends this process for a call that the mechanism makes, as one of a systemd unit does.
+fn is_permitted(mechanism: Mechanism) -> Result<(), Unavailable> {
+    let calls = match mechanism {
+        Mechanism::Bpf => "bpf, fsopen, fsconfig or fsmount",
+        Mechanism::Preload | Mechanism::Seccomp => "seccomp or pidfd_getfd",
+    };
+    let make_them = || match mechanism {
+        Mechanism::Bpf => drop((Feature::CgroupPrograms.probe(), syscall::detached_cgroup2())),
+        Mechanism::Preload | Mechanism::Seccomp => drop((Feature::Filter.probe(), pidfd::own_descriptor())),
+    };
+    if !is_filtered() || process::survives(make_them) {
+        return Ok(());
+    }
+    Err(Unavailable::new(format!("a seccomp filter above ends who calls {calls}"))
+        .hint("SystemCallErrorNumber=EPERM, and SystemCallFilter=@system-service seccomp pidfd_getfd"))
 }
 
 /// In the VRF already, by whatever an outer process did: the kernel says so, or the outer run's gate does. Never under

@@ -87,6 +87,11 @@ impl Pidfd {
     }
 }
 
+/// A copy of this process's own standard input.
+pub fn own_descriptor() -> nix::Result<OwnedFd> {
+    Pidfd::open(std::process::id())?.descriptor(0)
+}
+
 fn open(pid: u32, flags: libc::c_uint) -> nix::Result<Pidfd> {
     // SAFETY: numbers only.
     let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, flags) })?;

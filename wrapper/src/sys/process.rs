@@ -6,6 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::{BorrowedFd, RawFd};
 
 use nix::errno::Errno;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid};
 
 /// `fork(2)`.
@@ -34,6 +35,23 @@ fn clone(signal: libc::c_int) -> nix::Result<ForkResult> {
         (0, 0) => Err(Errno::ENOSYS),
         (0, _) => Ok(ForkResult::Child),
         (pid, _) => Ok(ForkResult::Parent { child: Pid::from_raw(pid as libc::pid_t) }),
+    }
+}
+
+/// Whether a child gets through this work. A seccomp filter may end who makes a call, and not only fail it.
+pub fn survives(work: impl FnOnce()) -> bool {
+    match fork_unseen() {
+        Ok(ForkResult::Child) => {
+            // Nobody is to keep a dump of it.
+            let _ = nix::sys::prctl::set_dumpable(false);
+            work();
+            exit(0)
+        }
+        Ok(ForkResult::Parent { child }) => {
+            !matches!(waitpid(child, Some(WaitPidFlag::__WALL)), Ok(WaitStatus::Signaled(..)))
+        }
+        // The caller finds out what it can.
+        Err(_) => true,
     }
 }
 

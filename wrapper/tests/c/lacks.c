@@ -14,6 +14,7 @@
 
 #define ANY (-1)
 #define ROOM 256
+#define KILLED (-1) // the answer is the end of who asks
 #define LOW(argument) (offsetof(struct seccomp_data, args) + 8 * (argument))
 
 // A call, two of its arguments (ANY: whatever it is; with a mask: any of these bits), and the answer.
@@ -28,6 +29,10 @@ struct answer {
 
 static const struct answer answers[] = {
     {"seccomp", SYS_seccomp, ANY, 0, ANY, 0, 0, ENOSYS},
+    {"seccomp-killed", SYS_seccomp, ANY, 0, ANY, 0, 0, KILLED},
+    {"pidfd_getfd-killed", SYS_pidfd_getfd, ANY, 0, ANY, 0, 0, KILLED},
+    {"bpf-killed", SYS_bpf, ANY, 0, ANY, 0, 0, KILLED},
+    {"fsopen-killed", SYS_fsopen, ANY, 0, ANY, 0, 0, KILLED},
     {"filter", SYS_seccomp, 0, SECCOMP_SET_MODE_FILTER, ANY, 0, 0, EINVAL},
     {"action", SYS_seccomp, 0, SECCOMP_GET_ACTION_AVAIL, ANY, 0, 0, EOPNOTSUPP},
     {"listener", SYS_seccomp, 0, SECCOMP_SET_MODE_FILTER, 1, 0, 8, EINVAL},
@@ -89,7 +94,7 @@ static void add(const struct answer *a) {
         compare(a->first, (unsigned)a->first_value, 0, second + 1);
     if (second)
         compare(a->second, (unsigned)a->second_value, a->mask, 1);
-    put(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)a->error, 0, 0);
+    put(BPF_RET | BPF_K, a->error == KILLED ? SECCOMP_RET_KILL_PROCESS : SECCOMP_RET_ERRNO | (unsigned)a->error, 0, 0);
 }
 
 // Memory that is written first never becomes code (6.3).
