@@ -22,7 +22,7 @@ use bpf::Held;
 use preload::shim;
 
 use crate::error::Error;
-use crate::error::unavailable::Unavailable;
+use crate::error::unavailable::{CALLS_ALLOWED, Unavailable};
 use crate::options::{Mechanism, Options};
 use crate::program::environment::Environment;
 use crate::sys::feature::Feature;
@@ -111,8 +111,7 @@ fn is_permitted(mechanism: Mechanism) -> Result<(), Unavailable> {
     if !is_filtered() || process::survives(make_them) {
         return Ok(());
     }
-    Err(Unavailable::new(format!("a seccomp filter above ends who calls {calls}"))
-        .hint("SystemCallErrorNumber=EPERM, and SystemCallFilter=@system-service seccomp pidfd_getfd"))
+    Err(Unavailable::new(format!("a seccomp filter above ends who calls {calls}")).hint(CALLS_ALLOWED))
 }
 
 /// In the VRF already, by whatever an outer process did: the kernel says so, or the outer run's gate does. Never under

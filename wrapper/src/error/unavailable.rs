@@ -7,6 +7,10 @@ use nix::errno::Errno;
 /// For EMFILE. vrfrun itself needs about a dozen.
 pub const MORE_DESCRIPTORS: &str = "ulimit -n 64";
 
+/// For a filter above that denies what a mechanism does.
+pub const CALLS_ALLOWED: &str = "allow close_range, pidfd_getfd and seccomp in the filter above; in a unit: \
+    SystemCallFilter=@system-service seccomp pidfd_getfd";
+
 /// A mechanism's own reason why it is not available here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unavailable {

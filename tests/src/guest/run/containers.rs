@@ -95,6 +95,8 @@ pub enum Inside {
     Root,
     /// A plain user.
     User,
+    /// The same without new privileges: a pod's restricted security context.
+    Pod,
     /// Root of a user namespace of its own.
     RootOfUserNamespace,
     /// The same, with a runtime that runs without root: a plain user's own ids are all there are.
@@ -104,13 +106,13 @@ pub enum Inside {
 
 impl Inside {
     fn uid(self) -> u32 {
-        if matches!(self, Self::User | Self::UserOfUsers) { USER } else { 0 }
+        if matches!(self, Self::User | Self::Pod | Self::UserOfUsers) { USER } else { 0 }
     }
 
     /// The user namespace's ids: inside, outside, how many.
     fn ids(self) -> Option<[u32; 3]> {
         match self {
-            Self::Root | Self::User => None,
+            Self::Root | Self::User | Self::Pod => None,
             Self::RootOfUserNamespace => Some([0, 100_000, 65536]),
             Self::RootOfUsers | Self::UserOfUsers => Some([self.uid(), USER, 1]),
         }
@@ -158,7 +160,7 @@ fn config(world: &World, image: &Image, inside: Inside, words: &[&str]) -> Value
             "args": words,
             "env": ["PATH=/mnt:/usr/bin:/bin"],
             "cwd": "/",
-            "noNewPrivileges": false,
+            "noNewPrivileges": matches!(inside, Inside::Pod),
             "capabilities": {
                 "bounding": CAPABILITIES, "permitted": capabilities, "effective": capabilities, "inheritable": [],
             },

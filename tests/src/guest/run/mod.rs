@@ -4,6 +4,7 @@
 
 pub mod bind_on_use;
 pub mod clients;
+pub mod container_table;
 pub mod containers;
 pub mod curl;
 pub mod escapes;

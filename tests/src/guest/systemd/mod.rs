@@ -12,6 +12,7 @@ pub mod exported;
 pub mod logins;
 pub mod resolved;
 pub mod rollback;
+pub mod sandboxes;
 pub mod unit_faults;
 pub mod unit_names;
 pub mod units;

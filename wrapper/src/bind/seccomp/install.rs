@@ -6,10 +6,13 @@ use libc::sock_filter;
 use nix::errno::Errno;
 use nix::sys::prctl::set_no_new_privs;
 
-use crate::error::unavailable::Unavailable;
+use crate::error::unavailable::{CALLS_ALLOWED, Unavailable};
 use crate::sys::capability::{CAP_SYS_ADMIN, is_effective};
 use crate::sys::feature::Feature;
 use crate::sys::seccomp;
+
+/// What binds all programs without a filter or a supervisor.
+pub const AS_ROOT: &str = "run it as root with -m bpf";
 
 /// Installs the filter for this process and all it will start. It cannot be undone.
 pub fn install(filter: &[sock_filter]) -> nix::Result<()> {
@@ -23,10 +26,16 @@ pub fn install_with_listener(filter: &[sock_filter], flags: libc::c_ulong) -> ni
     with_speculation(|more| seccomp::set_filter_with_listener(filter, flags | more))
 }
 
+/// The feature is not there, or a filter above denies it: what to do about that.
+pub fn missing(feature: Feature) -> Unavailable {
+    let hint = if seccomp::is_filtered() { CALLS_ALLOWED } else { AS_ROOT };
+    Unavailable::new(feature.missing()).hint(hint)
+}
+
 /// For `map_err`: why there is no filter.
 pub fn refused(errno: Errno) -> Unavailable {
     if !Feature::Filter.probe() {
-        return Unavailable::new(Feature::Filter.missing()).hint("run it as root with -m bpf");
+        return missing(Feature::Filter);
     }
     Unavailable::kernel("install the seccomp filter")(errno)
 }

@@ -39,8 +39,6 @@ const BLIND: u8 = 254;
 /// /proc shows another pid namespace.
 const FOREIGN: u8 = 255;
 
-/// What binds all programs without one.
-const WITHOUT_SUPERVISOR: &str = "run it as root with -m bpf";
 /// How two sandboxes are told to show their own processes.
 const OWN_PROC: &str = "unshare --mount-proc …, or bwrap --proc /proc …";
 
@@ -76,7 +74,7 @@ pub fn supervise(device: &Device, policy: &Policy) -> Result<(), Failure> {
         // Dropping `ours` lets the supervisor go.
         Err(Errno::EBUSY) => {
             let why = Unavailable::new("another supervisor is above this process");
-            return Err(Failure::NoListener(why.hint(WITHOUT_SUPERVISOR)));
+            return Err(Failure::NoListener(why.hint(install::AS_ROOT)));
         }
         // It knows the verdict, and the flag it does not.
         Err(Errno::EINVAL) => return Err(no_listener(Feature::Listener)),
@@ -99,7 +97,7 @@ pub fn supervise(device: &Device, policy: &Policy) -> Result<(), Failure> {
 
 /// The gate can stand in.
 fn no_listener(missing: Feature) -> Failure {
-    Failure::NoListener(Unavailable::new(missing.missing()).hint(WITHOUT_SUPERVISOR))
+    Failure::NoListener(install::missing(missing))
 }
 
 /// Calls that wait for the supervisor are interrupted by fatal signals only, where the kernel can (5.19).
