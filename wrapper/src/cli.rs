@@ -69,7 +69,7 @@ struct Cli {
     #[arg(long, value_name = "ADDR", conflicts_with = "resolv_conf")]
     dns: Vec<IpAddr>,
 
-    /// Leave /etc as it is: do not put /etc/vrf/VRF/* over it
+    /// Leave /etc as it is: put neither /etc/vrf/VRF/* nor the name servers of its ports over it
     #[arg(long, conflicts_with_all = ["resolv_conf", "dns"])]
     no_etc: bool,
 

@@ -14,6 +14,8 @@ use crate::bind::trial::try_in_child;
 use crate::bind::{by, candidates};
 use crate::error::unavailable::Unavailable;
 use crate::error::{self, EXIT_OWN, Error};
+use crate::etc::names::Names;
+use crate::etc::overlay;
 use crate::options::{Mechanism, Options};
 use crate::vrf::device::Device;
 use crate::vrf::netlink::Netlink;
@@ -25,6 +27,8 @@ struct Findings {
     device: Option<Device>,
     trials: Vec<(Mechanism, Result<Guard, Unavailable>)>,
     gap: Option<String>,
+    /// Where names would not be resolved by the system's resolver.
+    names: Option<Names>,
     /// Nothing runs in a VRF with a gap.
     is_strict: bool,
 }
@@ -52,11 +56,13 @@ pub fn explain(options: &Options, as_json: bool) -> Result<i32, Error> {
 fn find(options: &Options) -> Result<Findings, Error> {
     let mut netlink = Netlink::open()?;
     let Some(device) = Device::resolve(&mut netlink, options)? else {
-        return Ok(Findings { device: None, trials: Vec::new(), gap: None, is_strict: false });
+        return Ok(Findings { device: None, trials: Vec::new(), gap: None, names: None, is_strict: false });
     };
     let gap = seal::find(netlink, &device)?;
     let trials = candidates(options).into_iter().map(|mechanism| (mechanism, trial(mechanism, &device, options)));
-    Ok(Findings { trials: trials.collect(), gap, is_strict: options.strict, device: Some(device) })
+    let trials = trials.collect();
+    let names = overlay::plan(Some(&device), &options.etc)?.explain(&device);
+    Ok(Findings { trials, gap, names, is_strict: options.strict, device: Some(device) })
 }
 
 /// What would be asked of a mechanism, without a program.
@@ -100,6 +106,9 @@ impl Findings {
                 Err(reason) => writeln!(text, "  {:<8} not available: {reason}", mechanism.name()),
             };
         }
+        if let Some(given) = self.names.as_ref().and_then(Names::taken) {
+            let _ = writeln!(text, "  names would be resolved by {given}");
+        }
         if let Some(gap) = &self.gap {
             let _ = writeln!(
                 text,
@@ -139,6 +148,7 @@ impl Findings {
                 Some(Choice::Bind(mechanism)) => Some(mechanism.name()),
                 _ => None,
             },
+            "name_servers": self.names.as_ref().and_then(Names::taken).map(|given| given.servers().collect::<Vec<_>>()),
             "warning": self.gap,
         })
     }

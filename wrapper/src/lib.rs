@@ -27,7 +27,7 @@ pub use error::EXIT_OWN;
 
 use bind::binding::{Binding, Request};
 use error::{Error, panic};
-use etc::{overlay, resolver};
+use etc::overlay;
 use options::{Options, Task};
 use program::environment::Environment;
 use program::exec;
@@ -88,18 +88,18 @@ fn prepare(options: &Options, program: &exec::Program) -> Result<Prepared, Error
     let account = options.user.as_ref().map(|name| user::look_up(name)).transpose()?;
     let mut netlink = Netlink::open()?;
     let device = Device::resolve(&mut netlink, options)?;
-    let etc = overlay::plan(device.as_ref(), &options.etc)?;
+    let mut etc = overlay::plan(device.as_ref(), &options.etc)?;
     let Some(device) = device else {
         let binding = bind::leave::leave()?;
-        etc.apply(&program.path)?;
+        etc.apply(None, &program.path)?;
         return Ok(Prepared { environment: finish(binding, options, account)?, bound: Bound::default() });
     };
     seal::check(netlink, &device, options.strict)?;
     let inherited = look_at_inherited(options, program, &device)?;
     let request = Request { device: &device, options, program: Some(program) };
     let binding = bind::bind(&request)?;
-    etc.apply(&program.path)?;
-    resolver::check(&etc, options);
+    etc.apply(Some(&device), &program.path)?;
+    etc.say_names(&device, options.verbose);
     let bound = inherited.bind(&device)?;
     match finish(binding, options, account) {
         Ok(environment) => Ok(Prepared { environment, bound }),

@@ -48,6 +48,23 @@ pub fn lines() -> impl Strategy<Value = Vec<u8>> {
     vec(prop_oneof![words, any], 0..30).prop_map(|parts| parts.concat())
 }
 
+/// A text that has these words in any order, and other letters between them.
+pub fn text_of(words: &'static [&'static str]) -> impl Strategy<Value = String> {
+    let word = prop::sample::select(words).prop_map(str::to_owned);
+    vec(prop_oneof![4 => word, 1 => ".{0,4}"], 0..24).prop_map(|parts| parts.concat())
+}
+
+/// These bytes, cut and with one of them changed.
+pub fn cut_and_changed(bytes: Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
+    (any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<u8>()).prop_map(move |(end, at, value)| {
+        let mut bytes = bytes.clone();
+        let at = at.index(bytes.len());
+        bytes[at] = value;
+        bytes.truncate(end.index(bytes.len() + 1).max(at));
+        bytes
+    })
+}
+
 #[test]
 fn no_command_line_makes_a_panic_or_runs_an_option() {
     let known = one_of(&[

@@ -122,7 +122,8 @@ fn keys_of(object: &Value) -> Vec<&String> {
 #[test]
 fn explain_in_json_has_its_shape() {
     let all = explained("", 0);
-    assert_eq!(keys_of(&all), ["already_bound", "chosen", "ifindex", "mechanisms", "table", "vrf", "warning"]);
+    let keys = ["already_bound", "chosen", "ifindex", "mechanisms", "name_servers", "table", "vrf", "warning"];
+    assert_eq!(keys_of(&all), keys);
     assert_eq!((&all["vrf"], &all["chosen"], &all["table"]), (&"blue".into(), &"preload".into(), &Value::Null));
     assert!(all["ifindex"].is_u64() && (all["warning"].is_null() || all["warning"].is_string()), "{all}");
     let mechanisms = all["mechanisms"].as_array().unwrap();

@@ -88,7 +88,8 @@ impl Error {
         }
     }
 
-    fn hint(&self) -> Option<String> {
+    /// The command or the step that helps, if one does.
+    pub fn hint(&self) -> Option<String> {
         match self {
             Error::Usage(_) => Some("vrfrun --help".into()),
             Error::NoSuchDevice { is_vrf: true, name } => {

@@ -2,10 +2,9 @@
 //! `ip netns exec` does with /etc/netns.
 //!
 //! With them the sockets of daemons that resolve names are masked: they would answer from outside the VRF. What an outer
-//! vrfrun put there for another VRF is taken away (`outer`).
+//! vrfrun put there for another VRF is taken away (`outer`). Where the VRF has no resolv.conf, one may be found (`names`).
 
 use std::ffi::{CStr, OsStr, OsString};
-use std::io::Write;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -14,21 +13,18 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::Mode;
-use nix::unistd::{getgid, getuid};
 
 use crate::error::Error;
 use crate::etc::marks::{self, Target};
+use crate::etc::names::{self, Names};
 use crate::etc::outer::Owner;
-use crate::etc::{daemons, mounted, outer, ownership};
+use crate::etc::{DIRECTORY, daemons, mounted, namespace, outer, ownership};
 use crate::options::{DEFAULT, EtcSpec};
 use crate::sys::capability::{CAP_SYS_ADMIN, is_effective};
 use crate::sys::kernel::{self, errno_of};
 use crate::vrf::device::Device;
 
-/// Where a VRF's files are kept.
-pub const DIRECTORY: &str = "/etc/vrf";
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 /// As many as the kernel follows.
 const MAX_LINKS: usize = 40;
@@ -42,8 +38,12 @@ pub struct Plan {
     outer: Vec<PathBuf>,
     /// (file, what it covers).
     files: Vec<(PathBuf, PathBuf)>,
-    /// The text of the resolv.conf that the command line asks for.
+    /// The text of the resolv.conf that the command line asks for, or that was found.
     resolv_conf: Option<Vec<u8>>,
+    /// The program is to resolve names in a VRF.
+    has_names: bool,
+    /// What was found where it could not.
+    names: Option<Names>,
 }
 
 /// Finds the VRF's files, and those of an outer run. VRF `default` has none of its own. Changes nothing.
@@ -56,7 +56,8 @@ pub fn plan(device: Option<&Device>, spec: &EtcSpec) -> Result<Plan, Error> {
     let resolv_conf = given(spec)?;
     let mut files = device.map_or_else(|| Ok(Vec::new()), |device| files_of(&device.name))?;
     files.retain(|(_, over)| resolv_conf.is_none() || over != Path::new(RESOLV_CONF));
-    Ok(Plan { outer: outer::find(&vrf, mounts)?, vrf, files, resolv_conf })
+    let (outer, has_names) = (outer::find(&vrf, mounts)?, device.is_some());
+    Ok(Plan { outer, vrf, files, resolv_conf, has_names, names: None })
 }
 
 /// The resolv.conf that the command line asks for. A file is read now, as it is: it may be one that the program cannot
@@ -100,32 +101,70 @@ impl Plan {
         self.files.is_empty() && self.resolv_conf.is_none()
     }
 
-    /// The VRF whose files these are.
-    pub fn vrf(&self) -> &OsStr {
-        &self.vrf
-    }
-
     /// Whether names are resolved by a file of the VRF's own.
     pub fn has_resolver(&self) -> bool {
         self.resolv_conf.is_some() || self.files.iter().any(|(_, over)| over == Path::new(RESOLV_CONF))
     }
 
     /// Gives this process a mount namespace with the files in it, and warns where this program will not like it.
-    pub fn apply(&self, program: &Path) -> Result<(), Error> {
-        if self.is_empty() && self.outer.is_empty() {
+    pub fn apply(&mut self, device: Option<&Device>, program: &Path) -> Result<(), Error> {
+        if let Some(point) = self.outer.first() {
+            if !is_effective(CAP_SYS_ADMIN) {
+                return Err(outer::refused(point));
+            }
+            namespace::enter(true)?;
+            outer::remove(&self.vrf, &self.outer)?;
+        }
+        if let Some(device) = device {
+            self.look_for_servers(device, Some(program));
+        }
+        if self.is_empty() {
             return Ok(());
         }
         let is_root = is_effective(CAP_SYS_ADMIN);
-        if let Some(point) = self.outer.first().filter(|_| !is_root) {
-            return Err(outer::refused(point));
-        }
-        enter_namespace(is_root)?;
+        self.enter_and_put(is_root)?;
         if !is_root {
             ownership::check(program);
         }
-        outer::remove(&self.vrf, &self.outer)?;
-        if self.is_empty() {
-            return Ok(());
+        Ok(())
+    }
+
+    /// Where the program would not resolve names by itself, the servers of the VRF's ports are put in place too, if that
+    /// works: nobody asked for them. Whom it would not serve does without.
+    fn look_for_servers(&mut self, device: &Device, program: Option<&Path>) {
+        if !self.has_names || self.has_resolver() {
+            return;
+        }
+        let Some(mut names) = names::look(device, !self.files.is_empty()) else { return };
+        if let Some(given) = &names.given {
+            let is_root = is_effective(CAP_SYS_ADMIN);
+            self.resolv_conf = Some(given.text().into_bytes());
+            let of_ssh = program.filter(|_| !is_root).and_then(ownership::refusal);
+            names.refusal = of_ssh.or_else(|| namespace::refusal(|| self.enter_and_put(is_root)));
+            self.resolv_conf.take_if(|_| names.refusal.is_some());
+        }
+        self.names = Some(names);
+    }
+
+    /// What --explain says of it: as far as it can be seen without an outer run's files.
+    pub fn explain(mut self, device: &Device) -> Option<Names> {
+        if self.outer.is_empty() {
+            self.look_for_servers(device, None);
+        }
+        self.names
+    }
+
+    /// Says how names are resolved, if that is to be said.
+    pub fn say_names(&self, device: &Device, is_verbose: bool) {
+        if let Some(names) = &self.names {
+            names.say(device, is_verbose);
+        }
+    }
+
+    fn enter_and_put(&self, is_root: bool) -> Result<(), Error> {
+        // An outer run's files were removed in such a namespace.
+        if self.outer.is_empty() {
+            namespace::enter(is_root)?;
         }
         self.put()?;
         daemons::sockets().filter(|socket| exists(socket)).try_for_each(mask)
@@ -193,43 +232,6 @@ fn missing(path: &Path, errno: Errno) -> Option<String> {
         }
     }
     None
-}
-
-/// A mount namespace of our own, from which nothing gets out; through a user namespace where there is no right to one.
-fn enter_namespace(is_root: bool) -> Result<(), Error> {
-    let before = mounted::namespace()?;
-    let forbidden = |tried: &str| {
-        let tried = tried.to_owned();
-        |errno| Error::Etc { tried, errno, hint: Some(namespace_hint()) }
-    };
-    if is_root {
-        unshare(CloneFlags::CLONE_NEWNS).map_err(forbidden("make a mount namespace"))?;
-    } else {
-        let (uid, gid) = (getuid(), getgid());
-        unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS).map_err(forbidden("make a user namespace"))?;
-        let write = |path: &str, text: String| {
-            let done =
-                std::fs::OpenOptions::new().write(true).open(path).and_then(|mut file| file.write_all(text.as_bytes()));
-            done.map_err(|error| errno_of(&error)).map_err(forbidden(&format!("write {path}")))
-        };
-        write("/proc/self/setgroups", "deny".into())?;
-        write("/proc/self/uid_map", format!("{uid} {uid} 1"))?;
-        write("/proc/self/gid_map", format!("{gid} {gid} 1"))?;
-    }
-    let flags = MsFlags::MS_REC | MsFlags::MS_SLAVE;
-    mount(None::<&CStr>, c"/", None::<&CStr>, flags, None::<&CStr>).map_err(forbidden("keep mounts to the program"))?;
-    mounted::is_private(before)
-}
-
-fn namespace_hint() -> String {
-    let is_set = |path: &str, value: u8| kernel::read(path).is_ok_and(|text| text.first() == Some(&value));
-    if is_set("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", b'1') {
-        "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or vrfrun --no-etc …".into()
-    } else if is_set("/proc/sys/kernel/unprivileged_userns_clone", b'0') {
-        "sysctl -w kernel.unprivileged_userns_clone=1, or vrfrun --no-etc …".into()
-    } else {
-        "vrfrun --no-etc …".into()
-    }
 }
 
 fn bind(from: &OwnedFd, over: &Path) -> nix::Result<()> {

@@ -1,23 +1,14 @@
-//! Warns where names would be resolved outside the VRF, or not at all, because it has no resolver of its own.
+//! Why names would be resolved outside the VRF, or not at all, by what the system has in /etc.
 
-use crate::error::{text, warn};
 use crate::etc::daemons::{DAEMONS, Daemon};
-use crate::etc::overlay::{DIRECTORY, Plan};
-use crate::options::Options;
 use crate::sys::kernel;
 
-/// One line, if the system's way to resolve names does not go through the program's own sockets. Looks at what the
-/// program will see.
-pub fn check(plan: &Plan, options: &Options) {
-    if plan.has_resolver() || options.etc.nothing {
-        return;
-    }
+/// The reason, if the system's way to resolve names does not go through the program's own sockets. Where the daemons are
+/// masked, only the system's name servers can be one.
+pub fn reason(is_masked: bool) -> Option<String> {
     let read = |path| kernel::read_plain(path).unwrap_or_default();
-    if let Some(why) = find(&read("/etc/resolv.conf"), &read("/etc/nsswitch.conf"), Daemon::is_there) {
-        let vrf = text(plan.vrf());
-        let hint = format!("put the VRF's own name servers into {DIRECTORY}/{vrf}/resolv.conf, or give --dns ADDR");
-        warn(&format!("names may not be resolved in '{vrf}': {why}"), &hint);
-    }
+    let is_there = |daemon: &Daemon| !is_masked && daemon.is_there();
+    find(&read("/etc/resolv.conf"), &read("/etc/nsswitch.conf"), is_there)
 }
 
 /// The reason, from the system's two files and whether a daemon is there.

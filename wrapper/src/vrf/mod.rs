@@ -7,4 +7,5 @@
 pub mod device;
 pub mod netlink;
 pub mod netns;
+pub mod ports;
 pub mod seal;

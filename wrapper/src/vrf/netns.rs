@@ -32,3 +32,10 @@ pub fn enter(name: &OsStr) -> Result<(), Error> {
 pub fn inode() -> nix::Result<u64> {
     Ok(stat("/proc/self/ns/net")?.st_ino)
 }
+
+/// Whether this is the network namespace of process 1, and so of the daemons that write below /run what they know of its
+/// interfaces: an index or a name is another interface elsewhere. Asked of `net/dev`, which needs no right to that process.
+pub fn is_of_the_system() -> bool {
+    let number = |path: &str| stat(path).map(|found| found.st_ino);
+    matches!((number("/proc/1/net/dev"), number("/proc/self/net/dev")), (Ok(one), Ok(ours)) if one == ours)
+}

@@ -10,6 +10,7 @@ use crate::harness::world::{Domain, Kind};
 
 guest_tests! {
     a_resolved_that_answers_outside_is_asked_nothing,
+    the_servers_that_resolved_has_for_a_port_serve_behind_its_stub,
 }
 
 const CONFIGURATION: &str = "/run/systemd/resolved.conf.d/vrftest.conf";
@@ -62,4 +63,33 @@ fn a_resolved_that_answers_outside_is_asked_nothing() {
         assert_eq!(asked.packets(Domain::Default) + asked.packets(Domain::Red), 0, "{asked}");
         assert!(!asked.error_text().contains("systemd-resolved"), "{asked}");
     }
+}
+
+/// The first example of README.md, on a machine whose /etc/resolv.conf names the stub, by either order in nsswitch.conf.
+fn the_servers_that_resolved_has_for_a_port_serve_behind_its_stub() {
+    let mut resolved = Resolved::start();
+    let world = &mut resolved.0;
+    world.replace("/etc/resolv.conf", b"nameserver 127.0.0.53\noptions edns0 trust-ad\n").expect("a resolv.conf");
+    let given = world.judge(&root(["resolvectl", "dns", "blue0", &DNS4.to_string()]));
+    assert_eq!(given.code, 0, "{given}");
+    let said = format!("vrfrun: names are resolved by {DNS4} (of blue0, by systemd-resolved)\n");
+    for sources in ["files resolve [!UNAVAIL=return] dns", "files dns"] {
+        world.replace("/etc/nsswitch.conf", format!("hosts: {sources}\n").as_bytes()).expect("nsswitch.conf");
+        for mechanism in ["auto", "preload", "seccomp"] {
+            let words = ["vrfrun", "-v", "-m", mechanism, "blue", "curl", "-sS", "http://www.vrf.test/"];
+            for order in [root(words), user(words)] {
+                let verdict = world.judge(&order);
+                verdict.assert_blue();
+                assert!(verdict.error_text().starts_with(&said), "{verdict}");
+            }
+        }
+    }
+    let explained = world.judge(&user(["vrfrun", "--explain", "blue"]));
+    assert!(explained.text().contains(&format!("names would be resolved by {DNS4} (of blue0, by")), "{explained}");
+    // Without them there is no answer, and that is said.
+    let reverted = world.judge(&root(["resolvectl", "revert", "blue0"]));
+    assert_eq!(reverted.code, 0, "{reverted}");
+    world.replace("/etc/resolv.conf", b"nameserver 127.0.0.53\noptions timeout:1 attempts:1\n").expect("a resolv.conf");
+    let without = world.judge(&user(["vrfrun", "blue", "curl", "-sS", "http://www.vrf.test/"]));
+    without.assert_says(6, "the name server 127.0.0.53 of /etc/resolv.conf is not in it");
 }
