@@ -133,7 +133,8 @@ fn metrics_are_what_ip_says() {
         format!("node_network_master_info{{device=\"{device}\",kind=\"vrf\",master=\"{master}\"}} 1")
     });
     let (mut ours, mut ips) = (samples("node_network_master_info", &text), ports.collect::<Vec<_>>());
-    (ours.sort(), ips.sort());
+    ours.sort();
+    ips.sort();
     assert_eq!(ours, ips);
     assert!(!ips.is_empty(), "{text}");
     let [sealed, ordered] =
