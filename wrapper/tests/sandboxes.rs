@@ -135,9 +135,16 @@ fn each_sandbox_is_blue_or_closed_as_the_page_says() {
         return std::fs::write(PAGE, measured).unwrap();
     }
     assert_eq!(
-        page, measured,
+        outcomes(&page),
+        outcomes(&measured),
         "WRITE_SANDBOXES=1 cargo test -p vrfrun --test sandboxes writes docs/sandboxes.md again"
     );
+}
+
+/// Without the mechanisms: another machine's kernel may have others.
+fn outcomes(page: &str) -> String {
+    let cell = |cell: &str| if cell.starts_with(" blue: ") { " blue ".to_owned() } else { cell.to_owned() };
+    page.lines().map(|line| line.split('|').map(cell).collect::<Vec<_>>().join("|") + "\n").collect()
 }
 
 impl Sandbox {
