@@ -152,6 +152,11 @@ fn an_inner_run_has_the_servers_of_its_own_interface_or_the_systems_again() {
     inner(red, "vrfrun -m bpf --interface red").prints("nameserver 192.0.2.6\n");
     inner(red, "vrfrun default").prints("nameserver 127.0.0.53\n");
     inner(red, "vrfrun --interface blue").prints("nameserver 192.0.2.2\nnameserver 2001:db8::1\nsearch one.example\n");
+    let mounts = "grep -c ' /etc/resolv.conf ' /proc/self/mountinfo";
+    let setting = format!("{STUB}\n{}\n{red}", GIVEN[1].1);
+    let counted = |runs: &str| play_after(&setting, Who::Root, &format!("{runs} {mounts}"));
+    let once = counted("vrfrun -m bpf --interface blue").stdout();
+    counted("vrfrun -m bpf --interface blue vrfrun -m bpf --interface red").prints(&once);
     let without = inner("", "vrfrun -m bpf --interface red");
     without.prints("nameserver 127.0.0.53\n");
     assert_eq!(without.stderr(), UNREACHED.replace("blue", "red"), "{without}");
@@ -203,14 +208,20 @@ fn files_that_are_not_the_systems_or_not_of_this_network_are_not_believed() {
 #[test]
 fn a_bus_that_is_not_there_or_does_not_answer_keeps_no_program_from_running() {
     let closed = format!("{STUB}\n{}\n{}\nchmod 700 /run/systemd/resolve/netif", GIVEN[0].1, GIVEN[1].1);
-    let stuck = format!(
-        "{closed}\nmkdir -m 755 /run/dbus; python3 -c 'if True:
-            import os, socket
-            s = socket.socket(socket.AF_UNIX); s.bind(\"/run/dbus/system_bus_socket\"); s.listen(); s.set_inheritable(True)
-            os.chmod(\"/run/dbus/system_bus_socket\", 0o666)
-            if os.fork() == 0: os.execvp(\"sleep\", [\"sleep\", \"20\"])' >/dev/null 2>&1"
-    );
-    for setting in [closed, stuck] {
+    // It ends with the scene's shell, whose child it is.
+    let bus = |then: &str| {
+        format!(
+            "{closed}\nmkdir -m 755 /run/dbus; python3 -c 'if True:
+                import ctypes, os, socket, time
+                ctypes.CDLL(None).prctl(1, 9); os.umask(0)
+                s = socket.socket(socket.AF_UNIX); s.bind(\"/run/dbus/system_bus_socket\"); s.listen(0); {then}
+                open(\"/run/listens\", \"w\"); time.sleep(600)' >/dev/null 2>&1 &
+             until [ -e /run/listens ]; do sleep 0.01; done"
+        )
+    };
+    let full = "c = socket.socket(socket.AF_UNIX); c.connect(s.getsockname())";
+    let (stuck, full) = (bus(""), bus(full));
+    for setting in [closed, stuck, full] {
         let first = format!("{SHOWN} | head -n 1");
         play_after(&setting, Who::Root, &first).prints("nameserver 192.0.2.1\n");
         play_after(&setting, Who::User, &first).prints("nameserver 192.0.2.2\n");

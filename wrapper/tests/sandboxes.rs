@@ -117,7 +117,9 @@ const SANDBOXES: [Sandbox; 28] = [
 #[test]
 fn each_sandbox_is_blue_or_closed_as_the_page_says() {
     let (mut rows, mut faults) = (String::new(), String::new());
-    for sandbox in &SANDBOXES {
+    // PR_SET_MDWE came with Linux 6.3.
+    let has_mdwe = play_after("", Who::Root, "lacks new-code true").code() == 0;
+    for sandbox in SANDBOXES.iter().filter(|sandbox| has_mdwe || !sandbox.name.contains("MDWE")) {
         let _ = match sandbox.row() {
             Ok(row) => writeln!(rows, "{row}"),
             Err(fault) => writeln!(faults, "{}: {fault}", sandbox.name),
@@ -134,6 +136,7 @@ fn each_sandbox_is_blue_or_closed_as_the_page_says() {
     if std::env::var_os("WRITE_SANDBOXES").is_some() {
         return std::fs::write(PAGE, measured).unwrap();
     }
+    let page: String = page.split_inclusive('\n').filter(|line| has_mdwe || !line.contains("MDWE")).collect();
     assert_eq!(
         outcomes(&page),
         outcomes(&measured),

@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{fs, process};
 
 use nix::errno::Errno;
@@ -48,14 +48,24 @@ pub fn look<T>(look: impl FnOnce() -> Option<T>) -> Option<T> {
     // journals.
     let Ok(file) = run_dir::path("lock").and_then(File::open) else { return look() };
     let _no_change = Flock::lock(file, FlockArg::LockSharedNonblock).ok()?;
-    let _turn = turn().ok()?;
+    let _turn = turn();
     look()
 }
 
 /// One look after the other: whoever asks whether a journal is watched holds it for a moment, as a watcher does. No change
-/// waits for this lock while it holds its own.
-fn turn() -> io::Result<Flock<File>> {
-    Flock::lock(run_dir::open_directory()?, FlockArg::LockExclusive).map_err(|(_, errno)| errno.into())
+/// waits for this lock while it holds its own. Who looks for longer than this, perhaps because it was stopped, is not waited
+/// for.
+fn turn() -> Option<Flock<File>> {
+    let mut directory = run_dir::open_directory().ok()?;
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(5) {
+        match Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
+            Ok(turn) => return Some(turn),
+            Err((file, _)) => directory = file,
+        }
+        sleep(PAUSE);
+    }
+    None
 }
 
 /// The lock of another namespace, if nobody holds it and it was last held by a process that saw the processes that

@@ -140,7 +140,7 @@ impl Plan {
             let is_root = is_effective(CAP_SYS_ADMIN);
             self.resolv_conf = Some(given.text().into_bytes());
             let of_ssh = program.filter(|_| !is_root).and_then(ownership::refusal);
-            names.refusal = of_ssh.or_else(|| namespace::refusal(|| self.enter_and_put(is_root)));
+            names.refusal = of_ssh.or_else(|| namespace::refusal(|| self.try_put(is_root)));
             self.resolv_conf.take_if(|_| names.refusal.is_some());
         }
         self.names = Some(names);
@@ -159,6 +159,14 @@ impl Plan {
         if let Some(names) = &self.names {
             names.say(device, is_verbose);
         }
+    }
+
+    /// In a child process: in a namespace of its own, whose mounts are not this process's.
+    fn try_put(&self, is_root: bool) -> Result<(), Error> {
+        if !self.outer.is_empty() {
+            namespace::enter(is_root)?;
+        }
+        self.enter_and_put(is_root)
     }
 
     fn enter_and_put(&self, is_root: bool) -> Result<(), Error> {

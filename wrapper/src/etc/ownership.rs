@@ -12,12 +12,14 @@ use crate::etc::namespace::Refusal;
 /// What /etc/ssh/ssh_config includes on most systems; ssh looks at the owner of what is included.
 const INCLUDED: &str = "/etc/ssh/ssh_config.d";
 const CLIENTS: [&str; 3] = ["ssh", "scp", "sftp"];
+/// What people run that runs one.
+const STARTERS: [&str; 8] = ["git", "rsync", "sshfs", "mosh", "ansible", "ansible-playbook", "rsnapshot", "borg"];
 
-/// Why a client of OpenSSH had better stay out of a user namespace that nobody asked for. Asked from outside of it: only the
+/// Why a client of OpenSSH, or what starts one, had better stay out of a user namespace that nobody asked for. Asked from outside of it: only the
 /// user's own files stay that user's.
 pub fn refusal(program: &Path) -> Option<Refusal> {
     let own = getuid().as_raw();
-    let file = is_client(program).then(|| file_of(|owner| owner != own))??;
+    let file = (is_client(program) || is_one(&STARTERS, program)).then(|| file_of(|owner| owner != own))??;
     Some(Refusal {
         why: format!("ssh would refuse '{file}'"),
         hint: Some("vrfrun --dns ADDR … ssh -F ~/.ssh/config …, or ssh to an address".into()),
@@ -36,7 +38,11 @@ pub fn check(program: &Path) {
 }
 
 fn is_client(program: &Path) -> bool {
-    program.file_name().is_some_and(|name| CLIENTS.iter().any(|client| name == *client))
+    is_one(&CLIENTS, program)
+}
+
+fn is_one(names: &[&str], program: &Path) -> bool {
+    program.file_name().is_some_and(|name| names.iter().any(|one| name == *one))
 }
 
 /// One with such an owner.

@@ -84,13 +84,14 @@ fn a_socket_of_another_network_namespace_is_refused() {
     assert_eq!((verdict.code, verdict.text().as_str()), (0, "ran\n"), "{verdict}");
 }
 
-/// Descriptor 30 is an SCTP socket for many peers, with one or none of them, or one of SMC, which may be bound.
+/// Descriptor 30 is an SCTP socket for many peers, with one or none of them, or for one, or one of SMC, which may be bound.
 const MANY: &str = "
 import os, socket, subprocess, sys
 def alone(): return socket.socket(socket.AF_INET, socket.SOCK_SEQPACKET, 132),
 def peer():
     s, c = *alone(), socket.socket(socket.AF_INET, socket.SOCK_STREAM, 132)
     s.bind(('127.0.0.1', 4712)); s.listen(1); c.connect(('127.0.0.1', 4712)); return s, c
+def one(): return socket.socket(socket.AF_INET, socket.SOCK_STREAM, 132),
 def smc(): return socket.socket(43, socket.SOCK_STREAM),
 def bound(): s, = smc(); s.setsockopt(socket.SOL_SOCKET, 25, b'blue'); return s,
 try: sockets = globals()[sys.argv[1]]()
@@ -106,6 +107,7 @@ fn a_socket_with_others_inside_or_with_many_peers_is_refused() {
         let alone = with("alone");
         assert_eq!((alone.code, alone.text().as_str()), (0, "ran\n"), "{alone}");
         with("peer").assert_says(125, "descriptor 30 into 'blue': it is an SCTP socket with associations outside it");
+        with("one").assert_says(125, "it is a socket of IP protocol 132, which may be connecting outside it");
         for kind in ["smc", "bound"] {
             let verdict = with(kind);
             // Not every kernel has SMC.

@@ -1,13 +1,15 @@
 //! Asks systemd-resolved itself for a link's servers, by D-Bus: its files are closed to plain users, and this is not.
 //! (org.freedesktop.resolve1(5); the D-Bus specification's "Message Protocol".)
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::net::IpAddr;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use nix::sys::socket::{MsgFlags, send};
+use nix::sys::socket::sockopt::PeerCredentials;
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, connect, getsockopt, send, socket};
 use nix::unistd::geteuid;
 
 use crate::etc::given::Given;
@@ -15,8 +17,9 @@ use crate::etc::given::message::{Reader, call, length, reply_to};
 use crate::etc::given::server::{Server, domain};
 use crate::vrf::ports::Port;
 
+const DIRECTORY: &str = "/run/dbus";
 const BUS: &str = "/run/dbus/system_bus_socket";
-/// A program must not wait for a bus that is stuck.
+/// In all: a program must not wait for a bus that is stuck.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Longer than all answers.
 const LONGEST: usize = 1 << 16;
@@ -43,8 +46,7 @@ pub fn add(port: &Port, given: &mut Given) -> Option<()> {
 
 /// The bodies of the two answers. Everything is sent at once, as resolved's own clients do it.
 fn ask(ifindex: u32) -> Option<[Vec<u8>; 2]> {
-    let mut bus = UnixStream::connect(BUS).ok()?;
-    bus.set_read_timeout(Some(PATIENCE)).ok()?;
+    let mut bus = Bus::open()?;
     let digits: String = geteuid().to_string().bytes().map(|digit| format!("{digit:02x}")).collect();
     let mut request = format!("\0AUTH EXTERNAL {digits}\r\nBEGIN\r\n").into_bytes();
     request.extend(call(HELLO, DRIVER[1], [DRIVER[0], DRIVER[0], "Hello"], &[]));
@@ -55,8 +57,40 @@ fn ask(ifindex: u32) -> Option<[Vec<u8>; 2]> {
     }
     // One that has gone must not end vrfrun by a signal.
     let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
-    let sent = send(bus.as_raw_fd(), &request, flags).ok()?;
+    let sent = send(bus.stream.as_raw_fd(), &request, flags).ok()?;
     (sent == request.len()).then(|| answers(&mut bus))?
+}
+
+/// Read until its time is over.
+struct Bus {
+    stream: UnixStream,
+    deadline: Instant,
+}
+
+impl Bus {
+    /// None if its backlog is full, which connect(2) would wait for without an end, and if it is neither root's nor that of
+    /// whoever has its directory.
+    fn open() -> Option<Self> {
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None).ok()?;
+        connect(socket.as_raw_fd(), &UnixAddr::new(BUS).ok()?).ok()?;
+        let peer = getsockopt(&socket, PeerCredentials).ok()?.uid();
+        let stream = UnixStream::from(socket);
+        stream.set_nonblocking(false).ok()?;
+        let is_known = peer == 0 || std::fs::metadata(DIRECTORY).is_ok_and(|directory| directory.uid() == peer);
+        is_known.then(|| Self { stream, deadline: Instant::now() + PATIENCE })
+    }
+}
+
+impl Read for Bus {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.stream.set_read_timeout(Some(left))?;
+        self.stream.read(bytes)
+    }
 }
 
 fn answers(bus: &mut impl Read) -> Option<[Vec<u8>; 2]> {

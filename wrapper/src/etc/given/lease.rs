@@ -76,10 +76,13 @@ fn seconds_of(date: &str, time: &str) -> Option<u64> {
     let [hour, minute, second] = numbers(time, ':')?;
     let is_fit = (1970..=9999).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
     let is_fit = is_fit && hour < 24 && minute < 60 && second < 61;
+    if !is_fit {
+        return None;
+    }
     // Days since 1970, the year beginning in March, so that the leap day is its last.
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let days = || (year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day).checked_sub(719_469);
-    is_fit.then(|| Some(days()? * 86_400 + hour * 3600 + minute * 60 + second))?
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day;
+    Some(days.checked_sub(719_469)? * 86_400 + hour * 3600 + minute * 60 + second)
 }
 
 fn numbers(text: &str, separator: char) -> Option<[u64; 3]> {
@@ -127,6 +130,8 @@ mod tests {
             ("4 2024/02/29 23:59:59", true),
             ("epoch 1732838401", false),
             ("epoch 1732838400", true),
+            ("4 0/1/1 0:0:0", true),
+            ("4 18446744073709551615/1/1 0:0:0", true),
             ("never", false),
             ("", true),
             ("4 2030/13/01 00:00:00", true),

@@ -7,12 +7,14 @@ mod lease;
 mod message;
 mod server;
 
+use std::ffi::OsStr;
 use std::fmt::{self, Display, Formatter};
 use std::time::SystemTime;
 
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
 
+use crate::error;
 use crate::etc::given::server::{Server, domain};
 use crate::vrf::device::Device;
 use crate::vrf::netns;
@@ -80,7 +82,7 @@ impl Given {
         let before = self.servers.len();
         servers.for_each(|server| add_new(&mut self.servers, server, MOST_SERVERS));
         if self.servers.len() > before {
-            self.ports.push(port.name.clone());
+            self.ports.push(error::text(OsStr::new(&port.name)));
         }
         domains.for_each(|domain| add_new(&mut self.domains, domain, MOST_DOMAINS));
     }
@@ -116,7 +118,11 @@ fn of_resolved(ports: &[Port], given: &mut Given) {
     let directory = "/run/systemd/resolve/netif";
     if access(directory, AccessFlags::X_OK) == Err(Errno::EACCES) {
         // A bus that does not answer once is not asked again.
-        let _ = ports.iter().try_for_each(|port| bus::add(port, given));
+        for port in ports {
+            if given.servers.len() == MOST_SERVERS || bus::add(port, given).is_none() {
+                break;
+            }
+        }
         return;
     }
     for port in ports {

@@ -43,7 +43,7 @@ fn address(word: &str) -> Option<IpAddr> {
     Some(IpAddr::to_canonical(&address))
 }
 
-/// Not this machine, and not many at once.
+/// No loopback address, and not many at once.
 fn is_reached(address: &IpAddr) -> bool {
     let is_broadcast = matches!(address, IpAddr::V4(address) if address.is_broadcast());
     !(address.is_loopback() || address.is_unspecified() || address.is_multicast() || is_broadcast)

@@ -107,8 +107,13 @@ impl View<'_> {
 /// It may be bound, unless it talks to somebody outside the VRF.
 fn judge_unbound(fd: RawFd, protocol: libc::c_int) -> nix::Result<Fate> {
     let socket = descriptor(fd);
-    if protocol == libc::IPPROTO_TCP && socket::is_connecting(&socket)? {
-        return Ok(refused("a connection in progress outside it"));
+    match socket::type_of(&socket)? {
+        libc::SOCK_STREAM if protocol != libc::IPPROTO_TCP => return Ok(unknown(protocol)),
+        libc::SOCK_DCCP => return Ok(unknown(protocol)),
+        libc::SOCK_STREAM if socket::is_connecting(&socket)? => {
+            return Ok(refused("a connection in progress outside it"));
+        }
+        _ => {}
     }
     if protocol == libc::IPPROTO_SCTP && socket::has_associations(&socket)? {
         return Ok(refused("an SCTP socket with associations outside it"));
@@ -117,6 +122,11 @@ fn judge_unbound(fd: RawFd, protocol: libc::c_int) -> nix::Result<Fate> {
         Err(Errno::ENOTCONN) => Ok(Fate::Bind),
         _ => Ok(refused("an established connection outside it")),
     }
+}
+
+/// SCTP for one peer, DCCP: the kernel does not tell whether it connects.
+fn unknown(protocol: libc::c_int) -> Fate {
+    Fate::Refuse(format!("a socket of IP protocol {protocol}, which may be connecting outside it"))
 }
 
 fn refused(what: &str) -> Fate {
