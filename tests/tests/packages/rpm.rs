@@ -92,6 +92,13 @@ impl Drop for Root {
     }
 }
 
+/// What stands at the top of the tree by a name that rpmbuild would give: vrfrun-VERSION-build, vrfrun-VERSION-SPECPARTS.
+fn made_by_rpmbuild() -> Vec<String> {
+    let entries = std::fs::read_dir(top()).expect("the tree");
+    let names = entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
+    names.filter(|name| name.ends_with("-build") || name.ends_with("SPECPARTS")).collect()
+}
+
 #[test]
 fn rpms_work_and_leave_nothing_behind() {
     let (rpms, root) = (Rpms::new(), Root::new());
@@ -144,7 +151,9 @@ fn rpmlint_finds_no_error_and_no_rpm_requires_a_library() {
 
 #[test]
 fn the_same_programs_give_the_same_rpms_and_another_machines_are_its_own() {
+    let before = made_by_rpmbuild();
     let (first, second) = (Rpms::new(), Rpms::new());
+    assert_eq!(made_by_rpmbuild(), before, "left in the tree");
     for name in NAMES {
         let read = |rpms: &Rpms| std::fs::read(rpms.path(name)).expect("an RPM");
         assert!(read(&first) == read(&second), "{name} differs");
