@@ -67,7 +67,7 @@ fn debian_packages_work_and_leave_nothing_behind() {
     for package in &packages {
         std::fs::copy(package, root.path().join("tmp").join(package.file_name().unwrap())).expect("a copy");
     }
-    root.run(&["sh", "-c", "dpkg --install /tmp/*.deb && rm /tmp/*.deb"]);
+    root.run(&["sh", "-c", "dpkg --install /tmp/*.deb"]);
 
     let version = text(&root.run(&["vrfrun", "--version"]).stdout);
     assert_eq!(version.trim(), format!("vrfrun {}", env!("CARGO_PKG_VERSION")));
@@ -80,6 +80,16 @@ fn debian_packages_work_and_leave_nothing_behind() {
     assert!(text(&root.run(&["ldconfig", "-p"]).stdout).contains("libvrfshim.so.0"));
 
     root.run(&["grep", "-qx", "profile vrfrun /usr/bin/vrfrun flags=(unconfined) {", "/etc/apparmor.d/vrfrun"]);
+    // It is the administrator's: an upgrade keeps what they made of it, and that they removed it.
+    let upgrade = "dpkg --install /tmp/vrfrun_*.deb";
+    root.run(&["sh", "-c", &format!("echo '# ours' >>/etc/apparmor.d/vrfrun && {upgrade}")]);
+    root.run(&["grep", "-qx", "# ours", "/etc/apparmor.d/vrfrun"]);
+    root.run(&[
+        "sh",
+        "-c",
+        &format!("mv /etc/apparmor.d/vrfrun /tmp/kept && {upgrade} && ! test -e /etc/apparmor.d/vrfrun"),
+    ]);
+    root.run(&["sh", "-c", "mv /tmp/kept /etc/apparmor.d/vrfrun && rm /tmp/*.deb"]);
 
     // A service that vrfsetup has put into a VRF would not start without it.
     let drop_in = root.path().join("etc/systemd/system/ssh.service.d");
