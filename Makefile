@@ -121,10 +121,11 @@ rpm:
 # A release's tarballs, into DIST: HEAD's sources, and the programs built from them, here or for CROSS. That takes a build of
 # its own, in which no path of this machine stands. dist-of-built packs what `make` built.
 DIST = $(or $(CARGO_TARGET_DIR),target)/dist
+BUILT = $(or $(CARGO_TARGET_DIR),target)/dist-build
 dist:
 	@RUSTC_WRAPPER='$(CURDIR)/tools/rustc-remapped' RUSTC_WORKSPACE_WRAPPER= \
-	    $(MAKE) --no-print-directory build CARGO_TARGET_DIR='$(DIST)/build' PACKAGES='$(PRODUCTS)'
-	@$(MAKE) -s --no-print-directory dist-of-built CARGO_TARGET_DIR='$(DIST)/build' DIST='$(DIST)'
+	    $(MAKE) --no-print-directory build CARGO_TARGET_DIR='$(BUILT)' PACKAGES='$(PRODUCTS)'
+	@$(MAKE) -s --no-print-directory dist-of-built CARGO_TARGET_DIR='$(BUILT)' DIST='$(DIST)'
 
 # Not every distribution has a directory for each machine's libraries.
 dist-of-built: LIBDIR = $(PREFIX)/lib

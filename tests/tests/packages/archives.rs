@@ -1,9 +1,9 @@
 //! The tarballs of a release. Here they are made of the programs that are built already; that two builds give the same
-//! bytes is tried by `make dist-twice`, every night.
+//! bytes is tried by `tools/dist-twice`, every night.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -39,6 +39,15 @@ fn bytes(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     entries.map(|e| (e.file_name().into_string().unwrap(), std::fs::read(e.path()).expect("its bytes"))).collect()
 }
 
+/// Has another tree make its archives, with nothing of what this one's `make` was told.
+fn make_there(tree: &Path) -> Output {
+    let mut command = Command::new("make");
+    for name in ["MAKEFLAGS", "MFLAGS", "CARGO_TARGET_DIR"] {
+        command.env_remove(name);
+    }
+    command.args(["-s", "dist-of-built"]).current_dir(tree).output().expect("make")
+}
+
 #[test]
 fn archives_are_the_same_bytes_whoever_makes_them_and_when() {
     let first = archives();
@@ -50,9 +59,14 @@ fn archives_are_the_same_bytes_whoever_makes_them_and_when() {
         // A copy has another time; its mode and the umask are those of a careful person.
         run("install", ["-m", "700", path(product), path(&release)]);
     }
+    // What an older release left there is not this one's.
     let dist = directory.path().join("dist");
+    let older = dist.join("vrfrun-0.0.0.tar.gz");
+    std::fs::create_dir(&dist).expect("a directory");
+    std::fs::write(&older, "older").expect("a file");
     let line = format!("umask 077; make -s dist-of-built DIRTY=1 DIST={} RELEASE={}", path(&dist), path(&release));
     run("env", ["TZ=Asia/Tokyo", "LC_ALL=C.UTF-8", "sh", "-c", &line]);
+    std::fs::remove_file(&older).expect("the older file");
     let (first, second) = (bytes(first.path()), bytes(&dist));
     assert_eq!(first.keys().collect::<Vec<_>>(), second.keys().collect::<Vec<_>>());
     for (name, bytes) in &first {
@@ -98,7 +112,7 @@ fn the_tarball_of_sources_is_the_commit() {
     assert_eq!(lines(&tree), lines(&unpacked));
 
     // Nothing can be released from there: its sources would be nobody's commit.
-    let output = Command::new("make").args(["-s", "dist-of-built"]).current_dir(root.path()).output().expect("make");
+    let output = make_there(root.path());
     let said = text(&output.stderr);
     assert!(!output.status.success() && said.contains("make dist: the sources are those of a commit"), "{said}");
 }
@@ -108,8 +122,7 @@ fn what_is_not_committed_is_not_released() {
     let directory = tempfile::tempdir().expect("a directory");
     run("git", ["clone", "-q", path(top()), path(directory.path())]);
     std::fs::write(directory.path().join("README.md"), "changed\n").expect("a change");
-    let output =
-        Command::new("make").args(["-s", "dist-of-built"]).current_dir(directory.path()).output().expect("make");
+    let output = make_there(directory.path());
     let said = text(&output.stderr);
     assert!(!output.status.success() && said.contains("make dist: there are uncommitted changes"), "{said}");
 }
