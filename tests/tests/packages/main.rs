@@ -23,7 +23,7 @@ const OBJECT: &str = "vrfrun/libvrfshim.so";
 /// Runs a command, which must succeed, and returns what it said.
 fn run<W: AsRef<OsStr>>(program: &str, arguments: impl IntoIterator<Item = W>) -> Output {
     let mut command = Command::new(program);
-    let output = command.args(arguments).current_dir(top()).env_remove("MAKEFLAGS").output();
+    let output = command.args(arguments).current_dir(top()).env_remove("MAKEFLAGS").env_remove("MFLAGS").output();
     let output = output.unwrap_or_else(|error| panic!("{program}: {error}; tools/install-packages installs it"));
     assert!(output.status.success(), "{command:?}: {}{}", text(&output.stdout), text(&output.stderr));
     output
