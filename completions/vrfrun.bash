@@ -27,7 +27,7 @@ _vrfrun_vrfs() {
 }
 
 _vrfrun() {
-    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} word i interface= help value=
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} word i interface= each= help value=
     COMPREPLY=()
     help=$("${COMP_WORDS[0]}" -h 2>/dev/null)
     # The first word that is neither an option nor an option's value is VRF; the command stands after it.
@@ -35,7 +35,13 @@ _vrfrun() {
         word=${COMP_WORDS[i]}
         case $word in
         --interface) interface=1 ;;
-        --) ;;
+        --each) each=1 ;;
+        --)
+            if [[ $each ]]; then
+                _vrfrun_command $((i + 1))
+                return
+            fi
+            ;;
         -*) [[ $(_vrfrun_value "$word" <<<"$help") ]] && ((i++)) ;;
         *)
             _vrfrun_command $((i + 1))
@@ -55,6 +61,8 @@ _vrfrun() {
     if [[ $cur == -* ]]; then
         word=$(sed -nE 's/^ +(-[A-Za-z]), (--[a-z0-9-]+).*/\1 \2/p; s/^ +(--[a-z0-9-]+).*/\1/p' <<<"$help")
         mapfile -t COMPREPLY < <(compgen -W "$word" -- "$cur")
+    elif [[ $each ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "--" -- "$cur")
     elif [[ $interface ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(ls /sys/class/net)" -- "$cur")
     else

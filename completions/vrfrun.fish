@@ -13,6 +13,11 @@ function __vrfrun_options
     '
 end
 
+# Whether no VRF is to come, but '--' and a command.
+function __vrfrun_each
+    contains -- --each (commandline -opc)
+end
+
 function __vrfrun_vrfs
     if contains -- --interface (commandline -opc)
         string replace /sys/class/net/ '' /sys/class/net/*
@@ -34,6 +39,9 @@ function __vrfrun_words
         switch $word
             case $__vrfrun_with_value
                 set skip 1
+            case --
+                # A command stands after it, where a VRF would stand otherwise.
+                __vrfrun_each; and set count (math $count + 1)
             case '-*'
             case '*'
                 set count (math $count + 1)
@@ -46,8 +54,10 @@ function __vrfrun_before_vrf
     test (__vrfrun_words) -eq 0
 end
 
-complete -c vrfrun -f -n __vrfrun_before_vrf -a '(__vrfrun_vrfs)'
-complete -c vrfrun -n 'not __vrfrun_before_vrf' -xa '(__fish_complete_subcommand --fcs-skip=2)'
+complete -c vrfrun -f -n '__vrfrun_before_vrf; and not __vrfrun_each' -a '(__vrfrun_vrfs)'
+complete -c vrfrun -f -n '__vrfrun_before_vrf; and __vrfrun_each' -a --
+complete -c vrfrun -n 'not __vrfrun_before_vrf; and not __vrfrun_each' -xa '(__fish_complete_subcommand --fcs-skip=2)'
+complete -c vrfrun -n 'not __vrfrun_before_vrf; and __vrfrun_each' -xa '(__fish_complete_subcommand --fcs-skip=1 $__vrfrun_with_value)'
 
 set -g __vrfrun_with_value
 for line in (__vrfrun_options)

@@ -50,6 +50,14 @@ pub fn ports(master: u32) -> Request {
         .attribute(IFLA_MASTER, &master.to_ne_bytes())
 }
 
+/// Asks for all VRFs (`ip link show type vrf`). A kernel that does not know the kind, or is older than 4.6, sends all links:
+/// look at [`Link::vrf_table`].
+pub fn vrfs() -> Request {
+    let kind = Request::new(libc::RTM_GETLINK, libc::NLM_F_DUMP, &[0; IFINFOMSG])
+        .attribute(IFLA_EXT_MASK, &RTEXT_FILTER_SKIP_STATS.to_ne_bytes());
+    kind.attribute(IFLA_LINKINFO, &[8, 0, IFLA_INFO_KIND as u8, 0, b'v', b'r', b'f', 0])
+}
+
 /// Reads the body of an RTM_NEWLINK message.
 pub fn parse(body: &[u8]) -> Option<Link> {
     let all = Attributes(body.get(IFINFOMSG..)?);

@@ -6,16 +6,22 @@
 
 use std::ffi::OsString;
 use std::io::Write;
+use std::mem;
 use std::net::IpAddr;
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, ValueEnum};
 
 use crate::error::{EXIT_OWN, Error};
-use crate::options::{Command, DEFAULT, EtcSpec, Mechanism, Options, Task};
+use crate::options::{Command, DEFAULT, Each, EtcSpec, Mechanism, Options, Task};
 
-const USAGE: &str = "vrfrun [OPTIONS] VRF [--] COMMAND [ARG]...\n       vrfrun [OPTIONS] --explain [-j] VRF";
+const USAGE: &str = "vrfrun [OPTIONS] VRF [--] COMMAND [ARG]...\n       vrfrun [OPTIONS] --explain [-j] VRF\n       \
+                     vrfrun [OPTIONS] --each [-j] -- COMMAND [ARG]...";
+
+/// In so many VRFs at a time `--each` runs its command: three descriptors each, of 1024 that a process usually has.
+const JOBS: usize = 32;
 
 const AFTER_HELP: &str = "\
 Options go before VRF. A COMMAND that begins with '-' needs '--' before it.
@@ -27,6 +33,7 @@ COMMAND's own.
 Examples:
   vrfrun blue curl https://example.com
   vrfrun --explain blue
+  vrfrun --each -- ping -c1 192.0.2.1
   vrfrun -v -m preload blue ssh router1";
 
 /// Run a program inside a VRF: without root, without BPF, without leaks.
@@ -41,7 +48,19 @@ struct Cli {
     #[arg(long)]
     explain: bool,
 
-    /// With --explain: as JSON
+    /// Run COMMAND in every VRF at the same time; the VRF's name stands before each line of its output
+    #[arg(long, conflicts_with_all = ["explain", "interface"])]
+    each: bool,
+
+    /// With --each: only where the VRF's name matches, see glob(7)
+    #[arg(long = "match", value_name = "GLOB")]
+    pattern: Option<OsString>,
+
+    /// With --each: in so many VRFs at a time (32)
+    #[arg(long, value_name = "N")]
+    jobs: Option<NonZeroU16>,
+
+    /// With --explain and --each: as JSON
     #[arg(short, long)]
     json: bool,
 
@@ -90,7 +109,7 @@ struct Cli {
     unguarded: bool,
 
     /// The VRF, and the program with its arguments
-    #[arg(value_name = "VRF COMMAND", required = true, trailing_var_arg = true)]
+    #[arg(value_name = "VRF COMMAND", trailing_var_arg = true)]
     argv: Vec<OsString>,
 }
 
@@ -130,22 +149,30 @@ impl Answer {
 
 /// Reads the command line.
 pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Options, Answer> {
-    let cli = Cli::try_parse_from(args).map_err(|error| match error.kind() {
+    let args: Vec<OsString> = args.collect();
+    let cli = Cli::try_parse_from(&args).map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Answer::Text(error.to_string()),
         _ => usage(&first_line(&error)),
     })?;
+    if cli.each && !is_after_dashes(&args, &cli.argv) {
+        return Err(usage("--each takes no VRF, and needs '--' before COMMAND"));
+    }
     cli.into_options()
 }
 
+/// Whether these last arguments have a `--` before them; the parser does not say.
+fn is_after_dashes(all: &[OsString], last: &[OsString]) -> bool {
+    last.is_empty() || all.len().checked_sub(last.len() + 1).is_some_and(|before| all[before] == "--")
+}
+
 impl Cli {
-    fn into_options(self) -> Result<Options, Answer> {
+    fn into_options(mut self) -> Result<Options, Answer> {
         let mechanism = self.mechanism()?;
-        let mut argv = self.argv.into_iter();
-        let vrf = argv.next().unwrap_or_default();
+        let vrf = if self.each { OsString::new() } else { self.vrf()? };
         if self.strict && !self.interface && vrf == DEFAULT {
             return Err(usage("--strict needs a VRF, and 'default' is none"));
         }
-        let task = task(self.explain, self.json, argv.collect())?;
+        let task = if self.each { Task::Each(self.every_vrf()?) } else { self.task()? };
         Ok(Options {
             vrf,
             any_interface: self.interface,
@@ -160,6 +187,26 @@ impl Cli {
             keep_fds: self.keep_fds,
             task,
         })
+    }
+
+    fn vrf(&mut self) -> Result<OsString, Answer> {
+        if self.argv.is_empty() {
+            return Err(usage("VRF is missing"));
+        }
+        Ok(self.argv.remove(0))
+    }
+
+    fn every_vrf(&mut self) -> Result<Each, Answer> {
+        let command = Command::new(mem::take(&mut self.argv)).ok_or_else(|| usage("COMMAND is missing"))?;
+        let jobs = self.jobs.map_or(JOBS, |jobs| jobs.get().into());
+        Ok(Each { pattern: self.pattern.take(), jobs, json: self.json, command })
+    }
+
+    fn task(&mut self) -> Result<Task, Answer> {
+        if self.pattern.is_some() || self.jobs.is_some() {
+            return Err(usage("--match and --jobs need --each"));
+        }
+        task(self.explain, self.json, mem::take(&mut self.argv))
     }
 
     fn mechanism(&self) -> Result<Option<Mechanism>, Answer> {
@@ -183,7 +230,7 @@ fn task(explain: bool, json: bool, mut argv: Vec<OsString>) -> Result<Task, Answ
         return if argv.is_empty() { Ok(Task::Explain { json }) } else { Err(usage("--explain takes no COMMAND")) };
     }
     if json {
-        return Err(usage("--json needs --explain"));
+        return Err(usage("--json needs --explain or --each"));
     }
     let first = argv.first().map(|word| word.as_encoded_bytes());
     if first == Some(b"--") {
@@ -204,9 +251,6 @@ fn usage(line: &str) -> Answer {
 
 /// Clap's message is several lines with its own `error:` before it; ours is one.
 fn first_line(error: &clap::Error) -> String {
-    if error.kind() == ErrorKind::MissingRequiredArgument {
-        return "VRF is missing".into();
-    }
     let text = error.to_string();
     text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
 }
@@ -217,86 +261,4 @@ pub fn definition() -> clap::Command {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse_words(line: &str) -> Result<Options, String> {
-        let words = std::iter::once("vrfrun").chain(line.split_whitespace()).map(OsString::from);
-        parse(words).map_err(|answer| match answer {
-            Answer::Text(text) => text,
-            Answer::Refused(error) => error.to_string(),
-        })
-    }
-
-    fn command(line: &str) -> Vec<OsString> {
-        match parse_words(line).unwrap().task {
-            Task::Run(command) => command.argv().to_vec(),
-            Task::Explain { .. } => panic!("explain"),
-        }
-    }
-
-    #[test]
-    fn what_follows_the_command_is_its_own() {
-        assert_eq!(command("blue curl -v -m 3 -- x"), ["curl", "-v", "-m", "3", "--", "x"]);
-    }
-
-    #[test]
-    fn a_double_dash_before_the_command_is_dropped_once() {
-        assert_eq!(command("blue -- -odd --"), ["-odd", "--"]);
-    }
-
-    #[test]
-    fn a_double_dash_before_vrf_is_not_taken_for_it() {
-        assert_eq!(parse_words("-- blue true").unwrap().vrf, "blue");
-    }
-
-    #[test]
-    fn an_option_after_vrf_is_never_run() {
-        assert!(parse_words("blue -v curl").unwrap_err().starts_with("'-v' stands after VRF"));
-        assert!(parse_words("blue --strict curl").unwrap_err().contains("needs '--'"));
-    }
-
-    #[test]
-    fn a_missing_command_is_said() {
-        assert_eq!(parse_words("blue").unwrap_err(), "COMMAND is missing");
-        assert_eq!(parse_words("blue --").unwrap_err(), "COMMAND is missing");
-        for words in ["", "--explain", "-v --explain -j"] {
-            assert_eq!(parse_words(words).unwrap_err(), "VRF is missing", "{words}");
-        }
-    }
-
-    #[test]
-    fn explain_takes_no_command() {
-        assert!(matches!(parse_words("--explain -j blue").unwrap().task, Task::Explain { json: true }));
-        assert_eq!(parse_words("--explain blue true").unwrap_err(), "--explain takes no COMMAND");
-        assert_eq!(parse_words("-j blue true").unwrap_err(), "--json needs --explain");
-        assert_eq!(parse_words("--json blue").unwrap_err(), "--json needs --explain");
-    }
-
-    #[test]
-    fn mechanisms_that_contradict_an_option_are_refused() {
-        assert!(parse_words("-m seccomp --no-supervisor blue true").is_err());
-        assert!(parse_words("-m preload --strict blue true").is_err());
-        assert!(parse_words("-m bpf --unguarded blue true").is_err());
-        assert_eq!(parse_words("--unguarded blue true").unwrap().mechanism, Some(Mechanism::Preload));
-    }
-
-    #[test]
-    fn strict_takes_neither_default_nor_inherited_sockets() {
-        assert_eq!(parse_words("--strict default true").unwrap_err(), "--strict needs a VRF, and 'default' is none");
-        assert!(parse_words("--strict --explain default").is_err());
-        assert!(parse_words("--strict --interface default true").is_ok());
-        assert!(parse_words("--strict --keep-fds blue true").unwrap_err().contains("--keep-fds"));
-    }
-
-    #[test]
-    fn an_unknown_option_is_named_in_one_line() {
-        let line = parse_words("--frob blue true").unwrap_err();
-        assert_eq!(line, "unexpected argument '--frob' found");
-    }
-
-    #[test]
-    fn clap_finds_no_fault_in_the_definition() {
-        definition().debug_assert();
-    }
-}
+mod tests;

@@ -1,7 +1,7 @@
 //! Runs a program inside a VRF: chooses a mechanism, verifies it, and becomes the program.
 //!
-//! Holds the order of the work, and nothing that decides. The rooms, from top to bottom: `explain`, `bind`, `program`,
-//! `cli`, `etc`, `vrf`, `error`, `options`, `sys`; each uses only what is below it.
+//! Holds the order of the work, and nothing that decides. The rooms, from top to bottom: `explain`, `each`, `bind`,
+//! `program`, `cli`, `etc`, `vrf`, `error`, `options`, `sys`; each uses only what is below it.
 //!
 //! Not a public API: the contract is the command line, see `vrfrun(1)`.
 
@@ -9,6 +9,7 @@
 
 mod bind;
 mod cli;
+mod each;
 mod error;
 mod etc;
 mod explain;
@@ -58,6 +59,10 @@ fn go(options: &Options) -> Result<i32, Error> {
         Task::Run(command) => {
             let program = exec::find(command.program())?;
             Err(start(options, &program, command))
+        }
+        Task::Each(each) => {
+            let program = exec::find(each.command.program())?;
+            each::each(options, each, |options| start(options, &program, &each.command).report())
         }
     }
 }

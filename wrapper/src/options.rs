@@ -12,9 +12,9 @@ use std::path::PathBuf;
 pub const DEFAULT: &str = "default";
 
 /// The whole request.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
-    /// The VRF or interface; `default` means none.
+    /// The VRF or interface; `default` means none. Empty where the task is every VRF.
     pub vrf: OsString,
     /// NAME may be any interface.
     pub any_interface: bool,
@@ -41,6 +41,12 @@ pub struct Options {
 }
 
 impl Options {
+    /// The same for this VRF of the network namespace that was entered.
+    pub fn in_vrf(&self, vrf: &OsStr) -> Self {
+        // A VRF can be called by the word for none, and then is meant all the same.
+        Self { vrf: vrf.to_owned(), any_interface: vrf == DEFAULT, netns: None, ..self.clone() }
+    }
+
     /// Whether VRF is the word for "no VRF".
     pub fn is_default(&self) -> bool {
         !self.any_interface && self.vrf == DEFAULT
@@ -48,7 +54,7 @@ impl Options {
 }
 
 /// What to put over /etc.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct EtcSpec {
     /// Nothing at all.
     pub nothing: bool,
@@ -90,16 +96,31 @@ impl Display for Mechanism {
 }
 
 /// What to do with the VRF.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Task {
     /// Say for each mechanism whether it can be had.
     Explain { json: bool },
     /// Become this program.
     Run(Command),
+    /// Run a program in every VRF.
+    Each(Each),
+}
+
+/// What to run in every VRF.
+#[derive(Clone, Debug)]
+pub struct Each {
+    /// Only in those whose name it matches.
+    pub pattern: Option<OsString>,
+    /// In so many at a time; not 0.
+    pub jobs: usize,
+    /// One JSON object for each, instead of its lines.
+    pub json: bool,
+    /// The program.
+    pub command: Command,
 }
 
 /// A program and its arguments; never empty.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Command(Vec<OsString>);
 
 impl Command {

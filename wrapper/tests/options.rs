@@ -2,7 +2,7 @@
 
 mod scene;
 
-use scene::{Who, play_after, root, user};
+use scene::{EVERYBODY, Who, play, play_after, root, user};
 use serde_json::Value;
 
 /// Each mechanism that runs as root in a scene.
@@ -172,4 +172,22 @@ fn an_alternative_name_stands_for_the_devices_own() {
     let seen = play_after(setting, Who::User, "vrfrun --explain -j --interface mgmt");
     let json: Value = serde_json::from_str(&seen.stdout()).unwrap();
     assert_eq!((&json["vrf"], &json["chosen"]), (&"blue".into(), &"preload".into()), "{seen}");
+}
+
+/// The scene's veths are no VRFs. What is run in VRFs: `tests/src/guest/run/each.rs`.
+#[test]
+fn each_runs_nothing_where_there_is_no_vrf() {
+    for who in EVERYBODY {
+        for (options, line) in [
+            ("", "cannot run in every VRF: there is none here"),
+            ("--match 'bl*' -j", "cannot run in every VRF: no name matches 'bl*'"),
+            ("--interface", "the argument '--each' cannot be used with '--interface'"),
+            ("-n nowhere", "cannot enter network namespace 'nowhere': No such file or directory"),
+        ] {
+            let seen = play(who, &format!("vrfrun --each {options} -- echo ran"));
+            seen.fails(125, &format!("vrfrun: {line}\n"));
+            assert_eq!(seen.stdout(), "", "{seen}");
+        }
+        play(who, "vrfrun --each -- no-such-command").fails(127, "cannot find 'no-such-command'");
+    }
 }

@@ -71,6 +71,7 @@ const MODULES: &[&[Test]] = &[
     docs::recipes_services::TESTS,
     docs::completions::TESTS,
     run::explain::TESTS,
+    run::each::TESTS,
     run::refusals::TESTS,
     run::sealing::TESTS,
     setup::rules::TESTS,

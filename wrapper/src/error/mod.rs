@@ -35,6 +35,8 @@ pub enum Error {
     NoSuchDevice { name: OsString, is_vrf: bool },
     /// There is no VRF here at all: the kernel's module for them is not even loaded.
     NoVrfs(OsString),
+    /// `--each` finds none: what their names had to match.
+    NoVrfMatches(Option<OsString>),
     /// The interface is there, but it is no VRF.
     NotVrf(OsString),
     /// The kernel cannot be asked about interfaces.
@@ -96,6 +98,7 @@ impl Error {
                 Some(format!("vrfsetup show, or make it: vrfsetup add {}", text(name)))
             }
             Error::NoVrfs(_) => Some("vrfsetup doctor".into()),
+            Error::NoVrfMatches(_) => Some("vrfsetup show".into()),
             Error::NotVrf(name) => Some(format!("vrfrun --interface {} …", text(name))),
             Error::NoMechanism { unavailable, .. } => unavailable.iter().find_map(|(_, reason)| reason.hint.clone()),
             Error::NoRouting(Errno::EMFILE)
@@ -147,6 +150,10 @@ impl Display for Error {
             Error::NoVrfs(name) => {
                 let why = "no VRF was made since this machine started (the kernel's vrf module is not loaded)";
                 write!(f, "cannot bind to VRF '{}': {why}: {}", text(name), Errno::ENODEV.desc())
+            }
+            Error::NoVrfMatches(None) => f.write_str("cannot run in every VRF: there is none here"),
+            Error::NoVrfMatches(Some(pattern)) => {
+                write!(f, "cannot run in every VRF: no name matches '{}'", text(pattern))
             }
             Error::NotVrf(name) => write!(f, "cannot bind to VRF '{}': the interface is not a VRF", text(name)),
             Error::ForeignDescriptor { fd, what, device, .. } => {

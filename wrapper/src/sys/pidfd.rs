@@ -1,9 +1,10 @@
 //! Descriptors of processes (pidfd_open(2), 5.3): a number may be given to another process, a descriptor stays with its
 //! own.
 
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
+use nix::unistd::Pid;
 
 /// Takes a thread too, not only a process (6.9).
 const PIDFD_THREAD: libc::c_uint = libc::O_EXCL as libc::c_uint;
@@ -58,6 +59,11 @@ impl Pidfd {
         }
     }
 
+    /// Opens the process of this number; poll(2) tells when it has ended, with all its threads.
+    pub fn of_process(pid: Pid) -> nix::Result<Self> {
+        open(pid.as_raw() as u32, 0)
+    }
+
     /// Whether the number is still its own.
     pub fn is_alive(&self) -> bool {
         // SAFETY: numbers, and a null pointer for "no details".
@@ -84,6 +90,12 @@ impl Pidfd {
         let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_getfd, self.0.as_raw_fd(), number, 0) })?;
         // SAFETY: the kernel just made this descriptor (close-on-exec), nobody else has it.
         Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+    }
+}
+
+impl AsFd for Pidfd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 

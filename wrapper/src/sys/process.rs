@@ -3,9 +3,11 @@
 //! vrfrun starts no thread. Each function here relies on that, and so no caller needs to.
 
 use std::ffi::{OsStr, OsString};
+use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, RawFd};
 
 use nix::errno::Errno;
+use nix::sys::signal::{SigHandler, Signal};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid};
 
@@ -68,6 +70,22 @@ pub fn go_last() {
 pub fn exit(status: i32) -> ! {
     // SAFETY: runs nothing, and does not come back.
     unsafe { libc::_exit(status) }
+}
+
+/// Whether this process ignores the signal, as nohup(1) has it.
+pub fn is_ignored(signal: Signal) -> bool {
+    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: the kernel changes nothing and writes one live structure.
+    let asked = unsafe { libc::sigaction(signal as libc::c_int, std::ptr::null(), action.as_mut_ptr()) };
+    // SAFETY: all zeros, which are a value of it, or what the kernel wrote.
+    asked == 0 && unsafe { action.assume_init() }.sa_sigaction == libc::SIG_IGN
+}
+
+/// Ignores the signal, or has the kernel do what it does by itself.
+pub fn set_ignored(signal: Signal, is_ignored: bool) {
+    let handler = if is_ignored { SigHandler::SigIgn } else { SigHandler::SigDfl };
+    // SAFETY: neither is a function of this process.
+    let _ = unsafe { nix::sys::signal::signal(signal, handler) };
 }
 
 /// Sets a variable of the environment, or removes it. An environment may hold a name twice, and setenv(3) changes the

@@ -1,5 +1,5 @@
 //! System calls that neither libc's functions, nor the standard library, nor nix wrap: numbers and errors as the kernel
-//! has them.
+//! has them. And fnmatch(3), which nix does not wrap either.
 
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -24,6 +24,12 @@ pub struct CapabilitySets {
     pub permitted: u32,
     /// What exec keeps.
     pub inheritable: u32,
+}
+
+/// Whether the name matches the pattern, byte by byte (fnmatch(3) without a locale).
+pub fn matches(pattern: &CStr, name: &CStr) -> bool {
+    // SAFETY: both are strings that end with a NUL, and are read only.
+    unsafe { libc::fnmatch(pattern.as_ptr(), name.as_ptr(), 0) == 0 }
 }
 
 /// capget(2) for this process.

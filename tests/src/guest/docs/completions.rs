@@ -15,13 +15,15 @@ guest_tests! {
 }
 
 /// What is typed, and what must be among the offers.
-const LINES: [(&str, &[&str]); 11] = [
+const LINES: [(&str, &[&str]); 13] = [
     ("vrfrun ", &["blue", "red", "default"]),
     ("vrfrun --interface blu", &["blue", "blue0"]),
     ("vrfrun -n netns-of", &["netns-of-the-test"]),
     ("vrfrun blue chmo", &["chmod"]),
     ("vrfrun -m bpf --stri", &["--strict"]),
     ("vrfrun -m pre", &["preload"]),
+    ("vrfrun --each ", &["--"]),
+    ("vrfrun --each --match b* -- chmo", &["chmod"]),
     ("vrfsetup rules fix --unreachable ro", &["route"]),
     ("vrfsetup leak blue d", &["default"]),
     ("vrfsetup rules f", &["fix"]),

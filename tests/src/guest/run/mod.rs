@@ -7,6 +7,7 @@ pub mod clients;
 pub mod container_table;
 pub mod containers;
 pub mod curl;
+pub mod each;
 pub mod escapes;
 pub mod explain;
 pub mod gate;

@@ -1,0 +1,107 @@
+//! What may be typed, what it means, and what is refused.
+
+use super::*;
+
+fn parse_words(line: &str) -> Result<Options, String> {
+    let words = std::iter::once("vrfrun").chain(line.split_whitespace()).map(OsString::from);
+    parse(words).map_err(|answer| match answer {
+        Answer::Text(text) => text,
+        Answer::Refused(error) => error.to_string(),
+    })
+}
+
+fn command(line: &str) -> Vec<OsString> {
+    match parse_words(line).unwrap().task {
+        Task::Run(command) => command.argv().to_vec(),
+        Task::Explain { .. } | Task::Each(_) => panic!("another task"),
+    }
+}
+
+#[test]
+fn what_follows_the_command_is_its_own() {
+    assert_eq!(command("blue curl -v -m 3 -- x"), ["curl", "-v", "-m", "3", "--", "x"]);
+}
+
+#[test]
+fn a_double_dash_before_the_command_is_dropped_once() {
+    assert_eq!(command("blue -- -odd --"), ["-odd", "--"]);
+}
+
+#[test]
+fn a_double_dash_before_vrf_is_not_taken_for_it() {
+    assert_eq!(parse_words("-- blue true").unwrap().vrf, "blue");
+}
+
+#[test]
+fn an_option_after_vrf_is_never_run() {
+    assert!(parse_words("blue -v curl").unwrap_err().starts_with("'-v' stands after VRF"));
+    assert!(parse_words("blue --strict curl").unwrap_err().contains("needs '--'"));
+}
+
+#[test]
+fn a_missing_command_is_said() {
+    assert_eq!(parse_words("blue").unwrap_err(), "COMMAND is missing");
+    assert_eq!(parse_words("blue --").unwrap_err(), "COMMAND is missing");
+    for words in ["", "--explain", "-v --explain -j"] {
+        assert_eq!(parse_words(words).unwrap_err(), "VRF is missing", "{words}");
+    }
+}
+
+#[test]
+fn explain_takes_no_command() {
+    assert!(matches!(parse_words("--explain -j blue").unwrap().task, Task::Explain { json: true }));
+    assert_eq!(parse_words("--explain blue true").unwrap_err(), "--explain takes no COMMAND");
+    assert_eq!(parse_words("-j blue true").unwrap_err(), "--json needs --explain or --each");
+    assert_eq!(parse_words("--json blue").unwrap_err(), "--json needs --explain or --each");
+}
+
+#[test]
+fn each_takes_a_command_behind_dashes_and_no_vrf() {
+    let Task::Each(each) = parse_words("--each -j --match b* --jobs 2 -- env -- x").unwrap().task else { panic!() };
+    assert!(each.json && each.jobs == 2 && each.pattern.is_some_and(|pattern| pattern == "b*"));
+    assert_eq!(each.command.argv(), ["env", "--", "x"]);
+    for words in ["--each ping", "--each blue -- ping", "--each blue ping"] {
+        assert_eq!(parse_words(words).unwrap_err(), "--each takes no VRF, and needs '--' before COMMAND", "{words}");
+    }
+    for words in ["--each", "--each --", "--each --jobs 3"] {
+        assert_eq!(parse_words(words).unwrap_err(), "COMMAND is missing", "{words}");
+    }
+}
+
+#[test]
+fn each_contradicts_what_names_one_vrf() {
+    for option in ["--explain", "--interface"] {
+        assert!(parse_words(&format!("--each {option} -- x")).unwrap_err().contains("cannot be used with"), "{option}");
+    }
+    for words in ["--match b* blue x", "--jobs 2 blue x", "--explain --match b* blue"] {
+        assert_eq!(parse_words(words).unwrap_err(), "--match and --jobs need --each", "{words}");
+    }
+    assert!(parse_words("--each --jobs 0 -- x").unwrap_err().contains("'--jobs <N>'"));
+}
+
+#[test]
+fn mechanisms_that_contradict_an_option_are_refused() {
+    assert!(parse_words("-m seccomp --no-supervisor blue true").is_err());
+    assert!(parse_words("-m preload --strict blue true").is_err());
+    assert!(parse_words("-m bpf --unguarded blue true").is_err());
+    assert_eq!(parse_words("--unguarded blue true").unwrap().mechanism, Some(Mechanism::Preload));
+}
+
+#[test]
+fn strict_takes_neither_default_nor_inherited_sockets() {
+    assert_eq!(parse_words("--strict default true").unwrap_err(), "--strict needs a VRF, and 'default' is none");
+    assert!(parse_words("--strict --explain default").is_err());
+    assert!(parse_words("--strict --interface default true").is_ok());
+    assert!(parse_words("--strict --keep-fds blue true").unwrap_err().contains("--keep-fds"));
+}
+
+#[test]
+fn an_unknown_option_is_named_in_one_line() {
+    let line = parse_words("--frob blue true").unwrap_err();
+    assert_eq!(line, "unexpected argument '--frob' found");
+}
+
+#[test]
+fn clap_finds_no_fault_in_the_definition() {
+    definition().debug_assert();
+}
