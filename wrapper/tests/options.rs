@@ -188,6 +188,6 @@ fn each_runs_nothing_where_there_is_no_vrf() {
             seen.fails(125, &format!("vrfrun: {line}\n"));
             assert_eq!(seen.stdout(), "", "{seen}");
         }
-        play(who, "vrfrun --each -- no-such-command").fails(127, "cannot find 'no-such-command'");
     }
+    root("vrfrun --each -- no-such-command").fails(127, "cannot find 'no-such-command'");
 }
