@@ -191,7 +191,7 @@ fn addresses(images: &Images) -> &'static str {
 }
 
 /// What a kernel does for its safety and no test asks of it, but for the benches, which measure the kernel that people run:
-/// retpolines and pages filled with zeros take an emulated machine a sixth of its time.
+/// retpolines and pages filled with zeros took it a tenth of its time and more.
 fn cost(arch: Arch, console: Console) -> &'static str {
     match (arch, console) {
         (Arch::X86, Console::Log | Console::Terminal) => " spectre_v2=off init_on_alloc=0",
