@@ -100,9 +100,9 @@ fn attempt(mechanism: Mechanism, request: &Request) -> Result<Binding, Unavailab
 
 /// No filter above ends this process for a call that the mechanism makes, as one of a systemd unit does.
 fn is_permitted(mechanism: Mechanism) -> Result<(), Unavailable> {
-    let (calls, hint) = match mechanism {
-        Mechanism::Bpf => ("bpf, fsopen, fsconfig or fsmount", "vrfrun -m preload …"),
-        Mechanism::Preload | Mechanism::Seccomp => ("seccomp or pidfd_getfd", CALLS_ALLOWED),
+    let calls = match mechanism {
+        Mechanism::Bpf => "bpf, fsopen, fsconfig or fsmount",
+        Mechanism::Preload | Mechanism::Seccomp => "seccomp or pidfd_getfd",
     };
     let make_them = || match mechanism {
         Mechanism::Bpf => drop((Feature::CgroupPrograms.probe(), syscall::detached_cgroup2())),
@@ -111,7 +111,7 @@ fn is_permitted(mechanism: Mechanism) -> Result<(), Unavailable> {
     if !is_filtered() || process::survives(make_them) {
         return Ok(());
     }
-    Err(Unavailable::new(format!("a seccomp filter above ends who calls {calls}")).hint(hint))
+    Err(Unavailable::new(format!("a seccomp filter above ends who calls {calls}")).hint(CALLS_ALLOWED))
 }
 
 /// In the VRF already, by whatever an outer process did: the kernel says so, or the outer run's gate does. Never under
