@@ -43,7 +43,7 @@ END";
 /// Neither the shim nor a supervisor can be had.
 const MOST_DENIED: &str = "/mnt/lacks new-code /mnt/lacks memfd /mnt/lacks listener";
 
-const SANDBOXES: [Sandbox; 28] = [
+const SANDBOXES: [Sandbox; 26] = [
     sandbox("none", Who::Root, "", ""),
     sandbox("none", Who::User, "", ""),
     sandbox("no new privileges", Who::Root, "", "setpriv --no-new-privs"),
@@ -89,13 +89,6 @@ const SANDBOXES: [Sandbox; 28] = [
         "",
         "firejail --quiet --noprofile --protocol=unix,inet,inet6,netlink",
     ),
-    sandbox(
-        "firejail, protocols without netlink",
-        Who::Root,
-        "",
-        "firejail --quiet --noprofile --protocol=unix,inet,inet6",
-    ),
-    sandbox("firejail, protocols without inet", Who::Root, "", "firejail --quiet --noprofile --protocol=unix,netlink"),
     sandbox("a user namespace", Who::User, "", "unshare -Ur"),
     sandbox("user and pid namespaces", Who::User, "", "unshare -Urp --fork --mount-proc"),
     sandbox("user and pid namespaces, the host's /proc", Who::User, "", "unshare -Urp --fork"),
