@@ -23,7 +23,7 @@ _vrfrun_value() {
 
 _vrfrun_vrfs() {
     ip -o link show type vrf 2>/dev/null | sed -E 's/^[0-9]+: ([^:@]+).*/\1/'
-    echo default
+    printf "%s\n" default each
 }
 
 _vrfrun() {
@@ -35,7 +35,7 @@ _vrfrun() {
         word=${COMP_WORDS[i]}
         case $word in
         --interface) interface=1 ;;
-        --each) each=1 ;;
+        --each | each) each=1 ;;
         --)
             if [[ $each ]]; then
                 _vrfrun_command $((i + 1))

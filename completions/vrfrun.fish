@@ -15,7 +15,8 @@ end
 
 # Whether no VRF is to come, but '--' and a command.
 function __vrfrun_each
-    contains -- --each (commandline -opc)
+    set -l words (commandline -opc)
+    contains -- --each $words; or test "$words[2]" = each
 end
 
 function __vrfrun_vrfs
@@ -24,7 +25,7 @@ function __vrfrun_vrfs
         return
     end
     ip -o link show type vrf 2>/dev/null | string replace -rf '^\d+: ([^:@]+).*' '$1'
-    echo default
+    printf "%s\n" default each
 end
 
 # How many words stand before the cursor that are neither options nor their values.
@@ -43,6 +44,8 @@ function __vrfrun_words
                 # A command stands after it, where a VRF would stand otherwise.
                 __vrfrun_each; and set count (math $count + 1)
             case '-*'
+            case each
+                __vrfrun_each; or set count (math $count + 1)
             case '*'
                 set count (math $count + 1)
         end

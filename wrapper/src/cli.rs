@@ -18,9 +18,12 @@ use crate::error::{EXIT_OWN, Error};
 use crate::options::{Command, DEFAULT, Each, EtcSpec, Mechanism, Options, Task};
 
 const USAGE: &str = "vrfrun [OPTIONS] VRF [--] COMMAND [ARG]...\n       vrfrun [OPTIONS] --explain [-j] VRF\n       \
-                     vrfrun [OPTIONS] --each [-j] -- COMMAND [ARG]...";
+                     vrfrun [OPTIONS] each [-j] -- COMMAND [ARG]...";
 
-/// In so many VRFs at a time `--each` runs its command: three descriptors each, of 1024 that a process usually has.
+/// In the place of VRF: in all of them. Behind `--` it is a VRF's name.
+const EACH: &str = "each";
+
+/// In so many VRFs at a time `each` runs its command: three descriptors each, of 1024 that a process usually has.
 const JOBS: usize = 32;
 
 const AFTER_HELP: &str = "\
@@ -33,7 +36,7 @@ COMMAND's own.
 Examples:
   vrfrun blue curl https://example.com
   vrfrun --explain blue
-  vrfrun --each -- ping -c1 192.0.2.1
+  vrfrun each -- ping -c1 192.0.2.1
   vrfrun -v -m preload blue ssh router1";
 
 /// Run a program inside a VRF: without root, without BPF, without leaks.
@@ -48,19 +51,19 @@ struct Cli {
     #[arg(long)]
     explain: bool,
 
-    /// Run COMMAND in every VRF at the same time; the VRF's name stands before each line of its output
+    /// The same as the word 'each' in the place of VRF: run COMMAND in every VRF at the same time
     #[arg(long, conflicts_with_all = ["explain", "interface"])]
     each: bool,
 
-    /// With --each: only where the VRF's name matches, see glob(7)
+    /// With each: only where the VRF's name matches, see glob(7)
     #[arg(long = "match", value_name = "GLOB")]
     pattern: Option<OsString>,
 
-    /// With --each: in so many VRFs at a time (32)
+    /// With each: in so many VRFs at a time (32)
     #[arg(long, value_name = "N")]
     jobs: Option<NonZeroU16>,
 
-    /// With --explain and --each: as JSON
+    /// With --explain and each: as JSON
     #[arg(short, long)]
     json: bool,
 
@@ -149,15 +152,24 @@ impl Answer {
 
 /// Reads the command line.
 pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Options, Answer> {
-    let args: Vec<OsString> = args.collect();
-    let cli = Cli::try_parse_from(&args).map_err(|error| match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Answer::Text(error.to_string()),
-        _ => usage(&first_line(&error)),
-    })?;
+    let mut args: Vec<OsString> = args.collect();
+    let mut cli = read(&args)?;
+    if cli.argv.first().is_some_and(|vrf| vrf == EACH) && !is_after_dashes(&args, &cli.argv) {
+        let word = args.len() - cli.argv.len();
+        args[word] = "--each".into();
+        cli = read(&args)?;
+    }
     if cli.each && !is_after_dashes(&args, &cli.argv) {
-        return Err(usage("--each takes no VRF, and needs '--' before COMMAND"));
+        return Err(usage("'each' needs '--' before COMMAND; a VRF of that name: vrfrun -- each COMMAND"));
     }
     cli.into_options()
+}
+
+fn read(args: &[OsString]) -> Result<Cli, Answer> {
+    Cli::try_parse_from(args).map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Answer::Text(error.to_string()),
+        _ => usage(&first_line(&error)),
+    })
 }
 
 /// Whether these last arguments have a `--` before them; the parser does not say.
@@ -204,7 +216,7 @@ impl Cli {
 
     fn task(&mut self) -> Result<Task, Answer> {
         if self.pattern.is_some() || self.jobs.is_some() {
-            return Err(usage("--match and --jobs need --each"));
+            return Err(usage("--match and --jobs need 'each'"));
         }
         task(self.explain, self.json, mem::take(&mut self.argv))
     }
@@ -230,7 +242,7 @@ fn task(explain: bool, json: bool, mut argv: Vec<OsString>) -> Result<Task, Answ
         return if argv.is_empty() { Ok(Task::Explain { json }) } else { Err(usage("--explain takes no COMMAND")) };
     }
     if json {
-        return Err(usage("--json needs --explain or --each"));
+        return Err(usage("--json needs --explain or 'each'"));
     }
     let first = argv.first().map(|word| word.as_encoded_bytes());
     if first == Some(b"--") {

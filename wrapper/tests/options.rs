@@ -184,10 +184,10 @@ fn each_runs_nothing_where_there_is_no_vrf() {
             ("--interface", "the argument '--each' cannot be used with '--interface'"),
             ("-n nowhere", "cannot enter network namespace 'nowhere': No such file or directory"),
         ] {
-            let seen = play(who, &format!("vrfrun --each {options} -- echo ran"));
+            let seen = play(who, &format!("vrfrun each {options} -- echo ran"));
             seen.fails(125, &format!("vrfrun: {line}\n"));
             assert_eq!(seen.stdout(), "", "{seen}");
         }
     }
-    root("vrfrun --each -- no-such-command").fails(127, "cannot find 'no-such-command'");
+    root("vrfrun each -- no-such-command").fails(127, "cannot find 'no-such-command'");
 }

@@ -75,7 +75,10 @@ fn an_options_value_is_offered_behind_it_and_is_not_taken_for_the_vrf() {
     assert_eq!(offers(&["vrfrun", "-m", "bpf", "--stri"]), ["--strict"]);
     assert_eq!(offers(&["vrfrun", "--strict", "--interface", "l"]), ["lo"]);
     assert_eq!(offers(&["vrfrun", "--each", "--match", "b*", ""]), ["--"]);
-    assert!(offers(&["vrfrun", "--each", "--", "chmo"]).contains(&"chmod".into()));
+    assert_eq!(offers(&["vrfrun", "each", "--match", "b*", ""]), ["--"]);
+    for each in ["each", "--each"] {
+        assert!(offers(&["vrfrun", each, "--", "chmo"]).contains(&"chmod".into()), "{each}");
+    }
 }
 
 #[test]

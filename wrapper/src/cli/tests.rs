@@ -51,21 +51,39 @@ fn a_missing_command_is_said() {
 fn explain_takes_no_command() {
     assert!(matches!(parse_words("--explain -j blue").unwrap().task, Task::Explain { json: true }));
     assert_eq!(parse_words("--explain blue true").unwrap_err(), "--explain takes no COMMAND");
-    assert_eq!(parse_words("-j blue true").unwrap_err(), "--json needs --explain or --each");
-    assert_eq!(parse_words("--json blue").unwrap_err(), "--json needs --explain or --each");
+    assert_eq!(parse_words("-j blue true").unwrap_err(), "--json needs --explain or 'each'");
+    assert_eq!(parse_words("--json blue").unwrap_err(), "--json needs --explain or 'each'");
 }
+
+const NEEDS_DASHES: &str = "'each' needs '--' before COMMAND; a VRF of that name: vrfrun -- each COMMAND";
 
 #[test]
 fn each_takes_a_command_behind_dashes_and_no_vrf() {
-    let Task::Each(each) = parse_words("--each -j --match b* --jobs 2 -- env -- x").unwrap().task else { panic!() };
-    assert!(each.json && each.jobs == 2 && each.pattern.is_some_and(|pattern| pattern == "b*"));
-    assert_eq!(each.command.argv(), ["env", "--", "x"]);
-    for words in ["--each ping", "--each blue -- ping", "--each blue ping"] {
-        assert_eq!(parse_words(words).unwrap_err(), "--each takes no VRF, and needs '--' before COMMAND", "{words}");
+    for words in [
+        "each -j --match b* --jobs 2 -- env -- x",
+        "-j each --jobs 2 --match b* -- env -- x",
+        "--each -j --match b* --jobs 2 -- env -- x",
+    ] {
+        let Task::Each(each) = parse_words(words).unwrap().task else { panic!("{words}") };
+        assert!(each.json && each.jobs == 2 && each.pattern.is_some_and(|pattern| pattern == "b*"), "{words}");
+        assert_eq!(each.command.argv(), ["env", "--", "x"]);
     }
-    for words in ["--each", "--each --", "--each --jobs 3"] {
+    for words in ["each ping", "each blue -- ping", "--each ping", "--each blue -- ping", "--each blue ping"] {
+        assert_eq!(parse_words(words).unwrap_err(), NEEDS_DASHES, "{words}");
+    }
+    for words in ["each", "each --", "-v each -j", "--each", "--each --", "--each --jobs 3"] {
         assert_eq!(parse_words(words).unwrap_err(), "COMMAND is missing", "{words}");
     }
+}
+
+#[test]
+fn behind_dashes_each_is_a_vrf() {
+    let Options { vrf, task, .. } = parse_words("-v -- each -- id").unwrap();
+    let Task::Run(command) = task else { panic!() };
+    assert!(vrf == "each" && command.argv() == ["id"]);
+    let Task::Run(command) = parse_words("blue each -- id").unwrap().task else { panic!() };
+    assert_eq!(command.argv(), ["each", "--", "id"]);
+    assert!(matches!(parse_words("--explain -- each").unwrap().task, Task::Explain { .. }));
 }
 
 #[test]
@@ -74,7 +92,7 @@ fn each_contradicts_what_names_one_vrf() {
         assert!(parse_words(&format!("--each {option} -- x")).unwrap_err().contains("cannot be used with"), "{option}");
     }
     for words in ["--match b* blue x", "--jobs 2 blue x", "--explain --match b* blue"] {
-        assert_eq!(parse_words(words).unwrap_err(), "--match and --jobs need --each", "{words}");
+        assert_eq!(parse_words(words).unwrap_err(), "--match and --jobs need 'each'", "{words}");
     }
     assert!(parse_words("--each --jobs 0 -- x").unwrap_err().contains("'--jobs <N>'"));
 }

@@ -1,4 +1,4 @@
-//! `--each`: the command in every VRF, at the same time.
+//! `vrfrun each`: the command in every VRF, at the same time.
 //!
 //! Holds the children and their pipes (`job`), the signals that end them (`signals`), how their output is shown
 //! (`output`), and the loop around all (`run`). May use what is below it; how a child becomes the command in its VRF it is

@@ -35,7 +35,7 @@ pub enum Error {
     NoSuchDevice { name: OsString, is_vrf: bool },
     /// There is no VRF here at all: the kernel's module for them is not even loaded.
     NoVrfs(OsString),
-    /// `--each` finds none: what their names had to match.
+    /// `vrfrun each` finds none: what their names had to match.
     NoVrfMatches(Option<OsString>),
     /// The interface is there, but it is no VRF.
     NotVrf(OsString),

@@ -15,14 +15,16 @@ guest_tests! {
 }
 
 /// What is typed, and what must be among the offers.
-const LINES: [(&str, &[&str]); 13] = [
-    ("vrfrun ", &["blue", "red", "default"]),
+const LINES: [(&str, &[&str]); 15] = [
+    ("vrfrun ", &["blue", "red", "default", "each"]),
     ("vrfrun --interface blu", &["blue", "blue0"]),
     ("vrfrun -n netns-of", &["netns-of-the-test"]),
     ("vrfrun blue chmo", &["chmod"]),
     ("vrfrun -m bpf --stri", &["--strict"]),
     ("vrfrun -m pre", &["preload"]),
     ("vrfrun --each ", &["--"]),
+    ("vrfrun each ", &["--"]),
+    ("vrfrun each --match b* -- chmo", &["chmod"]),
     ("vrfrun --each --match b* -- chmo", &["chmod"]),
     ("vrfsetup rules fix --unreachable ro", &["route"]),
     ("vrfsetup leak blue d", &["default"]),

@@ -1,4 +1,4 @@
-//! `vrfrun --each`: a command in every VRF at the same time.
+//! `vrfrun each`: a command in every VRF at the same time.
 
 use std::path::Path;
 use std::thread::sleep;
@@ -27,7 +27,7 @@ fn world() -> World {
 
 /// The same by each mechanism, as root and as a plain user.
 fn by_all_ways(words: &[&str]) -> [Order; 3] {
-    let by = |mechanism| [&["vrfrun", "-m", mechanism, "--each"], words].concat();
+    let by = |mechanism| [&["vrfrun", "-m", mechanism, "each"], words].concat();
     [root(by("bpf")), root(by("preload")), user(by("preload"))]
 }
 
@@ -67,9 +67,9 @@ fn an_object_tells_of_each_vrf() {
 
 fn a_pattern_chooses_and_where_it_matches_none_nothing_is_run() {
     let mut world = world();
-    let verdict = world.judge(&root(["vrfrun", "--each", "--match", "r*", "--", "printenv", "VRFRUN_VRF"]));
+    let verdict = world.judge(&root(["vrfrun", "each", "--match", "r*", "--", "printenv", "VRFRUN_VRF"]));
     assert_eq!((verdict.code, verdict.text().as_str()), (0, "red: red\n"), "{verdict}");
-    let verdict = world.judge(&user(["vrfrun", "--each", "--match", "eth0", "--", "echo", "ran"]));
+    let verdict = world.judge(&user(["vrfrun", "each", "--match", "eth0", "--", "echo", "ran"]));
     verdict.assert_says(125, "vrfrun: cannot run in every VRF: no name matches 'eth0'\n");
     assert_eq!(verdict.text(), "", "{verdict}");
 }
@@ -77,7 +77,7 @@ fn a_pattern_chooses_and_where_it_matches_none_nothing_is_run() {
 fn lines_are_never_mixed() {
     let mut world = world();
     let script = "for i in $(seq 500); do printf \"$VRFRUN_VRF \"; echo $i; done; printf end";
-    let verdict = world.judge(&user(["vrfrun", "--each", "--", "sh", "-c", script]));
+    let verdict = world.judge(&user(["vrfrun", "each", "--", "sh", "-c", script]));
     let of = |vrf: &str| {
         let prefix = format!("{vrf}: ");
         verdict.text().lines().filter_map(|line| line.strip_prefix(&prefix).map(str::to_owned)).collect::<Vec<_>>()
