@@ -53,6 +53,10 @@ pub enum Error {
     NoSuchProcess(u32),
     /// The interface is not a VRF.
     NotAVrf(String),
+    /// Something else has the name.
+    NameTaken(String),
+    /// The VRF is emulated by this one port.
+    Emulated { vrf: String, port: String },
     /// A VRF or the loopback cannot be a port.
     NoPort(String),
     /// The VRF has another table.
@@ -164,8 +168,13 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Refused { refusal, step } if refusal.errno == libc::EOPNOTSUPP && step.makes_vrf() => {
-                Some("modprobe vrf".to_owned())
+                match step.as_ref() {
+                    Step::AddVrf(device, _) => Some(format!("vrfsetup add {} --emulate --port IF", device.name)),
+                    _ => None,
+                }
             }
+            Self::NameTaken(name) => Some(format!("ip -d link show {name}")),
+            Self::Emulated { vrf, .. } => Some(format!("vrfsetup del {vrf}")),
             Self::NotAVrf(name) => Some(format!("ip -d link show {name}")),
             Self::OtherTable { name, .. } => Some(format!("vrfsetup del {name}")),
             Self::OtherMaster { port, .. } => Some(format!("vrfsetup detach {port}")),
@@ -204,6 +213,8 @@ impl fmt::Display for Error {
             Self::NoSuchLink(name) => write!(f, "no interface '{name}': {}", errno_text(libc::ENODEV)),
             Self::NoSuchProcess(pid) => write!(f, "no process {pid}: {}", errno_text(libc::ESRCH)),
             Self::NotAVrf(name) => write!(f, "'{name}' exists and is not a VRF"),
+            Self::NameTaken(name) => write!(f, "another interface is called '{name}'"),
+            Self::Emulated { vrf, port } => write!(f, "VRF '{vrf}' is emulated by '{port}', its one port"),
             Self::NoPort(name) => write!(f, "'{name}' cannot be a port of a VRF"),
             Self::OtherTable { name, table } => write!(f, "VRF '{name}' exists with table {table}"),
             Self::TableTaken { table, owner } => write!(f, "table {table} belongs to {owner}"),

@@ -165,7 +165,7 @@ fn a_kernel_without_vrfs_says_so_and_nothing_is_left() {
         assert_says(&namespace.vrfsetup("del blue"), 0, "changed");
         assert!(namespace.rules().contains("l3mdev"));
     } else {
-        assert_says(&output, 1, "hint: modprobe vrf");
+        assert_says(&output, 1, "hint: vrfsetup add");
         assert_eq!(namespace.rules(), rules_before);
     }
     assert_eq!(routes(), routes_before);

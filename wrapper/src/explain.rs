@@ -95,7 +95,7 @@ impl Findings {
             return "VRF default: no VRF; the program runs outside any VRF\n".into();
         };
         let what = if options.any_interface { "interface" } else { "VRF" };
-        let mut text = format!("{what} {}: ifindex {}", error::text(&device.name), device.ifindex);
+        let mut text = format!("{what} {}: ifindex {}", device.description(), device.ifindex);
         if let Some(table) = device.table {
             let _ = write!(text, ", table {table}");
         }
@@ -112,9 +112,10 @@ impl Findings {
         if let Some(gap) = &self.gap {
             let _ = writeln!(
                 text,
-                "{}: {}\nhint: vrfsetup rules fix",
+                "{}: {}\nhint: {}",
                 if self.is_strict { "--strict" } else { "warning" },
-                error::leaves(&device.name, gap)
+                error::leaves(device.vrf(), gap),
+                seal::fix(device)
             );
         }
         let _ = match self.chosen() {
@@ -138,8 +139,8 @@ impl Findings {
                 "mechanism": mechanism.name(), "available": false, "reason": reason.why, "hint": reason.hint,
             }),
         });
-        json!({
-            "vrf": self.device.as_ref().map_or(&options.vrf, |device| &device.name).to_string_lossy(),
+        let mut explained = json!({
+            "vrf": self.device.as_ref().map_or(&*options.vrf, Device::vrf).to_string_lossy(),
             "ifindex": self.device.as_ref().map(|device| device.ifindex),
             "table": self.device.as_ref().and_then(|device| device.table),
             "already_bound": matches!(self.chosen(), Some(Choice::Nothing)),
@@ -150,6 +151,10 @@ impl Findings {
             },
             "name_servers": self.names.as_ref().and_then(Names::taken).map(|given| given.servers().collect::<Vec<_>>()),
             "warning": self.gap,
-        })
+        });
+        if let Some(device) = self.device.as_ref().filter(|device| device.emulates.is_some()) {
+            explained["emulated_by"] = device.name.to_string_lossy().into();
+        }
+        explained
     }
 }

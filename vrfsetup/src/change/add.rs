@@ -2,6 +2,7 @@
 
 use crate::change::attach::{self, Defaults};
 use crate::error::Error;
+use crate::plan::emulate;
 use crate::plan::inventory::Inventory;
 use crate::plan::leftovers::{self, Leftover};
 use crate::plan::sysctls;
@@ -21,6 +22,7 @@ pub fn add(session: &Session, spec: &VrfSpec, ports: &[String], sysctls: &[(&str
     let inventory = Inventory::read(session.kernel)?;
     let existing = inventory.system.link(spec.name);
     let ports = attach::new_ports(&inventory.system, ports, existing.map_or(spec.name, |vrf| &vrf.name))?;
+    ports.iter().try_for_each(|port| emulate::refuse_port(&inventory, port, ""))?;
     attach::check_lockout(session, &inventory.system, &ports)?;
     let (steps, domain) = VrfPlanner::new(&inventory).plan(spec)?;
     lockout::refuse_if_cut(session, &inventory.system, &steps)?;

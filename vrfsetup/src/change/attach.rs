@@ -4,6 +4,7 @@ use crate::error::Error;
 use crate::model::link::Link;
 use crate::model::route::Route;
 use crate::model::rule::{TABLE_LOCAL, TABLE_MAIN};
+use crate::plan::emulate;
 use crate::plan::holder::Holder;
 use crate::plan::inventory::Inventory;
 use crate::plan::port::{self, Domain, Move, Port, Rivals};
@@ -27,9 +28,13 @@ pub enum Defaults {
 /// One cannot be moved, a connection would break, or the kernel refused; then nothing is changed.
 pub fn attach(session: &Session, vrf: &str, names: &[String]) -> Result<Outcome, Error> {
     let inventory = Inventory::read(session.kernel)?;
+    if let Some(emulated) = emulate::named(&inventory, vrf) {
+        return Err(Error::Emulated { vrf: vrf.to_owned(), port: emulated.port.name.clone() });
+    }
     let vrf = inventory.system.existing_vrf(vrf)?;
     let to = Domain::of(vrf);
     let ports = new_ports(&inventory.system, names, &vrf.name)?;
+    ports.iter().try_for_each(|port| emulate::refuse_port(&inventory, port, ""))?;
     move_all(session, &inventory, &ports, &to)
 }
 
@@ -43,6 +48,7 @@ pub fn detach(session: &Session, names: &[String]) -> Result<Outcome, Error> {
     let mut ports = Vec::new();
     for name in names {
         let Some(link) = system.link(name) else { continue };
+        emulate::refuse_port(&inventory, link, "")?;
         let Some(master) = link.master.and_then(|master| system.link_by_index(master)) else { continue };
         if !master.is_vrf() {
             return Err(Error::OtherMaster { port: name.clone(), master: master.name.clone() });

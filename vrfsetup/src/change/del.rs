@@ -1,11 +1,12 @@
 //! `vrfsetup del`: a VRF goes, with the routes of its table; its ports stay, with their addresses and routes.
 
 use crate::change::attach::{self, Defaults};
-use crate::change::unit;
+use crate::change::{emulate, unit};
 use crate::error::Error;
 use crate::model::link::Link;
 use crate::model::route::Route;
 use crate::model::step::Step;
+use crate::plan::emulate as plan_emulate;
 use crate::plan::inventory::Inventory;
 use crate::plan::leftovers::{self, Leftover};
 use crate::plan::port::{Domain, Move};
@@ -24,13 +25,16 @@ pub fn del(session: &Session, name: &str) -> Result<Outcome, Error> {
     if system.link(name).is_none() {
         return forget(session, &inventory, name);
     }
+    if let Some(emulated) = plan_emulate::named(&inventory, name) {
+        return emulate::del(session, &inventory, &emulated);
+    }
     let vrf = system.existing_vrf(name)?;
     let ports: Vec<&Link> = system.ports(vrf).collect();
     let deletion = plan(session, &inventory, vrf, &ports)?;
     let mut transaction = session.begin()?;
     attach::make(&mut transaction, deletion.moves)?;
     transaction.make_all(deletion.steps)?;
-    let is_last = system.vrfs().count() == 1;
+    let is_last = system.vrfs().count() == 1 && plan_emulate::all(&inventory).is_empty();
     let (settings, memory) = if is_last { sysctls::restore() } else { Default::default() };
     transaction.make_all(settings)?;
     transaction.try_make_all(memory.into_iter().chain(tables::unname_step(&vrf.name)))?;
@@ -63,10 +67,14 @@ pub fn plan(session: &Session, inventory: &Inventory, vrf: &Link, ports: &[&Link
     Ok(Deletion { moves, steps })
 }
 
-/// Removes what a VRF left that was deleted without vrfsetup.
+/// Removes what a VRF left that was deleted without vrfsetup, or an emulated one whose port has gone.
 fn forget(session: &Session, inventory: &Inventory, name: &str) -> Result<Outcome, Error> {
     let left = leftovers::find(inventory).into_iter().filter(|left| left.vrf == name);
     let mut steps: Vec<Step> = left.flat_map(Leftover::steps).collect();
+    if let Some(table) = plan_emulate::table_of(&inventory.rules, name) {
+        steps.extend(plan_emulate::remains(inventory, name, table));
+        steps.extend(tables::unname_step(name));
+    }
     if steps.is_empty() {
         steps.extend(tables::unname_step(name));
     }

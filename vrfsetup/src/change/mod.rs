@@ -1,4 +1,4 @@
-//! The verbs that change something, one file each: `add`, `del`, `attach` and `detach`, `leak`, `rules`, `apply`, `unit`;
+//! The verbs that change something, one file each: `add` (`emulate` where the kernel has no VRFs), `del`, `attach` and `detach`, `leak`, `rules`, `apply`, `unit`;
 //! and `rollback`, which undoes the last change.
 //!
 //! Each reads what is there, has the steps planned, asks the lockout check, and has a transaction make them. May use
@@ -10,6 +10,7 @@ pub mod add;
 pub mod apply;
 pub mod attach;
 pub mod del;
+pub mod emulate;
 pub mod leak;
 pub mod rollback;
 pub mod rules;

@@ -9,10 +9,11 @@ use crate::error::Error;
 use crate::model::family::Family;
 use crate::model::rule::{Action, Rule};
 use crate::model::step::Step;
+use crate::plan::emulate;
 use crate::plan::inventory::Inventory;
 use crate::plan::memory::Memory;
 use crate::plan::rules::{self, InTheWay, L3MDEV, Situation, Unreachable};
-use crate::plan::vrf;
+use crate::plan::seal;
 use crate::sys::families;
 use crate::transaction::lockout;
 use crate::transaction::report::Outcome;
@@ -83,10 +84,10 @@ pub fn fix(session: &Session, policy: Policy) -> Result<Outcome, Error> {
 /// The kernel refused; then nothing is changed.
 pub fn undo(session: &Session) -> Result<Outcome, Error> {
     let inventory = Inventory::read(session.kernel)?;
-    let (memory, vrfs) = (Memory::read(), rules::vrfs(&inventory));
+    let (memory, vrfs, emulated) = (Memory::read(), rules::vrfs(&inventory), emulate::names(&inventory));
     let plan = |family| {
         let keeps_l3mdev = !vrfs.is_empty() || !memory.l3mdev.contains(&family);
-        rules::undo(family, &of_family(&inventory, family), keeps_l3mdev, &vrfs)
+        rules::undo(family, &of_family(&inventory, family), keeps_l3mdev, &vrfs, &emulated)
     };
     carry_out(session, &inventory, Vec::new(), families::available().into_iter().flat_map(plan).collect())
 }
@@ -99,10 +100,10 @@ fn plan_family(
     is_forced: bool,
 ) -> Result<Vec<Step>, Error> {
     let own: Vec<IpAddr> = inventory.system.addresses.iter().map(|address| address.local).collect();
-    let vrfs = rules::vrfs(inventory);
+    let (vrfs, emulated) = (rules::vrfs(inventory), emulate::names(inventory));
     let Policy { unreachable, is_legacy } = policy;
     let lookup = rules::lookup(rules, is_legacy);
-    let situation = Situation { family, rules, own: &own, unreachable, vrfs: &vrfs, lookup };
+    let situation = Situation { family, rules, own: &own, unreachable, vrfs: &vrfs, emulated: &emulated, lookup };
     match rules::fix(&situation) {
         Err(_) if is_forced => Ok(rules::fix_regardless(&situation)),
         Err(InTheWay(rule)) => Err(Error::ForeignRule(rule)),
@@ -114,7 +115,7 @@ fn plan_family(
 /// remove.
 fn seals(inventory: &Inventory, family: Family, policy: Policy) -> Vec<Step> {
     let is_wanted = |step: &Step| policy.unreachable == Unreachable::Route || matches!(step, Step::ReplaceRoute { .. });
-    let seals = rules::vrfs(inventory).into_iter().filter_map(|(_, table)| vrf::seal(inventory, family, table));
+    let seals = rules::vrfs(inventory).into_iter().filter_map(|(_, table)| seal::step(inventory, family, table));
     seals.filter(is_wanted).collect()
 }
 

@@ -195,6 +195,10 @@ pub struct Add {
     /// An interface that becomes its port; may be given several times
     #[arg(long = "port", value_name = "IF", value_parser = name::device)]
     pub ports: Vec<String>,
+    /// Emulate it, for kernels without the vrf driver: one port, an alternative name and rules (5.5)
+    #[arg(long, conflicts_with_all = ["no_loopback", "unreachable", "strict_mode", "tcp_l3mdev_accept",
+        "udp_l3mdev_accept", "raw_l3mdev_accept"])]
+    pub emulate: bool,
     /// Do not put 127.0.0.1/8 and ::1/128 on it
     #[arg(long)]
     pub no_loopback: bool,

@@ -15,6 +15,7 @@ use crate::change::add;
 use crate::change::apply::{self, Scope};
 use crate::change::attach;
 use crate::change::del;
+use crate::change::emulate;
 use crate::change::leak;
 use crate::change::rollback;
 use crate::change::rules;
@@ -28,8 +29,9 @@ use crate::inspect::export;
 use crate::inspect::metrics;
 use crate::inspect::processes::{self, Process};
 use crate::inspect::show;
+use crate::plan::emulate as emulate_plan;
 use crate::plan::inventory::Inventory;
-use crate::plan::system::{self, System};
+use crate::plan::system;
 use crate::plan::vrf::VrfSpec;
 use crate::sys::netlink::Kernel;
 use crate::transaction::confirm;
@@ -86,6 +88,9 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
     match &cli.command {
         Command::Add(add) => {
             let (session, sysctls) = (session(&add.change)?, add.sysctls.wanted());
+            if add.emulate {
+                return changed(cli, emulate::add(&session, &spec(add), &add.ports)?);
+            }
             changed(cli, add::add(&session, &spec(add), &add.ports, &sysctls)?)
         }
         Command::Del { name, change } => changed(cli, del::del(&session(change)?, name)?),
@@ -245,7 +250,10 @@ fn write_files(cli: &Cli, files: &[export::File], directory: Option<&Path>) -> R
 }
 
 fn pids(cli: &Cli, kernel: &Kernel, name: &str) -> Result<ExitCode, Error> {
-    System::read(kernel)?.existing_vrf(name)?;
+    let inventory = Inventory::read(kernel)?;
+    if emulate_plan::named(&inventory, name).is_none() {
+        inventory.system.existing_vrf(name)?;
+    }
     let processes: Vec<Process> = processes::in_vrfs().into_iter().filter(|process| process.vrf == name).collect();
     print_all(cli, &processes);
     Ok(ExitCode::SUCCESS)

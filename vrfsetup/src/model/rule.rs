@@ -109,6 +109,13 @@ impl Rule {
         [iif, oif]
     }
 
+    /// The rule for what this machine sends from this address of its own, by whatever socket.
+    pub fn of_own_address(self, address: IpAddr) -> Self {
+        let length = if address.is_ipv4() { 32 } else { 128 };
+        let selectors = Selectors { from: Some((address, length)), iif: Some("lo".to_owned()), ..Selectors::default() };
+        Self { selectors, ..self }
+    }
+
     /// Whether the two do the same, whoever made them.
     pub fn is_same_as(&self, other: &Self) -> bool {
         Self { protocol: None, ..self.clone() } == Self { protocol: None, ..other.clone() }

@@ -27,6 +27,10 @@ pub enum Step {
     AddVrf(Device, u32),
     /// `ip link del NAME`.
     DeleteVrf(Device, u32),
+    /// `ip link property add dev NAME altname ALTNAME` (5.5).
+    AddAltname(Device, String),
+    /// `ip link property del dev NAME altname ALTNAME`.
+    DeleteAltname(Device, String),
     /// `ip link set NAME up`.
     SetUp(Device),
     /// `ip link set NAME down`.
@@ -120,6 +124,7 @@ impl Step {
             Self::AddNeighbour(_) | Self::DeleteNeighbour(_) => false,
             Self::AddNexthop(_) | Self::DeleteNexthop(_) => false,
             Self::SetSysctl { .. } | Self::WriteFile { .. } => false,
+            Self::AddAltname(..) | Self::DeleteAltname(..) => false,
             _ => true,
         })
     }
@@ -145,6 +150,7 @@ impl Step {
     pub fn is_made_alone(&self) -> bool {
         match self {
             Self::SetSysctl { .. } | Self::WriteFile { .. } => true,
+            Self::AddAltname(..) | Self::DeleteAltname(..) => true,
             Self::AddNeighbour(_) | Self::DeleteNeighbour(_) | Self::AddNexthop(_) | Self::DeleteNexthop(_) => true,
             Self::AddRoute(route) => route.may_wait_for_its_source(),
             _ => false,
@@ -163,6 +169,8 @@ impl Step {
             Self::DeleteRule(rule) => Self::AddRule(rule),
             Self::AddVrf(device, table) => Self::DeleteVrf(device, table),
             Self::DeleteVrf(device, table) => Self::AddVrf(device, table),
+            Self::AddAltname(device, name) => Self::DeleteAltname(device, name),
+            Self::DeleteAltname(device, name) => Self::AddAltname(device, name),
             Self::SetUp(device) => Self::SetDown(device),
             Self::SetDown(device) => Self::SetUp(device),
             Self::Enslave(port, vrf) => Self::Release(port, vrf),
@@ -191,6 +199,12 @@ impl fmt::Display for Step {
             Self::DeleteRule(rule) => write!(f, "ip {}rule del {}", rule.family.ip_flag(), rule.arguments()),
             Self::AddVrf(device, table) => write!(f, "ip link add {} type vrf table {table}", device.name),
             Self::DeleteVrf(device, _) => write!(f, "ip link del {}", device.name),
+            Self::AddAltname(device, name) => {
+                write!(f, "ip link property add dev {} altname {name}", device.name)
+            }
+            Self::DeleteAltname(device, name) => {
+                write!(f, "ip link property del dev {} altname {name}", device.name)
+            }
             Self::SetUp(device) => write!(f, "ip link set {} up", device.name),
             Self::SetDown(device) => write!(f, "ip link set {} down", device.name),
             Self::Enslave(port, vrf) => write!(f, "ip link set {} master {}", port.name, vrf.name),

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod emulate;
 pub mod foreign_rules;
 pub mod gateway;
 pub mod held;
@@ -17,6 +18,7 @@ pub mod leftovers;
 pub mod memory;
 pub mod port;
 pub mod rules;
+pub mod seal;
 pub mod sysctls;
 pub mod system;
 pub mod tables;

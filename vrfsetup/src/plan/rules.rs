@@ -71,7 +71,9 @@ pub struct Situation<'a> {
     pub unreachable: Unreachable,
     /// The VRFs by name and table.
     pub vrfs: &'a [(String, u32)],
-    /// How their packets find them.
+    /// Those that are emulated, by name and table: their packets find them by name alone.
+    pub emulated: &'a [(String, u32)],
+    /// How the packets of the others find them.
     pub lookup: Lookup,
 }
 
@@ -171,25 +173,34 @@ fn stops(situation: &Situation, at: u32) -> Vec<Rule> {
 }
 
 fn for_vrfs(situation: &Situation, for_all: Rule, for_one: impl Fn(&(String, u32)) -> [Rule; 2]) -> Vec<Rule> {
-    let Situation { vrfs, lookup, .. } = *situation;
+    let Situation { vrfs, emulated, lookup, .. } = *situation;
     let for_all = Some(for_all).filter(|_| lookup != Lookup::Names);
-    let named = vrfs.iter().filter(|_| lookup != Lookup::L3mdev);
+    let named = vrfs.iter().filter(|_| lookup != Lookup::L3mdev).chain(emulated);
     for_all.into_iter().chain(named.flat_map(for_one)).collect()
 }
 
 /// Foreign rules that could match locally destined packets. One that names a VRF matches packets of that VRF only.
 fn obstacles<'a>(situation: &Situation, rules: &'a [Rule]) -> Vec<&'a Rule> {
-    let is_vrfs = |name: &String| situation.vrfs.iter().any(|(vrf, _)| vrf == name);
+    let is_vrfs = |name: &String| situation.vrfs.iter().chain(situation.emulated).any(|(vrf, _)| vrf == name);
     let names_vrf = |rule: &&Rule| [&rule.selectors.iif, &rule.selectors.oif].into_iter().flatten().any(is_vrfs);
     in_the_way(rules, situation.own).into_iter().filter(|rule| !names_vrf(rule)).collect()
 }
 
 /// Plans the undoing, back to the rules that the kernel makes: `local` at 0, no unreachable rule. The l3mdev rule at
 /// 1000 stays while there are VRFs, which would not work without it, and where the kernel made it, which it does only
-/// once.
-pub fn undo(family: Family, rules: &[Rule], keeps_l3mdev: bool, vrfs: &[(String, u32)]) -> Vec<Step> {
-    let situation = Situation { family, rules, own: &[], unreachable: Unreachable::None, vrfs, lookup: Lookup::Both };
-    let mut steps = Vec::new();
+/// once. The rules of emulated VRFs go back to where `add` makes them.
+pub fn undo(
+    family: Family,
+    rules: &[Rule],
+    keeps_l3mdev: bool,
+    vrfs: &[(String, u32)],
+    emulated: &[(String, u32)],
+) -> Vec<Step> {
+    let (unreachable, lookup) = (Unreachable::None, Lookup::Both);
+    let situation = Situation { family, rules, own: &[], unreachable, vrfs, emulated: &[], lookup };
+    let named = |at| emulated.iter().flat_map(move |(name, table)| Rule::lookup(family, at, *table).both_ways(name));
+    let is_missing = |rule: &Rule| !rules.iter().any(|there| there.is_same_as(rule));
+    let mut steps: Vec<Step> = named(L3MDEV).filter(is_missing).map(Step::AddRule).collect();
     let local = Rule::lookup(family, FIRST, TABLE_LOCAL);
     steps.extend(place(rules, &local).is_none().then_some(Step::AddRule(local)));
     let l3mdev = Rule::l3mdev(family, L3MDEV);
@@ -197,7 +208,10 @@ pub fn undo(family: Family, rules: &[Rule], keeps_l3mdev: bool, vrfs: &[(String,
         !vrfs.is_empty() && has_l3mdev_rules(rules) && !rules.iter().any(|rule| rule.is_same_as(&l3mdev));
     steps.extend(needs_l3mdev.then_some(Step::AddRule(l3mdev.clone())));
     steps.extend(superseded(&situation, &[]));
+    let stops = stops(&Situation { vrfs: &[], emulated, ..situation.clone() }, FIRST);
+    let stops = stops.into_iter().filter(|stop| !stop.is_l3mdev);
     let lookups = lookups(&situation, FIRST).into_iter().chain((!keeps_l3mdev).then_some(l3mdev));
+    let lookups = lookups.chain(named(FIRST)).chain(stops);
     for our in lookups {
         let there = rules.iter().filter(|rule| rule.is_same_as(&our)).cloned().map(Step::DeleteRule);
         steps.extend(there.filter(|step| !steps.contains(step)).collect::<Vec<_>>());
@@ -208,6 +222,12 @@ pub fn undo(family: Family, rules: &[Rule], keeps_l3mdev: bool, vrfs: &[(String,
 /// FRA_PROTOCOL came with 4.17; a rule of an older kernel has none, and networkd there looks for none.
 fn is_kernels(rule: &Rule) -> bool {
     rule.protocol.is_none_or(|protocol| protocol == PROTOCOL_KERNEL)
+}
+
+/// Whether `fix` has put the rules of a family before `local`.
+pub fn is_fixed(rules: &[Rule]) -> bool {
+    let is_named = |rule: &Rule| rule.action == Action::Lookup && rule.selectors.iif.is_some();
+    rules.iter().any(|rule| rule.priority == FIRST && is_kernels(rule) && (rule.looks_up_vrfs() || is_named(rule)))
 }
 
 fn is_local(rule: &Rule) -> bool {

@@ -55,6 +55,13 @@ pub fn restore() -> (Vec<Step>, Option<Step>) {
     (steps, memory.step())
 }
 
+/// The same for one of them.
+pub fn restore_one(key: &str) -> (Vec<Step>, Option<Step>) {
+    let mut memory = Memory::read();
+    let back = memory.sysctls.remove(key).and_then(|value| step(key, &value));
+    (back.into_iter().collect(), memory.step())
+}
+
 /// The step to this value; none if it holds already, or if there is no such setting.
 fn step(key: &str, value: &str) -> Option<Step> {
     let from = sysctl::read(key)?;

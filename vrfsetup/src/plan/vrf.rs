@@ -7,13 +7,14 @@ use crate::model::address::Address;
 use crate::model::device::Device;
 use crate::model::family::Family;
 use crate::model::link::Link;
-use crate::model::route::Route;
 use crate::model::rule::{Action, Rule};
 use crate::model::step::Step;
+use crate::plan::emulate;
 use crate::plan::inventory::Inventory;
 use crate::plan::leftovers;
 use crate::plan::port::Domain;
 use crate::plan::rules::{self, FIRST, L3MDEV, Situation, UNREACHABLE, Unreachable};
+use crate::plan::seal;
 use crate::plan::tables;
 use crate::sys::families;
 
@@ -34,6 +35,8 @@ pub struct VrfPlanner<'a> {
     inventory: &'a Inventory,
     taken: BTreeSet<u32>,
     owners: Vec<(u32, String)>,
+    /// Those that are emulated.
+    emulated: Vec<(String, u32)>,
     /// Those that are made again.
     gone: Vec<String>,
     rules: Vec<Rule>,
@@ -49,6 +52,7 @@ impl<'a> VrfPlanner<'a> {
             inventory,
             taken: inventory.taken_tables(),
             owners: inventory.system.vrfs().filter_map(owner).collect(),
+            emulated: emulate::names(inventory),
             gone: Vec::new(),
             rules: inventory.rules.clone(),
             families: families::available(),
@@ -70,6 +74,18 @@ impl<'a> VrfPlanner<'a> {
     /// The VRFs that there will be, by name and table.
     pub fn vrfs(&self) -> Vec<(String, u32)> {
         self.owners.iter().map(|(table, name)| (name.clone(), *table)).collect()
+    }
+
+    /// Those that will be emulated, by name and table.
+    pub fn emulated(&self) -> &[(String, u32)] {
+        &self.emulated
+    }
+
+    /// There will be this emulated one, by these steps.
+    pub fn emulate(&mut self, name: &str, table: u32, steps: &[Step]) {
+        steps.iter().for_each(|step| step.apply_to_rules(&mut self.rules));
+        self.emulated.retain(|(other, _)| other != name);
+        self.emulated.push((name.to_owned(), table));
     }
 
     /// The rules of a family that there will be. The kernel makes the l3mdev rule with the first VRF.
@@ -122,6 +138,9 @@ impl<'a> VrfPlanner<'a> {
     }
 
     fn existing(&self, spec: &VrfSpec) -> Result<Option<&'a Link>, Error> {
+        if let Some(there) = emulate::named(self.inventory, spec.name) {
+            return Err(Error::Emulated { vrf: spec.name.to_owned(), port: there.port.name.clone() });
+        }
         let Some(link) = self.inventory.system.link(spec.name) else { return Ok(None) };
         if self.gone.iter().any(|name| name == spec.name) {
             return Ok(None);
@@ -136,11 +155,17 @@ impl<'a> VrfPlanner<'a> {
     }
 
     /// The table that was asked for, if it is no other VRF's, or one that nothing refers to.
-    fn free_table(&mut self, spec: &VrfSpec) -> Result<u32, Error> {
+    ///
+    /// # Errors
+    /// It is another's.
+    pub fn free_table(&mut self, spec: &VrfSpec) -> Result<u32, Error> {
         let remembered = || tables::remembered(spec.name).filter(|table| !leftovers::is_in_use(self.inventory, *table));
         let table = spec.table.or_else(remembered).unwrap_or_else(|| tables::first_free(&self.taken));
         if let Some((_, owner)) = self.owners.iter().find(|(taken, _)| *taken == table) {
             return Err(Error::TableTaken { table, owner: format!("VRF '{owner}'") });
+        }
+        if let Some((owner, _)) = self.emulated.iter().find(|(_, taken)| *taken == table) {
+            return Err(Error::TableTaken { table, owner: format!("emulated VRF '{owner}'") });
         }
         self.taken.insert(table);
         Ok(table)
@@ -163,14 +188,15 @@ impl<'a> VrfPlanner<'a> {
             return vec![self.rule(Rule::l3mdev_unreachable(family, UNREACHABLE))];
         }
         let (vrfs, lookup, unreachable) = (self.vrfs(), rules::lookup(&self.rules, false), Unreachable::Rule);
-        let steps =
-            rules::fix_regardless(&Situation { family, rules: &rules, own: &[], unreachable, vrfs: &vrfs, lookup });
+        let (rules, emulated) = (&rules, &self.emulated);
+        let situation = Situation { family, rules, own: &[], unreachable, vrfs: &vrfs, emulated, lookup };
+        let steps = rules::fix_regardless(&situation);
         steps.iter().for_each(|step| step.apply_to_rules(&mut self.rules));
         steps
     }
 
     fn seal(&self, family: Family, table: u32) -> Option<Step> {
-        seal(self.inventory, family, table)
+        seal::step(self.inventory, family, table)
     }
 
     fn loopback(&self, device: &Device) -> Vec<Step> {
@@ -178,17 +204,6 @@ impl<'a> VrfPlanner<'a> {
         let system = &self.inventory.system;
         let is_there = |address: &Address| system.addresses_of(device.ifindex).any(|own| own.is_same_as(address));
         wanted.filter(|address| !is_there(address)).map(Step::AddAddress).collect()
-    }
-}
-
-/// The step that seals the table. One of an earlier version is replaced: networkd would remove it.
-pub fn seal(inventory: &Inventory, family: Family, table: u32) -> Option<Step> {
-    let mut seals = inventory.table(table).filter(|route| route.is_seal() && route.family() == family);
-    let to = Route::seal(family, table);
-    match seals.next() {
-        None => Some(Step::AddRoute(to)),
-        Some(seal) if seal.is_unguarded_seal() => Some(Step::ReplaceRoute { from: seal.clone(), to }),
-        Some(_) => None,
     }
 }
 

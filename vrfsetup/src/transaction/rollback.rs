@@ -58,7 +58,8 @@ fn restore_order(kernel: &Kernel, family: Family) {
     }
     let is_stopped = rules.contains(&Rule::l3mdev_unreachable(family, FIRST));
     let unreachable = if is_stopped { Unreachable::Rule } else { Unreachable::None };
-    let situation = Situation { family, rules: &rules, own: &[], unreachable, vrfs: &[], lookup: Lookup::L3mdev };
+    let situation =
+        Situation { family, rules: &rules, own: &[], unreachable, vrfs: &[], emulated: &[], lookup: Lookup::L3mdev };
     let is_of_these = |step: &Step| match step {
         Step::AddRule(rule) | Step::DeleteRule(rule) => rule.priority <= FIRST + 1,
         _ => false,
@@ -115,6 +116,8 @@ fn is_so_by_refusal(step: &Step, refusal: &KernelError) -> bool {
             GONE.contains(&refusal.errno)
         }
         Step::DeleteNeighbour(_) | Step::DeleteNexthop(_) => GONE.contains(&refusal.errno),
+        Step::DeleteAltname(..) => GONE.contains(&refusal.errno),
+        Step::AddAltname(..) => refusal.errno == libc::EEXIST,
         Step::AddNexthop(_) => refusal.errno == libc::EEXIST,
         Step::SetDown(_) | Step::Release(..) => refusal.errno == libc::ENODEV,
         Step::AddRoute(_) | Step::AddAddress(_) | Step::AddVrf(..) => refusal.errno == libc::EEXIST,

@@ -64,6 +64,17 @@ impl Namespace {
         command.output().expect("vrfsetup")
     }
 
+    /// A setting by its file below /proc/sys, which shows that of the namespace of who reads it.
+    pub fn sysctl(&self, key: &str) -> String {
+        let output = self.command("cat").arg(format!("/proc/sys/{key}")).output().expect("cat");
+        String::from_utf8(output.stdout).expect("text")
+    }
+
+    pub fn write_sysctl(&self, key: &str, value: &str) {
+        let script = format!("echo {value} > /proc/sys/{key}");
+        assert!(self.command("sh").args(["-c", &script]).status().expect("sh").success(), "{script}");
+    }
+
     /// The rules of both families, as `ip -j -d rule` has them.
     pub fn rules(&self) -> String {
         self.ip("-j -d rule") + &self.ip("-j -d -6 rule")

@@ -1,10 +1,8 @@
 //! What goes into a mechanism and what comes out of it, as plain values.
 
-use std::ffi::OsString;
 use std::fmt::{self, Display, Formatter};
 
 use crate::bind::bpf::gaps::Gaps;
-use crate::error;
 use crate::options::{Mechanism, Options};
 use crate::program::elf::{self, Kind};
 use crate::program::environment::Environment;
@@ -74,7 +72,7 @@ pub struct Binding {
     /// Who binds.
     pub by: By,
     /// The device; None outside any VRF.
-    pub device: Option<OsString>,
+    pub device: Option<String>,
     /// What stands behind it.
     pub guard: Guard,
     /// What the program needs in its environment.
@@ -88,7 +86,7 @@ impl Display for Binding {
             By::Outer => "already bound",
             By::Nobody => "none",
         };
-        let device = self.device.as_ref().map_or_else(|| "default".into(), |name| error::text(name));
+        let device = self.device.as_deref().unwrap_or("default");
         write!(f, "mechanism={mechanism} device={device} guard={}", self.guard)
     }
 }

@@ -42,7 +42,7 @@ pub fn bind(request: &Request) -> Result<Binding, Error> {
     if let [(Mechanism::Bpf, reason @ Unavailable { hint: None, .. })] = &mut unavailable[..] {
         reason.hint = instead_of_bpf(request);
     }
-    Err(Error::NoMechanism { device: request.device.name.clone(), unavailable })
+    Err(Error::NoMechanism { device: request.device.vrf().to_owned(), unavailable })
 }
 
 /// What could be typed instead, where nothing above this process forbids it.
@@ -57,7 +57,7 @@ fn instead_of_bpf(request: &Request) -> Option<String> {
 }
 
 fn binding(device: &Device, by: By, guard: Guard) -> Binding {
-    Binding { by, device: Some(device.name.clone()), guard, environment: Environment::of(device) }
+    Binding { by, device: Some(device.description()), guard, environment: Environment::of(device) }
 }
 
 /// The same for a program that needs no shim: that of an outer run would move its sockets to the outer run's VRF.

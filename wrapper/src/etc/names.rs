@@ -34,7 +34,7 @@ impl Names {
         match self.taken() {
             Some(given) if is_verbose => note(&format_args!("names are resolved by {given}")),
             Some(_) => {}
-            None => self.warn(&text(&device.name)),
+            None => self.warn(&text(device.vrf())),
         }
     }
 

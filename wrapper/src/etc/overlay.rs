@@ -52,9 +52,9 @@ pub fn plan(device: Option<&Device>, spec: &EtcSpec) -> Result<Plan, Error> {
         return Ok(Plan::default());
     }
     let mounts = kernel::mounts_at_start().map_err(Error::no_mounts)?;
-    let vrf = device.map_or_else(|| DEFAULT.into(), |device| device.name.clone());
+    let vrf = device.map_or_else(|| DEFAULT.into(), |device| device.vrf().to_owned());
     let resolv_conf = given(spec)?;
-    let mut files = device.map_or_else(|| Ok(Vec::new()), |device| files_of(&device.name))?;
+    let mut files = device.map_or_else(|| Ok(Vec::new()), |device| files_of(device.vrf()))?;
     files.retain(|(_, over)| resolv_conf.is_none() || over != Path::new(RESOLV_CONF));
     let (outer, has_names) = (outer::find(&vrf, mounts)?, device.is_some());
     Ok(Plan { outer, vrf, files, resolv_conf, has_names, names: None })
@@ -268,7 +268,7 @@ mod tests {
     use super::*;
 
     fn device() -> Device {
-        Device { name: "no-such-vrf".into(), ifindex: 7, table: None }
+        Device { name: "no-such-vrf".into(), ifindex: 7, table: None, emulates: None }
     }
 
     #[test]

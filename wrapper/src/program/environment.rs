@@ -18,7 +18,7 @@ impl Environment {
     /// What each program in a VRF gets.
     pub fn of(device: &Device) -> Self {
         let mut environment = Self::default();
-        environment.set(VRF, device.name.clone());
+        environment.set(VRF, device.vrf().to_owned());
         environment.set(RESOLVE_IFINDEX, device.ifindex.to_string());
         environment
     }

@@ -1,4 +1,5 @@
-//! The device that sockets are bound to: found by name, and known to be a VRF unless the user said otherwise.
+//! The device that sockets are bound to: found by name, and known to be a VRF, or the port that emulates one, unless the user
+//! said otherwise.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -9,6 +10,7 @@ use vrfnl::link::{self, Link};
 
 use crate::error::{Error, note};
 use crate::options::Options;
+use crate::vrf::emulated::Tables;
 use crate::vrf::netlink::Netlink;
 
 /// A VRF device, or with `--interface` any other.
@@ -18,8 +20,10 @@ pub struct Device {
     pub name: OsString,
     /// Its index in this network namespace, by which BPF binds to it.
     pub ifindex: u32,
-    /// Its routing table, if it is a VRF.
+    /// Its routing table, if it is a VRF or emulates one.
     pub table: Option<u32>,
+    /// The name of the VRF that it emulates.
+    pub emulates: Option<OsString>,
 }
 
 impl Device {
@@ -34,14 +38,32 @@ impl Device {
             Errno::ENODEV => Error::NoSuchDevice { name: name.clone(), is_vrf: !options.any_interface },
             errno => Error::Kernel { tried: format!("look up '{}'", crate::error::text(name)), errno },
         })?;
-        if link.vrf_table.is_none() && !options.any_interface {
-            return Err(Error::NotVrf(name.clone()));
+        let (mut table, mut emulates) = (link.vrf_table, None);
+        if table.is_none() && !options.any_interface {
+            // Of a name of its own no rule makes it another thing than it is.
+            table = if own_name == *name { None } else { Tables::read(netlink)?.of(name) };
+            emulates = Some(name.clone());
+            table.ok_or_else(|| Error::NotVrf(name.clone()))?;
         }
-        let device = Self { name: own_name, ifindex: link.ifindex, table: link.vrf_table };
+        let device = Self { name: own_name, ifindex: link.ifindex, table, emulates };
         if !link.is_up {
             note(&format_args!("warning: '{0}' is down: nothing gets through it", crate::error::text(name)));
         }
         Ok(Some(device))
+    }
+
+    /// The VRF's name, which an emulated one has beside the device's.
+    pub fn vrf(&self) -> &OsStr {
+        self.emulates.as_deref().unwrap_or(&self.name)
+    }
+
+    /// The VRF's name, and what emulates it.
+    pub fn description(&self) -> String {
+        let vrf = crate::error::text(self.vrf());
+        match self.emulates {
+            Some(_) => format!("{vrf} (emulated by {})", crate::error::text(&self.name)),
+            None => vrf,
+        }
     }
 
     /// The name's bytes.
@@ -57,7 +79,7 @@ fn has_no_vrfs() -> bool {
 
 /// Looks a link up by name (`ip link show NAME`), which may be an alternative one; its own is what sockets say. ENODEV also
 /// for what no link can be called.
-fn find(netlink: &mut Netlink, name: &OsStr) -> nix::Result<(Link, OsString)> {
+pub(super) fn find(netlink: &mut Netlink, name: &OsStr) -> nix::Result<(Link, OsString)> {
     let request = link::get(name.as_bytes()).ok_or(Errno::ENODEV)?;
     let mut found = None;
     netlink.ask(&request, false, |body| {

@@ -1,4 +1,4 @@
-//! The VRFs of this network namespace, by name (`ip link show type vrf`).
+//! The VRFs of this network namespace, by name (`ip link show type vrf`), and those that are emulated.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -6,14 +6,22 @@ use std::os::unix::ffi::OsStrExt;
 use vrfnl::link;
 
 use crate::error::Error;
+use crate::vrf::device;
+use crate::vrf::emulated::Tables;
 use crate::vrf::netlink::Netlink;
 
 /// The names of all VRFs, sorted.
 pub fn names() -> Result<Vec<OsString>, Error> {
     let mut names = Vec::new();
-    Netlink::open()?
-        .ask(&link::vrfs(), true, |body| names.extend(name(body)))
-        .map_err(Error::kernel("list the VRFs"))?;
+    let mut netlink = Netlink::open()?;
+    let tables = Tables::read(&mut netlink)?;
+    for name in tables.names() {
+        // A name that is no longer one, or a VRF's own, comes by itself or not at all.
+        let found = device::find(&mut netlink, name).ok();
+        let is_emulated = found.is_some_and(|(link, own_name)| link.vrf_table.is_none() && own_name != name);
+        names.extend(is_emulated.then(|| name.to_owned()));
+    }
+    netlink.ask(&link::vrfs(), true, |body| names.extend(name(body))).map_err(Error::kernel("list the VRFs"))?;
     names.sort();
     // A link that changes while the kernel lists them can come twice.
     names.dedup();

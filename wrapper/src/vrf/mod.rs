@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod device;
+pub mod emulated;
 pub mod list;
 pub mod netlink;
 pub mod netns;

@@ -303,7 +303,8 @@ impl Planner<'_> {
             let rules = self.vrf_planner.rules(family);
             let unreachable = self.config.rules.unreachable;
             let (vrfs, lookup) = (self.vrf_planner.vrfs(), rules::lookup(&rules, false));
-            let situation = Situation { family, rules: &rules, own: &own, unreachable, vrfs: &vrfs, lookup };
+            let emulated = self.vrf_planner.emulated();
+            let situation = Situation { family, rules: &rules, own: &own, unreachable, vrfs: &vrfs, emulated, lookup };
             let steps = match rules::fix(&situation) {
                 Err(_) if self.session.overrules_rules() => rules::fix_regardless(&situation),
                 Err(InTheWay(rule)) => return Err(Error::ForeignRule(rule)),

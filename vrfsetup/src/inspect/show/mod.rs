@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use crate::error::Error;
 use crate::inspect::processes::{self, Process};
 use crate::model::link::Link;
+use crate::plan::emulate::{self, Emulated};
 use crate::plan::inventory::Inventory;
 use crate::sys::netlink::Kernel;
 use crate::sys::sock_diag::{self, Connection};
@@ -34,9 +35,13 @@ pub fn show(kernel: &Kernel, name: Option<&str>, with_sockets: bool) -> Result<V
     let system = &inventory.system;
     let links: Vec<&Link> = match name {
         None => system.vrfs().collect(),
+        Some(name) if emulate::named(&inventory, name).is_some() => Vec::new(),
         Some(name) => vec![system.existing_vrf(name)?],
     };
-    if links.is_empty() {
+    let emulated =
+        emulate::all(&inventory).into_iter().filter(|emulated| name.is_none_or(|name| emulated.name == name));
+    let emulated: Vec<Emulated> = emulated.collect();
+    if links.is_empty() && emulated.is_empty() {
         return Ok(Vec::new());
     }
     let snapshot = Snapshot {
@@ -45,7 +50,8 @@ pub fn show(kernel: &Kernel, name: Option<&str>, with_sockets: bool) -> Result<V
         processes: processes::in_vrfs(),
         sockets: if with_sockets { Some(Sockets::read()?) } else { None },
     };
-    Ok(links.into_iter().map(|link| Vrf::new(&snapshot, link)).collect())
+    let vrfs = links.into_iter().map(|link| Vrf::new(&snapshot, link));
+    Ok(vrfs.chain(emulated.iter().map(|emulated| Vrf::emulated(&snapshot, emulated))).collect())
 }
 
 /// What is there besides the VRFs, read once for all of them.

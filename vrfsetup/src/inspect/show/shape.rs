@@ -11,6 +11,7 @@ use crate::model::family::Family;
 use crate::model::link::Link;
 use crate::model::route::{Route, destination_text};
 use crate::model::rule::{Action, Rule, table_name};
+use crate::plan::emulate::{self, Emulated};
 use crate::plan::system::System;
 
 /// One VRF.
@@ -24,6 +25,9 @@ pub struct Vrf {
     pub(super) mtu: u32,
     pub(super) operstate: &'static str,
     pub(super) table: u32,
+    /// Its one port is all that there is of it.
+    #[serde(skip_serializing_if = "is_false")]
+    pub(super) emulated: bool,
     pub(super) addr_info: Vec<AddrInfo>,
     pub(super) ports: Vec<Port>,
     pub(super) routes: Vec<RouteInfo>,
@@ -96,7 +100,7 @@ pub struct NextHop {
 #[derive(Debug, Serialize)]
 pub struct RuleInfo {
     pub(super) priority: u32,
-    pub(super) src: &'static str,
+    pub(super) src: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) iif: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -148,6 +152,7 @@ impl Vrf {
             mtu: link.mtu,
             operstate: link.operstate_name(),
             table,
+            emulated: false,
             addr_info: addr_info(system, link),
             ports: system.ports(link).map(|port| Port::new(system, link, port)).collect(),
             routes: routes.filter(|route| is_shown(route)).map(RouteInfo::new).collect(),
@@ -155,6 +160,21 @@ impl Vrf {
             sysctls: sysctls.iter().cloned().collect(),
             sockets: snapshot.sockets.as_ref().map(|_| sockets(snapshot, link, &processes)),
             processes,
+        }
+    }
+
+    /// The same of an emulated one, of which its port is the device.
+    pub(super) fn emulated(snapshot: &Snapshot, emulated: &Emulated) -> Self {
+        let Emulated { name, table, port } = *emulated;
+        let Snapshot { inventory, .. } = snapshot;
+        let device = Link { name: name.to_owned(), table: Some(table), ..port.clone() };
+        let rules = inventory.rules.iter().filter(|rule| emulate::belongs(rule, name, table));
+        Self {
+            emulated: true,
+            addr_info: Vec::new(),
+            ports: vec![Port::new(&inventory.system, &device, port)],
+            rules: rules.map(RuleInfo::new).collect(),
+            ..Self::new(snapshot, &device)
         }
     }
 }
@@ -212,7 +232,7 @@ impl RuleInfo {
     fn new(rule: &Rule) -> Self {
         Self {
             priority: rule.priority,
-            src: "all",
+            src: rule.selectors.from.map_or_else(|| "all".to_owned(), |(address, _)| address.to_string()),
             iif: rule.selectors.iif.clone(),
             oif: rule.selectors.oif.clone(),
             l3mdev: rule.is_l3mdev,
@@ -263,7 +283,7 @@ fn sockets(snapshot: &Snapshot, vrf: &Link, processes: &[Process]) -> Vec<Socket
                 local: end(socket.local),
                 peer: end(socket.peer),
                 dev: bound.map(|link| link.name.clone()),
-                stray: own_vrf.is_none_or(|own| own.ifindex != vrf.ifindex),
+                stray: socket.bound != vrf.ifindex && own_vrf.is_none_or(|own| own.ifindex != vrf.ifindex),
             });
         }
     }

@@ -10,7 +10,14 @@ use crate::model::family::Family;
 impl fmt::Display for Vrf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = if self.is_up { "up" } else { "down" };
-        writeln!(f, "{} (table {}, {state}){}", self.ifname, self.table, listed(&self.addr_info))?;
+        let how = if self.emulated { "emulated, " } else { "" };
+        writeln!(f, "{} ({how}table {}, {state}){}", self.ifname, self.table, listed(&self.addr_info))?;
+        if self.emulated {
+            writeln!(
+                f,
+                "  unlike a VRF: unbound sockets receive from its port, and its addresses are the machine's, too"
+            )?;
+        }
         for port in &self.ports {
             writeln!(f, "  port {} ({}){}", port.ifname, port.operstate.to_lowercase(), listed(&port.addr_info))?;
         }
@@ -68,6 +75,9 @@ impl fmt::Display for RouteInfo {
 impl fmt::Display for RuleInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}:", self.family, self.priority)?;
+        if self.src != "all" {
+            write!(f, " from {}", self.src)?;
+        }
         for (word, device) in [("iif", &self.iif), ("oif", &self.oif)] {
             device.iter().try_for_each(|device| write!(f, " {word} {device}"))?;
         }

@@ -31,7 +31,7 @@ fn made(rules: &[Rule], steps: &[Step]) -> Vec<Rule> {
 
 fn situation(rules: &[Rule]) -> Situation<'_> {
     let unreachable = Unreachable::Rule;
-    Situation { family: Family::V4, rules, own: &[], unreachable, vrfs: &[], lookup: Lookup::L3mdev }
+    Situation { family: Family::V4, rules, own: &[], unreachable, vrfs: &[], emulated: &[], lookup: Lookup::L3mdev }
 }
 
 fn fixed(rules: &[Rule]) -> Vec<Rule> {
@@ -74,7 +74,7 @@ fn undo_restores_the_birth_state_from_every_interrupted_run() {
     let steps = fix(&situation(&born())).unwrap();
     for done in 0..=steps.len() {
         let halfway = made(&born(), &steps[..done]);
-        let undone = made(&halfway, &undo(Family::V4, &halfway, false, &[]));
+        let undone = made(&halfway, &undo(Family::V4, &halfway, false, &[], &[]));
         assert_eq!(undone, born(), "after {done} steps");
     }
 }
@@ -84,13 +84,13 @@ fn undo_keeps_the_l3mdev_rule_while_there_are_vrfs() {
     let mut before = born();
     before.insert(1, Rule::l3mdev(Family::V4, L3MDEV));
     let once = fixed(&before);
-    let undone = made(&once, &undo(Family::V4, &once, true, &[]));
+    let undone = made(&once, &undo(Family::V4, &once, true, &[], &[]));
     assert_eq!(shown(&undone), shown(&before));
 }
 
 #[test]
 fn undo_twice_has_nothing_to_do() {
-    assert_eq!(undo(Family::V4, &born(), false, &[]), []);
+    assert_eq!(undo(Family::V4, &born(), false, &[], &[]), []);
 }
 
 /// What the layout of an earlier vrfsetup was, with what wg-quick then added.
@@ -112,7 +112,7 @@ fn the_layout_of_an_earlier_version_is_moved_and_undone() {
         let moved = shown(&fixed(&earlier(local)));
         assert_eq!(moved[..3], FIXED[..3]);
         assert_eq!(moved[3..], ["1000: from all l3mdev", "1999: from all lookup 51820", "32766: from all lookup main"]);
-        let undone = shown(&made(&earlier(local), &undo(Family::V4, &earlier(local), true, &[])));
+        let undone = shown(&made(&earlier(local), &undo(Family::V4, &earlier(local), true, &[], &[])));
         assert_eq!(undone[..2], ["0: from all lookup local", "1000: from all l3mdev"]);
         assert_eq!(undone.len(), 4);
     }
@@ -138,7 +138,7 @@ fn a_rule_without_a_preference_comes_behind_local() {
 #[test]
 fn undo_leaves_local_before_a_rule_that_came_without_a_preference() {
     let late = made(&fixed(&born()), &[Step::AddRule(lookup(FIRST, 51820))]);
-    let undone = made(&late, &undo(Family::V4, &late, false, &[]));
+    let undone = made(&late, &undo(Family::V4, &late, false, &[], &[]));
     assert_eq!(shown(&undone)[..2], ["0: from all lookup local", "0: from all lookup 51820"]);
 }
 
@@ -222,7 +222,7 @@ fn rules_by_name_match_each_vrf_both_ways_and_are_no_obstacle_to_themselves() {
     );
     assert_eq!(fix(&named(&once, Lookup::Names)).unwrap(), []);
     // A kernel that knows l3mdev needs it again for the VRF.
-    let undone = shown(&made(&once, &undo(Family::V4, &once, true, &vrfs)));
+    let undone = shown(&made(&once, &undo(Family::V4, &once, true, &vrfs, &[])));
     assert_eq!(undone, ["0: from all lookup local", "1000: from all l3mdev", FIXED[3], FIXED[4]]);
     let both = made(&once, &fix(&named(&once, Lookup::Both)).unwrap());
     for rule in [Rule::l3mdev(Family::V4, FIRST), Rule::l3mdev_unreachable(Family::V4, FIRST)] {

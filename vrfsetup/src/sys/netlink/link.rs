@@ -1,16 +1,19 @@
 //! Interfaces to and from the kernel (RTM_NEWLINK, RTM_SETLINK, RTM_DELLINK, RTM_GETLINK).
 
-use rtnetlink::packet_core::{NLM_F_ACK, NLM_F_REQUEST};
+use rtnetlink::packet_core::{NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST};
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::link::{LinkAttribute, LinkExtentMask, LinkFlags, LinkMessage};
 use rtnetlink::{LinkUnspec, LinkVrf};
 use vrfnl::Attributes;
 
+use super::raw::attribute;
 use super::reply::Reply;
 use super::{Change, IfPresent, Kernel, KernelError, message};
 use crate::model::device::Device;
 use crate::model::link::Link;
 
+const RTM_NEWLINKPROP: u16 = 108;
+const RTM_DELLINKPROP: u16 = 109;
 const IFINFOMSG: usize = 16;
 const IFLA_VRF_TABLE: u16 = 1;
 const IFLA_PROP_LIST: u16 = 52;
@@ -38,6 +41,26 @@ impl Kernel {
         let found = self.exchange(message(question(name), NLM_F_REQUEST | NLM_F_ACK), &answer)?;
         found.into_iter().next().ok_or(KernelError::from_errno(libc::ENODEV))
     }
+}
+
+/// Alternative names (5.5).
+impl Kernel {
+    pub(super) fn add_altname(&self, device: &Device, name: &str) -> Result<(), KernelError> {
+        let flags = NLM_F_CREATE | NLM_F_EXCL | NLM_F_APPEND;
+        self.tell(RTM_NEWLINKPROP, flags, &with_altname(device, name))
+    }
+
+    pub(super) fn delete_altname(&self, device: &Device, name: &str) -> Result<(), KernelError> {
+        self.tell(RTM_DELLINKPROP, 0, &with_altname(device, name))
+    }
+}
+
+fn with_altname(device: &Device, name: &str) -> Vec<u8> {
+    let mut body = vec![0; IFINFOMSG];
+    body[4..8].copy_from_slice(&device.ifindex.to_ne_bytes());
+    let altname = attribute(IFLA_ALT_IFNAME, &[name.as_bytes(), b"\0"].concat());
+    body.extend(attribute(IFLA_PROP_LIST | libc::NLA_F_NESTED as u16, &altname));
+    body
 }
 
 /// The question for the interface of this name: `ip -d link show NAME`.

@@ -19,7 +19,8 @@ use std::cell::RefCell;
 use std::io;
 
 use rtnetlink::packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkMessage,
+    NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST,
+    NetlinkMessage,
 };
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::sys::protocols::NETLINK_ROUTE;
@@ -39,6 +40,8 @@ pub enum IfPresent {
     Refuse,
     /// It takes the new form.
     Replace,
+    /// Another one is made behind it, as the kernel does for the routes of its addresses.
+    Append,
     /// A second one is made beside it, as the kernel does for routing rules.
     Duplicate,
 }
@@ -154,6 +157,7 @@ impl Change {
             _ if !creates => 0,
             IfPresent::Refuse => NLM_F_CREATE | NLM_F_EXCL,
             IfPresent::Replace => NLM_F_CREATE | NLM_F_REPLACE,
+            IfPresent::Append => NLM_F_CREATE | NLM_F_APPEND,
             IfPresent::Duplicate => NLM_F_CREATE,
         };
         message(request, NLM_F_REQUEST | flags)

@@ -62,9 +62,11 @@ impl Kernel {
     }
 }
 
-/// `ip route add …`.
+/// `ip route add …`. Two interfaces may have the same network: a route for an address stands beside the other's, as when the
+/// kernel itself makes it.
 pub(super) fn add(route: &Route) -> Change {
-    Change(RouteNetlinkMessage::NewRoute(request(route)), IfPresent::Refuse)
+    let if_present = if route.is_kernels() { IfPresent::Append } else { IfPresent::Refuse };
+    Change(RouteNetlinkMessage::NewRoute(request(route)), if_present)
 }
 
 /// `ip route replace …`.

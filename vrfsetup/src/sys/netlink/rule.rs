@@ -61,6 +61,10 @@ fn to_message(rule: &Rule) -> RuleMessage {
         attributes.push(RuleAttribute::L3MDev(true));
     }
     attributes.extend(rule.protocol.map(|protocol| RuleAttribute::Protocol(RouteProtocol::from(protocol))));
+    if let Some((address, length)) = rule.selectors.from {
+        message.header.src_len = length;
+        attributes.push(RuleAttribute::Source(address));
+    }
     attributes.extend(rule.selectors.iif.clone().map(RuleAttribute::Iifname));
     attributes.extend(rule.selectors.oif.clone().map(RuleAttribute::Oifname));
     message

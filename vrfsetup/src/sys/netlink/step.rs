@@ -26,6 +26,8 @@ impl Kernel {
             Step::AddRoute(route) => self.add_route_in_time(route),
             Step::AddNeighbour(neighbour) => self.add_neighbour(neighbour),
             Step::DeleteNeighbour(neighbour) => self.delete_neighbour(neighbour),
+            Step::AddAltname(device, name) => self.add_altname(device, name),
+            Step::DeleteAltname(device, name) => self.delete_altname(device, name),
             Step::AddNexthop(nexthop) => self.add_nexthop(nexthop),
             Step::DeleteNexthop(nexthop) => self.delete_nexthop(nexthop),
             Step::SetSysctl { key, to, .. } => sysctl::write(key, to).map_err(|error| KernelError::from_io(&error)),
@@ -112,6 +114,7 @@ fn change(step: &Step) -> Option<Change> {
         Step::DeleteRoute(route) => route::delete(route),
         Step::ReplaceRoute { to, .. } => route::replace(to),
         Step::AddNeighbour(_) | Step::DeleteNeighbour(_) | Step::AddNexthop(_) | Step::DeleteNexthop(_) => return None,
+        Step::AddAltname(..) | Step::DeleteAltname(..) => return None,
         Step::SetSysctl { .. } | Step::WriteFile { .. } => return None,
     })
 }

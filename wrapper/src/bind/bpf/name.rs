@@ -13,7 +13,7 @@ use crate::vrf::device::Device;
 /// The name of the cgroup of this device.
 pub fn of(device: &Device, netns: u64, is_strict: bool) -> OsString {
     let mut name = OsString::from(PREFIX);
-    name.push(&device.name);
+    name.push(device.vrf());
     name.push(Tail { ifindex: device.ifindex, netns, is_strict }.to_string());
     name
 }
@@ -31,7 +31,7 @@ mod tests {
     use crate::proptests;
 
     fn device(name: &OsStr, ifindex: u32) -> Device {
-        Device { name: name.to_owned(), ifindex, table: None }
+        Device { name: name.to_owned(), ifindex, table: None, emulates: None }
     }
 
     #[test]

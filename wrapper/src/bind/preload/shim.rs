@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn the_configuration_reads_back() {
-        let device = Device { name: "blue".into(), ifindex: 7, table: None };
+        let device = Device { name: "blue".into(), ifindex: 7, table: None, emulates: None };
         let value = configuration(Some(0x1f), &device);
         assert_eq!(value, "000000000000001f:blue");
         assert_eq!(parse_shim(value.as_bytes()), Some((0x1f, &b"blue"[..])));

@@ -1,10 +1,8 @@
 //! Goes through the rules of a family as a packet of the VRF would. Pure: rules in, the first gap out.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
-
 use vrfnl::rule::{self, Rule};
 
+use crate::vrf::device::Device;
 use crate::vrf::seal::Gap;
 
 const LOCAL_TABLE: u32 = 255;
@@ -13,7 +11,7 @@ const ACTION_NOP: u8 = 3;
 
 /// Goes through a family's rules from the lowest preference on, as a packet of the VRF would.
 pub struct Judge<'a> {
-    device: &'a OsStr,
+    device: &'a Device,
     table: u32,
     has_rules: bool,
     reached: bool,
@@ -25,7 +23,7 @@ pub struct Judge<'a> {
 
 impl<'a> Judge<'a> {
     /// Of the packets of this device, whose table is this.
-    pub fn new(device: &'a OsStr, table: u32) -> Self {
+    pub fn new(device: &'a Device, table: u32) -> Self {
         let (has_rules, reached, is_settled) = (false, false, false);
         Self { device, table, has_rules, reached, suppressing: None, is_settled, gap: None }
     }
@@ -71,7 +69,7 @@ impl<'a> Judge<'a> {
     /// The l3mdev rule, or before 4.8 `oif VRF lookup TABLE`.
     fn leads_to_vrf(&self, rule: &Rule<'_>) -> bool {
         let is_own = rule.table == self.table && rule.oif.is_some_and(|name| self.is_device(name));
-        rule.action == rule::TO_TABLE && !rule.is_inverted && (rule.is_l3mdev || is_own)
+        rule.action == rule::TO_TABLE && !rule.is_inverted && (self.is_l3mdevs(rule) || is_own)
     }
 
     /// Some packet of the VRF can match.
@@ -89,11 +87,17 @@ impl<'a> Judge<'a> {
     fn has_interfaces(&self, rule: &Rule<'_>) -> bool {
         let oif_matches = rule.oif.is_none_or(|name| self.is_device(name));
         let iif_matches = rule.iif.is_none_or(|name| name == b"lo\0");
-        oif_matches && iif_matches
+        oif_matches && iif_matches && (!rule.is_l3mdev || self.is_l3mdevs(rule))
+    }
+
+    /// A rule for packets of VRF devices, which a port that emulates one is not.
+    fn is_l3mdevs(&self, rule: &Rule<'_>) -> bool {
+        rule.is_l3mdev && self.device.emulates.is_none()
     }
 
     fn is_device(&self, name: &[u8]) -> bool {
-        name.strip_suffix(b"\0").unwrap_or(name) == self.device.as_bytes()
+        let name = name.strip_suffix(b"\0").unwrap_or(name);
+        [self.device.name.as_encoded_bytes(), self.device.vrf().as_encoded_bytes()].contains(&name)
     }
 }
 
@@ -126,7 +130,8 @@ mod tests {
     }
 
     fn gap(rules: &[Rule<'_>]) -> Option<Gap> {
-        let mut judge = Judge::new(OsStr::new("blue"), 1001);
+        let device = Device { name: "blue".into(), ifindex: 7, table: Some(1001), emulates: None };
+        let mut judge = Judge::new(&device, 1001);
         rules.iter().for_each(|rule| judge.see(rule));
         judge.verdict()
     }

@@ -27,17 +27,18 @@ pub enum Gap {
 }
 
 /// The sentence that says it.
-fn describe(gap: &Gap, table: u32) -> String {
+fn describe(gap: &Gap, device: &Device, table: u32) -> String {
+    let l3mdev = device.emulates.as_ref().map_or_else(|| "l3mdev".into(), |vrf| format!("oif {}", error::text(vrf)));
     match gap {
         Gap::Before { priority, table } => {
-            format!("rule {priority} (lookup {}) stands before l3mdev", table_name(*table))
+            format!("rule {priority} (lookup {}) stands before {l3mdev}", table_name(*table))
         }
-        Gap::NoVrfRule => "there is no l3mdev rule".into(),
+        Gap::NoVrfRule => format!("there is no {l3mdev} rule"),
         Gap::After { table: next } => {
             format!("what misses table {table} falls through to table {}", table_name(*next))
         }
         Gap::Suppressed { priority, table: next } => {
-            format!("rule {priority} (l3mdev) suppresses routes, which fall through to table {}", table_name(*next))
+            format!("rule {priority} ({l3mdev}) suppresses routes, which fall through to table {}", table_name(*next))
         }
     }
 }
@@ -55,16 +56,27 @@ fn table_name(table: u32) -> String {
 pub fn check(netlink: Netlink, device: &Device, strict: bool) -> Result<(), Error> {
     let Some(why) = find(netlink, device)? else { return Ok(()) };
     if strict {
-        return Err(Error::Unsealed { vrf: device.name.clone(), why });
+        return Err(Error::Unsealed { vrf: device.vrf().to_owned(), why });
     }
-    error::warn(&error::leaves(&device.name, &why), "vrfsetup rules fix");
+    error::warn(&error::leaves(device.vrf(), &why), &fix(device));
     Ok(())
+}
+
+/// What closes the gaps, to be typed.
+pub fn fix(device: &Device) -> String {
+    match &device.emulates {
+        Some(vrf) => {
+            let (vrf, port) = (error::text(vrf), error::text(&device.name));
+            format!("vrfsetup add {vrf} --port {port} --emulate")
+        }
+        None => "vrfsetup rules fix".to_owned(),
+    }
 }
 
 /// The sentence about the gaps of this VRF, if there is one.
 pub fn find(mut netlink: Netlink, device: &Device) -> Result<Option<String>, Error> {
     let Some(table) = device.table else { return Ok(None) };
-    let mut judges = FAMILIES.map(|_| Judge::new(&device.name, table));
+    let mut judges = FAMILIES.map(|_| Judge::new(device, table));
     // One dump for all families; each rule goes to its own judge, in the order of preference.
     netlink
         .ask(&rule::dump(libc::AF_UNSPEC as u8), true, |body| {
@@ -78,7 +90,7 @@ pub fn find(mut netlink: Netlink, device: &Device) -> Result<Option<String>, Err
     for ((family, name), judge) in FAMILIES.into_iter().zip(judges) {
         match judge.verdict() {
             Some(Gap::After { .. }) if table::is_sealed(&mut spare, family as u8, table)? => {}
-            Some(gap) => gaps.push((name, describe(&gap, table))),
+            Some(gap) => gaps.push((name, describe(&gap, device, table))),
             None => {}
         }
     }
