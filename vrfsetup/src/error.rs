@@ -101,6 +101,8 @@ pub enum Error {
     NothingToUndo,
     /// An interface has a name that would be something else in an exported file.
     NotOneWord(String),
+    /// An emulated VRF has no words in such a file.
+    OnlyToml(String),
     /// The change that was to be confirmed had not been finished; what became of it.
     Unfinished(String),
     /// The rollback that was asked for cannot be prepared, so nothing is changed.
@@ -179,6 +181,7 @@ impl Error {
             Self::OtherTable { name, .. } => Some(format!("vrfsetup del {name}")),
             Self::OtherMaster { port, .. } => Some(format!("vrfsetup detach {port}")),
             Self::ForeignRule(rule) => Some(rule.move_command(rule.priority + 1)),
+            Self::OnlyToml(_) => Some("vrfsetup export --format toml".to_owned()),
             Self::NoNetns { .. } => Some("ip netns list".to_owned()),
             Self::HasUnits { vrf, units } => Some(format!("vrfsetup unit --remove {vrf} {}", units.join(" "))),
             Self::Unconfirmed => Some("vrfsetup confirm".to_owned()),
@@ -242,6 +245,7 @@ impl fmt::Display for Error {
             Self::NothingToConfirm => f.write_str("no change waits for a confirmation"),
             Self::NothingToUndo => f.write_str("no change to undo"),
             Self::NotOneWord(name) => write!(f, "cannot export '{name}': a shell would not take it for one word"),
+            Self::OnlyToml(name) => write!(f, "cannot export '{name}': an emulated VRF is written as toml only"),
             Self::Unfinished(what) => f.write_str(what),
             Self::NoWayBack { source } => {
                 write!(f, "cannot prepare the rollback, nothing is changed: {}", KernelError::from_io(source))

@@ -11,8 +11,19 @@ use crate::sys::sysctl;
 /// # Errors
 /// The kernel has no such setting.
 pub fn make(wanted: &[(&str, &str)]) -> Result<(Vec<Step>, Option<Step>), Error> {
+    make_and_restore(wanted, &[])
+}
+
+/// The same, and others back to what they were.
+///
+/// # Errors
+/// The kernel has no such setting.
+pub fn make_and_restore(wanted: &[(&str, &str)], others: &[String]) -> Result<(Vec<Step>, Option<Step>), Error> {
     let mut memory = Memory::read();
     let mut steps = Vec::new();
+    for key in others {
+        steps.extend(memory.sysctls.remove(key).and_then(|value| step(key, &value)));
+    }
     for (key, value) in wanted {
         let old = sysctl::read(key).ok_or_else(|| Error::NoSuchSetting(key.replace('/', ".")))?;
         if let Some(step) = step(key, value) {

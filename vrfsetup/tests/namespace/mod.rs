@@ -1,6 +1,8 @@
 //! A network namespace of the test's own, gone with the value, and vrfsetup in it, with faults and without. Needs root.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub mod scene;
+
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};

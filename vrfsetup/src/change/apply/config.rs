@@ -84,6 +84,9 @@ pub struct Vrf {
     /// How its own table is sealed.
     #[serde(default = "route")]
     pub unreachable: Unreachable,
+    /// Whether it is one port, for kernels without the vrf driver.
+    #[serde(default)]
+    pub emulate: bool,
     /// Its ports.
     #[serde(default)]
     pub ports: Vec<Spanned<String>>,

@@ -46,7 +46,7 @@ pub fn apply(session: &Session, path: &Path, scope: &Scope) -> std::result::Resu
     if scope.port.is_some() {
         // A port that comes does not bring a VRF back that somebody has deleted.
         let system = System::read(session.kernel)?;
-        config.vrf.retain(|name, _| system.link(name).is_some_and(Link::is_vrf));
+        config.vrf.retain(|name, vrf| vrf.emulate || system.link(name).is_some_and(Link::is_vrf));
         // The boot has named those of other sections.
         errors.retain(|_| config.vrf.is_empty());
     }

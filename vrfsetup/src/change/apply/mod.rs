@@ -3,6 +3,8 @@
 
 pub mod config;
 mod each;
+mod emulated;
+mod emulation;
 mod inbound;
 mod once;
 mod planner;

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use super::config::{Config, Vrf};
+use super::emulation;
 use super::inbound;
 use super::once;
 use super::prune::{self, Pruner};
@@ -89,6 +90,7 @@ impl Planner<'_> {
     fn prune(&self, plan: &mut Plan) -> Result<(), Error> {
         let Self { session, source, config, inventory, moved, .. } = self;
         plan.pruned = prune::plan(&Pruner { session, source, config, inventory, moved }, &plan.kept)?;
+        plan.extras.extend(emulation::gone(config, inventory).filter_map(|gone| tables::unname_step(gone.name)));
         for vrf in inventory.system.vrfs() {
             match config.vrf.get(&vrf.name) {
                 None => plan.extras.extend(tables::unname_step(&vrf.name)),
@@ -119,14 +121,21 @@ impl Planner<'_> {
                 }
             }
         }
+        let of_ports = emulation::settings(self.config, self.inventory);
+        let is_declared = |key: &str| now.iter().any(|(declared, _)| declared == key);
+        now.extend(of_ports.into_iter().filter(|(key, _)| !is_declared(key)).collect::<Vec<_>>());
         let now: Vec<(&str, &str)> = now.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-        let (settings, memory) = sysctls::make(&now)?;
+        let back = if self.prunes { emulation::restored(self.config, self.inventory) } else { Vec::new() };
+        let (settings, memory) = sysctls::make_and_restore(&now, &back)?;
         plan.then.extend(settings.into_iter().map(|step| (setting_section(&step), step)));
         plan.extras.extend(memory);
         Ok(())
     }
 
     fn vrf(&mut self, name: &str, vrf: &Vrf, plan: &mut Plan) -> Result<Domain, Error> {
+        if vrf.emulate {
+            return self.emulated(name, vrf, plan);
+        }
         let table = vrf.table.as_ref().map(|table| *table.get_ref());
         let spec = VrfSpec { name, table, has_loopback: vrf.loopback, unreachable: vrf.unreachable };
         let renumbering = self.renumbering(name, vrf)?;
@@ -225,7 +234,13 @@ impl Planner<'_> {
     }
 
     /// A route that is there in the same words is left alone, one of the same destination and metric replaced.
-    fn routes(&self, texts: &RouteTexts, domain: &Domain, part: &Part, plan: &mut Plan) -> Result<(), Error> {
+    pub(super) fn routes(
+        &self,
+        texts: &RouteTexts,
+        domain: &Domain,
+        part: &Part,
+        plan: &mut Plan,
+    ) -> Result<(), Error> {
         if texts.is_empty() {
             return Ok(());
         }
@@ -274,7 +289,9 @@ impl Planner<'_> {
             Step::Enslave(port, _) => Some(port.ifindex),
             _ => None,
         });
-        let ports = vrf.iter().flat_map(|vrf| system.ports(vrf)).map(|port| port.ifindex).chain(moved);
+        // Of one that is emulated, the device is the port.
+        let port = vrf.into_iter().filter(|link| !link.is_vrf());
+        let ports = vrf.iter().flat_map(|vrf| system.ports(vrf)).chain(port).map(|port| port.ifindex).chain(moved);
         let ports: Vec<&Link> = ports.filter_map(|port| system.link_by_index(port)).collect();
         let new = part.steps().filter_map(|step| match step {
             Step::AddAddress(address) => Some(address),
@@ -319,6 +336,9 @@ impl Planner<'_> {
         for (at, declared) in self.config.leak.iter().enumerate() {
             self.at = Section::Leak(at);
             let find = |name: &toml::Spanned<String>| {
+                if self.config.vrf.get(name.get_ref()).is_some_and(|vrf| vrf.emulate) {
+                    return Err(self.source.mistake_at(name, "an emulated VRF shares no routes"));
+                }
                 let planned =
                     domains.iter().find(|(known, _)| known == name.get_ref()).map(|(_, domain)| domain.clone());
                 let missing = |_| self.source.mistake_at(name, "no such VRF");

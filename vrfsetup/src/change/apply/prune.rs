@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use super::Part;
 use super::config::{Config, Vrf};
+use super::emulation;
 use super::once::{Key, key};
 use super::source::Source;
 use crate::change::attach::{self, Defaults};
@@ -16,6 +17,7 @@ use crate::model::link::Link;
 use crate::model::route::Route;
 use crate::model::rule::TABLE_MAIN;
 use crate::model::step::Step;
+use crate::plan::emulate;
 use crate::plan::inventory::Inventory;
 use crate::plan::port::Domain;
 use crate::transaction::session::Session;
@@ -45,6 +47,7 @@ pub(super) fn plan(pruner: &Pruner, kept: &HashSet<Key>) -> Result<Vec<Part>, Er
             None => del::plan(pruner.session, pruner.inventory, link, &ports)?.into(),
         });
     }
+    parts.extend(emulated(pruner, kept)?);
     parts.push(Part { then: inbound(pruner, kept), ..Part::default() });
     // A route into a VRF that goes may be in the table of one that stays: it is removed by the first of both. One that has
     // any next hop in a VRF that is made again has been deleted before the old device.
@@ -105,6 +108,21 @@ fn of_declared(pruner: &Pruner, link: &Link, vrf: &Vrf, ports: &[&Link], kept: &
         }
     }
     Ok(part)
+}
+
+/// The deletion of those, and of what the tables of the others have too much of.
+fn emulated(pruner: &Pruner, kept: &HashSet<Key>) -> Result<Vec<Part>, Error> {
+    let mut parts = Vec::new();
+    for emulated in emulation::gone(pruner.config, pruner.inventory) {
+        attach::check_lockout(pruner.session, &pruner.inventory.system, &[emulated.port])?;
+        parts.push(Part { moves: vec![emulate::deletion(pruner.inventory, &emulated)], ..Part::default() });
+    }
+    let stay = emulate::all(pruner.inventory);
+    let stay = stay.iter().filter(|emulated| pruner.config.vrf.contains_key(emulated.name));
+    let surplus = |route: &&Route| route.is_configured() && !route.is_own_seal() && !kept.contains(&key(route));
+    let routes = stay.flat_map(|emulated| pruner.inventory.table(emulated.table)).filter(surplus);
+    parts.push(Part { then: routes.cloned().map(Step::DeleteRoute).collect(), ..Part::default() });
+    Ok(parts)
 }
 
 /// Routes of the default domain that lead into a VRF.

@@ -27,6 +27,8 @@ impl Scope<'_> {
 }
 
 fn leave_ports_out(config: &mut Config) {
+    // One that is emulated is nothing without its port.
+    config.vrf.retain(|_, vrf| !vrf.emulate);
     for (name, vrf) in &mut config.vrf {
         vrf.ports.clear();
         vrf.routes.clear();

@@ -12,6 +12,7 @@ use crate::model::address::Address;
 use crate::model::prefix::Prefix;
 use crate::model::route::Route;
 use crate::model::syntax;
+use crate::plan::rules::Unreachable;
 
 /// The routes that were declared so far, each with the name of its domain.
 type Declared<'c> = HashSet<(&'c str, once::Key)>;
@@ -72,6 +73,12 @@ impl<'a> Source<'a> {
                 if let Some(other) = ports.insert(port.get_ref(), name) {
                     return Err(self.mistake_at(port, &format!("a port of '{other}', too")));
                 }
+            }
+            if vrf.emulate && vrf.ports.len() != 1 {
+                return Err(self.mistake(self.key_below(name, "emulate"), "an emulated VRF has one port"));
+            }
+            if vrf.emulate && vrf.unreachable != Unreachable::Route {
+                return Err(self.mistake(self.key_below(name, "unreachable"), "an emulated VRF is sealed by routes"));
             }
             if let Some(why) = config.rules.leaves_open(vrf.unreachable) {
                 return Err(self.mistake(self.key_below(name, "unreachable"), why));

@@ -4,6 +4,7 @@
 //! one is a finding.
 
 mod changes;
+mod emulated;
 mod host;
 mod routing;
 mod rules;
@@ -15,6 +16,7 @@ use serde::Serialize;
 use crate::error::Error;
 use crate::inspect::show;
 use crate::model::family::Family;
+use crate::plan::emulate;
 use crate::plan::inventory::Inventory;
 use crate::sys::netlink::Kernel;
 
@@ -53,11 +55,16 @@ pub fn examine(kernel: &Kernel) -> Result<Vec<Finding>, Error> {
     let system = &inventory.system;
     let mut findings = Vec::from_iter(changes::unfinished());
     findings.extend(routing::leftovers(&inventory));
-    if system.vrfs().next().is_none() {
-        findings.extend(host::module());
-        return Ok(findings);
+    let has_emulated = !emulate::all(&inventory).is_empty();
+    match system.vrfs().next() {
+        Some(_) => findings.extend(routing::all(&inventory)),
+        None if has_emulated => {}
+        None => {
+            findings.extend(host::module());
+            return Ok(findings);
+        }
     }
-    findings.extend(routing::all(&inventory));
+    findings.extend(emulated::all(&inventory));
     findings.extend(host::resolvers(kernel, system));
     findings.extend(host::caches());
     findings.extend(host::net_cls());

@@ -18,6 +18,7 @@ use crate::model::name;
 use crate::model::route::Route;
 use crate::model::rule::{Action, Rule, TABLE_MAIN};
 use crate::model::syntax;
+use crate::plan::emulate::{self, Emulated};
 use crate::plan::inventory::Inventory;
 use crate::sys::families;
 use crate::sys::sysctl;
@@ -48,6 +49,8 @@ struct Exported<'a> {
     table: u32,
     has_loopback: bool,
     is_sealed: bool,
+    /// It is one port, without the kernel's driver.
+    is_emulated: bool,
     ports: Vec<&'a Link>,
     /// The indices of the ports that have an address by DHCP, each with its family.
     by_dhcp: Vec<(u32, Family)>,
@@ -75,7 +78,12 @@ impl<'a> All<'a> {
 /// # Errors
 /// A name would be something else in them.
 pub fn export(inventory: &Inventory, format: Format) -> Result<Vec<File>, Error> {
-    let vrfs: Vec<Exported> = inventory.system.vrfs().map(|vrf| exported(inventory, vrf)).collect();
+    let emulated = emulate::all(inventory);
+    if let Some(emulated) = emulated.first().filter(|_| format != Format::Toml) {
+        return Err(Error::OnlyToml(emulated.name.to_owned()));
+    }
+    let vrfs = inventory.system.vrfs().map(|vrf| exported(inventory, vrf));
+    let vrfs: Vec<Exported> = vrfs.chain(emulated.iter().map(|emulated| exported_port(inventory, emulated))).collect();
     // What a port is called is only a text in vrf.toml.
     let ports =
         vrfs.iter().filter(|_| format != Format::Toml).flat_map(|vrf| &vrf.ports).map(|port| port.name.as_str());
@@ -129,10 +137,27 @@ fn exported<'a>(inventory: &'a Inventory, vrf: &'a Link) -> Exported<'a> {
         table,
         has_loopback,
         is_sealed,
+        is_emulated: false,
         by_dhcp,
         addresses: own.chain(of_ports).filter(|address| is_configured(address)).collect(),
         routes: made.into_iter().filter(|route| !(is_sealed && is_own_seal(route))).collect(),
         ports,
+    }
+}
+
+/// An emulated one. Its port has its addresses from elsewhere.
+fn exported_port<'a>(inventory: &'a Inventory, emulated: &Emulated<'a>) -> Exported<'a> {
+    let made = made(inventory, emulated.table).filter(|route| !route.is_own_seal());
+    Exported {
+        name: emulated.name,
+        table: emulated.table,
+        has_loopback: true,
+        is_sealed: true,
+        is_emulated: true,
+        by_dhcp: Vec::new(),
+        addresses: Vec::new(),
+        routes: made.collect(),
+        ports: vec![emulated.port],
     }
 }
 

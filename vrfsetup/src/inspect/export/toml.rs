@@ -36,6 +36,9 @@ fn is_fixed(rules: &[Rule]) -> bool {
 
 fn section(vrf: &Exported) -> String {
     let mut text = format!("\n[vrf.{}]\ntable = {}\n", quoted(vrf.name), vrf.table);
+    if vrf.is_emulated {
+        text += "emulate = true\n";
+    }
     if !vrf.has_loopback {
         text += "loopback = false\n";
     }
@@ -90,6 +93,7 @@ mod tests {
             table: 10,
             has_loopback: false,
             is_sealed: false,
+            is_emulated: false,
             ports: Vec::new(),
             by_dhcp: Vec::new(),
             addresses: vec![&address],

@@ -1,0 +1,130 @@
+//! VRFs that are emulated, in vrf.toml: applied, exported, pruned; and what `doctor` finds of them. On this machine's kernel.
+
+mod namespace;
+
+use std::fs;
+use std::path::PathBuf;
+
+use namespace::scene::{ADD, Scene};
+use namespace::{assert_says, text};
+
+/// A file of the test's own, gone with the value.
+struct Toml(PathBuf);
+
+impl Toml {
+    fn new(name: &str, content: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("vrfsetup-{}-{name}.toml", std::process::id()));
+        fs::write(&path, content).expect("a file");
+        Self(path)
+    }
+
+    fn apply(&self, options: &str) -> String {
+        format!("apply {} {options}", self.0.display()).trim_end().to_owned()
+    }
+}
+
+impl Drop for Toml {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn it_is_applied_exported_and_pruned() {
+    let scene = Scene::new();
+    let (machine, before) = (&scene.machine, scene.state());
+    for (name, fix) in [("early", false), ("late", true)] {
+        let text_of = format!(
+            "rules.fix = {fix}\n[vrf.blue]\nemulate = true\ntable = 77\nports = [\"eth1\"]\n\
+             addresses = [\"198.51.100.1/24 dev eth1\"]\nroutes = [\"198.18.0.0/15 via 198.51.100.2\"]\n"
+        );
+        let file = Toml::new(name, &text_of);
+        assert_says(&machine.vrfsetup(&file.apply("--dry-run")), 3, "ip link property add dev eth1 altname blue");
+        assert_eq!(scene.state(), before);
+        assert_says(
+            &machine.vrfsetup(&file.apply("")),
+            0,
+            "ip route add 198.18.0.0/15 via 198.51.100.2 dev eth1 table 77",
+        );
+        assert_says(&machine.vrfsetup(&file.apply("")), 0, "unchanged: nothing to do");
+        assert!(Scene::pings(machine, "-I eth1 203.0.113.1"));
+        // What is exported is what is there.
+        let exported = machine.vrfsetup("export");
+        assert_says(&exported, 0, "[vrf.blue]\ntable = 77\nemulate = true\nports = [\n    \"eth1\",\n]\n");
+        let again = Toml::new(&format!("{name}-again"), &text(&exported));
+        for options in ["--dry-run", "--dry-run --prune", "--each"] {
+            assert_says(&machine.vrfsetup(&again.apply(options)), 0, "unchanged: nothing to do");
+        }
+        assert_says(&machine.vrfsetup("export --format networkd"), 1, "hint: vrfsetup export --format toml");
+        // A file without it removes it.
+        let none = Toml::new(&format!("{name}-none"), "rules.fix = false\n");
+        assert_says(&machine.vrfsetup(&none.apply("")), 0, "unchanged: nothing to do");
+        assert_says(&machine.vrfsetup(&none.apply("--prune")), 0, "ip link property del dev eth1 altname blue");
+        machine.ip("route del 198.18.0.0/15");
+        machine.vrfsetup("rules undo");
+        assert_eq!(scene.state(), before);
+    }
+}
+
+#[test]
+fn what_it_cannot_be_is_a_mistake_with_its_line() {
+    let scene = Scene::new();
+    let before = scene.state();
+    let blue = "rules.fix = false\n[vrf.blue]\nemulate = true\n";
+    for (rest, line, why) in [
+        ("", 3, "an emulated VRF has one port"),
+        ("ports = [\"eth0\", \"eth1\"]", 3, "an emulated VRF has one port"),
+        ("ports = [\"eth7\"]", 4, "no such interface"),
+        ("ports = [\"eth1\"]\nunreachable = \"none\"", 5, "an emulated VRF is sealed by routes"),
+        ("ports = [\"eth1\"]\naddresses = [\"198.51.100.9/24 dev eth1\"]", 5, "an emulated VRF has the addresses that its port has"),
+        (
+            "ports = [\"eth1\"]\n[[leak]]\nfrom = \"blue\"\nto = \"default\"\nprefixes = [\"198.51.100.0/24\"]",
+            6,
+            "an emulated VRF shares no routes",
+        ),
+    ] {
+        let file = Toml::new("mistake", &format!("{blue}{rest}\n"));
+        assert_says(&scene.machine.vrfsetup(&file.apply("")), 2, &format!(":{line}: {why}"));
+        assert_eq!(scene.state(), before, "{rest}");
+    }
+    let missing = Toml::new("missing", &format!("{blue}ports = [\"eth7\"]\n"));
+    assert_says(&scene.machine.vrfsetup(&missing.apply("--each")), 3, "eth7");
+    let there = Toml::new("there", &format!("{blue}ports = [\"eth1\"]\n"));
+    assert_says(&scene.machine.vrfsetup(&there.apply("--boot --no-ports")), 0, "nothing to do");
+    assert_says(&scene.machine.vrfsetup(&there.apply("--boot --port eth1")), 0, "altname blue");
+}
+
+#[test]
+fn doctor_finds_what_a_link_that_was_down_has_undone() {
+    let scene = Scene::new();
+    let machine = &scene.machine;
+    let found = || {
+        let findings: serde_json::Value = serde_json::from_slice(&machine.vrfsetup("-j doctor").stdout).expect("JSON");
+        let ours = |finding: &&serde_json::Value| finding["vrf"] == "blue";
+        let texts = findings.as_array().expect("an array").iter().filter(ours).map(|finding| {
+            let (name, fix) = (finding["finding"].as_str().unwrap(), finding["fix"].as_str().unwrap());
+            assert!(name.starts_with("emulation-") || name.starts_with("resolver-"), "{finding}");
+            if name.starts_with("emulation-") { format!("{name}: {fix}") } else { String::new() }
+        });
+        texts.filter(|text| !text.is_empty()).collect::<Vec<_>>()
+    };
+    let lacking = format!("emulation-incomplete: vrfsetup {ADD}");
+    assert_says(&machine.vrfsetup(ADD), 0, "changed");
+    assert_eq!(found(), [""; 0]);
+    for harm in [
+        "link set eth1 down",
+        "rule del pref 1000 oif blue",
+        "-6 rule del pref 1000 iif blue",
+        "route del unreachable default table 1001",
+        "addr add 198.51.100.7/24 dev eth1",
+    ] {
+        machine.ip(harm);
+        machine.ip("link set eth1 up");
+        // Without one of a family's rules, those of the other still tell.
+        assert_eq!(found(), [lacking.as_str()], "{harm}");
+        assert_says(&machine.vrfsetup(ADD), 0, "changed");
+        assert_eq!(found(), [""; 0], "{harm}");
+    }
+    machine.write_sysctl("net/ipv4/conf/eth1/rp_filter", "2");
+    assert_eq!(found(), ["emulation-rp-filter: sysctl -w net.ipv4.conf.eth1.rp_filter=0"]);
+}
