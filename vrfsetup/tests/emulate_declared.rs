@@ -76,7 +76,11 @@ fn what_it_cannot_be_is_a_mistake_with_its_line() {
         ("ports = [\"eth0\", \"eth1\"]", 3, "an emulated VRF has one port"),
         ("ports = [\"eth7\"]", 4, "no such interface"),
         ("ports = [\"eth1\"]\nunreachable = \"none\"", 5, "an emulated VRF is sealed by routes"),
-        ("ports = [\"eth1\"]\naddresses = [\"198.51.100.9/24 dev eth1\"]", 5, "an emulated VRF has the addresses that its port has"),
+        (
+            "ports = [\"eth1\"]\naddresses = [\"198.51.100.9/24 dev eth1\"]",
+            5,
+            "an emulated VRF has the addresses that its port has",
+        ),
         (
             "ports = [\"eth1\"]\n[[leak]]\nfrom = \"blue\"\nto = \"default\"\nprefixes = [\"198.51.100.0/24\"]",
             6,

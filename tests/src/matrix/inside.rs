@@ -67,7 +67,7 @@ fn order(world: &World, row: &Row, column: Column) -> Order {
     // timeout(1) outside, so that vrfrun sees the program itself and not a helper of ours.
     let mut words: Vec<String> = ["timeout", "-k", "2", &limit].map(String::from).into();
     words.extend(row.outer.iter().cloned());
-    words.extend(column.words(&row.options, world.kind() == Kind::Vrfs));
+    words.extend(column.words(&row.options, world.kind() != Kind::Links));
     words.extend(row.run.iter().cloned());
     let bin = world.bin().to_string_lossy();
     let words = words.iter().map(|word| word.replace("{bin}", &bin));

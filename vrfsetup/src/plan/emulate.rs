@@ -4,7 +4,7 @@
 //! TABLE` and `oif NAME lookup TABLE`, are what it is known by. What the kernel does for a VRF's port is done here once, for
 //! the addresses that the port has: its routes move out of the table main, and those that say which packets are for this
 //! machine are copied, since bind(2) asks the local table for them. The kernel answers pings and refuses connections by no
-//! socket and no interface, so that a rule for each IPv4 address leads these answers back.
+//! socket and no interface, so that a rule for each address leads these answers back.
 
 use std::net::IpAddr;
 
@@ -167,12 +167,18 @@ fn answers(inventory: &Inventory, port: &Link, table: u32) -> Vec<Step> {
         system.addresses.iter().any(|other| other.local == address && other.device.ifindex != port.ifindex)
     };
     let own = system.addresses_of(port.ifindex).map(|address| address.local);
-    let mut own: Vec<IpAddr> = own.filter(|own| own.is_ipv4() && !own.is_loopback() && !is_elsewhere(*own)).collect();
+    let mut own: Vec<IpAddr> =
+        own.filter(|own| !own.is_loopback() && !is_link_local(*own) && !is_elsewhere(*own)).collect();
     own.sort_unstable();
     own.dedup();
-    let rules = own.into_iter().map(|own| Rule::lookup(Family::V4, L3MDEV, table).of_own_address(own));
+    let rules = own.into_iter().map(|own| Rule::lookup(own.into(), L3MDEV, table).of_own_address(own));
     let is_missing = |rule: &Rule| !inventory.rules.iter().any(|there| there.is_same_as(rule));
     rules.filter(is_missing).map(Step::AddRule).collect()
+}
+
+/// Such answers have their interface.
+fn is_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
 }
 
 /// The steps back: the port's routes to the table main, then what the table holds, the rules, the seal, and the name.

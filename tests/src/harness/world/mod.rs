@@ -72,6 +72,9 @@ impl World {
         }
         batch(&plan::machine_side(kind))?;
         let bin = programs::install_into(directory.path(), set)?;
+        if kind == Kind::Emulated {
+            emulate(&bin)?;
+        }
         let mut world = Self { kind, peers, bin, replaced: Vec::new(), directory, is_machines: false };
         world.replace("/etc/resolv.conf", plan::resolv_conf().as_bytes())?;
         Ok(world)
@@ -155,6 +158,17 @@ impl Drop for World {
             eprintln!("the world could not be taken down: {error}");
         }
     }
+}
+
+/// Has vrfsetup make the VRFs.
+fn emulate(bin: &Path) -> io::Result<()> {
+    for words in plan::emulations() {
+        let output = Command::new(bin.join("vrfsetup")).args(&words).output()?;
+        if !output.status.success() {
+            return Err(io::Error::other(format!("{words:?}: {}", String::from_utf8_lossy(&output.stderr))));
+        }
+    }
+    batch(&plan::emulated_defaults())
 }
 
 /// Runs a script through `ip -batch`: one process for the whole world.

@@ -66,8 +66,8 @@ impl Domain {
             (Self::Default, _) => "eth0",
             (Self::Blue, Kind::Links) => "blue",
             (Self::Red, Kind::Links) => "red",
-            (Self::Blue, Kind::Vrfs | Kind::Bare) => "blue0",
-            (Self::Red, Kind::Vrfs | Kind::Bare) => "red0",
+            (Self::Blue, Kind::Vrfs | Kind::Emulated | Kind::Bare) => "blue0",
+            (Self::Red, Kind::Vrfs | Kind::Emulated | Kind::Bare) => "red0",
         }
     }
 }
@@ -77,6 +77,8 @@ impl Domain {
 pub enum Kind {
     /// VRFs, made with `ip`, each with a port, a default route and a sealed table.
     Vrfs,
+    /// VRFs that vrfsetup emulates, each with its port and a default route: for any kernel.
+    Emulated,
     /// Plain links of these names, for a kernel without VRFs: a socket bound to one leaves by it.
     Links,
     /// Nothing yet: only the links `blue0` and `red0`, up and without addresses, for vrfsetup.
@@ -95,6 +97,15 @@ pub fn links(kind: Kind, peers: [u32; 3]) -> String {
     script
 }
 
+/// The machine's address on a link: where VRFs are emulated the kernel tells whose an answer of its own is by it.
+fn own(domain: Domain, kind: Kind) -> (String, String) {
+    match (kind, domain) {
+        (Kind::Emulated, Domain::Blue) => ("198.51.100.3".to_owned(), "2001:db8:1::3".to_owned()),
+        (Kind::Emulated, Domain::Red) => ("198.51.100.4".to_owned(), "2001:db8:1::4".to_owned()),
+        _ => (OWN4.to_owned(), OWN6.to_owned()),
+    }
+}
+
 /// Addresses, VRFs and routes of the machine.
 pub fn machine_side(kind: Kind) -> String {
     let mut script = String::new();
@@ -110,8 +121,12 @@ pub fn machine_side(kind: Kind) -> String {
         if kind == Kind::Bare && domain != Domain::Default {
             continue;
         }
-        let _ = writeln!(script, "addr add {OWN4}/24 dev {link}");
-        let _ = writeln!(script, "addr add {OWN6}/64 dev {link} nodad");
+        let (own4, own6) = own(domain, kind);
+        let _ = writeln!(script, "addr add {own4}/24 dev {link}");
+        let _ = writeln!(script, "addr add {own6}/64 dev {link} nodad");
+        if kind == Kind::Emulated && domain != Domain::Default {
+            continue;
+        }
         // Three default routes in one table (Kind::Links) differ by metric; the default domain's wins.
         let table = vrf.unwrap_or(254);
         for gateway in [GATEWAY4, GATEWAY6] {
@@ -121,6 +136,28 @@ pub fn machine_side(kind: Kind) -> String {
             for all in ["0.0.0.0/0", "::/0"] {
                 let _ = writeln!(script, "route add unreachable {all} table {table} metric {SEAL_METRIC}");
             }
+        }
+    }
+    script
+}
+
+/// What vrfsetup is asked for where VRFs are emulated.
+pub fn emulations() -> Vec<Vec<String>> {
+    let emulation = |domain: &Domain| {
+        let (name, port) = (domain.name(), domain.link(Kind::Emulated));
+        let words = format!("add {name} --port {port} --emulate --table {}", domain.table()?);
+        Some(words.split(' ').map(str::to_owned).collect())
+    };
+    Domain::ALL.iter().filter_map(emulation).collect()
+}
+
+/// The default routes of their tables.
+pub fn emulated_defaults() -> String {
+    let mut script = String::new();
+    for (domain, table) in Domain::ALL.into_iter().filter_map(|domain| Some((domain, domain.table()?))) {
+        for gateway in [GATEWAY4, GATEWAY6] {
+            let link = domain.link(Kind::Emulated);
+            let _ = writeln!(script, "route add default via {gateway} dev {link} table {table}");
         }
     }
     script
