@@ -1,7 +1,7 @@
 //! bpf(2): loads a program, attaches it to a cgroup or pins it. What the program does is written elsewhere.
 
 use std::ffi::CStr;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
@@ -43,6 +43,8 @@ impl Hook {
 const BPF_PROG_LOAD: libc::c_long = 5;
 const BPF_OBJ_PIN: libc::c_long = 6;
 const BPF_PROG_ATTACH: libc::c_long = 8;
+const BPF_PROG_DETACH: libc::c_long = 9;
+const BPF_PROG_GET_FD_BY_ID: libc::c_long = 13;
 const BPF_OBJ_GET_INFO_BY_FD: libc::c_long = 15;
 const BPF_PROG_QUERY: libc::c_long = 16;
 const BPF_F_ALLOW_MULTI: u32 = 2;
@@ -79,13 +81,20 @@ impl LoadAttributes {
     }
 }
 
-/// The part of `union bpf_attr` for BPF_PROG_ATTACH.
+/// The part of `union bpf_attr` for BPF_PROG_ATTACH and BPF_PROG_DETACH.
 #[repr(C)]
 struct AttachAttributes {
     target_fd: u32,
     attach_bpf_fd: u32,
     attach_type: u32,
     attach_flags: u32,
+}
+
+impl AttachAttributes {
+    fn of(hook: Hook, program: BorrowedFd<'_>, cgroup: BorrowedFd<'_>, attach_flags: u32) -> Self {
+        let [target_fd, attach_bpf_fd] = [cgroup, program].map(|fd| fd.as_raw_fd() as u32);
+        Self { target_fd, attach_bpf_fd, attach_type: hook.attach_type, attach_flags }
+    }
 }
 
 /// The part of `union bpf_attr` for BPF_PROG_QUERY, up to what 4.15 knows.
@@ -184,14 +193,21 @@ pub(crate) fn with_memlock<T>(work: impl Fn() -> nix::Result<T>) -> nix::Result<
 /// # Errors
 /// EPERM where a program of an ancestor allows no other below it; else as bpf(2).
 pub fn attach(hook: Hook, program: impl AsFd, cgroup: impl AsFd) -> nix::Result<()> {
-    let mut attributes = AttachAttributes {
-        target_fd: cgroup.as_fd().as_raw_fd() as u32,
-        attach_bpf_fd: program.as_fd().as_raw_fd() as u32,
-        attach_type: hook.attach_type,
-        attach_flags: BPF_F_ALLOW_MULTI,
-    };
+    let mut attributes = AttachAttributes::of(hook, program.as_fd(), cgroup.as_fd(), BPF_F_ALLOW_MULTI);
     // SAFETY: plain numbers in a structure of the kernel's layout.
     unsafe { bpf(BPF_PROG_ATTACH, &mut attributes) }.map(drop)
+}
+
+/// Detaches the program of this id (CAP_SYS_ADMIN).
+///
+/// # Errors
+/// ENOENT where it is gone, or is not attached; else as bpf(2).
+pub fn detach(hook: Hook, id: u32, cgroup: impl AsFd) -> nix::Result<()> {
+    // SAFETY: plain numbers.
+    let program = unsafe { bpf_fd(BPF_PROG_GET_FD_BY_ID, &mut [id, 0, 0]) }?;
+    let mut attributes = AttachAttributes::of(hook, program.as_fd(), cgroup.as_fd(), 0);
+    // SAFETY: plain numbers in a structure of the kernel's layout.
+    unsafe { bpf(BPF_PROG_DETACH, &mut attributes) }.map(drop)
 }
 
 /// As many programs of one cgroup and hook as the kernel allows.

@@ -1,5 +1,6 @@
 //! bpf(2) as vrfrun and vrfsetup need it: an assembler, the programs that bind sockets to a device and hold their packets in
-//! its VRF, loading, attaching and pinning them, and their maps: the lists of ports and the tags on sockets.
+//! its VRF, loading, attaching and pinning them, their maps (the lists of ports and the tags on sockets), and all of these on
+//! one cgroup (`set`).
 //!
 //! By hand, and no loader of ELF objects: the programs are a few dozen instructions that depend on numbers known at run
 //! time, and every byte of them can be read here.
@@ -11,6 +12,7 @@ mod map;
 mod netns;
 mod ports;
 pub mod programs;
+pub mod set;
 mod tags;
 
 pub use asm::{Instruction, Label, Program};

@@ -5,6 +5,8 @@
 
 use std::os::fd::{AsRawFd, RawFd};
 
+use nix::errno::Errno;
+
 use crate::map::{Map, Value};
 
 const NAME: &[u8] = b"vrfrun_ports";
@@ -42,6 +44,17 @@ impl List {
     /// ENOENT where the map is gone; EPERM without CAP_SYS_ADMIN; else as bpf(2).
     pub fn by_id(id: u32, vrf: u32, netns: u64) -> nix::Result<Self> {
         Ok(Self { map: Map::by_id(id)?, owner: owner(vrf, netns) })
+    }
+
+    /// Whose the list of this id is: the index of the VRF and the last 32 bits of the inode of its network namespace
+    /// (CAP_SYS_ADMIN).
+    ///
+    /// # Errors
+    /// ENOENT where the map is gone, or empty; EPERM without CAP_SYS_ADMIN; else as bpf(2).
+    pub fn owner_of(id: u32) -> nix::Result<(u32, u32)> {
+        let map = Map::by_id(id)?;
+        let device = map.keys()?.into_iter().find(|key| *key != JOIN_PORT).ok_or(Errno::ENOENT)?;
+        map.get(device).map(|[vrf, netns]| (vrf, netns))
     }
 
     /// Its id, by which another run finds it.

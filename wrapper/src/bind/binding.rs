@@ -2,7 +2,8 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use crate::bind::bpf::gaps::Gaps;
+use vrfbpf::set::Gaps;
+
 use crate::options::{Mechanism, Options};
 use crate::program::elf::{self, Kind};
 use crate::program::environment::Environment;

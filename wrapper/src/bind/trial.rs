@@ -6,9 +6,9 @@ use std::io::{Read, Write};
 use nix::fcntl::OFlag;
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::{ForkResult, pipe2};
+use vrfbpf::set::Gaps;
 
 use crate::bind::binding::Guard;
-use crate::bind::bpf::gaps::Gaps;
 use crate::error::unavailable::Unavailable;
 use crate::sys::process;
 
@@ -85,8 +85,8 @@ fn died() -> Unavailable {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bind::bpf::gaps::Place;
     use nix::errno::Errno;
+    use vrfbpf::set::Place;
 
     #[test]
     fn a_reason_comes_back_whole() {

@@ -75,19 +75,6 @@ pub fn get_entries(directory: RawFd, records: &mut [u8]) -> nix::Result<usize> {
     Errno::result(result).map(|length| length as usize)
 }
 
-/// fgetxattr(2): how many bytes of the value were written. ENODATA if there is none, or it may not be seen.
-pub fn get_attribute(fd: RawFd, name: &CStr, value: &mut [u8]) -> nix::Result<usize> {
-    // SAFETY: the kernel reads a C string and writes at most `len` bytes into a live slice.
-    let result = unsafe { libc::fgetxattr(fd, name.as_ptr(), value.as_mut_ptr().cast(), value.len()) };
-    Errno::result(result).map(|length| length as usize)
-}
-
-/// fsetxattr(2).
-pub fn set_attribute(fd: RawFd, name: &CStr, value: &[u8]) -> nix::Result<()> {
-    // SAFETY: the kernel reads a C string and `len` bytes of a live slice.
-    Errno::result(unsafe { libc::fsetxattr(fd, name.as_ptr(), value.as_ptr().cast(), value.len(), 0) }).map(drop)
-}
-
 /// A mount of cgroup2 that is attached nowhere and goes with its descriptor (5.2, CAP_SYS_ADMIN).
 pub fn detached_cgroup2() -> nix::Result<OwnedFd> {
     const FSOPEN_CLOEXEC: libc::c_long = 1;

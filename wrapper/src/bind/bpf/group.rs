@@ -7,18 +7,17 @@ use std::path::Path;
 
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg, openat};
+use nix::fcntl::{Flock, openat};
 use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
+use vrfbpf::set::{self, Place, Record};
 
 use crate::bind::bpf::cgroup::{Base, DIRECTORY, PROCS, move_to};
-use crate::bind::bpf::gaps::Place;
 use crate::bind::bpf::name;
 use crate::bind::bpf::owner::{is_ours, is_own};
-use crate::bind::bpf::record::Record;
+use crate::bind::bpf::programs;
 use crate::error::text;
 use crate::error::unavailable::Unavailable;
-use crate::sys::kernel::errno_of;
 
 /// One of our cgroups. While this process is in it, it stays.
 pub struct Group<'a> {
@@ -77,10 +76,7 @@ impl<'a> Group<'a> {
 
     /// Keeps other runs from putting programs on it meanwhile, until the lock is dropped; reads the record again.
     pub fn lock(&mut self) -> Result<Flock<OwnedFd>, Unavailable> {
-        let copy = self.directory.try_clone();
-        let copy = copy.map_err(|error| Unavailable::kernel("copy a descriptor")(errno_of(&error)))?;
-        let lock = Flock::lock(copy, FlockArg::LockExclusive);
-        let lock = lock.map_err(|(_, errno)| Unavailable::kernel("lock the cgroup")(errno))?;
+        let lock = set::lock(&self.directory).map_err(programs::explain)?;
         self.record = Record::read(&self.directory);
         Ok(lock)
     }

@@ -1,20 +1,20 @@
 //! Mechanism `bpf`: a cgroup of our own, and programs on it that bind each inet socket when it is made or used, and drop what
 //! leaves by another way.
 //!
-//! Holds the cgroups (`name`, `cgroup`, `owner`, `group`), the programs on one (`programs`, `record`, `ports`), what they do
-//! not hold (`gaps`) and the verification of `--strict` (`strict`). Leaves no cgroup behind in which it failed.
+//! Holds the cgroups (`name`, `cgroup`, `owner`, `group`), what `vrfbpf` puts on one (`programs`, `ports`) and the
+//! verification of `--strict` (`strict`). Leaves no cgroup behind in which it failed.
 
 pub mod cgroup;
-pub mod gaps;
 mod group;
 mod name;
 mod owner;
 mod ports;
 mod programs;
-mod record;
 mod strict;
 
 use std::ffi::OsStr;
+
+use vrfbpf::set::{Gaps, Place, Record};
 
 use crate::bind::verify::{self, Failure};
 use crate::error::unavailable::Unavailable;
@@ -22,9 +22,7 @@ use crate::sys::kernel;
 use crate::vrf::device::Device;
 use crate::vrf::netns;
 use cgroup::Base;
-use gaps::{Gaps, Place};
 use group::Group;
-use record::Record;
 
 /// A concurrent run may remove the empty directory before we are in it; more often than this it is something else.
 const TRIES: usize = 8;
@@ -149,7 +147,8 @@ impl Wanted<'_> {
         let record = self.put(group, |_| false)?;
         self.verify(&record.gaps)?;
         ports::refresh_all(self.device, self.netns)?;
-        record.write(group.directory());
+        // Without CAP_SYS_ADMIN there is none, and the next run looks for itself.
+        let _ = record.write(group.directory());
         group.remove_empty_siblings();
         Ok(record.gaps)
     }
@@ -171,7 +170,8 @@ impl Wanted<'_> {
     /// Puts the programs on it, beside those that are there.
     fn put(&self, group: &Group, is_there: impl Fn(Place) -> bool) -> Result<Record, Unavailable> {
         let list = ports::make(self.device, self.netns, self.is_strict)?;
-        let record = programs::attach(self.device, group.directory(), &list, self.is_strict, is_there)?;
+        let device = name::device(self.device, self.netns);
+        let record = programs::attach(&device, group.directory(), &list, self.is_strict, is_there)?;
         if self.is_strict && !record.gaps.is_empty() {
             return Err(Unavailable::new(format!("--strict needs all programs, and would be {}", record.gaps)));
         }

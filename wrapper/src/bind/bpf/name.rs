@@ -7,6 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
 use vrfabi::cgroup::{Cgroup, PREFIX, Tail};
+use vrfbpf::set;
 
 use crate::vrf::device::Device;
 
@@ -16,6 +17,11 @@ pub fn of(device: &Device, netns: u64, is_strict: bool) -> OsString {
     name.push(device.vrf());
     name.push(Tail { ifindex: device.ifindex, netns, is_strict }.to_string());
     name
+}
+
+/// The device of this network namespace, as the programs of a cgroup know it.
+pub fn device(device: &Device, netns: u64) -> set::Device<'_> {
+    set::Device { name: device.name_bytes(), ifindex: device.ifindex, netns }
 }
 
 /// Whether this is such a name: a device's name, then two numbers.

@@ -7,9 +7,9 @@ use std::path::Path;
 use nix::sys::stat::fstat;
 use nix::unistd::geteuid;
 use vrfbpf::Hook;
+use vrfbpf::set::Record;
 
 use crate::bind::bpf::name;
-use crate::bind::bpf::record::Record;
 
 /// Whether the cgroup at this path binds sockets, as its name says. Who may not ask for its programs believes the name of
 /// one that is not vrfrun's.

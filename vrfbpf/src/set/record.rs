@@ -3,10 +3,12 @@
 //!
 //! It is a note, no proof: the kernel is asked whether these very programs are still attached.
 
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 
-use crate::bind::bpf::gaps::{Gaps, Place};
-use crate::sys::syscall;
+use crate::call;
+use crate::ports::List;
+use crate::set::attribute;
+use crate::set::gaps::{Gaps, Place};
 
 const ATTRIBUTE: &std::ffi::CStr = c"trusted.vrfrun";
 /// Changes when the programs do: a cgroup of an older vrfrun is not taken over.
@@ -29,13 +31,30 @@ impl Record {
     /// Reads it; None if there is none that we understand.
     pub fn read(cgroup: impl AsFd) -> Option<Self> {
         let mut text = [0; LONGEST];
-        let length = syscall::get_attribute(cgroup.as_fd().as_raw_fd(), ATTRIBUTE, &mut text).ok()?;
+        let length = attribute::get(cgroup, ATTRIBUTE, &mut text).ok()?;
         Self::parse(std::str::from_utf8(&text[..length]).ok()?)
     }
 
-    /// Writes it. Without CAP_SYS_ADMIN there is none, and the next run looks for itself.
-    pub fn write(&self, cgroup: impl AsFd) {
-        let _ = syscall::set_attribute(cgroup.as_fd().as_raw_fd(), ATTRIBUTE, self.text().as_bytes());
+    /// Writes it.
+    ///
+    /// # Errors
+    /// EPERM without CAP_SYS_ADMIN; else as setxattr(2).
+    pub fn write(&self, cgroup: impl AsFd) -> nix::Result<()> {
+        attribute::set(cgroup, ATTRIBUTE, self.text().as_bytes())
+    }
+
+    /// Removes it.
+    pub(crate) fn remove(cgroup: impl AsFd) -> nix::Result<()> {
+        attribute::remove(cgroup, ATTRIBUTE)
+    }
+
+    /// The index of the device that the cgroup is bound to, and the network namespace of the device, by the last 32 bits of
+    /// its inode (CAP_SYS_ADMIN).
+    ///
+    /// # Errors
+    /// ENOENT where the list of ports is gone; EPERM without the capability; else as bpf(2).
+    pub fn device(&self) -> nix::Result<(u32, u32)> {
+        List::owner_of(self.ports)
     }
 
     /// Whether no program was attached: the kernel refused each that was to be.
@@ -48,7 +67,7 @@ impl Record {
     pub fn is_attached(&self, cgroup: impl AsFd) -> bool {
         Place::ALL.iter().all(|place| {
             let (id, hook) = (self.programs[*place as usize], place.hook());
-            let is_there = |hook| vrfbpf::attached(hook, &cgroup).is_ok_and(|ids| ids.contains(&id));
+            let is_there = |hook| call::attached(hook, &cgroup).is_ok_and(|ids| ids.contains(&id));
             id == 0 || hook.is_none_or(is_there)
         })
     }

@@ -3,22 +3,31 @@
 use std::fmt::{self, Display, Formatter};
 
 use nix::errno::Errno;
-use vrfbpf::Hook;
+
+use crate::call::Hook;
 
 /// Where a program stands, and the tags by which programs know sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// The map of tags.
     Tags,
+    /// connect(2) of IPv4.
     Connect4,
+    /// The same of IPv6.
     Connect6,
+    /// bind(2) of IPv4.
     Bind4,
+    /// The same of IPv6.
     Bind6,
+    /// sendto(2) and sendmsg(2) of IPv4.
     Sendmsg4,
+    /// The same of IPv6.
     Sendmsg6,
+    /// A packet that leaves.
     Egress,
+    /// setsockopt(2).
     Setsockopt,
-    /// Without this one there is no mechanism.
+    /// socket(2). Without this one there is no mechanism.
     Create,
 }
 

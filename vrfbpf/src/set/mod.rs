@@ -1,0 +1,89 @@
+//! All programs on one cgroup: puts them there, notes which the kernel did not take, and finds them again.
+//!
+//! What does not hold of a socket is decided elsewhere: who binds a cgroup has to try one in it.
+
+mod attach;
+mod attribute;
+mod detach;
+mod gaps;
+mod record;
+mod refused;
+
+use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use vrfabi::cgroup::{PREFIX, Tail};
+
+pub use attach::attach;
+pub use gaps::{Gaps, Place};
+pub use record::Record;
+pub use refused::{Refused, Step};
+
+use crate::ports::List;
+
+/// The device that a cgroup's sockets are bound to.
+#[derive(Clone, Copy, Debug)]
+pub struct Device<'a> {
+    /// Its name.
+    pub name: &'a [u8],
+    /// Its index.
+    pub ifindex: u32,
+    /// The inode of its network namespace, which the caller is in.
+    pub netns: u64,
+}
+
+impl Device<'_> {
+    /// The name of a cgroup that is made for this device alone.
+    pub fn cgroup_name(&self, is_strict: bool) -> OsString {
+        let mut name = OsString::from(PREFIX);
+        name.push(OsStr::from_bytes(self.name));
+        name.push(Tail { ifindex: self.ifindex, netns: self.netns, is_strict }.to_string());
+        name
+    }
+}
+
+/// Puts all programs on a cgroup, under its lock, and writes the record. `devices`: the device itself and its ports.
+/// `is_strict`: no socket can be rebound. Where the record says that all of this is done, only the list of ports is written.
+/// One that this fails on may have some of the programs, and no record.
+///
+/// # Errors
+/// The kernel refused what cannot be done without, or the cgroup is bound to another device (EBUSY). Gaps are no error.
+pub fn bind(device: &Device<'_>, cgroup: &OwnedFd, devices: &[u32], is_strict: bool) -> Result<Record, Refused> {
+    let _lock = lock(cgroup)?;
+    if let Some(record) = Record::read(cgroup).filter(|record| record.is_attached(cgroup)) {
+        if record.device().map_err(Step::Ports.refused())? != (device.ifindex, device.netns as u32) {
+            return Err(Refused { step: Step::Record, errno: Errno::EBUSY });
+        }
+        let list = List::by_id(record.ports, device.ifindex, device.netns).map_err(Step::Ports.refused())?;
+        return list.write(devices).map(|_| record).map_err(Step::Ports.refused());
+    }
+    let list = List::make(device.ifindex, device.netns, devices.len()).map_err(Step::Ports.refused())?;
+    list.write(devices).map_err(Step::Ports.refused())?;
+    let record = attach(device, cgroup, &list, is_strict, |_| false)?;
+    record.write(cgroup).map(|()| record).map_err(Step::Record.refused())
+}
+
+/// Takes the programs of the record away, and the record. Sockets stay as they are; false where there is no record.
+///
+/// # Errors
+/// The kernel refused (CAP_SYS_ADMIN); what has gone by then does not come back.
+pub fn unbind(cgroup: &OwnedFd) -> Result<bool, Refused> {
+    let _lock = lock(cgroup)?;
+    let Some(record) = Record::read(cgroup) else { return Ok(false) };
+    record.detach(cgroup)?;
+    Record::remove(cgroup).map(|()| true).map_err(Step::Record.refused())
+}
+
+/// Keeps others from putting programs on the cgroup, or taking them away, until it is dropped.
+///
+/// # Errors
+/// As flock(2).
+pub fn lock(cgroup: impl AsFd) -> Result<Flock<OwnedFd>, Refused> {
+    let copy = cgroup.as_fd().try_clone_to_owned();
+    let copy = copy.map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw));
+    let copy = copy.map_err(Step::Lock.refused())?;
+    Flock::lock(copy, FlockArg::LockExclusive).map_err(|(_, errno)| Refused { step: Step::Lock, errno })
+}
