@@ -64,7 +64,10 @@ fn what_is_undone_leaves_nothing_on_the_cgroup() {
     let directory = cgroup.open();
     assert_eq!(set::unbind(&directory), Ok(false));
     let record = set::bind(&LO, &directory, &[1], true).expect("bound");
+    set::set_label(&directory, "session lo").expect("a label");
+    assert_eq!(set::label(&directory).as_deref(), Some("session lo"));
     assert_eq!(set::unbind(&directory), Ok(true));
+    assert_eq!(set::label(&directory), None);
     assert!(Record::read(&directory).is_none() && !record.is_attached(&directory));
     for hook in Place::ALL.into_iter().filter_map(Place::hook) {
         assert_eq!(vrfbpf::attached(hook, &directory), Ok(Vec::new()), "{hook:?}");

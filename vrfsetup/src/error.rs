@@ -115,6 +115,13 @@ pub enum Error {
     OldSystemd(u32),
     /// A socket made here is not bound to the VRF.
     Unbound(String),
+    /// A cgroup cannot be bound, or must not be.
+    CannotBind {
+        /// What it is to the user.
+        what: String,
+        vrf: String,
+        why: String,
+    },
     /// A file says something that cannot be.
     BadFile {
         /// The file.
@@ -257,6 +264,7 @@ impl fmt::Display for Error {
             Self::Left(steps) => write!(f, "could not be undone: {}", steps.join(", ")),
             Self::OldSystemd(version) => write!(f, "systemd {version} cannot bind services (v249 can)"),
             Self::Unbound(vrf) => write!(f, "sockets made here are not bound to VRF '{vrf}'"),
+            Self::CannotBind { what, vrf, why } => write!(f, "cannot bind {what} to VRF '{vrf}': {why}"),
             Self::BadFile { path, line, text, what } => write!(f, "{}:{line}: {what}: {text}", path.display()),
             Self::ForeignFile(path) => write!(f, "'{}' is not by vrfsetup, and stays as it is", path.display()),
             Self::NobodysPrefix(prefix) => write!(f, "neither domain has a route of its own to {prefix}"),

@@ -70,7 +70,8 @@ BindToDevice=boot
 ";
 
 /// What Debian's packages start at boot, and a test may start.
-const NOT_AT_BOOT: [&str; 8] = [
+const NOT_AT_BOOT: [&str; 9] = [
+    "multi-user.target.wants/cron.service",
     "multi-user.target.wants/NetworkManager.service",
     "network-online.target.wants/NetworkManager-wait-online.service",
     "multi-user.target.wants/frr.service",

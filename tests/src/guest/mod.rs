@@ -107,6 +107,7 @@ const UNDER_SYSTEMD: &[&[Test]] = &[
     systemd::boot::TESTS,
     systemd::units::TESTS,
     systemd::logins::TESTS,
+    systemd::session::TESTS,
     systemd::resolved::TESTS,
     systemd::rollback::TESTS,
     systemd::sandboxes::TESTS,

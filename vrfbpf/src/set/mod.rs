@@ -6,6 +6,7 @@ mod attach;
 mod attribute;
 mod detach;
 mod gaps;
+mod label;
 mod record;
 mod refused;
 
@@ -19,6 +20,7 @@ use vrfabi::cgroup::{PREFIX, Tail};
 
 pub use attach::attach;
 pub use gaps::{Gaps, Place};
+pub use label::{label, set_label};
 pub use record::Record;
 pub use refused::{Refused, Step};
 
@@ -66,7 +68,7 @@ pub fn bind(device: &Device<'_>, cgroup: &OwnedFd, devices: &[u32], is_strict: b
     record.write(cgroup).map(|()| record).map_err(Step::Record.refused())
 }
 
-/// Takes the programs of the record away, and the record. Sockets stay as they are; false where there is no record.
+/// Takes the programs of the record away, the label and the record. Sockets stay as they are; false where there is no record.
 ///
 /// # Errors
 /// The kernel refused (CAP_SYS_ADMIN); what has gone by then does not come back.
@@ -74,6 +76,7 @@ pub fn unbind(cgroup: &OwnedFd) -> Result<bool, Refused> {
     let _lock = lock(cgroup)?;
     let Some(record) = Record::read(cgroup) else { return Ok(false) };
     record.detach(cgroup)?;
+    label::remove_label(cgroup);
     Record::remove(cgroup).map(|()| true).map_err(Step::Record.refused())
 }
 

@@ -127,6 +127,12 @@ pub enum Command {
         #[command(flatten)]
         change: Change,
     },
+    /// Put the login that PAM opens into a VRF, or deny it: for pam_exec.so behind pam_systemd.so
+    Session {
+        /// The VRF
+        #[arg(value_name = "VRF", value_parser = name::device)]
+        name: String,
+    },
     /// Show what VRFs need, in a network namespace of its own of which nothing stays
     Demo {
         /// Wait for Enter between the steps

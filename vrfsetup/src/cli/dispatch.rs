@@ -19,6 +19,7 @@ use crate::change::emulate;
 use crate::change::leak;
 use crate::change::rollback;
 use crate::change::rules;
+use crate::change::session;
 use crate::change::unit;
 use crate::cli::args::{Add, Change, Cli, Command, Rules};
 use crate::cli::netns;
@@ -164,6 +165,10 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
                 return Ok(differs(!files.is_empty()));
             }
             changed(cli, unit::make(&session, files)?)
+        }
+        Command::Session { name } => {
+            session::open(&kernel, name, cli.netns.is_some())?;
+            Ok(ExitCode::SUCCESS)
         }
         Command::Demo { pause } => {
             demo::can_be_told(&kernel)?;

@@ -10,6 +10,8 @@ use serde::Serialize;
 use vrfabi::cgroup::Cgroup;
 use vrfabi::environment::{SHIM, VRF};
 
+use crate::sys::cgroup::path_in;
+
 /// What puts a process into its VRF.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum By {
@@ -28,6 +30,9 @@ pub enum By {
     /// A unit's BindNetworkInterface= or BPFProgram=.
     #[serde(rename = "systemd")]
     Systemd,
+    /// `vrfsetup session`: a login's cgroup.
+    #[serde(rename = "session")]
+    Session,
 }
 
 /// A process's VRF.
@@ -44,6 +49,8 @@ pub struct Membership {
 pub struct Evidence {
     /// /proc/PID/cgroup.
     pub cgroup: Vec<u8>,
+    /// What vrfsetup has written on that cgroup and on those above it, the outermost first.
+    pub labels: Vec<Option<String>>,
     /// /proc/PID/environ; empty where it may not be read.
     pub environ: Vec<u8>,
     /// Whether a seccomp filter is on it.
@@ -61,7 +68,17 @@ pub fn of(evidence: &Evidence, units: &BTreeMap<Vec<u8>, Vec<u8>>) -> Option<Mem
             return Some(found);
         }
     }
-    by_cgroup(&evidence.cgroup, units)
+    by_cgroup(&evidence.cgroup, &evidence.labels, units)
+}
+
+/// The verb that bound a cgroup, and the VRF.
+fn by_label(label: &str) -> Option<(&str, By)> {
+    let (verb, vrf) = label.split_once(' ')?;
+    let by = match verb {
+        "session" => By::Session,
+        _ => return None,
+    };
+    Some((vrf, by)).filter(|_| !vrf.is_empty())
 }
 
 fn by_environment(environ: &[u8]) -> Option<Membership> {
@@ -77,11 +94,14 @@ fn variable<'a>(environ: &'a [u8], name: &str) -> Option<&'a [u8]> {
 
 /// The innermost cgroup that says something: programs of a child cgroup run first, but a child is made later, by who
 /// knew its parent.
-fn by_cgroup(cgroup: &[u8], units: &BTreeMap<Vec<u8>, Vec<u8>>) -> Option<Membership> {
-    let path = cgroup.split(|&b| b == b'\n').find_map(|line| line.strip_prefix(b"0::"))?;
+fn by_cgroup(cgroup: &[u8], labels: &[Option<String>], units: &BTreeMap<Vec<u8>, Vec<u8>>) -> Option<Membership> {
+    let path = path_in(cgroup)?;
     let parts: Vec<&[u8]> = path.split(|&b| b == b'/').filter(|part| !part.is_empty()).collect();
     (0..parts.len()).rev().find_map(|at| {
         let (part, parent) = (parts[at], at.checked_sub(1).map(|at| parts[at]));
+        if let Some((vrf, by)) = labels.get(at).and_then(Option::as_deref).and_then(by_label) {
+            return Some(Membership { vrf: vrf.as_bytes().to_vec(), by });
+        }
         let (vrf, by) = match parent {
             Some(b"vrf") => (part, By::IpVrfExec),
             _ => match Cgroup::parse(part) {
@@ -114,7 +134,7 @@ mod tests {
             "\0",
         ];
         check((around(words), around(words)), |(cgroup, environ)| {
-            let _ = (by_cgroup(&cgroup, &BTreeMap::new()), by_environment(&environ));
+            let _ = (by_cgroup(&cgroup, &[], &BTreeMap::new()), by_environment(&environ));
             let ours = Cgroup::parse(&cgroup);
             assert!(ours.is_none_or(|ours| !ours.device.is_empty()));
         });
@@ -148,6 +168,20 @@ mod tests {
         assert_eq!(found(&in_cgroup("/system.slice/sshd.service")), Some(("mgmt".into(), By::Systemd)));
         let inner = in_cgroup("/system.slice/sshd.service/vrf/blue");
         assert_eq!(found(&inner), Some(("blue".into(), By::IpVrfExec)));
+    }
+
+    #[test]
+    fn a_bound_login_names_its_vrf_and_so_does_what_is_below_it() {
+        let labels = vec![None, None, Some("session blue".into())];
+        let of = |path: &str| found(&Evidence { labels: labels.clone(), ..in_cgroup(path) });
+        let scope = "/user.slice/user-0.slice/session-3.scope";
+        assert_eq!(of(scope), Some(("blue".into(), By::Session)));
+        assert_eq!(of(&format!("{scope}/below")), Some(("blue".into(), By::Session)));
+        assert_eq!(of(&format!("{scope}/vrfrun-red-7-4026531840")), Some(("red".into(), By::Bpf)));
+        for label in ["", "session", "session ", "x blue"] {
+            let labels = vec![Some(label.to_owned())];
+            assert_eq!(found(&Evidence { labels, ..in_cgroup("/x") }), None, "{label}");
+        }
     }
 
     #[test]

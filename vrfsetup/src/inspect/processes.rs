@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::inspect::membership::{self, By, Evidence, Membership};
 use crate::plan::unit_files;
+use crate::sys::cgroup::{self, Labels};
 
 /// How many ancestors are asked at most: a fork while /proc is read could make a circle.
 const ANCESTORS: usize = 64;
@@ -32,12 +33,12 @@ pub struct Process {
 
 /// All processes of our network namespace that are in a VRF.
 pub fn in_vrfs() -> Vec<Process> {
-    let units = units();
+    let (units, mut labels) = (units(), Labels::new());
     let own = netns(Path::new("/proc/thread-self"));
     let mut found: Vec<Process> = pids()
         .filter(|&pid| own.is_some() && netns(&directory(pid)) == own)
         .filter_map(|pid| {
-            let Membership { vrf, by } = membership::of(&evidence(pid).ok()?, &units)?;
+            let Membership { vrf, by } = membership::of(&evidence(pid, &mut labels).ok()?, &units)?;
             Some(Process { pid, command: command(pid), vrf: text(&vrf), mechanism: by })
         })
         .collect();
@@ -50,7 +51,7 @@ pub fn in_vrfs() -> Vec<Process> {
 /// # Errors
 /// There is no such process.
 pub fn identify(pid: u32) -> io::Result<Option<Process>> {
-    let found = membership::of(&evidence(pid)?, &units());
+    let found = membership::of(&evidence(pid, &mut Labels::new())?, &units());
     let process = |Membership { vrf, by }| Process { pid, command: command(pid), vrf: text(&vrf), mechanism: by };
     Ok(found.map(process))
 }
@@ -96,12 +97,14 @@ fn netns(process: &Path) -> Option<u64> {
     fs::metadata(process.join("ns/net")).map(|metadata| metadata.ino()).ok()
 }
 
-fn evidence(pid: u32) -> io::Result<Evidence> {
+fn evidence(pid: u32, labels: &mut Labels) -> io::Result<Evidence> {
     let directory = directory(pid);
     let status = fs::read(directory.join("status"))?;
     let is_filtered = is_filtered(&status);
+    let cgroup = fs::read(directory.join("cgroup")).unwrap_or_default();
     Ok(Evidence {
-        cgroup: fs::read(directory.join("cgroup")).unwrap_or_default(),
+        labels: cgroup::path_in(&cgroup).map(|path| labels.on_the_way(path)).unwrap_or_default(),
+        cgroup,
         environ: fs::read(directory.join("environ")).unwrap_or_default(),
         is_filtered,
         filtered_ancestors: if is_filtered { filtered_ancestors(&status) } else { Vec::new() },

@@ -1,10 +1,12 @@
 //! The operating system, as plain values: routing netlink, socket diagnosis, settings below /proc/sys, the names of
-//! routing tables, files that others read, those in /run/vrfsetup, signals, systemd, the kernel's features and families.
+//! routing tables, files that others read, those in /run/vrfsetup, signals, cgroups, the
+//! system's log, systemd, the kernel's features and families.
 //!
 //! May use `model`. Does what it is told and reports what the kernel answered; decides nothing.
 #![forbid(unsafe_code)]
 
 mod btf;
+pub mod cgroup;
 pub mod families;
 pub mod feature;
 pub mod files;
@@ -14,4 +16,5 @@ pub mod run_dir;
 pub mod signals;
 pub mod sock_diag;
 pub mod sysctl;
+pub mod syslog;
 pub mod systemd;

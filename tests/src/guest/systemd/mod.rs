@@ -13,6 +13,7 @@ pub mod logins;
 pub mod resolved;
 pub mod rollback;
 pub mod sandboxes;
+pub mod session;
 pub mod unit_faults;
 pub mod unit_names;
 pub mod units;

@@ -6,6 +6,7 @@
 mod changes;
 mod emulated;
 mod host;
+mod logins;
 mod routing;
 mod rules;
 
@@ -55,6 +56,7 @@ pub fn examine(kernel: &Kernel) -> Result<Vec<Finding>, Error> {
     let system = &inventory.system;
     let mut findings = Vec::from_iter(changes::unfinished());
     findings.extend(routing::leftovers(&inventory));
+    findings.extend(logins::of_pam(system));
     let has_emulated = !emulate::all(&inventory).is_empty();
     match system.vrfs().next() {
         Some(_) => findings.extend(routing::all(&inventory)),

@@ -39,6 +39,7 @@ fn by(process: &crate::inspect::processes::Process) -> &'static str {
         By::Seccomp => "seccomp",
         By::IpVrfExec => "ip vrf exec",
         By::Systemd => "systemd",
+        By::Session => "session",
     }
 }
 

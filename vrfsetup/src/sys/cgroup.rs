@@ -1,0 +1,110 @@
+//! Cgroups of version 2: where they are mounted, which one a process is in, and what is written on one.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use vrfbpf::set;
+
+/// The path of a cgroup from /proc/PID/cgroup: the line that begins with `0::`. It begins with a slash.
+pub fn path_in(cgroups: &[u8]) -> Option<&[u8]> {
+    cgroups.split(|&b| b == b'\n').find_map(|line| line.strip_prefix(b"0::"))
+}
+
+/// The path of the cgroup of a process, `self` for this one's.
+///
+/// # Errors
+/// There is no such process (ENOENT), or no cgroup2 (EOPNOTSUPP).
+pub fn path_of(process: &str) -> io::Result<String> {
+    let cgroups = fs::read(Path::new("/proc").join(process).join("cgroup"))?;
+    let path = path_in(&cgroups).ok_or(io::Error::from_raw_os_error(libc::EOPNOTSUPP))?;
+    Ok(String::from_utf8_lossy(path).into_owned())
+}
+
+/// Opens the directory of a cgroup by its path.
+///
+/// # Errors
+/// cgroup2 is not mounted whole (ENODEV), or there is no such cgroup.
+pub fn open(path: &str) -> io::Result<OwnedFd> {
+    let root = mount_point().ok_or(io::Error::from_raw_os_error(libc::ENODEV))?;
+    File::open(directory(&root, path)).map(OwnedFd::from)
+}
+
+/// The processes in a cgroup itself, by its path.
+///
+/// # Errors
+/// As [`open`].
+pub fn processes(path: &str) -> io::Result<Vec<u32>> {
+    let root = mount_point().ok_or(io::Error::from_raw_os_error(libc::ENODEV))?;
+    let listed = fs::read_to_string(directory(&root, path).join("cgroup.procs"))?;
+    Ok(listed.lines().filter_map(|line| line.parse().ok()).collect())
+}
+
+fn directory(root: &Path, path: &str) -> PathBuf {
+    root.join(path.trim_start_matches('/'))
+}
+
+/// Where the whole of cgroup2, as far as this process may see it, is mounted.
+fn mount_point() -> Option<PathBuf> {
+    whole_mount(&fs::read_to_string("/proc/self/mountinfo").ok()?)
+}
+
+fn whole_mount(mount_info: &str) -> Option<PathBuf> {
+    mount_info.lines().find_map(|line| {
+        let (fields, kind) = line.split_once(" - ")?;
+        let mut fields = fields.split(' ').skip(3);
+        let (root, mount_point) = (fields.next()?, fields.next()?);
+        (root == "/" && kind.starts_with("cgroup2 ")).then(|| PathBuf::from(mount_point))
+    })
+}
+
+/// What vrfsetup has written on cgroups, each read once.
+#[derive(Debug)]
+pub struct Labels {
+    root: Option<PathBuf>,
+    known: HashMap<String, Option<String>>,
+}
+
+impl Labels {
+    /// None is read yet.
+    pub fn new() -> Self {
+        Self { root: mount_point(), known: HashMap::new() }
+    }
+
+    /// Those of each cgroup on the way to this one, the outermost first.
+    pub fn on_the_way(&mut self, path: &[u8]) -> Vec<Option<String>> {
+        let path = String::from_utf8_lossy(path).into_owned();
+        let ends = path.match_indices('/').map(|(at, _)| at).skip(1).chain([path.len()]);
+        ends.map(|end| self.of(&path[..end])).collect()
+    }
+
+    fn of(&mut self, path: &str) -> Option<String> {
+        let root = self.root.as_deref()?;
+        let read = || set::label(File::open(directory(root, path)).ok()?);
+        self.known.entry(path.to_owned()).or_insert_with(read).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_the_hierarchy_is_not_taken_for_the_whole() {
+        let part = "31 30 0:28 /docker/x /mnt rw - cgroup2 cgroup2 rw\n";
+        let old = "30 24 0:27 / /sys/fs/cgroup rw shared:9 - tmpfs tmpfs rw,mode=755\n";
+        let whole = "32 30 0:28 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
+        assert_eq!(whole_mount(&format!("{part}{old}")), None);
+        assert_eq!(whole_mount(&format!("{part}{old}{whole}")), Some("/sys/fs/cgroup/unified".into()));
+    }
+
+    #[test]
+    fn every_cgroup_on_the_way_is_asked_once() {
+        let mut labels = Labels { root: Some("/nowhere".into()), known: HashMap::new() };
+        labels.known.insert("/a/b".into(), Some("session blue".into()));
+        assert_eq!(labels.on_the_way(b"/a/b/c"), [None, Some("session blue".into()), None]);
+        assert_eq!(labels.on_the_way(b"/"), [None]);
+    }
+}

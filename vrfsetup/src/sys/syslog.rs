@@ -1,0 +1,13 @@
+//! The system's log (syslog(3)), for what is run where nobody reads standard error.
+
+use std::os::unix::net::UnixDatagram;
+
+/// LOG_AUTHPRIV | LOG_ERR: logins.
+const LOGIN_ERROR: u8 = 10 << 3 | 3;
+
+/// Writes one line. Where there is no log there is none.
+pub fn login_error(line: &str) {
+    let line: String = line.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+    let entry = format!("<{LOGIN_ERROR}>vrfsetup[{}]: {line}", std::process::id());
+    let _ = UnixDatagram::unbound().and_then(|socket| socket.send_to(entry.as_bytes(), "/dev/log"));
+}
