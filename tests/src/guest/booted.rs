@@ -70,7 +70,7 @@ BindToDevice=boot
 ";
 
 /// What Debian's packages start at boot, and a test may start.
-const NOT_AT_BOOT: [&str; 9] = [
+const NOT_AT_BOOT: [&str; 15] = [
     "multi-user.target.wants/cron.service",
     "multi-user.target.wants/NetworkManager.service",
     "network-online.target.wants/NetworkManager-wait-online.service",
@@ -80,6 +80,12 @@ const NOT_AT_BOOT: [&str; 9] = [
     "sysinit.target.wants/systemd-resolved.service",
     "sockets.target.wants/systemd-resolved-varlink.socket",
     "sockets.target.wants/systemd-resolved-monitor.socket",
+    "sockets.target.wants/podman.socket",
+    "default.target.wants/podman.service",
+    "default.target.wants/podman-restart.service",
+    "default.target.wants/podman-auto-update.service",
+    "default.target.wants/podman-clean-transient.service",
+    "timers.target.wants/podman-auto-update.timer",
 ];
 
 /// The tests of what a boot has made, by the beginning of their names; they come first.

@@ -133,6 +133,8 @@ pub enum Command {
         #[arg(value_name = "VRF", value_parser = name::device)]
         name: String,
     },
+    /// Put a container into the VRF that its annotation io.vrfrun.vrf names: for OCI runtimes, at createRuntime
+    OciHook,
     /// Show what VRFs need, in a network namespace of its own of which nothing stays
     Demo {
         /// Wait for Enter between the steps

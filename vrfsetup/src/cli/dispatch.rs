@@ -17,6 +17,7 @@ use crate::change::attach;
 use crate::change::del;
 use crate::change::emulate;
 use crate::change::leak;
+use crate::change::oci_hook;
 use crate::change::rollback;
 use crate::change::rules;
 use crate::change::session;
@@ -166,10 +167,8 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
             }
             changed(cli, unit::make(&session, files)?)
         }
-        Command::Session { name } => {
-            session::open(&kernel, name, cli.netns.is_some())?;
-            Ok(ExitCode::SUCCESS)
-        }
+        Command::Session { name } => done(session::open(&kernel, name, cli.netns.is_some())),
+        Command::OciHook => done(oci_hook::bind(&kernel, io::stdin())),
         Command::Demo { pause } => {
             demo::can_be_told(&kernel)?;
             demo::tell(*pause)
@@ -179,18 +178,12 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
             Ok(ExitCode::SUCCESS)
         }
         Command::VerifyBound { name } => Ok(verify_bound(name)),
-        Command::Pin { name } => {
-            unit::pin(&system::link(&kernel, name)?)?;
-            Ok(ExitCode::SUCCESS)
-        }
+        Command::Pin { name } => done(unit::pin(&system::link(&kernel, name)?)),
         Command::DetachRollback { journal, seconds } => {
             confirm::detach(journal, *seconds).map_err(|source| Error::NoWayBack { source })?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::RollBack { journal, seconds } => {
-            confirm::wait_and_roll_back(&kernel, journal, *seconds)?;
-            Ok(ExitCode::SUCCESS)
-        }
+        Command::RollBack { journal, seconds } => done(confirm::wait_and_roll_back(&kernel, journal, *seconds)),
     }
 }
 
@@ -273,6 +266,10 @@ fn identify(cli: &Cli, pid: u32) -> Result<ExitCode, Error> {
         print(found.map_or_else(String::new, |process| process.vrf) + "\n");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn done(outcome: Result<(), Error>) -> Result<ExitCode, Error> {
+    outcome.map(|()| ExitCode::SUCCESS)
 }
 
 fn differs(yes: bool) -> ExitCode {

@@ -33,6 +33,9 @@ pub enum By {
     /// `vrfsetup session`: a login's cgroup.
     #[serde(rename = "session")]
     Session,
+    /// `vrfsetup oci-hook`: a container's cgroup.
+    #[serde(rename = "oci-hook")]
+    OciHook,
 }
 
 /// A process's VRF.
@@ -76,6 +79,7 @@ fn by_label(label: &str) -> Option<(&str, By)> {
     let (verb, vrf) = label.split_once(' ')?;
     let by = match verb {
         "session" => By::Session,
+        "oci-hook" => By::OciHook,
         _ => return None,
     };
     Some((vrf, by)).filter(|_| !vrf.is_empty())

@@ -42,6 +42,15 @@ pub fn processes(path: &str) -> io::Result<Vec<u32>> {
     Ok(listed.lines().filter_map(|line| line.parse().ok()).collect())
 }
 
+/// Moves this process into a cgroup, by its path.
+///
+/// # Errors
+/// As [`open`], or the kernel refused.
+pub fn join(path: &str) -> io::Result<()> {
+    let root = mount_point().ok_or(io::Error::from_raw_os_error(libc::ENODEV))?;
+    fs::write(directory(&root, path).join("cgroup.procs"), "0")
+}
+
 fn directory(root: &Path, path: &str) -> PathBuf {
     root.join(path.trim_start_matches('/'))
 }

@@ -4,10 +4,21 @@ use std::os::unix::net::UnixDatagram;
 
 /// LOG_AUTHPRIV | LOG_ERR: logins.
 const LOGIN_ERROR: u8 = 10 << 3 | 3;
+/// LOG_DAEMON | LOG_ERR
+const DAEMON_ERROR: u8 = 3 << 3 | 3;
 
-/// Writes one line. Where there is no log there is none.
+/// Writes one line about a login. Where there is no log there is none.
 pub fn login_error(line: &str) {
+    write(LOGIN_ERROR, line);
+}
+
+/// The same of what runs by itself.
+pub fn daemon_error(line: &str) {
+    write(DAEMON_ERROR, line);
+}
+
+fn write(priority: u8, line: &str) {
     let line: String = line.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
-    let entry = format!("<{LOGIN_ERROR}>vrfsetup[{}]: {line}", std::process::id());
+    let entry = format!("<{priority}>vrfsetup[{}]: {line}", std::process::id());
     let _ = UnixDatagram::unbound().and_then(|socket| socket.send_to(entry.as_bytes(), "/dev/log"));
 }

@@ -43,7 +43,8 @@ const USER: u32 = 1000;
 
 /// An image's root file system, unmounted in the end.
 pub struct Image {
-    root: PathBuf,
+    /// Where it is.
+    pub root: PathBuf,
     is_mounted: bool,
 }
 
@@ -138,7 +139,8 @@ fn config_number() -> u32 {
     LAST.fetch_add(1, Ordering::Relaxed)
 }
 
-fn config(world: &World, image: &Image, inside: Inside, words: &[&str]) -> Value {
+/// What podman would write for this container.
+pub fn config(world: &World, image: &Image, inside: Inside, words: &[&str]) -> Value {
     let uid = inside.uid();
     let capabilities = if uid == 0 { &CAPABILITIES[..] } else { &[] };
     let bind =

@@ -1,7 +1,7 @@
 //! Machines whose process 1 is a systemd: services, logins, the unit at boot, exported configuration.
 //!
-//! May use `crate::guest::setup`. Its tests are listed in `UNDER_SYSTEMD`, run as transient services, and are for no machine
-//! without a systemd.
+//! May use `crate::guest::setup`, and the containers of `crate::guest::run`. Its tests are listed in `UNDER_SYSTEMD`, run
+//! as transient services, and are for no machine without a systemd.
 
 pub mod beside;
 pub mod beside_bgp;
@@ -13,6 +13,7 @@ pub mod logins;
 pub mod resolved;
 pub mod rollback;
 pub mod sandboxes;
+pub mod scopes;
 pub mod session;
 pub mod unit_faults;
 pub mod unit_names;

@@ -40,6 +40,7 @@ fn by(process: &crate::inspect::processes::Process) -> &'static str {
         By::IpVrfExec => "ip vrf exec",
         By::Systemd => "systemd",
         By::Session => "session",
+        By::OciHook => "oci-hook",
     }
 }
 
