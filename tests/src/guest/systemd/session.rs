@@ -102,6 +102,10 @@ fn a_login_by_sshd_is_in_the_vrf_with_all_that_it_starts() {
     // Root and a plain user are told where they are.
     let found = login(&mut world, &format!("{program} identify -j && runuser -u nobody -- {program} identify -j"));
     assert_eq!(found.text().matches(r#""vrf":"blue","mechanism":"session""#).count(), 2, "{found}");
+    // The connection of the login is not in the VRF, and nothing that doctor has to name.
+    let found = login(&mut world, &format!("{program} doctor -j; {program} show blue --sockets"));
+    assert!(!found.text().contains("stray-sockets") && !found.text().contains("OUTSIDE"), "{found}");
+    assert!(found.text().contains(":22 "), "sshd's socket is not shown: {found}");
     let listed = login(&mut world, &format!("{program} pids blue"));
     assert!(listed.text().contains("sshd") && !listed.text().contains("systemd"), "{listed}");
     // What process 1 starts is not in the login, nor is another login of the same user by another service.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Serialize, Serializer};
 
 use super::Snapshot;
+use crate::inspect::membership::By;
 use crate::inspect::processes::Process;
 use crate::model::address::Address;
 use crate::model::family::Family;
@@ -13,6 +14,7 @@ use crate::model::route::{Route, destination_text};
 use crate::model::rule::{Action, Rule, table_name};
 use crate::plan::emulate::{self, Emulated};
 use crate::plan::system::System;
+use crate::sys::sock_diag::Connection;
 
 /// One VRF.
 #[derive(Debug, Serialize)]
@@ -132,7 +134,7 @@ pub struct SocketInfo {
     /// The interface that it is bound to, if it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dev: Option<String>,
-    /// Whether it is outside the VRF that the process is in.
+    /// Whether it is outside the VRF that the process is in, and should not be.
     pub stray: bool,
 }
 
@@ -283,11 +285,18 @@ fn sockets(snapshot: &Snapshot, vrf: &Link, processes: &[Process]) -> Vec<Socket
                 local: end(socket.local),
                 peer: end(socket.peer),
                 dev: bound.map(|link| link.name.clone()),
-                stray: socket.bound != vrf.ifindex && own_vrf.is_none_or(|own| own.ifindex != vrf.ifindex),
+                stray: socket.bound != vrf.ifindex
+                    && own_vrf.is_none_or(|own| own.ifindex != vrf.ifindex)
+                    && !is_the_way_in(process, socket),
             });
         }
     }
     found
+}
+
+/// The connection over which a login came was there before the login was put into the VRF.
+fn is_the_way_in(process: &Process, socket: &Connection) -> bool {
+    process.mechanism == By::Session && process.command.starts_with("sshd") && socket.state_name() == "ESTAB"
 }
 
 fn end((address, port): (std::net::IpAddr, u16)) -> String {
