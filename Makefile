@@ -72,6 +72,7 @@ nightly: packages build
 	PROPTEST_CASES=1000000 $(CARGO) test --release -p vrfrun --lib cgroup
 	PROPTEST_CASES=1000000 $(CARGO) test --release -p vrfsetup --lib no_
 	PROPTEST_CASES=1000000 $(CARGO) test -p vrfshim --lib no_
+	set -e; for kernel in $(KERNELS); do tools/vm $$kernel ::; done
 	set -e; for kernel in $(KERNELS); do \
 	    tools/vm $$kernel --run vrfguest sequences all $$(date +%s)000000 $(SEQUENCES); done
 	tools/vm debian_6_12 --run env WORLDS=200 SEED=$$(date +%s) vrfguest run \

@@ -5,7 +5,8 @@
 //! the library. `init`, `booted`, `runner` and `clean` run them.
 //!
 //! To add one: write a function in a file of one of these directories and name it in the file's `guest_tests!`;
-//! a new file is one line in its directory's `mod.rs` and one in [`MODULES`]. Its name is that of file and function.
+//! a new file is one line in its directory's `mod.rs` and one in [`MODULES`], or in
+//! [`AT_BOTH_ENDS`] if the kernels between have no say in it. Its name is that of file and function.
 //!
 //! May use `harness` and `matrix`. Nothing here runs on the host, and no other room uses a test.
 
@@ -50,41 +51,47 @@ macro_rules! guest_tests {
 }
 use guest_tests;
 
-const MODULES: &[&[Test]] = &[
+/// Those that ask only what no release between has answered differently: they run on the oldest kernel and on the newest, and
+/// at night or by name on all.
+const AT_BOTH_ENDS: &[&[Test]] = &[
     run::names::TESTS,
     docs::promises::TESTS,
     run::surroundings::TESTS,
     capi::TESTS,
     run::curl::TESTS,
-    run::escapes::TESTS,
-    run::bind_on_use::TESTS,
-    run::without_bpf::TESTS,
-    run::mp_join::TESTS,
-    run::lost_programs::TESTS,
-    run::sequences::TESTS,
     run::clients::TESTS,
     run::containers::TESTS,
-    run::container_table::TESTS,
-    run::oci_hook::TESTS,
-    run::gate::TESTS,
-    run::inherited::TESTS,
     docs::recipes::TESTS,
-    docs::recipes_services::TESTS,
-    docs::completions::TESTS,
     run::explain::TESTS,
     run::each::TESTS,
     run::refusals::TESTS,
     run::sealing::TESTS,
     setup::rules::TESTS,
     setup::setup_ports::TESTS,
-    setup::transactions::TESTS,
     setup::port_keeps::TESTS,
     setup::neighbours::TESTS,
     setup::apply_again::TESTS,
-    setup::random_worlds::TESTS,
-    setup::random_faults::TESTS,
     setup::setup_knowing::TESTS,
     setup::setup_declared::TESTS,
+];
+
+/// Those that run on every kernel of the list: what they ask of it differs between releases.
+const MODULES: &[&[Test]] = &[
+    run::escapes::TESTS,
+    run::bind_on_use::TESTS,
+    run::without_bpf::TESTS,
+    run::mp_join::TESTS,
+    run::lost_programs::TESTS,
+    run::sequences::TESTS,
+    run::container_table::TESTS,
+    run::oci_hook::TESTS,
+    run::gate::TESTS,
+    run::inherited::TESTS,
+    docs::recipes_services::TESTS,
+    docs::completions::TESTS,
+    setup::transactions::TESTS,
+    setup::random_worlds::TESTS,
+    setup::random_faults::TESTS,
     run::leaks::TESTS,
     setup::at_once::TESTS,
     // The last: what it may do to an old kernel is undone by a boot only.
@@ -95,6 +102,11 @@ impl Test {
     /// What [`guest_tests!`] makes of a name.
     const fn new(path: &'static str, needs: &'static [Feature], run: fn()) -> Self {
         Self { path, needs, run }
+    }
+
+    /// Whether one machine is named for it.
+    fn has_a_place(&self) -> bool {
+        self.needs.iter().any(|need| Feature::PLACES.contains(need))
     }
 
     /// Its name: file and function.
@@ -136,12 +148,18 @@ pub fn expected_under_systemd(system: &System) -> impl Iterator<Item = String> {
 /// The names of the tests that must run, and pass, on `kernel`: on a foreign architecture a slice of them.
 pub fn expected_on(kernel: &Kernel) -> impl Iterator<Item = String> {
     let is_whole = kernel.arch == Arch::default();
-    known_on(kernel).filter(move |name| is_whole || slice::SLICE.contains(&name.as_str()))
+    let is_end = kernel.works.contains(&Feature::End);
+    let is_skipped =
+        |name: &str| AT_BOTH_ENDS.iter().copied().flatten().any(|test| test.name() == name && !test.has_a_place());
+    known_on(kernel).filter(move |name| match is_whole {
+        true => is_end || !is_skipped(name),
+        false => slice::SLICE.contains(&name.as_str()),
+    })
 }
 
 /// The names of all that can be run on `kernel`.
 pub fn known_on(kernel: &Kernel) -> impl Iterator<Item = String> {
-    let tests = MODULES.iter().copied().flatten();
+    let tests = AT_BOTH_ENDS.iter().chain(MODULES).copied().flatten();
     tests.filter(|test| test.needs.iter().all(|need| kernel.works.contains(need))).map(|test| test.name().to_owned())
 }
 
@@ -159,7 +177,7 @@ pub fn run(name: &str) -> bool {
 }
 
 fn all() -> impl Iterator<Item = &'static Test> {
-    MODULES.iter().chain(UNDER_SYSTEMD).chain(BESIDE_ONE_DAEMON).copied().flatten()
+    AT_BOTH_ENDS.iter().chain(MODULES).chain(UNDER_SYSTEMD).chain(BESIDE_ONE_DAEMON).copied().flatten()
 }
 
 #[cfg(test)]

@@ -27,6 +27,13 @@ pub enum Feature {
     RandomAddresses,
     /// No feature, but a place: what asks nothing of the kernel is tested on one of them only.
     Once,
+    /// The same: the oldest kernel and the newest, for what no release between answers differently.
+    End,
+}
+
+impl Feature {
+    /// Those that one machine of the list has, for what is tested there alone.
+    pub const PLACES: [Self; 3] = [Self::TwoProcessors, Self::RandomAddresses, Self::Once];
 }
 
 /// The machine that a kernel is for.
@@ -192,9 +199,21 @@ mod tests {
 
     #[test]
     fn each_place_is_one_machine() {
-        for feature in [Feature::TwoProcessors, Feature::RandomAddresses, Feature::Once] {
+        for feature in Feature::PLACES {
             assert_eq!(all().iter().filter(|kernel| kernel.works.contains(&feature)).count(), 1, "{feature:?}");
         }
+    }
+
+    /// By release; the newest has no number in the list, and is the last.
+    #[test]
+    fn the_ends_are_the_oldest_and_the_newest() {
+        let number = |kernel: &Kernel| kernel.version.split('.').map(str::parse).collect::<Result<Vec<u32>, _>>();
+        let own = || all().into_iter().filter(|kernel| kernel.arch == Arch::default());
+        let ends: Vec<_> = own().filter(|kernel| kernel.works.contains(&Feature::End)).collect();
+        assert_eq!(ends.len(), 2);
+        assert!(ends[1].version.is_empty(), "{ends:?}");
+        let oldest = own().filter(|kernel| !kernel.version.is_empty()).min_by_key(|kernel| number(kernel).ok());
+        assert_eq!(oldest.map(|kernel| kernel.name), Some(ends[0].name.clone()));
     }
 
     #[test]
