@@ -5,6 +5,8 @@
 //! vrfrun put there for another VRF is taken away (`outer`). Where the VRF has no resolv.conf, one may be found (`names`).
 
 use std::ffi::{CStr, OsStr, OsString};
+use std::fs::File;
+use std::io::Read;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -26,6 +28,8 @@ use crate::sys::kernel::{self, errno_of};
 use crate::vrf::device::Device;
 
 const RESOLV_CONF: &str = "/etc/resolv.conf";
+/// The longest that `--resolv-conf` takes, in bytes.
+const LONGEST: u64 = 1 << 20;
 /// As many as the kernel follows.
 const MAX_LINKS: usize = 40;
 
@@ -67,10 +71,17 @@ fn given(spec: &EtcSpec) -> Result<Option<Vec<u8>>, Error> {
         Some(file) => {
             let tried = format!("read '{}'", file.display());
             let failed = |error: std::io::Error| Error::kernel(tried)(errno_of(&error));
-            std::fs::read(file).map(Some).map_err(failed)
+            read_text(file).map(Some).map_err(failed)
         }
         None => Ok((!spec.dns.is_empty()).then(|| servers(&spec.dns).into_bytes())),
     }
+}
+
+/// Reads no more than a resolv.conf can be meant to hold: a device may have no end.
+fn read_text(file: &Path) -> std::io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    File::open(file)?.take(LONGEST + 1).read_to_end(&mut text)?;
+    if text.len() as u64 > LONGEST { Err(Errno::EFBIG.into()) } else { Ok(text) }
 }
 
 fn files_of(vrf: &OsStr) -> Result<Vec<(PathBuf, PathBuf)>, Error> {
@@ -89,7 +100,8 @@ fn names_in(directory: &Path) -> Result<Vec<OsString>, Error> {
         hint: Some("vrfrun --no-etc …".into()),
     };
     match std::fs::read_dir(directory) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        // A link that leads nowhere was meant to lead to files.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !directory.is_symlink() => Ok(Vec::new()),
         Err(error) => Err(failed(error)),
         Ok(entries) => entries.map(|entry| entry.map(|entry| entry.file_name()).map_err(failed)).collect(),
     }
@@ -264,33 +276,4 @@ fn exists(path: &CStr) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn device() -> Device {
-        Device { name: "no-such-vrf".into(), ifindex: 7, table: None, emulates: None }
-    }
-
-    #[test]
-    fn given_servers_are_the_resolver() {
-        let spec =
-            EtcSpec { dns: vec!["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()], ..EtcSpec::default() };
-        for device in [Some(&device()), None] {
-            let plan = plan(device, &spec).unwrap();
-            assert_eq!(plan.resolv_conf.as_deref(), Some(&b"nameserver 192.0.2.1\nnameserver 2001:db8::1\n"[..]));
-            assert!(plan.has_resolver());
-        }
-    }
-
-    #[test]
-    fn a_vrf_without_files_needs_no_namespace() {
-        assert!(plan(Some(&device()), &EtcSpec::default()).unwrap().is_empty());
-    }
-
-    #[test]
-    fn a_file_that_cannot_be_read_is_named() {
-        let spec = EtcSpec { resolv_conf: Some("/no/such".into()), ..EtcSpec::default() };
-        let error = plan(None, &spec).unwrap_err().to_string();
-        assert_eq!(error, "cannot read '/no/such': No such file or directory");
-    }
-}
+mod tests;
