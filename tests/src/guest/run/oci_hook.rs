@@ -72,6 +72,8 @@ impl Drop for Podman<'_> {
         for directory in ["/run/containers", "/run/libpod", "/run/runc"] {
             let _ = fs::remove_dir_all(directory);
         }
+        // Of podman 5's.
+        let _ = fs::remove_file("/run/lock/netavark.lock");
     }
 }
 
@@ -141,10 +143,16 @@ impl Log {
         Self(socket)
     }
 
+    /// The next line that is not podman's own.
     fn next(&self) -> String {
-        let mut line = [0; 1024];
-        let length = self.0.recv(&mut line).expect("a line");
-        String::from_utf8_lossy(&line[..length]).into_owned()
+        let mut bytes = [0; 1024];
+        loop {
+            let length = self.0.recv(&mut bytes).expect("a line");
+            let line = String::from_utf8_lossy(&bytes[..length]);
+            if !line.contains("conmon") {
+                return line.into_owned();
+            }
+        }
     }
 }
 

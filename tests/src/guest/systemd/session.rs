@@ -213,6 +213,7 @@ fn what_a_user_says_in_pams_environment_is_not_believed() {
 
 const JOB: &str = "/etc/cron.d/vrftest";
 const ANSWER: &str = "/run/vrftest-answer";
+const CRON_PROCESSES: &str = "/sys/fs/cgroup/system.slice/cron.service/cgroup.procs";
 
 fn a_job_of_cron_is_in_the_vrf_where_it_has_a_session() {
     let mut world = machine(Kind::Vrfs);
@@ -225,8 +226,10 @@ fn a_job_of_cron_is_in_the_vrf_where_it_has_a_session() {
         let said = world.judge(&root(["journalctl", "-t", "vrfsetup", "--since", &format!("@{}", since.trim())]));
         said.text().contains("it has no cgroup of its own, but is in '/system.slice/cron.service'")
     });
+    // Cron itself is left.
+    wait_until(|| fs::read_to_string(CRON_PROCESSES).is_ok_and(|pids| pids.lines().count() == 1));
     systemctl(&mut world, 0, "stop cron.service");
-    assert!(!Path::new(ANSWER).exists(), "the job has run");
+    assert_eq!(fs::read_to_string(ANSWER).ok(), None, "the job has run");
     drop(pam);
     let _session = Pam::with("cron", "session required pam_systemd.so\n");
     let _pam = Pam::bound("cron");

@@ -67,6 +67,22 @@ impl Running {
         self.signal(Signal::SIGTERM);
     }
 
+    /// Lets it do nothing until [`Self::resume`].
+    ///
+    /// # Panics
+    /// As [`Self::interrupt`].
+    pub fn hold(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Panics
+    /// As [`Self::interrupt`].
+    pub fn resume(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
     fn signal(&self, signal: Signal) {
         let group = Pid::from_raw(self.child.id() as i32);
         killpg(group, signal).unwrap_or_else(|error| panic!("{:?}: {error}", self.words));
