@@ -92,6 +92,7 @@ const MODULES: &[&[Test]] = &[
     setup::transactions::TESTS,
     setup::random_worlds::TESTS,
     setup::random_faults::TESTS,
+    setup::watch::TESTS,
     run::leaks::TESTS,
     setup::at_once::TESTS,
     // The last: what it may do to an old kernel is undone by a boot only.

@@ -174,6 +174,12 @@ pub enum Command {
         #[arg(long)]
         sockets: bool,
     },
+    /// Tell changes of VRFs, ports, seals and rules as they happen
+    Watch {
+        /// First tell what is there, as if it had just come
+        #[arg(long)]
+        initial: bool,
+    },
     /// Find what is wrong, and what fixes it; exit status 3 if something is
     Doctor,
     /// Print numbers for Prometheus: VRFs, ports, seals, rules, processes, sockets, findings

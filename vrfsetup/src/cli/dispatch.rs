@@ -23,7 +23,7 @@ use crate::change::rules;
 use crate::change::session;
 use crate::change::unit;
 use crate::cli::args::{Add, Change, Cli, Command, Rules};
-use crate::cli::netns;
+use crate::cli::{netns, watch};
 use crate::demo;
 use crate::error::{DIFFERS, Error};
 use crate::inspect::doctor;
@@ -135,6 +135,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
             print_all(cli, &show::show(&kernel, name.as_deref(), *sockets)?);
             Ok(ExitCode::SUCCESS)
         }
+        Command::Watch { initial } => watch::run(cli, &kernel, *initial).map(|()| ExitCode::SUCCESS),
         Command::Doctor => {
             let findings = doctor::examine(&kernel)?;
             print_all(cli, &findings);
@@ -297,7 +298,7 @@ fn print_all<T: Serialize + Display>(cli: &Cli, results: &[T]) {
     }
 }
 
-fn json<T: Serialize + ?Sized>(cli: &Cli, value: &T) -> String {
+pub(super) fn json<T: Serialize + ?Sized>(cli: &Cli, value: &T) -> String {
     let text = if cli.pretty { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
     text.map_or_else(|_| String::new(), |text| text + "\n")
 }

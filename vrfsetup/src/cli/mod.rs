@@ -1,4 +1,5 @@
-//! The command line: what it can say (`args`), and which verb does it and how its result is printed (`dispatch`).
+//! The command line: what it can say (`args`), and which verb does it and how its result is printed (`dispatch`,
+//! `watch`).
 //!
 //! May use every other room. Plans nothing and changes nothing itself, except that `-n` moves this thread into a network
 //! namespace (`netns`) before anything is opened. Standard output carries results only; nobody else prints, except for
@@ -8,5 +9,6 @@
 mod args;
 mod dispatch;
 mod netns;
+mod watch;
 
 pub use dispatch::{definition, main};

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -39,6 +40,13 @@ impl Signals {
 /// Those of pthread_sigmask(3).
 pub fn take() -> io::Result<()> {
     Ok(HELD.into_iter().collect::<SigSet>().thread_unblock()?)
+}
+
+impl AsFd for Signals {
+    /// Readable when one has arrived.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.arrived.as_fd()
+    }
 }
 
 impl Drop for Signals {

@@ -14,6 +14,7 @@ pub mod setup_declared;
 pub mod setup_knowing;
 pub mod setup_ports;
 pub mod transactions;
+pub mod watch;
 
 use std::io::Write;
 use std::process::{Command, Stdio};

@@ -6,6 +6,7 @@
 pub mod address;
 mod error;
 pub mod link;
+pub mod monitor;
 mod neighbour;
 mod nexthop;
 mod raw;

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::route::{RouteAttribute, RouteFlags, RouteMessage, RouteNextHopFlags};
 
+use super::reply::Reply;
 use super::{Change, IfPresent, Kernel, KernelError};
 use crate::model::family::Family;
 use crate::model::route::Route;
@@ -12,6 +13,8 @@ use crate::model::route::Route;
 /// The unit of the times that the kernel reports, on every architecture of today.
 const USER_HZ: u32 = 100;
 const RTM_F_LOOKUP_TABLE: u32 = 0x1000;
+/// Of struct rtmsg: where the length of the destination's prefix stands.
+pub(super) const RTM_DST_LEN: usize = 1;
 
 impl Kernel {
     /// All routes of a family in a table, or in all tables: `ip [-6] route show table TABLE`. Devices have no names
@@ -20,16 +23,35 @@ impl Kernel {
     /// # Errors
     /// The kernel's own.
     pub fn routes(&self, family: Family, table: Option<u32>) -> Result<Vec<Route>, KernelError> {
+        self.routes_where(family, table, |_| true)
+    }
+
+    /// The default routes of a table: `ip [-6] route show table TABLE default`. The others, which may be a million, are
+    /// listed by the kernel, too, but not read.
+    ///
+    /// # Errors
+    /// The kernel's own.
+    pub fn default_routes(&self, family: Family, table: u32) -> Result<Vec<Route>, KernelError> {
+        self.routes_where(family, Some(table), |reply| reply.body().get(RTM_DST_LEN) == Some(&0))
+    }
+
+    fn routes_where(
+        &self,
+        family: Family,
+        table: Option<u32>,
+        is_wanted: impl Fn(&Reply) -> bool,
+    ) -> Result<Vec<Route>, KernelError> {
         let mut request = RouteMessage::default();
         request.header.address_family = family.into();
         request.attributes.extend(table.map(RouteAttribute::Table));
-        let answer = self.dump(RouteNetlinkMessage::GetRoute(request), |answer| match answer {
-            RouteNetlinkMessage::NewRoute(message) if !message.header.flags.contains(RouteFlags::Cloned) => {
+        let read = |reply: &Reply| match reply.message() {
+            Some(RouteNetlinkMessage::NewRoute(message)) if !message.header.flags.contains(RouteFlags::Cloned) => {
                 Some(Route { message, device: None })
             }
             _ => None,
-        });
-        let mut routes = match answer {
+        };
+        let wanted = |reply: &Reply| if is_wanted(reply) { read(reply) } else { None };
+        let mut routes = match self.dump_unread(RouteNetlinkMessage::GetRoute(request), wanted) {
             // A table that has never been used (strict filters, 4.20).
             Err(refusal) if refusal.errno == libc::ENOENT => Vec::new(),
             other => other?,
