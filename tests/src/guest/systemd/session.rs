@@ -212,7 +212,7 @@ fn what_a_user_says_in_pams_environment_is_not_believed() {
 }
 
 const JOB: &str = "/etc/cron.d/vrftest";
-const ANSWER: &str = "/run/vrftest-answer";
+const ANSWER: &str = "/run/vrftest-job";
 const CRON_PROCESSES: &str = "/sys/fs/cgroup/system.slice/cron.service/cgroup.procs";
 
 fn a_job_of_cron_is_in_the_vrf_where_it_has_a_session() {
