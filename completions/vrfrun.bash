@@ -23,12 +23,16 @@ _vrfrun_value() {
 
 _vrfrun_vrfs() {
     ip -o link show type vrf 2>/dev/null | sed -E 's/^[0-9]+: ([^:@]+).*/\1/'
-    printf "%s\n" default each
+    printf "%s\n" default each oci-agent
 }
 
 _vrfrun() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} word i interface= each= help value=
     COMPREPLY=()
+    if ((COMP_CWORD > 1)) && [[ ${COMP_WORDS[1]} == oci-agent ]]; then
+        _vrfrun_oci_agent "$cur"
+        return
+    fi
     help=$("${COMP_WORDS[0]}" -h 2>/dev/null)
     # The first word that is neither an option nor an option's value is VRF; the command stands after it.
     for ((i = 1; i < COMP_CWORD; i++)); do
@@ -67,6 +71,17 @@ _vrfrun() {
         mapfile -t COMPREPLY < <(compgen -W "$(ls /sys/class/net)" -- "$cur")
     else
         mapfile -t COMPREPLY < <(compgen -W "$(_vrfrun_vrfs)" -- "$cur")
+    fi
+}
+
+# A command of vrfrun's own: its options and files.
+_vrfrun_oci_agent() {
+    local options
+    if [[ $1 == -* ]]; then
+        options=$("${COMP_WORDS[0]}" oci-agent -h 2>/dev/null | sed -nE 's/^ +(-[A-Za-z], )?(--[a-z0-9-]+).*/\2/p')
+        mapfile -t COMPREPLY < <(compgen -W "$options" -- "$1")
+    else
+        mapfile -t COMPREPLY < <(compgen -f -- "$1")
     fi
 }
 

@@ -2,7 +2,7 @@
 # this machine, then commands.
 
 function __vrfrun_options
-    vrfrun -h 2>/dev/null | awk '
+    vrfrun $argv -h 2>/dev/null | awk '
         # BEGIN parts/options.awk
         # Each option of the help in a line: its forms, the name of its value in angle brackets, what it does.
         /^Options:/ { on = 1; next }
@@ -19,13 +19,19 @@ function __vrfrun_each
     contains -- --each $words; or test "$words[2]" = each
 end
 
+# A command of vrfrun's own stands there.
+function __vrfrun_agent
+    set -l words (commandline -opc)
+    test "$words[2]" = oci-agent
+end
+
 function __vrfrun_vrfs
     if contains -- --interface (commandline -opc)
         string replace /sys/class/net/ '' /sys/class/net/*
         return
     end
     ip -o link show type vrf 2>/dev/null | string replace -rf '^\d+: ([^:@]+).*' '$1'
-    printf "%s\n" default each
+    printf "%s\n" default each oci-agent
 end
 
 # How many words stand before the cursor that are neither options nor their values.
@@ -59,7 +65,7 @@ end
 
 complete -c vrfrun -f -n '__vrfrun_before_vrf; and not __vrfrun_each' -a '(__vrfrun_vrfs)'
 complete -c vrfrun -f -n '__vrfrun_before_vrf; and __vrfrun_each' -a --
-complete -c vrfrun -n 'not __vrfrun_before_vrf; and not __vrfrun_each' -xa '(__fish_complete_subcommand --fcs-skip=2)'
+complete -c vrfrun -n 'not __vrfrun_before_vrf; and not __vrfrun_each; and not __vrfrun_agent' -xa '(__fish_complete_subcommand --fcs-skip=2)'
 complete -c vrfrun -n 'not __vrfrun_before_vrf; and __vrfrun_each' -xa '(__fish_complete_subcommand --fcs-skip=1 $__vrfrun_with_value)'
 
 set -g __vrfrun_with_value
@@ -87,5 +93,14 @@ for line in (__vrfrun_options)
             case '*'
                 complete $option -x
         end
+    end
+end
+
+for line in (__vrfrun_options oci-agent)
+    string match -qr '^ --(?<long>[a-z0-9-]+)( \[?<(?<value>[^>]*)>\]?)? +(?<about>.*)$' -- $line; or continue
+    if test -n "$value"
+        complete -c vrfrun -n __vrfrun_agent -l $long -d $about -rF
+    else
+        complete -c vrfrun -f -n __vrfrun_agent -l $long -d $about
     end
 end

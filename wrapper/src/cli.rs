@@ -4,6 +4,8 @@
 //! help and the version.
 #![forbid(unsafe_code)]
 
+pub mod oci_agent;
+
 use std::ffi::OsString;
 use std::io::Write;
 use std::mem;
@@ -14,11 +16,13 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, ValueEnum};
 
+use crate::cli::oci_agent::OCI_AGENT;
 use crate::error::{EXIT_OWN, Error};
 use crate::options::{Command, DEFAULT, Each, EtcSpec, Mechanism, Options, Task};
 
 const USAGE: &str = "vrfrun [OPTIONS] VRF [--] COMMAND [ARG]...\n       vrfrun [OPTIONS] --explain [-j] VRF\n       \
-                     vrfrun [OPTIONS] each [-j] -- COMMAND [ARG]...";
+                     vrfrun [OPTIONS] each [-j] -- COMMAND [ARG]...\n       \
+                     vrfrun oci-agent [--socket PATH] [--profile [BASE]]";
 
 /// In the place of VRF: in all of them. Behind `--` it is a VRF's name.
 const EACH: &str = "each";
@@ -154,10 +158,14 @@ impl Answer {
 pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Options, Answer> {
     let mut args: Vec<OsString> = args.collect();
     let mut cli = read(&args)?;
-    if cli.argv.first().is_some_and(|vrf| vrf == EACH) && !is_after_dashes(&args, &cli.argv) {
-        let word = args.len() - cli.argv.len();
-        args[word] = "--each".into();
-        cli = read(&args)?;
+    match verb(&args, &cli.argv) {
+        Some((1, OCI_AGENT)) => return oci_agent::parse(&args[1..]).map_err(|error| answer(&error)),
+        Some((_, OCI_AGENT)) => return Err(usage("the options of 'oci-agent' go after it")),
+        Some((word, _)) => {
+            args[word] = "--each".into();
+            cli = read(&args)?;
+        }
+        None => {}
     }
     if cli.each && !is_after_dashes(&args, &cli.argv) {
         return Err(usage("'each' needs '--' before COMMAND; a VRF of that name: vrfrun -- each COMMAND"));
@@ -166,10 +174,20 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Options, Answer> {
 }
 
 fn read(args: &[OsString]) -> Result<Cli, Answer> {
-    Cli::try_parse_from(args).map_err(|error| match error.kind() {
+    Cli::try_parse_from(args).map_err(|error| answer(&error))
+}
+
+fn answer(error: &clap::Error) -> Answer {
+    match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Answer::Text(error.to_string()),
-        _ => usage(&first_line(&error)),
-    })
+        _ => usage(&first_line(error)),
+    }
+}
+
+/// The word in the place of VRF that is none, and where it stands among all.
+fn verb(all: &[OsString], last: &[OsString]) -> Option<(usize, &'static str)> {
+    let verb = [EACH, OCI_AGENT].into_iter().find(|verb| last.first().is_some_and(|word| word == verb))?;
+    (!is_after_dashes(all, last)).then(|| (all.len() - last.len(), verb))
 }
 
 /// Whether these last arguments have a `--` before them; the parser does not say.

@@ -1,12 +1,13 @@
 //! Runs a program inside a VRF: chooses a mechanism, verifies it, and becomes the program.
 //!
-//! Holds the order of the work, and nothing that decides. The rooms, from top to bottom: `explain`, `each`, `bind`,
+//! Holds the order of the work, and nothing that decides. The rooms, from top to bottom: `agent`, `explain`, `each`, `bind`,
 //! `program`, `cli`, `etc`, `vrf`, `error`, `options`, `sys`; each uses only what is below it.
 //!
 //! Not a public API: the contract is the command line, see `vrfrun(1)`.
 
 #![deny(unsafe_code)]
 
+mod agent;
 mod bind;
 mod cli;
 mod each;
@@ -23,7 +24,7 @@ mod vrf;
 
 use std::ffi::OsString;
 
-pub use cli::definition;
+pub use cli::{definition, oci_agent};
 pub use error::EXIT_OWN;
 
 use bind::binding::{Binding, Request};
@@ -64,6 +65,7 @@ fn go(options: &Options) -> Result<i32, Error> {
             let program = exec::find(each.command.program())?;
             each::each(options, each, |options| start(options, &program, &each.command).report())
         }
+        Task::OciAgent(task) => agent::run(options, task),
     }
 }
 

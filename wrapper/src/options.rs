@@ -47,6 +47,24 @@ impl Options {
         Self { vrf: vrf.to_owned(), any_interface: vrf == DEFAULT, netns: None, ..self.clone() }
     }
 
+    /// A task without any option of those above.
+    pub fn only(task: Task) -> Self {
+        Self {
+            vrf: OsString::new(),
+            any_interface: false,
+            mechanism: None,
+            no_supervisor: false,
+            unguarded: false,
+            strict: false,
+            verbose: false,
+            netns: None,
+            user: None,
+            etc: EtcSpec::default(),
+            keep_fds: false,
+            task,
+        }
+    }
+
     /// Whether VRF is the word for "no VRF".
     pub fn is_default(&self) -> bool {
         !self.any_interface && self.vrf == DEFAULT
@@ -104,6 +122,17 @@ pub enum Task {
     Run(Command),
     /// Run a program in every VRF.
     Each(Each),
+    /// Bind the sockets of containers.
+    OciAgent(OciAgent),
+}
+
+/// What is wanted of the agent.
+#[derive(Clone, Debug)]
+pub enum OciAgent {
+    /// That it listens, here or at its usual place.
+    Serve { socket: Option<PathBuf> },
+    /// Its seccomp profile, made of this one or of podman's, for an agent that listens there.
+    Profile { base: Option<PathBuf>, socket: Option<PathBuf> },
 }
 
 /// What to run in every VRF.

@@ -41,6 +41,20 @@ fn the_manual_page_has_every_option_in_its_order() {
 }
 
 #[test]
+fn the_pages_and_the_tab_key_have_the_options_of_oci_agent() {
+    let (man, readme) = (read("man/vrfrun.1"), read("README.md"));
+    let offered = offers(&["vrfrun", "oci-agent", "--"]);
+    let definition = vrfrun::oci_agent::definition();
+    let options: Vec<_> = definition.get_arguments().filter_map(|option| option.get_long()).collect();
+    assert!(options.contains(&"profile"), "{options:?}");
+    for option in options {
+        assert!(man.contains(&format!(".It Fl -{option}")), "man/vrfrun.1 lacks --{option}");
+        assert!(readme.contains(&format!("--{option}")), "README.md lacks --{option}");
+        assert!(offered.contains(&format!("--{option}")), "{offered:?} lacks --{option}");
+    }
+}
+
+#[test]
 fn the_readme_has_every_option() {
     let missing = missing_from("README.md", |option| format!("--{option}"));
     assert!(missing.is_empty(), "README.md lacks {missing:?}");

@@ -84,6 +84,7 @@ const MODULES: &[&[Test]] = &[
     run::lost_programs::TESTS,
     run::sequences::TESTS,
     run::container_table::TESTS,
+    run::oci_agent::TESTS,
     run::oci_hook::TESTS,
     run::gate::TESTS,
     run::inherited::TESTS,

@@ -13,7 +13,7 @@ fn parse_words(line: &str) -> Result<Options, String> {
 fn command(line: &str) -> Vec<OsString> {
     match parse_words(line).unwrap().task {
         Task::Run(command) => command.argv().to_vec(),
-        Task::Explain { .. } | Task::Each(_) => panic!("another task"),
+        Task::Explain { .. } | Task::Each(_) | Task::OciAgent(_) => panic!("another task"),
     }
 }
 
@@ -122,4 +122,16 @@ fn an_unknown_option_is_named_in_one_line() {
 #[test]
 fn clap_finds_no_fault_in_the_definition() {
     definition().debug_assert();
+}
+
+#[test]
+fn oci_agent_is_a_command_and_behind_a_double_dash_a_vrf() {
+    let is_agent = |line: &str| matches!(parse_words(line).unwrap().task, Task::OciAgent(_));
+    assert!(is_agent("oci-agent") && is_agent("oci-agent --socket /run/a --interface"));
+    assert!(is_agent("oci-agent --profile") && is_agent("oci-agent --profile /base.json --socket /run/a"));
+    assert_eq!(parse_words("-- oci-agent curl").unwrap().vrf, "oci-agent");
+    assert_eq!(parse_words("-v -- oci-agent curl").unwrap().vrf, "oci-agent");
+    assert!(parse_words("-v oci-agent").unwrap_err().contains("go after it"));
+    assert!(parse_words("oci-agent curl").unwrap_err().contains("curl"));
+    assert!(parse_words("oci-agent --help").unwrap_err().contains("--profile"));
 }

@@ -237,27 +237,30 @@ pub fn send_by(socket: &impl AsFd, ifindex: libc::c_int, to: [u8; 4], port: u16)
     Errno::result(unsafe { libc::sendmsg(fd, &raw const message, libc::MSG_DONTWAIT) }).map(drop)
 }
 
-/// Receives one message with a descriptor in it, close-on-exec. EMFILE: there was no number for it; EACCES: a security module
-/// let none through; ECONNRESET: there was none.
+/// Receives one message of one byte with a descriptor. EMFILE: there was no number for it; EACCES: a security module let none
+/// through; ECONNRESET: there was none.
 pub fn receive_descriptor(socket: &impl AsFd) -> nix::Result<OwnedFd> {
-    let mut byte = [0; 1];
-    let mut parts = [IoSliceMut::new(&mut byte)];
-    let mut space = cmsg_space!(RawFd);
+    match receive_with_descriptor(socket, &mut [0; 1])? {
+        (1, Some(descriptor)) => Ok(descriptor),
+        _ => Err(Errno::ECONNRESET),
+    }
+}
+
+/// Receives what has come, how many bytes, and the first descriptor in it, close-on-exec; others are closed. Errors as above.
+pub fn receive_with_descriptor(socket: &impl AsFd, bytes: &mut [u8]) -> nix::Result<(usize, Option<OwnedFd>)> {
+    let mut parts = [IoSliceMut::new(bytes)];
+    let mut space = cmsg_space!([RawFd; 4]);
     let fd = socket.as_fd().as_raw_fd();
     let message = recvmsg::<()>(fd, &mut parts, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC)?;
-    if message.bytes != 1 {
-        return Err(Errno::ECONNRESET);
+    let mut descriptors = Vec::new();
+    for control in message.cmsgs().into_iter().flatten() {
+        if let ControlMessageOwned::ScmRights(fds) = control {
+            // SAFETY: the kernel just put these descriptors here, nobody else has them.
+            descriptors.extend(fds.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
+        }
     }
     if message.flags.contains(MsgFlags::MSG_CTRUNC) {
         return Err(if dup(socket).is_err() { Errno::EMFILE } else { Errno::EACCES });
     }
-    for control in message.cmsgs()? {
-        if let ControlMessageOwned::ScmRights(fds) = control {
-            if let Some(&fd) = fds.first() {
-                // SAFETY: the kernel just put this descriptor here, nobody else has it.
-                return Ok(unsafe { OwnedFd::from_raw_fd(fd) });
-            }
-        }
-    }
-    Err(Errno::ECONNRESET)
+    Ok((message.bytes, descriptors.into_iter().next()))
 }

@@ -15,8 +15,8 @@ guest_tests! {
 }
 
 /// What is typed, and what must be among the offers.
-const LINES: [(&str, &[&str]); 15] = [
-    ("vrfrun ", &["blue", "red", "default", "each"]),
+const LINES: [(&str, &[&str]); 16] = [
+    ("vrfrun ", &["blue", "red", "default", "each", "oci-agent"]),
     ("vrfrun --interface blu", &["blue", "blue0"]),
     ("vrfrun -n netns-of", &["netns-of-the-test"]),
     ("vrfrun blue chmo", &["chmod"]),
@@ -24,6 +24,7 @@ const LINES: [(&str, &[&str]); 15] = [
     ("vrfrun -m pre", &["preload"]),
     ("vrfrun --each ", &["--"]),
     ("vrfrun each ", &["--"]),
+    ("vrfrun oci-agent --so", &["--socket"]),
     ("vrfrun each --match b* -- chmo", &["chmod"]),
     ("vrfrun --each --match b* -- chmo", &["chmod"]),
     ("vrfsetup rules fix --unreachable ro", &["route"]),

@@ -17,6 +17,7 @@ pub mod lost_programs;
 pub mod mp_join;
 pub mod names;
 pub mod net_cls;
+pub mod oci_agent;
 pub mod oci_hook;
 pub mod refusals;
 pub mod sealing;

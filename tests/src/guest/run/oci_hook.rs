@@ -105,8 +105,9 @@ pub fn is_blue(verdict: &Verdict) {
     assert_eq!(verdict.packets(Domain::Default) + verdict.packets(Domain::Red), 0, "{verdict}");
 }
 
+/// It failed, and no packet left elsewhere.
 #[track_caller]
-fn is_closed(verdict: &Verdict) {
+pub fn is_closed(verdict: &Verdict) {
     assert!(verdict.code != 0 && verdict.answers.is_empty(), "{verdict}");
     assert_eq!(verdict.packets(Domain::Default) + verdict.packets(Domain::Red), 0, "{verdict}");
 }

@@ -13,9 +13,10 @@ use std::cell::{Cell, RefCell};
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit};
 
-use crate::bind::seccomp::identity::Identity;
+use crate::bind::seccomp::identity::{Acting, Identity};
 use crate::bind::seccomp::process::{Netns, Network, Proc, StatusFile, Userns};
 use crate::bind::seccomp::status::{Credentials, Status};
+use crate::bind::verify::DENIED;
 use crate::sys::capability::{CAP_NET_RAW, Kept, bit};
 use crate::sys::pidfd::{Ids, Pidfd};
 use crate::sys::socket;
@@ -46,6 +47,8 @@ pub struct Callers {
     remembered: RefCell<Vec<Remembered>>,
     room: usize,
     is_settled: Cell<bool>,
+    /// Somebody has been in our network namespace.
+    is_met: Cell<bool>,
 }
 
 /// A process that was in our network namespace when it was looked at.
@@ -90,21 +93,21 @@ impl Witness {
 }
 
 impl Callers {
-    /// Looks at itself and at its first client, which it remembers. Err: the client cannot be seen, or is not where the
-    /// supervisor is.
-    pub fn new(proc: Proc, own_status: Status, kept: Kept, client: u32) -> nix::Result<Self> {
+    /// Looks at itself and at its first client, which it remembers; where that is not known, at the first caller, later.
+    /// Err: the client cannot be seen, or is not where the supervisor is.
+    pub fn new(proc: Proc, own_status: Status, kept: Kept, client: Option<u32>, acting: Acting) -> nix::Result<Self> {
         let own = std::process::id();
         let netns = proc.netns(own)?;
         let userns = kept.looking(|| proc.userns(own)).ok();
         let powerless = (kept.is_empty() && !has_raw_sockets()).then(|| own_status.credentials.clone());
-        let identity = RefCell::new(Identity::new(own_status.credentials));
+        let identity = RefCell::new(Identity::new(own_status.credentials, acting));
         let remembered = RefCell::new(Vec::new());
-        let (room, is_settled) = (room(), Cell::new(true));
-        let callers = Self { proc, kept, netns, userns, powerless, identity, remembered, room, is_settled };
+        let (room, is_settled, is_met) = (room(), Cell::new(true), Cell::new(client.is_some()));
+        let callers = Self { proc, kept, netns, userns, powerless, identity, remembered, room, is_settled, is_met };
         // It waits for what the supervisor says of it: its number is its own.
-        match callers.look(client, || true)? {
-            Place::Ours { .. } => Ok(callers),
-            Place::Elsewhere => Err(Errno::EXDEV),
+        match client.map(|client| callers.look(client, || true)).transpose()? {
+            Some(Place::Elsewhere) => Err(Errno::EXDEV),
+            _ => Ok(callers),
         }
     }
 
@@ -115,12 +118,21 @@ impl Callers {
     }
 
     /// Finds out where the caller is and acts as the caller from now on. `is_valid` says whether it still waits: only then
-    /// does its number stand for it. Err: it cannot be known.
+    /// does its number stand for it. Err: it cannot be known, or the very first is elsewhere.
     pub fn meet(&self, pid: u32, asks_for_rights: bool, is_valid: impl Fn() -> bool) -> nix::Result<Place> {
         if pid == 0 {
             return Err(Errno::EACCES); // not in our pid namespace
         }
-        if self.is_known(pid, asks_for_rights)? { Ok(Place::Ours { is_raw: false }) } else { self.look(pid, is_valid) }
+        if self.is_known(pid, asks_for_rights)? {
+            return Ok(Place::Ours { is_raw: false });
+        }
+        match self.look(pid, is_valid)? {
+            Place::Elsewhere if !self.is_met.get() => Err(DENIED),
+            place => {
+                self.is_met.set(true);
+                Ok(place)
+            }
+        }
     }
 
     /// Whether the process is remembered, and what is remembered holds. Groups and capabilities count only for sockets

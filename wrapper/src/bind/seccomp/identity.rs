@@ -14,20 +14,30 @@ use crate::sys::pidfd::Ids;
 /// Leaves an id as it is.
 const SAME: u32 = u32::MAX;
 
+/// As whom sockets are to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acting {
+    /// As the caller, or not at all.
+    AsCaller,
+    /// As the supervisor's own user, who can be nobody else and owns the user namespaces of all callers.
+    AsItself,
+}
+
 /// As whom this process acts.
 pub struct Identity {
+    acting: Acting,
     taken: Option<Credentials>,
 }
 
 impl Identity {
     /// As it began.
-    pub fn new(own: Credentials) -> Self {
-        Self { taken: Some(own) }
+    pub fn new(own: Credentials, acting: Acting) -> Self {
+        Self { acting, taken: Some(own) }
     }
 
     /// Acts as the caller from now on, or not at all.
     pub fn take(&mut self, wanted: &Credentials, kept: &Kept) -> nix::Result<()> {
-        if self.taken.as_ref() == Some(wanted) {
+        if self.acting == Acting::AsItself || self.taken.as_ref() == Some(wanted) {
             return Ok(());
         }
         let rights = bit(CAP_SETUID) | bit(CAP_SETGID);

@@ -3,7 +3,7 @@
 //! A call of socket never goes on (SECCOMP_USER_NOTIF_FLAG_CONTINUE) unless the caller is in another network
 //! namespace: a socket that is bound after the fact has been used before it. Other calls are only looked at.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use libc::{seccomp_notif, seccomp_notif_addfd, seccomp_notif_resp};
 use nix::errno::Errno;
@@ -13,21 +13,34 @@ use crate::bind::seccomp::callers::{Callers, Place};
 use crate::bind::seccomp::create::{self, Wanted};
 use crate::bind::seccomp::filter::{self, Asked};
 use crate::bind::seccomp::rebind;
+use crate::bind::verify::DENIED;
 use crate::sys::process;
 use crate::sys::seccomp::Listener;
 use crate::sys::socket;
 use crate::vrf::device::Device;
 
-/// Answers calls until the last client is gone.
-pub fn serve(listener: &OwnedFd, device: &Device, callers: Callers) -> nix::Result<()> {
-    let supervisor = Supervisor { listener: Listener(listener), device, callers };
-    supervisor.listener.wake_on_this_cpu();
-    while supervisor.has_clients()? {
-        if let Some(call) = supervisor.receive()? {
+/// Answers calls until the last client is gone, or the master (a pidfd) has ended.
+pub fn serve(listener: &OwnedFd, device: &Device, callers: Callers, master: Option<BorrowedFd>) -> nix::Result<()> {
+    let calls = Calls { listener: Listener(listener), master };
+    calls.listener.wake_on_this_cpu();
+    let supervisor = Supervisor { calls, device, callers };
+    while supervisor.calls.go_on()? {
+        if let Some(call) = supervisor.calls.receive()? {
             supervisor.answer(&call)?;
         }
     }
     process::go_last(); // who waits for the last client goes on before this process tidies up
+    Ok(())
+}
+
+/// Lets all calls fail, as long.
+pub fn refuse(listener: &OwnedFd, master: BorrowedFd) -> nix::Result<()> {
+    let calls = Calls { listener: Listener(listener), master: Some(master) };
+    while calls.go_on()? {
+        if let Some(call) = calls.receive()? {
+            calls.send(&call, 0, -(DENIED as i32), 0)?;
+        }
+    }
     Ok(())
 }
 
@@ -43,22 +56,26 @@ enum Outcome {
     Continued,
 }
 
-struct Supervisor<'a> {
+/// The calls that a filter hands over.
+struct Calls<'a> {
     listener: Listener<'a>,
-    device: &'a Device,
-    callers: Callers,
+    master: Option<BorrowedFd<'a>>,
 }
 
-impl Supervisor<'_> {
-    /// Waits for a call; false when no client is left. From 6.11 on RECV itself says so, and nothing but the last client's
-    /// end shows whether this kernel's does: to ask is right everywhere.
-    fn has_clients(&self) -> nix::Result<bool> {
+impl Calls<'_> {
+    /// Waits for a call; false when no client is left, or no master. From 6.11 on RECV itself says the first, and nothing but
+    /// the last client's end shows whether this kernel's does: to ask is right everywhere.
+    fn go_on(&self) -> nix::Result<bool> {
+        let mut wanted = vec![PollFd::new(self.listener.as_fd(), PollFlags::POLLIN)];
+        wanted.extend(self.master.map(|master| PollFd::new(master, PollFlags::POLLIN)));
         loop {
-            let mut wanted = [PollFd::new(self.listener.as_fd(), PollFlags::POLLIN)];
             match poll(&mut wanted, PollTimeout::NONE) {
                 Err(Errno::EINTR) => {}
                 Err(errno) => return Err(errno),
-                Ok(_) => return Ok(!wanted[0].revents().is_some_and(|seen| seen.contains(PollFlags::POLLHUP))),
+                Ok(_) => {
+                    let has_clients = !wanted[0].revents().is_some_and(|seen| seen.contains(PollFlags::POLLHUP));
+                    return Ok(has_clients && !wanted[1..].iter().any(|master| master.any().unwrap_or(true)));
+                }
             }
         }
     }
@@ -72,13 +89,34 @@ impl Supervisor<'_> {
         }
     }
 
+    fn is_valid(&self, call: &seccomp_notif) -> bool {
+        self.listener.is_valid(call.id)
+    }
+
+    fn send(&self, call: &seccomp_notif, val: i64, error: i32, flags: u32) -> nix::Result<()> {
+        let response = seccomp_notif_resp { id: call.id, val, error, flags };
+        match self.listener.send(&response) {
+            // The caller is gone, and so is its call.
+            Err(Errno::ENOENT) => Ok(()),
+            outcome => outcome,
+        }
+    }
+}
+
+struct Supervisor<'a> {
+    calls: Calls<'a>,
+    device: &'a Device,
+    callers: Callers,
+}
+
+impl Supervisor<'_> {
     /// Err: a caller could not be answered, and would wait for ever. A supervisor that ends lets all calls fail.
     fn answer(&self, call: &seccomp_notif) -> nix::Result<()> {
         match self.outcome(call) {
             Outcome::Made(socket, is_cloexec) => self.hand_over(call, &socket, is_cloexec),
-            Outcome::Failed(errno) => self.send(call, 0, -(errno as i32), 0),
-            Outcome::Done => self.send(call, 0, 0, 0),
-            Outcome::Continued => self.send(call, 0, 0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32),
+            Outcome::Failed(errno) => self.calls.send(call, 0, -(errno as i32), 0),
+            Outcome::Done => self.calls.send(call, 0, 0, 0),
+            Outcome::Continued => self.calls.send(call, 0, 0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32),
         }
     }
 
@@ -87,7 +125,7 @@ impl Supervisor<'_> {
             Asked::Socket(wanted) => self.socket(call, || Ok(wanted)),
             Asked::Socketcall { address } => self.socket(call, || self.words(call.pid, address)),
             Asked::Binding => match rebind::is_so(&self.callers, call.pid, &call.data.args) {
-                Ok(true) if self.is_valid(call) => Outcome::Done,
+                Ok(true) if self.calls.is_valid(call) => Outcome::Done,
                 _ => Outcome::Continued,
             },
             Asked::Namespace => {
@@ -102,7 +140,7 @@ impl Supervisor<'_> {
         let wanted = wanted();
         let asks_for_rights = wanted.is_ok_and(|wanted| wanted.asks_for_rights());
         // What was read belongs to the caller, and not to a later owner of its number, only if it still waits.
-        match (self.callers.meet(call.pid, asks_for_rights, || self.is_valid(call)), wanted) {
+        match (self.callers.meet(call.pid, asks_for_rights, || self.calls.is_valid(call)), wanted) {
             (Ok(Place::Elsewhere), _) => Outcome::Continued,
             (Err(errno), _) | (_, Err(errno)) => Outcome::Failed(errno),
             (Ok(Place::Ours { is_raw }), Ok(wanted)) => self.make(wanted, is_raw),
@@ -129,10 +167,6 @@ impl Supervisor<'_> {
         }
     }
 
-    fn is_valid(&self, call: &seccomp_notif) -> bool {
-        self.listener.is_valid(call.id)
-    }
-
     /// Puts the socket into the caller, then ends its call with the socket's number. In one step (SECCOMP_ADDFD_FLAG_SEND,
     /// 5.14) the kernel marks the call as answered before the caller has the socket: were this process killed between the
     /// two, the call would return 0, as if standard input were the new socket. In two the call fails with ENOSYS. No signal
@@ -141,18 +175,9 @@ impl Supervisor<'_> {
         let newfd_flags = if is_cloexec { libc::O_CLOEXEC as u32 } else { 0 };
         let srcfd = socket.as_raw_fd() as u32;
         let request = seccomp_notif_addfd { id: call.id, flags: 0, srcfd, newfd: 0, newfd_flags };
-        match self.listener.add_descriptor(&request) {
-            Ok(number) => self.send(call, i64::from(number), 0, 0),
-            Err(errno) => self.send(call, 0, -(errno as i32), 0),
-        }
-    }
-
-    fn send(&self, call: &seccomp_notif, val: i64, error: i32, flags: u32) -> nix::Result<()> {
-        let response = seccomp_notif_resp { id: call.id, val, error, flags };
-        match self.listener.send(&response) {
-            // The caller is gone, and so is its call.
-            Err(Errno::ENOENT) => Ok(()),
-            outcome => outcome,
+        match self.calls.listener.add_descriptor(&request) {
+            Ok(number) => self.calls.send(call, i64::from(number), 0, 0),
+            Err(errno) => self.calls.send(call, 0, -(errno as i32), 0),
         }
     }
 }

@@ -18,6 +18,7 @@ use nix::unistd::{ForkResult, chdir, dup2_stderr, dup2_stdin, dup2_stdout, getpi
 
 use crate::bind::seccomp::callers::{Callers, FEWEST};
 use crate::bind::seccomp::filter::{self, Policy};
+use crate::bind::seccomp::identity::Acting;
 use crate::bind::seccomp::install;
 use crate::bind::seccomp::notify;
 use crate::bind::seccomp::process::Proc;
@@ -166,7 +167,7 @@ fn serve(device: &Device, theirs: OwnedFd) -> nix::Result<()> {
     // The program may start: from here on its calls are answered.
     report(&theirs, READY)?;
     drop(theirs);
-    notify::serve(&listener, device, callers)
+    notify::serve(&listener, device, callers, None)
 }
 
 /// All that the supervisor needs, or the report that says why not.
@@ -184,12 +185,12 @@ fn prepare(theirs: &OwnedFd) -> Result<(OwnedFd, Callers), u8> {
     // The socket pair's other end is vrfrun, the first client; 0 where it is not in our pid namespace.
     let client = getsockopt(theirs, PeerCredentials).map_err(failed)?.pid() as u32;
     let (proc, own) = Proc::of_own_namespace().filter(|_| client != 0).ok_or(FOREIGN)?;
-    let callers = Callers::new(proc, own, kept, client).map_err(|_| BLIND)?;
+    let callers = Callers::new(proc, own, kept, Some(client), Acting::AsCaller).map_err(|_| BLIND)?;
     Ok((listener, callers))
 }
 
 /// Out of the program's session, with no signal but the fatal ones.
-fn detach() -> nix::Result<()> {
+pub fn detach() -> nix::Result<()> {
     setsid()?;
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None)?;
     let _ = nix::sys::prctl::set_name(c"vrfrun: sockets");
@@ -197,7 +198,7 @@ fn detach() -> nix::Result<()> {
 }
 
 /// As many as this process may have, whatever the program is content with.
-fn allow_descriptors() -> nix::Result<()> {
+pub fn allow_descriptors() -> nix::Result<()> {
     let (now, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
     // Refused, what it has already may do.
     let has = setrlimit(Resource::RLIMIT_NOFILE, most, most).map_or(now, |()| most);
