@@ -1,7 +1,6 @@
 //! From the command line to the exit code. stdout carries results only; messages go to stderr.
 
 use std::ffi::OsString;
-use std::fmt::Display;
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
@@ -9,7 +8,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use serde::Serialize;
 
 use crate::change::add;
 use crate::change::apply::{self, Scope};
@@ -23,6 +21,7 @@ use crate::change::rules;
 use crate::change::session;
 use crate::change::unit;
 use crate::cli::args::{Add, Change, Cli, Command, Rules};
+use crate::cli::output::{json, print, print_all};
 use crate::cli::{netns, watch};
 use crate::demo;
 use crate::error::{DIFFERS, Error};
@@ -288,23 +287,4 @@ fn changed(cli: &Cli, outcome: Outcome) -> Result<ExitCode, Error> {
         print(outcome);
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn print_all<T: Serialize + Display>(cli: &Cli, results: &[T]) {
-    if cli.json {
-        print(json(cli, results));
-    } else {
-        results.iter().for_each(print);
-    }
-}
-
-pub(super) fn json<T: Serialize + ?Sized>(cli: &Cli, value: &T) -> String {
-    let text = if cli.pretty { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
-    text.map_or_else(|_| String::new(), |text| text + "\n")
-}
-
-/// A closed pipe is the reader's business and never ours.
-fn print(result: impl Display) {
-    // Standard output writes each line by itself, and there may be thousands.
-    let _ = io::stdout().lock().write_all(result.to_string().as_bytes());
 }

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::args::Cli;
-use super::dispatch::json;
+use super::output::json;
 use crate::error::Error;
 use crate::inspect::watch;
 use crate::sys::netlink::Kernel;
