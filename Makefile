@@ -79,6 +79,8 @@ nightly: packages build
 	    random_worlds::what_is_exported_of_a_random_world_is_empty_to_apply
 	tools/vm debian_6_12 --run env CHANGES=200 SEED=$$(date +%s) vrfguest run \
 	    random_faults::a_random_change_with_a_random_fault_is_whole_or_not_at_all
+	tools/vm debian_6_12 --run sh -ec 'modprobe nf_conntrack; echo 100000 >/proc/sys/net/netfilter/nf_conntrack_max; \
+	    FLOWS=10000 exec vrfguest run zones::forwarded_flows_of_two_vrfs_do_not_meet'
 	tools/dist-twice
 
 # Kinds of programs by every way into the VRF, on every kernel, two machines at a time; writes docs/leak-matrix.md.

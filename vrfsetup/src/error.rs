@@ -143,6 +143,13 @@ pub enum Error {
         /// The errno.
         refusal: KernelError,
     },
+    /// nft(8) cannot be run, or was refused.
+    Nft {
+        /// What it said.
+        refusal: KernelError,
+    },
+    /// Something can be in no conntrack zone.
+    NoZone(String),
     /// The network namespace cannot be entered.
     NoNetns {
         name: String,
@@ -272,6 +279,8 @@ impl fmt::Display for Error {
             Self::NoNetns { name, source } => {
                 write!(f, "cannot enter network namespace '{name}': {}", KernelError::from_io(source))
             }
+            Self::Nft { refusal } => write!(f, "cannot look at the conntrack zones: {refusal}"),
+            Self::NoZone(what) => write!(f, "no conntrack zone for {what}"),
             Self::Usage(what) => f.write_str(what),
         }
     }

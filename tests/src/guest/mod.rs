@@ -73,6 +73,7 @@ const AT_BOTH_ENDS: &[&[Test]] = &[
     setup::apply_again::TESTS,
     setup::setup_knowing::TESTS,
     setup::setup_declared::TESTS,
+    setup::zones::TESTS,
 ];
 
 /// Those that run on every kernel of the list: what they ask of it differs between releases.

@@ -1,7 +1,7 @@
 //! `vrfsetup del`: a VRF goes, with the routes of its table; its ports stay, with their addresses and routes.
 
 use crate::change::attach::{self, Defaults};
-use crate::change::{emulate, unit};
+use crate::change::{emulate, unit, zones};
 use crate::error::Error;
 use crate::model::link::Link;
 use crate::model::route::Route;
@@ -38,6 +38,7 @@ pub fn del(session: &Session, name: &str) -> Result<Outcome, Error> {
     let (settings, memory) = if is_last { sysctls::restore() } else { Default::default() };
     transaction.make_all(settings)?;
     transaction.try_make_all(memory.into_iter().chain(tables::unname_step(&vrf.name)))?;
+    zones::follow(session, &mut transaction, None)?;
     transaction.commit()
 }
 
@@ -80,6 +81,7 @@ fn forget(session: &Session, inventory: &Inventory, name: &str) -> Result<Outcom
     }
     let mut transaction = session.begin()?;
     transaction.make_all(steps)?;
+    zones::follow(session, &mut transaction, None)?;
     transaction.commit()
 }
 

@@ -1,5 +1,6 @@
 //! The verbs that change something, one file each: `add` (`emulate` where the kernel has no VRFs), `del`, `attach` and
-//! `detach`, `leak`, `rules`, `apply`, `unit`, `session`, `oci_hook`; and `rollback`, which undoes the last change.
+//! `detach`, `leak`, `rules`, `zones`, `apply`, `unit`, `session`, `oci_hook`; and `rollback`, which undoes the last
+//! change.
 //!
 //! Each reads what is there, has the steps planned, asks the lockout check, and has a transaction make them. May use
 //! `transaction`, `plan`, `model` and `error`, and of `sys` what is a file. Talks to routing netlink only through a
@@ -18,3 +19,4 @@ pub mod rollback;
 pub mod rules;
 pub mod session;
 pub mod unit;
+pub mod zones;

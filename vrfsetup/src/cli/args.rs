@@ -165,6 +165,12 @@ pub enum Command {
         #[command(subcommand)]
         command: Rules,
     },
+    /// Give the flows of each VRF a conntrack zone of their own
+    Zones {
+        /// What to do with them
+        #[command(subcommand)]
+        command: Zones,
+    },
     /// Show VRFs with tables, ports, addresses and routes
     Show {
         /// Only this one
@@ -287,6 +293,28 @@ pub enum Rules {
         #[command(flatten)]
         change: Change,
     },
+}
+
+/// `vrfsetup zones`.
+#[derive(Debug, Subcommand)]
+pub enum Zones {
+    /// Switch them on, or put them right
+    On(ZonesChange),
+    /// Switch them off
+    Off(ZonesChange),
+    /// Show which zone each VRF and its ports are in
+    Show,
+}
+
+/// How zones are switched.
+#[derive(Debug, Args)]
+pub struct ZonesChange {
+    /// Only say what would be done; exit status 3 if anything would
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How to change
+    #[command(flatten)]
+    pub change: Change,
 }
 
 /// What the rules should be.

@@ -20,7 +20,8 @@ use crate::change::rollback;
 use crate::change::rules;
 use crate::change::session;
 use crate::change::unit;
-use crate::cli::args::{Add, Change, Cli, Command, Rules};
+use crate::change::zones;
+use crate::cli::args::{Add, Change, Cli, Command, Rules, Zones, ZonesChange};
 use crate::cli::output::{json, print, print_all};
 use crate::cli::{netns, watch};
 use crate::demo;
@@ -30,6 +31,7 @@ use crate::inspect::export;
 use crate::inspect::metrics;
 use crate::inspect::processes::{self, Process};
 use crate::inspect::show;
+use crate::inspect::zones as zones_shown;
 use crate::plan::emulate as emulate_plan;
 use crate::plan::inventory::Inventory;
 use crate::plan::system;
@@ -98,6 +100,9 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
         Command::Attach { name, ports, change } => changed(cli, attach::attach(&session(change)?, name, ports)?),
         Command::Detach { ports, change } => changed(cli, attach::detach(&session(change)?, ports)?),
         Command::Rules { command } => run_rules(cli, &kernel, command, session),
+        Command::Zones { command: Zones::Show } => show_zones(cli, &kernel),
+        Command::Zones { command: Zones::On(how) } => switch_zones(cli, true, how, session, preview),
+        Command::Zones { command: Zones::Off(how) } => switch_zones(cli, false, how, session, preview),
         Command::Apply { file, dry_run, prune, each, boot, no_ports, port, change } => {
             let change = Change { force: change.force || *boot, ..*change };
             let mut session = if *dry_run { preview(&change) } else { session(&change)? };
@@ -226,6 +231,32 @@ fn run_rules<'a>(
         Rules::Fix { policy, change } => changed(cli, rules::fix(&session(change)?, policy.wanted())?),
         Rules::Undo { change } => changed(cli, rules::undo(&session(change)?)?),
     }
+}
+
+fn switch_zones<'a>(
+    cli: &Cli,
+    is_on: bool,
+    how: &ZonesChange,
+    session: impl Fn(&Change) -> Result<Session<'a>, Error>,
+    preview: impl Fn(&Change) -> Session<'a>,
+) -> Result<ExitCode, Error> {
+    if !how.dry_run {
+        let session = session(&how.change)?;
+        return changed(cli, zones::make(&session, zones::plan(&session, is_on)?)?);
+    }
+    let outcome = zones::plan(&preview(&how.change), is_on)?.preview();
+    let exit = differs(outcome.changed);
+    changed(cli, outcome.into_preview())?;
+    Ok(exit)
+}
+
+fn show_zones(cli: &Cli, kernel: &Kernel) -> Result<ExitCode, Error> {
+    let shown = zones_shown::show(kernel)?;
+    if shown.is_none() && !cli.json {
+        print("zones are off\n");
+    }
+    print_all(cli, &shown.unwrap_or_default());
+    Ok(ExitCode::SUCCESS)
 }
 
 /// One file is printed as it is; several are told apart by their paths.

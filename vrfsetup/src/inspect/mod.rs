@@ -1,5 +1,5 @@
-//! The verbs that change nothing: `show`, `watch`, `doctor`, `metrics`, `export`, and which process is in which VRF
-//! (`processes`, `membership`).
+//! The verbs that change nothing: `show`, `watch`, `doctor`, `metrics`, `export`, `zones show`, and which process is in
+//! which VRF (`processes`, `membership`).
 //!
 //! May use `plan`, `sys`, `model` and `error`, and of `transaction` what tells how an earlier change stands. Reads, and
 //! gives back values that can be printed; refuses to change anything, so it begins no transaction.
@@ -12,3 +12,4 @@ pub mod metrics;
 pub mod processes;
 pub mod show;
 pub mod watch;
+pub mod zones;

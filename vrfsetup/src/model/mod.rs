@@ -15,3 +15,4 @@ pub mod route;
 pub mod rule;
 pub mod step;
 pub mod syntax;
+pub mod zones;

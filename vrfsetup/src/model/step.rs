@@ -15,6 +15,7 @@ use crate::model::neighbour::Neighbour;
 use crate::model::nexthop::Nexthop;
 use crate::model::route::Route;
 use crate::model::rule::Rule;
+use crate::model::zones;
 
 /// One change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +88,13 @@ pub enum Step {
         /// The new content.
         to: Option<String>,
     },
+    /// `nft -f`: the table of the conntrack zones as a whole, in one transaction of the kernel; None is no table.
+    SetZones {
+        /// The old table, as nft lists it.
+        from: Option<String>,
+        /// The new one.
+        to: Option<String>,
+    },
 }
 
 impl Step {
@@ -123,7 +131,7 @@ impl Step {
             Self::AddRoute(route) => !route.may_wait_for_its_source(),
             Self::AddNeighbour(_) | Self::DeleteNeighbour(_) => false,
             Self::AddNexthop(_) | Self::DeleteNexthop(_) => false,
-            Self::SetSysctl { .. } | Self::WriteFile { .. } => false,
+            Self::SetSysctl { .. } | Self::WriteFile { .. } | Self::SetZones { .. } => false,
             Self::AddAltname(..) | Self::DeleteAltname(..) => false,
             _ => true,
         })
@@ -149,7 +157,7 @@ impl Step {
     /// again.
     pub fn is_made_alone(&self) -> bool {
         match self {
-            Self::SetSysctl { .. } | Self::WriteFile { .. } => true,
+            Self::SetSysctl { .. } | Self::WriteFile { .. } | Self::SetZones { .. } => true,
             Self::AddAltname(..) | Self::DeleteAltname(..) => true,
             Self::AddNeighbour(_) | Self::DeleteNeighbour(_) | Self::AddNexthop(_) | Self::DeleteNexthop(_) => true,
             Self::AddRoute(route) => route.may_wait_for_its_source(),
@@ -187,6 +195,7 @@ impl Step {
             Self::ReplaceRoute { from, to } => Self::ReplaceRoute { from: to, to: from },
             Self::SetSysctl { key, from, to } => Self::SetSysctl { key, from: to, to: from },
             Self::WriteFile { path, from, to } => Self::WriteFile { path, from: to, to: from },
+            Self::SetZones { from, to } => Self::SetZones { from: to, to: from },
         }
     }
 }
@@ -224,6 +233,10 @@ impl fmt::Display for Step {
                 write!(f, "printf '{}' > {}", text.escape_debug(), path.display())
             }
             Self::WriteFile { path, to: None, .. } => write!(f, "rm {}", path.display()),
+            Self::SetZones { to: Some(text), .. } => {
+                write!(f, "printf '{}' | nft -f -", zones::script(Some(text)).escape_debug())
+            }
+            Self::SetZones { to: None, .. } => write!(f, "nft delete table inet {}", zones::TABLE),
         }
     }
 }

@@ -17,6 +17,10 @@ pub struct Memory {
     pub l3mdev: Vec<Family>,
     /// Settings with the values that they had.
     pub sysctls: BTreeMap<String, String>,
+    /// Whether conntrack zones are on; then, by routing table, those that are not its number. What nftables has tells
+    /// neither once somebody has flushed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zones: Option<BTreeMap<u32, u16>>,
 }
 
 impl Memory {

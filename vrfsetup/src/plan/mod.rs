@@ -1,5 +1,5 @@
 //! From what is there to the steps that lead to what is wanted: VRFs, ports, gateways, rules, settings, names of tables,
-//! unit files; and the inventory that all of it starts from.
+//! unit files, conntrack zones; and the inventory that all of it starts from.
 //!
 //! May use `sys` to read, `model` and `error`. Writes nothing and sends no request that changes this network namespace:
 //! even what a later run must remember is a step. A probe of `sys::feature` may make a rule in a namespace of its own,
@@ -24,3 +24,4 @@ pub mod system;
 pub mod tables;
 pub mod unit_files;
 pub mod vrf;
+pub mod zones;

@@ -33,6 +33,22 @@ fn try_l3mdev_rule() -> Option<bool> {
     kernel.rules(Family::V4).ok().map(|rules| rules.iter().any(|there| there.priority == 1 && there.looks_up_vrfs()))
 }
 
+/// Whether conntrack sees a packet that is made here once, as one that leaves by the port (5.15; 8c9c296adfae). Before, it
+/// sees it as one of the VRF's device first, forgets that, and sees it again: two entries, where the second would undo
+/// what the first one has translated.
+///
+/// Nothing but a packet would tell, so the release decides. Where a distribution has carried it back, the answer is no,
+/// and such packets are tracked as without zones.
+pub fn tracks_local_by_port() -> bool {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    is_since((5, 15), &release)
+}
+
+fn is_since(first: (u32, u32), release: &str) -> bool {
+    let mut numbers = release.split(['.', '-']).map_while(|number| number.trim().parse().ok());
+    numbers.next().zip(numbers.next()).is_some_and(|release| release >= first)
+}
+
 /// Whether a socket knows its cgroup of version 2 beside its class of net_cls and net_prio (5.15, and in some 5.10).
 /// Where it does not, one use of these switches all cgroup BPF programs off for sockets until the next boot.
 ///
@@ -45,6 +61,12 @@ pub fn sockets_have_class_and_cgroup() -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn releases_are_compared_by_their_numbers() {
+        assert!(["5.15.0-91-generic\n", "6.1", "10.0.1"].iter().all(|release| is_since((5, 15), release)));
+        assert!(["5.10.0-33-amd64\n", "5.9", "4.19.0", "", "x"].iter().all(|release| !is_since((5, 15), release)));
+    }
 
     #[test]
     fn a_trial_leaves_the_callers_namespace_alone() {

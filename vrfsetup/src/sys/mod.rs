@@ -1,6 +1,6 @@
 //! The operating system, as plain values: routing netlink, socket diagnosis, settings below /proc/sys, the names of
 //! routing tables, files that others read, those in /run/vrfsetup, signals, cgroups, the
-//! system's log, systemd, the kernel's features and families.
+//! system's log, systemd, nft, the kernel's features and families.
 //!
 //! May use `model`. Does what it is told and reports what the kernel answered; decides nothing.
 #![forbid(unsafe_code)]
@@ -11,6 +11,7 @@ pub mod families;
 pub mod feature;
 pub mod files;
 pub mod netlink;
+pub mod nft;
 pub mod rt_tables;
 pub mod run_dir;
 pub mod signals;

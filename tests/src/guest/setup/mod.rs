@@ -15,6 +15,7 @@ pub mod setup_knowing;
 pub mod setup_ports;
 pub mod transactions;
 pub mod watch;
+pub mod zones;
 
 use std::io::Write;
 use std::process::{Command, Stdio};

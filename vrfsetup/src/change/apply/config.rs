@@ -14,6 +14,9 @@ pub struct Config {
     /// `[rules]`.
     #[serde(default)]
     pub rules: Rules,
+    /// `[zones]`.
+    #[serde(default)]
+    pub zones: Zones,
     /// `[sysctl]`: settings by the names of sysctl(8).
     #[serde(default)]
     pub sysctl: BTreeMap<String, Value>,
@@ -51,6 +54,14 @@ impl Rules {
         (is_removed && vrfs == Unreachable::Rule)
             .then_some("[rules] removes the rule that is to seal this VRF; give [rules] unreachable = \"rule\"")
     }
+}
+
+/// What becomes of conntrack zones.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Zones {
+    /// Whether each VRF has one; as it is where the file does not say.
+    pub on: Option<bool>,
 }
 
 /// A setting's value: a number, or whatever sysctl(8) takes, in quotes.

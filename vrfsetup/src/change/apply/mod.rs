@@ -20,6 +20,7 @@ use std::path::Path;
 
 use crate::change::attach;
 use crate::change::del::Deletion;
+use crate::change::zones;
 use crate::error::Error;
 use crate::model::step::Step;
 use crate::plan::inventory::Inventory;
@@ -47,6 +48,8 @@ enum Section {
     Rules,
     /// A leak, by its place in the file.
     Leak(usize),
+    /// Conntrack zones.
+    Zones,
     /// A setting, by its name.
     Setting(String),
     /// More than one of them.
@@ -63,6 +66,8 @@ pub struct Plan {
     extras: Vec<Step>,
     /// Settings that come with the VRFs.
     settings: Vec<(String, String)>,
+    /// Whether conntrack zones are switched, and what the change makes of them.
+    zones: (Option<bool>, Vec<Step>),
     notes: Vec<String>,
     missing: Vec<Missing>,
     /// The routes that are declared.
@@ -109,7 +114,8 @@ impl Plan {
     /// What making it would report.
     pub fn preview(&self) -> Outcome {
         let notes = self.moves().flat_map(|moved| &moved.notes).chain(&self.notes);
-        let steps: Vec<Step> = self.steps().cloned().chain(sysctls::preview(&self.settings)).collect();
+        let steps: Vec<Step> =
+            self.steps().cloned().chain(sysctls::preview(&self.settings)).chain(self.zones.1.clone()).collect();
         notes.cloned().fold(Outcome::of(&steps), Outcome::note)
     }
 
@@ -125,6 +131,9 @@ impl Plan {
 
     /// What this step is for. It may have learnt an index since it was planned, which its words do not show.
     fn section_of(&self, step: &Step) -> Section {
+        if matches!(step, Step::SetZones { .. }) {
+            return Section::Zones;
+        }
         let words = step.to_string();
         let is_it = |step: &Step| step.to_string() == words;
         let part = self.vrfs.iter().find(|part| part.steps().any(is_it)).map(|part| Section::Vrf(part.vrf.clone()));
@@ -159,7 +168,11 @@ fn plan_config(
     let inventory = Inventory::read(session.kernel).map_err(|error| (Section::All, error))?;
     let (inventory, vrf_planner) = (&inventory, VrfPlanner::new(&inventory));
     let (names, moved, at) = (Names::read(), Vec::new(), Section::All);
-    Planner { session, source, config, inventory, vrf_planner, names, moved, may_lack_ports, prunes, at }.plan()
+    let planner = Planner { session, source, config, inventory, vrf_planner, names, moved, may_lack_ports, prunes, at };
+    let mut plan = planner.plan()?;
+    let follows = zones::preview(session, &inventory.system, plan.steps(), config.zones.on);
+    plan.zones = (config.zones.on, follows.map_err(|error| (Section::Zones, error))?);
+    Ok(plan)
 }
 
 /// Makes a plan.
@@ -182,6 +195,7 @@ pub fn make(session: &Session, plan: Plan) -> Result<Outcome, Error> {
     let (settings, memory) = sysctls::make(&wanted).map_err(|error| transaction.abandon(error))?;
     transaction.make_all(settings)?;
     transaction.try_make_all(memory)?;
+    zones::follow(session, &mut transaction, plan.zones.0)?;
     plan.notes.into_iter().for_each(|note| transaction.note(note));
     transaction.commit()
 }

@@ -52,4 +52,5 @@ fn leave_others_out(config: &mut Config, port: &str) {
     config.default.routes.clear();
     config.leak.clear();
     config.rules.fix = false;
+    config.zones.on = None;
 }

@@ -9,6 +9,7 @@ use super::Finding;
 use crate::inspect::show::Vrf;
 use crate::model::link::Link;
 use crate::plan::system::System;
+use crate::plan::zones;
 use crate::sys::netlink::Kernel;
 use crate::sys::{feature, sysctl};
 
@@ -137,7 +138,8 @@ pub fn ping_groups() -> Vec<Finding> {
 pub fn netfilter(system: &System) -> Vec<Finding> {
     let rules =
         [("nft", &["-n", "list", "ruleset"][..]), ("iptables-legacy-save", &[]), ("ip6tables-legacy-save", &[])];
-    let rules: Vec<String> = rules.iter().map(|(program, arguments)| output(program, arguments)).collect();
+    let mut rules: Vec<String> = rules.iter().map(|(program, arguments)| output(program, arguments)).collect();
+    rules[0] = zones::without_own(&rules[0]);
     let mut findings = Vec::new();
     for vrf in system.vrfs() {
         for port in system.ports(vrf).filter(|port| rules.iter().any(|text| matches_port(text, &port.name))) {

@@ -9,6 +9,7 @@ mod host;
 mod logins;
 mod routing;
 mod rules;
+mod zones;
 
 use std::fmt;
 
@@ -56,6 +57,7 @@ pub fn examine(kernel: &Kernel) -> Result<Vec<Finding>, Error> {
     let system = &inventory.system;
     let mut findings = Vec::from_iter(changes::unfinished());
     findings.extend(routing::leftovers(&inventory));
+    findings.extend(zones::all(system));
     findings.extend(logins::of_pam(system));
     let has_emulated = !emulate::all(&inventory).is_empty();
     match system.vrfs().next() {

@@ -20,6 +20,7 @@ use crate::model::rule::{Action, Rule, TABLE_MAIN};
 use crate::model::syntax;
 use crate::plan::emulate::{self, Emulated};
 use crate::plan::inventory::Inventory;
+use crate::plan::memory::Memory;
 use crate::sys::families;
 use crate::sys::sysctl;
 
@@ -63,6 +64,7 @@ struct All<'a> {
     vrfs: Vec<Exported<'a>>,
     /// The default domain's routes that lead into a VRF.
     inbound: Vec<&'a Route>,
+    has_zones: bool,
 }
 
 impl<'a> All<'a> {
@@ -90,7 +92,7 @@ pub fn export(inventory: &Inventory, format: Format) -> Result<Vec<File>, Error>
     if let Some(name) = vrfs.iter().map(|vrf| vrf.name).chain(ports).find(|name| !name::is_one_word(name)) {
         return Err(Error::NotOneWord(name.to_owned()));
     }
-    let all = All { vrfs, inbound: inbound(inventory) };
+    let all = All { vrfs, inbound: inbound(inventory), has_zones: Memory::read().zones.is_some() };
     Ok(match format {
         Format::Toml => vec![toml::file(&all, &inventory.rules, &settings())],
         Format::Networkd => networkd::files(&all, &inventory.rules),

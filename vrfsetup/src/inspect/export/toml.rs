@@ -13,6 +13,9 @@ pub fn file(all: &All, rules: &[Rule], settings: &[(&str, String)]) -> File {
     let is_fixed = is_fixed(rules);
     let unreachable = if has_unreachable_rule(rules) { "rule" } else { "none" };
     let _ = write!(text, "\n[rules]\nfix = {is_fixed}\nunreachable = \"{unreachable}\"\n");
+    if all.has_zones {
+        text += "\n[zones]\non = true\n";
+    }
     if !settings.is_empty() {
         text += "\n[sysctl]\n";
     }
@@ -100,10 +103,11 @@ mod tests {
             routes: routes.iter().collect(),
         };
         let inbound = parse("198.51.100.0/24 dev blue.1", 254).unwrap();
-        let all = All { vrfs: vec![vrf], inbound: vec![&inbound] };
+        let all = All { vrfs: vec![vrf], inbound: vec![&inbound], has_zones: true };
         let text = file(&all, &[], &[("net.vrf.strict_mode", "1".into())]).text;
         let source = Source::new(Path::new("x"), &text);
         let config = source.read().unwrap_or_else(|error| panic!("{error}\n{text}"));
+        assert_eq!(config.zones.on, Some(true));
         let read = &config.vrf["blue.1"];
         assert_eq!(read.table.as_ref().map(|table| *table.get_ref()), Some(10));
         assert_eq!(source.routes(&read.routes).unwrap().len(), 2);

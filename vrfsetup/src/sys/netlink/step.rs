@@ -10,7 +10,7 @@ use super::socket::bytes_of;
 use super::{Change, Kernel, KernelError, address, link, message, route, rule};
 use crate::model::route::Route;
 use crate::model::step::Step;
-use crate::sys::{files, sysctl};
+use crate::sys::{files, nft, sysctl};
 
 /// How long duplicate address detection can take: a random second before the probe, and one after it.
 const DETECTION: Duration = Duration::from_millis(3000);
@@ -34,6 +34,7 @@ impl Kernel {
             Step::WriteFile { path, to, .. } => {
                 files::write(path, to.as_deref()).map_err(|error| KernelError::from_io(&error))
             }
+            Step::SetZones { to, .. } => nft::replace(to.as_deref()),
             _ => change(step).map_or(Ok(()), |change| self.change(change)),
         }
     }
@@ -115,6 +116,6 @@ fn change(step: &Step) -> Option<Change> {
         Step::ReplaceRoute { to, .. } => route::replace(to),
         Step::AddNeighbour(_) | Step::DeleteNeighbour(_) | Step::AddNexthop(_) | Step::DeleteNexthop(_) => return None,
         Step::AddAltname(..) | Step::DeleteAltname(..) => return None,
-        Step::SetSysctl { .. } | Step::WriteFile { .. } => return None,
+        Step::SetSysctl { .. } | Step::WriteFile { .. } | Step::SetZones { .. } => return None,
     })
 }
