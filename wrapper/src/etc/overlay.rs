@@ -29,7 +29,7 @@ use crate::vrf::device::Device;
 
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 /// The longest that `--resolv-conf` takes, in bytes.
-const LONGEST: u64 = 1 << 20;
+const LONGEST: u64 = 16 << 20;
 /// As many as the kernel follows.
 const MAX_LINKS: usize = 40;
 
