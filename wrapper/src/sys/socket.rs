@@ -252,6 +252,10 @@ pub fn receive_with_descriptor(socket: &impl AsFd, bytes: &mut [u8]) -> nix::Res
     let mut space = cmsg_space!([RawFd; 4]);
     let fd = socket.as_fd().as_raw_fd();
     let message = recvmsg::<()>(fd, &mut parts, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC)?;
+    if message.bytes == 0 {
+        // The end; nothing comes with it.
+        return Ok((0, None));
+    }
     let mut descriptors = Vec::new();
     for control in message.cmsgs().into_iter().flatten() {
         if let ControlMessageOwned::ScmRights(fds) = control {
