@@ -3,7 +3,8 @@
 use std::fs;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -24,6 +25,9 @@ guest_tests! {
 
 const HOOK: &str = include_str!("../../../../dist/oci-hook.json.in");
 const ANNOTATION: &str = "io.vrfrun.vrf";
+
+/// Longer than any program here needs, however slow the machine is.
+const LONG: Duration = Duration::from_secs(60);
 
 /// podman with everything of its own in the world's directory, and an image's root file system.
 pub struct Podman<'a> {
@@ -65,6 +69,11 @@ impl<'a> Podman<'a> {
 
 impl Drop for Podman<'_> {
     fn drop(&mut self) {
+        // conmon starts podman once more when a container has ended, and waits for nobody.
+        let deadline = Instant::now() + LONG;
+        while is_running(&["conmon", "podman"]) && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(50));
+        }
         // The runtime's own, which it keeps for its next container.
         for group in ["libpod_parent/conmon", "libpod_parent"] {
             let _ = fs::remove_dir(Path::new("/sys/fs/cgroup").join(group));
@@ -75,6 +84,14 @@ impl Drop for Podman<'_> {
         // Of podman 5's.
         let _ = fs::remove_file("/run/lock/netavark.lock");
     }
+}
+
+/// Whether a process has one of these names; one that has ended and that nobody waits for has none.
+fn is_running(names: &[&str]) -> bool {
+    let processes = fs::read_dir("/proc").expect("/proc").flatten().map(|entry| entry.path());
+    processes
+        .filter(|process| fs::read(process.join("cmdline")).is_ok_and(|words| !words.is_empty()))
+        .any(|process| fs::read_to_string(process.join("comm")).is_ok_and(|name| names.contains(&name.trim_end())))
 }
 
 /// Programs of musl's, of glibc's and of Go's.
@@ -140,7 +157,7 @@ impl Log {
 
     fn open() -> Self {
         let socket = UnixDatagram::bind(Self::PATH).expect("no other log");
-        socket.set_read_timeout(Some(Duration::from_secs(60))).expect("a limit");
+        socket.set_read_timeout(Some(LONG)).expect("a limit");
         Self(socket)
     }
 
