@@ -70,7 +70,7 @@ complete -c vrfrun -n 'not __vrfrun_before_vrf; and __vrfrun_each' -xa '(__fish_
 
 set -g __vrfrun_with_value
 for line in (__vrfrun_options)
-    string match -qr '^ (-(?<short>\w), )?--(?<long>[a-z0-9-]+)( <(?<value>[^>]*)>)? +(?<about>.*)$' -- $line; or continue
+    string match -qr '^ (-(?<short>\w), )?--(?<long>[a-z0-9-]+)((?<optional>\[=)<[^>]*>\]| <(?<value>[^>]*)>)? +(?<about>.*)$' -- $line; or continue
     set -l choice (string match -r 'possible values: ([^]]*)\]' -- $line)
     set -l option -c vrfrun -n __vrfrun_before_vrf -l $long -d $about
     test -n "$short"; and set -a option -s $short
@@ -78,7 +78,9 @@ for line in (__vrfrun_options)
         set -a __vrfrun_with_value --$long
         test -n "$short"; and set -a __vrfrun_with_value -$short
     end
-    if set -q choice[2]
+    if test -n "$optional"
+        complete $option -fa (string replace -a , '' $choice[2])
+    else if set -q choice[2]
         complete $option -xa (string replace -a , '' $choice[2])
     else
         switch "$value"

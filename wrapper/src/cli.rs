@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod oci_agent;
+mod values;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -14,11 +15,12 @@ use std::num::NonZeroU16;
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser, ValueEnum};
+use clap::{CommandFactory, Parser};
 
 use crate::cli::oci_agent::OCI_AGENT;
+use crate::cli::values::{MechanismArg, TraceArg};
 use crate::error::{EXIT_OWN, Error};
-use crate::options::{Command, DEFAULT, Each, EtcSpec, Mechanism, Options, Task};
+use crate::options::{Command, DEFAULT, Each, EtcSpec, Mechanism, Options, Task, TraceFormat};
 
 const USAGE: &str = "vrfrun [OPTIONS] VRF [--] COMMAND [ARG]...\n       vrfrun [OPTIONS] --explain [-j] VRF\n       \
                      vrfrun [OPTIONS] each [-j] -- COMMAND [ARG]...\n       \
@@ -75,6 +77,13 @@ struct Cli {
     #[arg(short, long)]
     verbose: bool,
 
+    /// Say on stderr, one line each, which inet sockets and connections the program asks for
+    #[arg(
+        long, value_name = "FORMAT", num_args = 0..=1, require_equals = true, default_missing_value = "text",
+        conflicts_with_all = ["explain", "no_supervisor", "unguarded"]
+    )]
+    trace: Option<TraceArg>,
+
     /// VRF may be the name of any interface
     #[arg(long)]
     interface: bool,
@@ -118,18 +127,6 @@ struct Cli {
     /// The VRF, and the program with its arguments
     #[arg(value_name = "VRF COMMAND", trailing_var_arg = true)]
     argv: Vec<OsString>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum MechanismArg {
-    /// bpf where it can be had, else preload, else seccomp
-    Auto,
-    /// A cgroup and a BPF program: root, covers everything
-    Bpf,
-    /// The shim in each process, a seccomp filter behind it: anyone from Linux 5.7
-    Preload,
-    /// A seccomp supervisor alone: anyone from Linux 5.9
-    Seccomp,
 }
 
 /// What the command line itself asked to have printed.
@@ -211,6 +208,7 @@ impl Cli {
             unguarded: self.unguarded,
             strict: self.strict,
             verbose: self.verbose,
+            trace: self.trace.map(TraceFormat::from),
             netns: self.netns,
             user: self.user,
             etc: EtcSpec { nothing: self.no_etc, resolv_conf: self.resolv_conf, dns: self.dns },

@@ -97,7 +97,7 @@ fn prepare(options: &Options, program: &exec::Program) -> Result<Prepared, Error
     let device = Device::resolve(&mut netlink, options)?;
     let mut etc = overlay::plan(device.as_ref(), &options.etc)?;
     let Some(device) = device else {
-        let binding = bind::leave::leave()?;
+        let binding = bind::trace(bind::leave::leave()?, options, None)?;
         etc.apply(None, &program.path)?;
         return Ok(Prepared { environment: finish(binding, options, account)?, bound: Bound::default() });
     };

@@ -28,6 +28,8 @@ pub struct Options {
     pub strict: bool,
     /// Say what was chosen.
     pub verbose: bool,
+    /// Say what sockets are asked for.
+    pub trace: Option<TraceFormat>,
     /// The named network namespace to enter first.
     pub netns: Option<OsString>,
     /// `USER[:GROUP]` to become after binding.
@@ -57,6 +59,7 @@ impl Options {
             unguarded: false,
             strict: false,
             verbose: false,
+            trace: None,
             netns: None,
             user: None,
             etc: EtcSpec::default(),
@@ -80,6 +83,15 @@ pub struct EtcSpec {
     pub resolv_conf: Option<PathBuf>,
     /// A resolv.conf with these servers.
     pub dns: Vec<IpAddr>,
+}
+
+/// How a trace is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TraceFormat {
+    /// A line for people.
+    Text,
+    /// A JSON object in a line.
+    Json,
 }
 
 /// How sockets get into the VRF.

@@ -24,8 +24,12 @@ fn missing_from(path: &str, written: impl Fn(&str) -> String) -> Vec<String> {
 fn item(option: &clap::Arg) -> Option<String> {
     let long = format!("Fl -{}", option.get_long()?);
     let forms = option.get_short().map_or(long.clone(), |short| format!("Fl {short} , {long}"));
-    let takes_value = option.get_action().takes_values();
-    Some(format!(".It {forms}{}", if takes_value { " Ar " } else { "" }))
+    let value = match option.get_action().takes_values() {
+        true if option.is_require_equals_set() => " Ns Op = Ns Ar ",
+        true => " Ar ",
+        false => "",
+    };
+    Some(format!(".It {forms}{value}"))
 }
 
 #[test]

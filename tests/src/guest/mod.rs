@@ -64,6 +64,7 @@ const AT_BOTH_ENDS: &[&[Test]] = &[
     docs::recipes::TESTS,
     run::explain::TESTS,
     run::each::TESTS,
+    run::trace::TESTS,
     run::refusals::TESTS,
     run::sealing::TESTS,
     setup::rules::TESTS,

@@ -13,8 +13,9 @@ use nix::unistd::{dup2_stdin, dup2_stdout, geteuid};
 use crate::agent::state::{self, State};
 use crate::bind::seccomp::callers::Callers;
 use crate::bind::seccomp::identity::Acting;
+use crate::bind::seccomp::notify::{self, Service};
 use crate::bind::seccomp::process::Proc;
-use crate::bind::seccomp::{notify, supervisor};
+use crate::bind::seccomp::supervisor;
 use crate::error::{Error, note, text};
 use crate::options::Options;
 use crate::sys::capability::Kept;
@@ -44,7 +45,8 @@ pub fn serve(connection: UnixStream, agent: BorrowedFd, options: &Options) -> Re
         Ok((device, callers)) => {
             let process = state.pid.map_or_else(|| "a process".into(), |pid| format!("process {pid}"));
             note(&format_args!("container '{name}': {process} is in VRF '{}'", text(&device.name)));
-            notify::serve(&listener, &device, callers, Some(agent)).map_err(|errno| errno.desc().into())
+            let service = Service { device: Some(&device), trace: None, master: Some(agent) };
+            notify::serve(&listener, &callers, &service).map_err(|errno| errno.desc().into())
         }
         Err(why) => {
             note(&format_args!("container '{name}': its inet sockets fail: {why}"));

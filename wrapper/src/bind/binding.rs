@@ -67,6 +67,17 @@ pub enum By {
     Nobody,
 }
 
+impl By {
+    /// As it is shown.
+    pub fn name(self) -> &'static str {
+        match self {
+            By::Mechanism(mechanism) => mechanism.name(),
+            By::Outer => "already bound",
+            By::Nobody => "none",
+        }
+    }
+}
+
 /// How this process is bound. Shown as the line for `-v`.
 #[derive(Debug)]
 pub struct Binding {
@@ -82,11 +93,7 @@ pub struct Binding {
 
 impl Display for Binding {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let mechanism = match self.by {
-            By::Mechanism(mechanism) => mechanism.name(),
-            By::Outer => "already bound",
-            By::Nobody => "none",
-        };
+        let mechanism = self.by.name();
         let device = self.device.as_deref().unwrap_or("default");
         write!(f, "mechanism={mechanism} device={device} guard={}", self.guard)
     }

@@ -20,6 +20,7 @@ pub mod verify;
 use binding::{Binding, By, Guard, Request};
 use bpf::Held;
 use preload::shim;
+use seccomp::trace::About;
 
 use crate::error::Error;
 use crate::error::unavailable::{CALLS_ALLOWED, Unavailable};
@@ -35,7 +36,7 @@ pub fn bind(request: &Request) -> Result<Binding, Error> {
     let mut unavailable = Vec::new();
     for mechanism in candidates(request.options) {
         match by(mechanism, request) {
-            Ok(binding) => return Ok(binding),
+            Ok(binding) => return trace(binding, request.options, Some(request.device)),
             Err(reason) => unavailable.push((mechanism, reason)),
         }
     }
@@ -43,6 +44,15 @@ pub fn bind(request: &Request) -> Result<Binding, Error> {
         reason.hint = instead_of_bpf(request);
     }
     Err(Error::NoMechanism { device: request.device.vrf().to_owned(), unavailable })
+}
+
+/// Under `--trace`: a supervisor beside the program that only looks, where none binds. There is no other mechanism to try
+/// for want of one: each needs the same.
+pub fn trace(binding: Binding, options: &Options, device: Option<&Device>) -> Result<Binding, Error> {
+    let Some(format) = options.trace.filter(|_| binding.guard != Guard::Supervisor) else { return Ok(binding) };
+    let by = device.map(|_| binding.by.name());
+    seccomp::watch(About { format, by, device, cookie: None }).map_err(Error::NoTrace)?;
+    Ok(binding)
 }
 
 /// What could be typed instead, where nothing above this process forbids it.

@@ -55,6 +55,18 @@ fn explain_takes_no_command() {
     assert_eq!(parse_words("--json blue").unwrap_err(), "--json needs --explain or 'each'");
 }
 
+#[test]
+fn a_trace_has_its_format_behind_an_equals_sign_and_needs_a_supervisor() {
+    assert_eq!(parse_words("blue true").unwrap().trace, None);
+    assert_eq!(parse_words("--trace blue true").unwrap().trace, Some(TraceFormat::Text));
+    assert_eq!(parse_words("--trace=json blue json").unwrap().trace, Some(TraceFormat::Json));
+    assert_eq!(parse_words("--trace json true").unwrap().vrf, "json");
+    for other in ["--explain", "--no-supervisor", "--unguarded"] {
+        assert!(parse_words(&format!("--trace {other} blue true")).unwrap_err().contains("cannot be used"), "{other}");
+    }
+    assert!(parse_words("--trace=xml blue true").is_err());
+}
+
 const NEEDS_DASHES: &str = "'each' needs '--' before COMMAND; a VRF of that name: vrfrun -- each COMMAND";
 
 #[test]

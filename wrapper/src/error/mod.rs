@@ -47,6 +47,8 @@ pub enum Error {
     Kernel { tried: String, errno: Errno },
     /// No mechanism could be verified; each with its reason.
     NoMechanism { device: OsString, unavailable: Vec<(Mechanism, Unavailable)> },
+    /// `--trace` cannot be had: why.
+    NoTrace(Unavailable),
     /// Under `--strict`: packets could leave the VRF's table.
     Unsealed { vrf: OsString, why: String },
     /// A descriptor that the program would inherit is a socket outside the VRF.
@@ -99,6 +101,7 @@ impl Error {
             }
             Error::NoVrfs(_) => Some("vrfsetup doctor".into()),
             Error::NoVrfMatches(_) => Some("vrfsetup show".into()),
+            Error::NoTrace(reason) => reason.hint.clone(),
             Error::NotVrf(name) => Some(format!("vrfrun --interface {} …", text(name))),
             Error::NoMechanism { unavailable, .. } => unavailable.iter().find_map(|(_, reason)| reason.hint.clone()),
             Error::NoRouting(Errno::EMFILE)
@@ -176,6 +179,7 @@ impl Display for Error {
                 }
                 Ok(())
             }
+            Error::NoTrace(reason) => write!(f, "--trace: {}", reason.why),
             Error::Unsealed { vrf, why } => write!(f, "--strict: {}", leaves(vrf, why)),
             Error::NotRoot(name) => write!(f, "cannot become '{}': --user needs root", text(name)),
             Error::NoSuchUser(name) => write!(f, "cannot become '{}': no such user or group", text(name)),
@@ -208,7 +212,8 @@ pub fn warn(line: &str, hint: &str) {
     say(&format_args!("hint: {hint}"));
 }
 
-fn say(line: &dyn Display) {
+/// One line on stderr as it is.
+pub fn say(line: &dyn Display) {
     // One write, so that lines of several processes do not mix; a closed stderr is no reason to fail.
     let _ = io::stderr().write_all(format!("{}\n", printable(&line.to_string())).as_bytes());
 }

@@ -31,6 +31,8 @@ pub struct Table {
     pub bits: u32,
     /// socket(2)
     pub socket: u32,
+    /// connect(2)
+    pub connect: u32,
     /// setsockopt(2)
     pub setsockopt: u32,
     /// unshare(2)
@@ -100,6 +102,7 @@ const X86_64_TABLE: Table = Table {
     audit: 0xc000_003e,
     bits: 64,
     socket: 41,
+    connect: 42,
     setsockopt: 54,
     unshare: 272,
     setns: 308,
@@ -111,6 +114,7 @@ const I386_TABLE: Table = Table {
     audit: 0x4000_0003,
     bits: 32,
     socket: 359,
+    connect: 362,
     setsockopt: 366,
     unshare: 310,
     setns: 346,
@@ -122,6 +126,7 @@ const ARM_TABLE: Table = Table {
     audit: 0x4000_0028,
     bits: 32,
     socket: 281,
+    connect: 283,
     setsockopt: 294,
     unshare: 337,
     setns: 375,
@@ -134,6 +139,7 @@ const GENERIC_TABLE: Table = Table {
     audit: 0,
     bits: 64,
     socket: 198,
+    connect: 203,
     setsockopt: 208,
     unshare: 97,
     setns: 268,
@@ -151,6 +157,7 @@ impl Table {
 const _: () = {
     let own = &HOST.tables[0];
     assert!(own.socket as libc::c_long == libc::SYS_socket && own.setsockopt as libc::c_long == libc::SYS_setsockopt);
+    assert!(own.connect as libc::c_long == libc::SYS_connect);
     assert!(own.unshare as libc::c_long == libc::SYS_unshare && own.setns as libc::c_long == libc::SYS_setns);
     assert!(IO_URING_SETUP as libc::c_long == libc::SYS_io_uring_setup);
 };
@@ -181,6 +188,7 @@ mod tests {
         ];
         for (table, header) in headers {
             assert_eq!(number(&header, "socket"), Some(table.socket), "{header}");
+            assert_eq!(number(&header, "connect"), Some(table.connect), "{header}");
             assert_eq!(number(&header, "setsockopt"), Some(table.setsockopt), "{header}");
             assert_eq!(number(&header, "unshare"), Some(table.unshare), "{header}");
             assert_eq!(number(&header, "setns"), Some(table.setns), "{header}");

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// (name in the scene, source, compiler and its options).
-const PROBES: [(&str, &str, &str); 10] = [
+const PROBES: [(&str, &str, &str); 13] = [
     ("probe", "probe.c", "gcc -pthread"),
     ("probe-static", "probe.c", "gcc -pthread -static"),
     ("probe-i386", "probe.c", "gcc -m32 -isystem /usr/include/x86_64-linux-gnu -pthread -static"),
@@ -16,6 +16,9 @@ const PROBES: [(&str, &str, &str); 10] = [
     ("lacks", "lacks.c", "gcc"),
     ("runtime", "runtime.c", "gcc"),
     ("hammer", "hammer.c", "gcc -static"),
+    ("traced", "traced.c", "gcc -pthread"),
+    ("traced-static", "traced.c", "gcc -pthread -static"),
+    ("traced-i386", "traced.c", "gcc -m32 -isystem /usr/include/x86_64-linux-gnu -pthread -static"),
     ("hooks", "../../../tests/programs/hooks.c", "gcc"), // as the tests in virtual machines have it
 ];
 

@@ -15,13 +15,15 @@ guest_tests! {
 }
 
 /// What is typed, and what must be among the offers.
-const LINES: [(&str, &[&str]); 16] = [
+const LINES: [(&str, &[&str]); 18] = [
     ("vrfrun ", &["blue", "red", "default", "each", "oci-agent"]),
     ("vrfrun --interface blu", &["blue", "blue0"]),
     ("vrfrun -n netns-of", &["netns-of-the-test"]),
     ("vrfrun blue chmo", &["chmod"]),
     ("vrfrun -m bpf --stri", &["--strict"]),
     ("vrfrun -m pre", &["preload"]),
+    ("vrfrun --tra", &["--trace"]),
+    ("vrfrun --trace blu", &["blue"]),
     ("vrfrun --each ", &["--"]),
     ("vrfrun each ", &["--"]),
     ("vrfrun oci-agent --so", &["--socket"]),

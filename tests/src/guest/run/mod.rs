@@ -23,6 +23,7 @@ pub mod refusals;
 pub mod sealing;
 pub mod sequences;
 pub mod surroundings;
+pub mod trace;
 pub mod without_bpf;
 
 pub mod ways;

@@ -65,6 +65,7 @@ fn guard(request: &Request, kind: &Kind) -> Result<Guarded, Unavailable> {
     } else {
         match seccomp::supervise(request, Some(cookie)) {
             Ok(guard) => return Ok(Guarded { guard, cookie: Some(cookie) }),
+            Err(Failure::NoListener(reason)) if request.options.trace.is_some() => return Err(reason),
             Err(Failure::NoListener(reason)) => reason,
             Err(Failure::Refused(reason)) => return Err(reason),
         }

@@ -199,9 +199,23 @@ impl Callers {
         self.kept.looking(|| self.proc.memory(pid, address, buffer))
     }
 
+    /// The process that a caller is of, and the program that it runs.
+    pub fn process(&self, pid: u32) -> nix::Result<(u32, String)> {
+        self.kept.looking(|| self.proc.process(pid))
+    }
+
+    /// Whether a caller is in another network namespace.
+    pub fn is_elsewhere(&self, pid: u32) -> bool {
+        self.kept.looking(|| self.proc.netns(pid)).is_ok_and(|netns| netns != self.netns)
+    }
+
     /// A copy of a caller's descriptor, for a look.
     pub fn descriptor(&self, pid: u32, number: i32) -> nix::Result<std::os::fd::OwnedFd> {
-        self.kept.looking(|| Pidfd::open(pid)?.descriptor(number))
+        self.kept.looking(|| {
+            // Before 6.9 a thread cannot be had; its process has the same descriptors, unless it made them its own.
+            let pidfd = Pidfd::open(pid).or_else(|_| Pidfd::open(self.proc.process(pid)?.0))?;
+            pidfd.descriptor(number)
+        })
     }
 }
 

@@ -34,6 +34,12 @@ pub enum Plan {
     Bound(Wanted, &'static [InterfaceOption], &'static [InterfaceOption]),
 }
 
+impl From<[u32; 3]> for Wanted {
+    fn from([domain, kind, protocol]: [u32; 3]) -> Self {
+        Self { domain: domain as i32, kind: kind as i32, protocol: protocol as i32 }
+    }
+}
+
 impl Wanted {
     fn base(&self) -> i32 {
         self.kind & SOCK_TYPE

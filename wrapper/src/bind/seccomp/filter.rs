@@ -1,14 +1,17 @@
 //! The seccomp filter as a program: which `socket` calls pass, and what meets the others. Behind a supervisor it also
-//! shows it the calls that lead into another network or user namespace, and those that bind a socket to a device.
+//! shows it the calls that lead into another network or user namespace, those that bind a socket to a device, and under
+//! `--trace` those that are only written down.
 //!
 //! It is a seat-belt for programs that do not know they are bound, not a security boundary: whoever reads the cookie
 //! in its own environment can pass.
 
-use libc::{seccomp_data, sock_filter};
+pub mod asked;
+
+use libc::sock_filter;
 use vrfabi::socket::ROUTED;
 use vrfbpf::Labels;
 
-use crate::bind::seccomp::create::{UNBINDABLE, Wanted};
+use crate::bind::seccomp::create::UNBINDABLE;
 use crate::sys::architecture::{Architecture, HOST, IO_URING_SETUP, Table};
 
 /// What meets an inet socket that the shim did not make.
@@ -29,11 +32,17 @@ pub struct Policy {
     pub cookie: Option<u64>,
     /// io_uring makes sockets that no filter sees: without another guard over it, it must not be had.
     pub io_uring: bool,
+    /// The supervisor is also shown the shim's sockets, those that it will refuse, and each connect(2).
+    pub is_traced: bool,
 }
 
 impl Policy {
     fn is_supervised(&self) -> bool {
         self.unbound == Unbound::Supervised
+    }
+
+    fn is_traced(&self) -> bool {
+        self.is_supervised() && self.is_traced
     }
 
     /// No shim is before the supervisor.
@@ -51,48 +60,11 @@ const ARG2: u32 = ARG0 + 16;
 const ARG5_LOW: u32 = 16 + 5 * 8;
 const ARG5_HIGH: u32 = ARG5_LOW + 4;
 
-const SYS_SOCKET: u32 = 1; // socketcall's first argument for socket()
+// socketcall's first argument
+const SYS_SOCKET: u32 = 1;
+const SYS_CONNECT: u32 = 3;
 /// Namespaces without which a process is where it was, and who.
 const NAMESPACES: u32 = (libc::CLONE_NEWNET | libc::CLONE_NEWUSER) as u32;
-
-/// What a call that the filter handed to the supervisor asks for.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Asked {
-    Socket(Wanted),
-    /// A socket whose three numbers stand there in the caller's memory.
-    Socketcall {
-        /// Of three words of 32 bits.
-        address: u64,
-    },
-    /// That a socket be bound to a device.
-    Binding,
-    /// Another network or user namespace.
-    Namespace,
-    /// Something that the filter does not hand over.
-    Unknown,
-}
-
-/// Reads a call that the filter handed over.
-pub fn asked(call: &seccomp_data) -> Asked {
-    asked_on(HOST, call)
-}
-
-fn asked_on(machine: &Architecture, call: &seccomp_data) -> Asked {
-    let Some(table) = machine.tables.iter().find(|table| table.audit == call.arch) else { return Asked::Unknown };
-    let number = call.nr as u32;
-    let [domain, kind, protocol] = [call.args[0] as i32, call.args[1] as i32, call.args[2] as i32];
-    if number == table.socket {
-        Asked::Socket(Wanted { domain, kind, protocol })
-    } else if number == table.setsockopt {
-        Asked::Binding
-    } else if Some(number) == table.socketcall {
-        Asked::Socketcall { address: u64::from(call.args[1] as u32) }
-    } else if [table.unshare, table.setns].contains(&number) {
-        Asked::Namespace
-    } else {
-        Asked::Unknown
-    }
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Label {
@@ -168,7 +140,7 @@ fn calls(table: &Table, policy: &Policy) -> Vec<Step> {
     steps.extend(table.foreign_from.map(|first| IfAtLeast(first, NoSuchCall)));
     steps.extend(special.into_iter().map(|(number, label)| IfEqual(number, label)));
     steps.extend([Goto(Allow), At(Socket(table.audit))]);
-    steps.extend(policy.cookie.map(|cookie| with_cookie(table, cookie)).into_iter().flatten());
+    steps.extend(policy.cookie.map(|cookie| with_cookie(table, cookie, policy)).into_iter().flatten());
     steps
 }
 
@@ -180,13 +152,14 @@ fn special(table: &Table, policy: &Policy) -> Vec<(u32, Label)> {
 }
 
 /// A 32-bit shim can pass the low half only.
-fn with_cookie(table: &Table, cookie: u64) -> Vec<Step> {
+fn with_cookie(table: &Table, cookie: u64, policy: &Policy) -> Vec<Step> {
     use Step::{IfEqual, IfNot, Load};
+    let passes = if policy.is_traced() { Label::Notify } else { Label::Allow };
     let (low, high) = (cookie as u32, (cookie >> 32) as u32);
     if table.bits == 64 {
-        vec![Load(ARG5_LOW), IfNot(low, Label::Family), Load(ARG5_HIGH), IfEqual(high, Label::Allow)]
+        vec![Load(ARG5_LOW), IfNot(low, Label::Family), Load(ARG5_HIGH), IfEqual(high, passes)]
     } else {
-        vec![Load(ARG5_LOW), IfEqual(low, Label::Allow)]
+        vec![Load(ARG5_LOW), IfEqual(low, passes)]
     }
 }
 
@@ -198,6 +171,7 @@ fn watched(table: &Table, policy: &Policy) -> Vec<(u32, Label)> {
         watched.extend([(table.unshare, Label::Unshare), (table.setns, Label::Setns)]);
     }
     watched.extend(policy.is_alone().then_some((table.setsockopt, Label::Level)));
+    watched.extend(policy.is_traced().then_some((table.connect, Label::Notify)));
     watched
 }
 
@@ -207,11 +181,14 @@ fn shared(policy: &Policy, has_socketcall: bool) -> Vec<Step> {
     use Step::{At, Goto, IfAny, IfEqual, IfNot, Load, Return};
     let mut steps = vec![At(Family), Load(ARG0)];
     steps.extend(ROUTED.map(|family| IfEqual(family as u32, Unbound)));
-    steps.extend(UNBINDABLE.map(|family| IfEqual(family as u32, Deny)));
+    let unbindable = if policy.is_traced() { Notify } else { Deny };
+    steps.extend(UNBINDABLE.map(|family| IfEqual(family as u32, unbindable)));
     steps.push(Goto(Allow));
     if has_socketcall {
         // It hides its arguments behind a pointer: the gate cannot tell inet from the rest.
-        steps.extend([At(Socketcall), Load(ARG0), IfEqual(SYS_SOCKET, Unbound), Goto(Allow)]);
+        steps.extend([At(Socketcall), Load(ARG0), IfEqual(SYS_SOCKET, Unbound)]);
+        steps.extend(policy.is_traced().then_some(IfEqual(SYS_CONNECT, Notify)));
+        steps.push(Goto(Allow));
     }
     if policy.is_alone() {
         steps.extend([At(Level), Load(ARG1), IfNot(libc::SOL_SOCKET as u32, Allow), Load(ARG2)]);

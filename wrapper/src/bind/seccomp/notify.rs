@@ -1,7 +1,8 @@
 //! What the supervisor does with one call after the other: makes the socket, binds it, puts it into the caller.
 //!
 //! A call of socket never goes on (SECCOMP_USER_NOTIF_FLAG_CONTINUE) unless the caller is in another network
-//! namespace: a socket that is bound after the fact has been used before it. Other calls are only looked at.
+//! namespace, or somebody else binds it: a socket that is bound after the fact has been used before it. Other calls are only
+//! looked at.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -11,19 +12,30 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::bind::seccomp::callers::{Callers, Place};
 use crate::bind::seccomp::create::{self, Wanted};
-use crate::bind::seccomp::filter::{self, Asked};
+use crate::bind::seccomp::filter::asked::{Asked, Connect, Cookie, asked};
 use crate::bind::seccomp::rebind;
+use crate::bind::seccomp::trace::{Made, Trace};
 use crate::bind::verify::DENIED;
 use crate::sys::process;
 use crate::sys::seccomp::Listener;
 use crate::sys::socket;
 use crate::vrf::device::Device;
 
-/// Answers calls until the last client is gone, or the master (a pidfd) has ended.
-pub fn serve(listener: &OwnedFd, device: &Device, callers: Callers, master: Option<BorrowedFd>) -> nix::Result<()> {
-    let calls = Calls { listener: Listener(listener), master };
+/// What a supervisor does.
+pub struct Service<'a> {
+    /// Binds sockets to this device; None: makes none, and lets every call go on.
+    pub device: Option<&'a Device>,
+    /// Writes down what it sees.
+    pub trace: Option<Trace<'a>>,
+    /// A pidfd, with whose process it ends.
+    pub master: Option<BorrowedFd<'a>>,
+}
+
+/// Answers calls until the last client is gone, or the master has ended.
+pub fn serve(listener: &OwnedFd, callers: &Callers, service: &Service) -> nix::Result<()> {
+    let calls = Calls { listener: Listener(listener), master: service.master };
     calls.listener.wake_on_this_cpu();
-    let supervisor = Supervisor { calls, device, callers };
+    let supervisor = Supervisor { calls, service, callers };
     while supervisor.calls.go_on()? {
         if let Some(call) = supervisor.calls.receive()? {
             supervisor.answer(&call)?;
@@ -105,8 +117,8 @@ impl Calls<'_> {
 
 struct Supervisor<'a> {
     calls: Calls<'a>,
-    device: &'a Device,
-    callers: Callers,
+    service: &'a Service<'a>,
+    callers: &'a Callers,
 }
 
 impl Supervisor<'_> {
@@ -121,13 +133,15 @@ impl Supervisor<'_> {
     }
 
     fn outcome(&self, call: &seccomp_notif) -> Outcome {
-        match filter::asked(&call.data) {
-            Asked::Socket(wanted) => self.socket(call, || Ok(wanted)),
-            Asked::Socketcall { address } => self.socket(call, || self.words(call.pid, address)),
-            Asked::Binding => match rebind::is_so(&self.callers, call.pid, &call.data.args) {
-                Ok(true) if self.calls.is_valid(call) => Outcome::Done,
-                _ => Outcome::Continued,
+        match asked(&call.data) {
+            Asked::Socket { wanted, cookie } => self.socket(call, Ok(wanted), Some(cookie)),
+            Asked::Socketcall { address } => self.socket(call, self.words(call.pid, address).map(Wanted::from), None),
+            Asked::Connect(connect) => self.connect(call, connect),
+            Asked::SocketcallConnect { address } => match self.words(call.pid, address) {
+                Ok(words) => self.connect(call, Connect::from(words)),
+                Err(_) => Outcome::Continued,
             },
+            Asked::Binding => self.binding(call),
             Asked::Namespace => {
                 self.callers.unsettle();
                 Outcome::Continued
@@ -136,32 +150,67 @@ impl Supervisor<'_> {
         }
     }
 
-    fn socket(&self, call: &seccomp_notif, wanted: impl Fn() -> nix::Result<Wanted>) -> Outcome {
-        let wanted = wanted();
+    fn socket(&self, call: &seccomp_notif, wanted: nix::Result<Wanted>, cookie: Option<Cookie>) -> Outcome {
+        let trace = self.service.trace.as_ref();
+        let is_shims = trace.is_some_and(|trace| trace.is_shims(cookie));
+        let outcome = match self.service.device {
+            Some(device) if !is_shims => self.decide(call, wanted, device),
+            _ => Outcome::Continued,
+        };
+        if let (Some(trace), Ok(wanted)) = (trace, wanted) {
+            let made = match &outcome {
+                Outcome::Failed(errno) => Made::Failed(*errno),
+                Outcome::Continued if self.service.device.is_none() || is_shims => Made::ByOther,
+                Outcome::Continued => Made::Elsewhere,
+                Outcome::Made(..) | Outcome::Done => Made::BySupervisor,
+            };
+            trace.socket(self.callers, call.pid, wanted, made, || self.calls.is_valid(call));
+        }
+        outcome
+    }
+
+    fn decide(&self, call: &seccomp_notif, wanted: nix::Result<Wanted>, device: &Device) -> Outcome {
         let asks_for_rights = wanted.is_ok_and(|wanted| wanted.asks_for_rights());
         // What was read belongs to the caller, and not to a later owner of its number, only if it still waits.
         match (self.callers.meet(call.pid, asks_for_rights, || self.calls.is_valid(call)), wanted) {
             (Ok(Place::Elsewhere), _) => Outcome::Continued,
             (Err(errno), _) | (_, Err(errno)) => Outcome::Failed(errno),
-            (Ok(Place::Ours { is_raw }), Ok(wanted)) => self.make(wanted, is_raw),
+            (Ok(Place::Ours { is_raw }), Ok(wanted)) => self.make(device, wanted, is_raw),
         }
     }
 
-    /// The words that socketcall hides behind a pointer, read once: what the program writes there later has no effect.
-    fn words(&self, pid: u32, address: u64) -> nix::Result<Wanted> {
+    /// Whatever is written down of it, the kernel connects.
+    fn connect(&self, call: &seccomp_notif, connect: Connect) -> Outcome {
+        if let Some(trace) = &self.service.trace {
+            trace.connect(self.callers, call.pid, connect, || self.calls.is_valid(call));
+        }
+        Outcome::Continued
+    }
+
+    fn binding(&self, call: &seccomp_notif) -> Outcome {
+        let is_so = || rebind::is_so(self.callers, call.pid, &call.data.args);
+        match self.service.device.map_or(Ok(false), |_| is_so()) {
+            Ok(true) if self.calls.is_valid(call) => Outcome::Done,
+            _ => Outcome::Continued,
+        }
+    }
+
+    /// The words that socketcall hides behind a pointer, read once: what the program writes there later has no effect on a
+    /// socket that is made here.
+    fn words(&self, pid: u32, address: u64) -> nix::Result<[u32; 3]> {
         let mut words = [0; 12];
         self.callers.memory(pid, address, &mut words).map_err(|_| Errno::EACCES)?;
-        let word = |at: usize| i32::from_le_bytes([words[at], words[at + 1], words[at + 2], words[at + 3]]);
-        Ok(Wanted { domain: word(0), kind: word(4), protocol: word(8) })
+        let word = |at: usize| u32::from_le_bytes([words[at], words[at + 1], words[at + 2], words[at + 3]]);
+        Ok([word(0), word(4), word(8)])
     }
 
     /// As the caller, who may have a raw socket or not.
-    fn make(&self, wanted: Wanted, is_raw: bool) -> Outcome {
+    fn make(&self, device: &Device, wanted: Wanted, is_raw: bool) -> Outcome {
         let open = |Wanted { domain, kind, protocol }| {
             let open = || socket::open(domain, kind, protocol);
             if is_raw { self.callers.with_raw(open) } else { open() }
         };
-        match create::make(self.device, wanted, open) {
+        match create::make(device, wanted, open) {
             Ok(socket) => Outcome::Made(socket, wanted.kind & libc::SOCK_CLOEXEC != 0),
             Err(errno) => Outcome::Failed(errno),
         }

@@ -82,6 +82,18 @@ impl Proc {
         File::from(self.open(pid, "mem")?).read_exact_at(buffer, address).map_err(|_| Errno::EFAULT)
     }
 
+    /// The process that this thread is of, and the program that it runs.
+    pub fn process(&self, thread: u32) -> nix::Result<(u32, String)> {
+        let status = self.open(thread, "status").map(File::from)?;
+        let mut beginning = [0; 512];
+        let length = status.read_at(&mut beginning, 0).map_err(|error| kernel::errno_of(&error))?;
+        let pid = status::parse_process(&beginning[..length]).ok_or(Errno::EPROTO)?;
+        let mut name = [0; 64];
+        let file = File::from(self.open(pid, "comm")?);
+        let length = file.read_at(&mut name, 0).map_err(|error| kernel::errno_of(&error))?;
+        Ok((pid, String::from_utf8_lossy(name[..length].trim_ascii_end()).into_owned()))
+    }
+
     fn open(&self, pid: u32, name: &str) -> nix::Result<OwnedFd> {
         openat(&self.0, format!("{pid}/{name}").as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
     }

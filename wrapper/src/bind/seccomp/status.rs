@@ -80,6 +80,12 @@ pub fn parse_ids(beginning: &[u8]) -> Option<Ids> {
     None
 }
 
+/// The process that the thread is of, from the beginning of the file.
+pub fn parse_process(beginning: &[u8]) -> Option<u32> {
+    let (_, value) = lines(beginning).find(|(name, _)| *name == b"Tgid")?;
+    numbers(value)?.first().copied()
+}
+
 /// Name and value of each line that is there to its end. The kernel escapes a newline in the program's name, so that no line
 /// is the program's own.
 fn lines(file: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {

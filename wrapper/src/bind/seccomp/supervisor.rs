@@ -20,8 +20,9 @@ use crate::bind::seccomp::callers::{Callers, FEWEST};
 use crate::bind::seccomp::filter::{self, Policy};
 use crate::bind::seccomp::identity::Acting;
 use crate::bind::seccomp::install;
-use crate::bind::seccomp::notify;
+use crate::bind::seccomp::notify::{self, Service};
 use crate::bind::seccomp::process::Proc;
+use crate::bind::seccomp::trace::{About, Trace};
 use crate::error::unavailable::Unavailable;
 use crate::sys::capability::Kept;
 use crate::sys::feature::Feature;
@@ -57,8 +58,16 @@ impl From<Unavailable> for Failure {
     }
 }
 
+/// What the supervisor has to do.
+pub struct Order<'a> {
+    /// Binds sockets to this device; None: makes none, and lets every call go on.
+    pub device: Option<&'a Device>,
+    /// Writes down what it sees.
+    pub trace: Option<About<'a>>,
+}
+
 /// Installs the filter on this process with a supervisor behind it.
-pub fn supervise(device: &Device, policy: &Policy) -> Result<(), Failure> {
+pub fn supervise(order: &Order, policy: &Policy) -> Result<(), Failure> {
     if let Some(missing) = [Feature::Listener, Feature::CloseRange].into_iter().find(|feature| !feature.probe()) {
         return Err(no_listener(missing));
     }
@@ -69,7 +78,7 @@ pub fn supervise(device: &Device, policy: &Policy) -> Result<(), Failure> {
     let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
         .map_err(Unavailable::kernel("make a socket pair"))?;
     // Before the filter: the supervisor's own sockets must not be filtered.
-    start(device, &ours, theirs)?;
+    start(order, &ours, theirs)?;
     let listener = match install(policy) {
         Ok(listener) => listener,
         // Dropping `ours` lets the supervisor go.
@@ -82,7 +91,12 @@ pub fn supervise(device: &Device, policy: &Policy) -> Result<(), Failure> {
         Err(errno) => return Err(install::refused(errno).into()),
     };
     match hand_over(&ours, &listener).map_err(Unavailable::kernel("hand the listener to the supervisor"))? {
-        READY => Ok(()),
+        READY => {
+            if order.trace.is_some() {
+                std::mem::forget(ours); // exec closes it, and the trace begins
+            }
+            Ok(())
+        }
         FOREIGN => {
             let why = "/proc is of another pid namespace than the supervisor";
             Err(Unavailable::new(why).hint(OWN_PROC).into())
@@ -111,11 +125,11 @@ fn install(policy: &Policy) -> nix::Result<OwnedFd> {
 }
 
 /// Forks in a way that leaves the program no child to find.
-fn start(device: &Device, ours: &OwnedFd, theirs: OwnedFd) -> Result<(), Unavailable> {
+fn start(order: &Order, ours: &OwnedFd, theirs: OwnedFd) -> Result<(), Unavailable> {
     let live = || {
         // `ours` is the parent's; this process has a copy, and does not use it.
         let _ = nix::unistd::close(ours.as_raw_fd());
-        i32::from(serve(device, theirs).is_err())
+        i32::from(serve(order, theirs).is_err())
     };
     let forked = if getpid().as_raw() == 1 { fork_once(live) } else { fork_twice(live) };
     forked.map_err(Unavailable::kernel("fork the supervisor"))
@@ -159,19 +173,19 @@ impl Drop for OrphansGoUp {
 }
 
 /// The supervisor's life.
-fn serve(device: &Device, theirs: OwnedFd) -> nix::Result<()> {
-    let (listener, callers) = match prepare(&theirs) {
+fn serve(order: &Order, theirs: OwnedFd) -> nix::Result<()> {
+    let (listener, callers) = match prepare(&theirs, order.trace.is_some()) {
         Ok(prepared) => prepared,
         Err(reason) => return report(&theirs, reason),
     };
     // The program may start: from here on its calls are answered.
     report(&theirs, READY)?;
-    drop(theirs);
-    notify::serve(&listener, device, callers, None)
+    let trace = order.trace.as_ref().map(|about| Trace::new(about, theirs));
+    notify::serve(&listener, &callers, &Service { device: order.device, trace, master: None })
 }
 
 /// All that the supervisor needs, or the report that says why not.
-fn prepare(theirs: &OwnedFd) -> Result<(OwnedFd, Callers), u8> {
+fn prepare(theirs: &OwnedFd, keeps_stderr: bool) -> Result<(OwnedFd, Callers), u8> {
     let failed = |errno: Errno| errno as u8;
     let outcome = allow_descriptors().and(detach());
     // Whatever was not received would reset the connection, and the report with it.
@@ -180,7 +194,7 @@ fn prepare(theirs: &OwnedFd) -> Result<(OwnedFd, Callers), u8> {
     if !Listener(&listener).knows_add_descriptor() {
         return Err(MUTE);
     }
-    keep_only(theirs, &listener).map_err(failed)?;
+    keep_only(theirs, &listener, keeps_stderr).map_err(failed)?;
     let kept = Kept::drop_rest().map_err(failed)?;
     // The socket pair's other end is vrfrun, the first client; 0 where it is not in our pid namespace.
     let client = getsockopt(theirs, PeerCredentials).map_err(failed)?.pid() as u32;
@@ -210,11 +224,13 @@ fn report(theirs: &OwnedFd, report: u8) -> nix::Result<()> {
 }
 
 /// Lets go of all that was inherited: a pipe held open here would keep `| head` from ending.
-fn keep_only(theirs: &OwnedFd, listener: &OwnedFd) -> nix::Result<()> {
+fn keep_only(theirs: &OwnedFd, listener: &OwnedFd, keeps_stderr: bool) -> nix::Result<()> {
     let null = kernel::open_null()?;
     dup2_stdin(&null)?;
     dup2_stdout(&null)?;
-    dup2_stderr(&null)?;
+    if !keeps_stderr {
+        dup2_stderr(&null)?;
+    }
     let mut kept = [theirs.as_raw_fd(), listener.as_raw_fd()];
     kept.sort_unstable();
     let mut first: RawFd = 3;

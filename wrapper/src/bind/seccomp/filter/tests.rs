@@ -1,10 +1,13 @@
+use libc::seccomp_data;
+
+use super::asked::{Asked, asked_on};
 use super::*;
 use crate::sys::architecture::{AARCH64, ALL, I386, RISCV64, X86_64};
 
 mod exhaustive;
 
 const COOKIE: u64 = 0x1122_3344_5566_7788;
-const GATE: Policy = Policy { unbound: Unbound::Denied, cookie: Some(COOKIE), io_uring: false };
+const GATE: Policy = Policy { unbound: Unbound::Denied, cookie: Some(COOKIE), io_uring: false, is_traced: false };
 
 // What the kernel calls the tables, and their calls, as its own tables have them: written here again, not read from
 // the values that are tested.
@@ -63,6 +66,7 @@ const SOCKETS: [(&Architecture, u32, u32); 4] =
     [(&X86_64, AMD64, 41), (&I386, I686, 359), (&AARCH64, ARM64, 198), (&RISCV64, RV64, 198)];
 const SUPERVISED: Policy = Policy { unbound: Unbound::Supervised, ..GATE };
 const ALONE: Policy = Policy { cookie: None, ..SUPERVISED };
+const TRACED: Policy = Policy { is_traced: true, ..ALONE };
 const NOTIFY: u32 = libc::SECCOMP_RET_USER_NOTIF;
 const KILL: u32 = libc::SECCOMP_RET_KILL_PROCESS;
 const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
@@ -182,15 +186,37 @@ fn the_supervisor_gets_what_the_gate_denies() {
     assert_eq!(verdict(&X86_64, &ALONE, I686, 102, [1, 0, 0, 0, 0, 0]), NOTIFY);
 }
 
+/// Under `--trace` the supervisor is shown the shim's sockets, those of the families that it refuses, and connections.
+#[test]
+fn a_trace_is_shown_what_passes_and_what_is_refused() {
+    let traced = Policy { is_traced: true, ..SUPERVISED };
+    for ((machine, arch, socket), connect) in SOCKETS.into_iter().zip([42, 362, 203, 203]) {
+        let verdict = |policy, nr, args| verdict(machine, policy, arch, nr, args);
+        for args in [[2, 1, 0, 0, 0, COOKIE], [10, 1, 0, 0, 0, 0], [21, 1, 0, 0, 0, 0], [33, 1, 0, 0, 0, 0]] {
+            assert_eq!(verdict(&traced, socket, args), NOTIFY, "{} {args:x?}", machine.name);
+        }
+        assert_eq!(verdict(&traced, socket, [1, 1, 0, 0, 0, 0]), ALLOW, "{}", machine.name);
+        assert_eq!([&traced, &SUPERVISED].map(|policy| verdict(policy, connect, [0; 6])), [NOTIFY, ALLOW]);
+    }
+    assert_eq!(
+        [&traced, &SUPERVISED].map(|policy| verdict(&X86_64, policy, I686, 102, [3, 0, 0, 0, 0, 0])),
+        [NOTIFY, ALLOW]
+    );
+}
+
 /// Whatever a filter hands over is read as the call that it is, and nothing else is read as one.
 #[test]
 fn the_supervisor_reads_what_the_filter_hands_over() {
     for machine in ALL {
         for (table, nr) in machine.tables.iter().flat_map(|table| (0..600).map(move |nr| (table, nr))) {
-            let args = [[2, 1, 0, 0, 0, 0], [1, 1, 25, 0, 0, 0], [0x4000_0000, 0, 0, 0, 0, 0]];
-            let is_handed_over = args.iter().any(|args| verdict(machine, &ALONE, table.audit, nr, *args) == NOTIFY);
-            let call = seccomp_data { nr: nr as i32, arch: table.audit, instruction_pointer: 0, args: args[0] };
-            assert_eq!(asked_on(machine, &call) != Asked::Unknown, is_handed_over, "{} {nr}", machine.name);
+            let args = [[2, 1, 0, 0, 0, 0], [1, 1, 25, 0, 0, 0], [3, 0, 0, 0, 0, 0], [0x4000_0000, 0, 0, 0, 0, 0]];
+            let is_handed_over = |args: &[u64; 6]| verdict(machine, &TRACED, table.audit, nr, *args) == NOTIFY;
+            let is_read = |args: &[u64; 6]| {
+                let call = seccomp_data { nr: nr as i32, arch: table.audit, instruction_pointer: 0, args: *args };
+                asked_on(machine, &call) != Asked::Unknown
+            };
+            assert!(args.iter().all(|args| !is_handed_over(args) || is_read(args)), "{} {nr}", machine.name);
+            assert_eq!(args.iter().any(is_read), args.iter().any(is_handed_over), "{} {nr}", machine.name);
         }
     }
 }

@@ -2,23 +2,24 @@
 //! matters, through the filter and what the supervisor makes of it. And the check itself: wrong filters must fail it.
 
 use super::*;
-use crate::bind::seccomp::create::{self, Plan};
+use crate::bind::seccomp::create::{self, Plan, Wanted};
 
 /// The calls of a table, stated here again.
 struct Stated {
     arch: u32,
     socket: u32,
+    connect: u32,
     setsockopt: u32,
     unshare: u32,
     setns: u32,
 }
 
 const STATED: [Stated; 5] = [
-    Stated { arch: AMD64, socket: 41, setsockopt: 54, unshare: 272, setns: 308 },
-    Stated { arch: I686, socket: 359, setsockopt: 366, unshare: 310, setns: 346 },
-    Stated { arch: ARM64, socket: 198, setsockopt: 208, unshare: 97, setns: 268 },
-    Stated { arch: ARMHF, socket: 281, setsockopt: 294, unshare: 337, setns: 375 },
-    Stated { arch: RV64, socket: 198, setsockopt: 208, unshare: 97, setns: 268 },
+    Stated { arch: AMD64, socket: 41, connect: 42, setsockopt: 54, unshare: 272, setns: 308 },
+    Stated { arch: I686, socket: 359, connect: 362, setsockopt: 366, unshare: 310, setns: 346 },
+    Stated { arch: ARM64, socket: 198, connect: 203, setsockopt: 208, unshare: 97, setns: 268 },
+    Stated { arch: ARMHF, socket: 281, connect: 283, setsockopt: 294, unshare: 337, setns: 375 },
+    Stated { arch: RV64, socket: 198, connect: 203, setsockopt: 208, unshare: 97, setns: 268 },
 ];
 
 /// The tables that each machine's programs can use.
@@ -37,6 +38,8 @@ fn must(machine: &Architecture, policy: &Policy, arch: u32, nr: u32, args: [u64;
     let word = |at: usize| args[at] as u32;
     let is_supervised = policy.unbound == Unbound::Supervised;
     let unbound = if is_supervised { NOTIFY } else { DENY };
+    let is_traced = is_supervised && policy.is_traced;
+    let refused = if is_traced { NOTIFY } else { DENY };
     let is_alone = is_supervised && policy.cookie.is_none();
     let is_32 = [I686, ARMHF].contains(&arch);
     let is_shim = policy.cookie.is_some_and(|cookie| args[5] == cookie || is_32 && word(5) == cookie as u32);
@@ -45,8 +48,11 @@ fn must(machine: &Architecture, policy: &Policy, arch: u32, nr: u32, args: [u64;
         0x4000_0000.. if arch == AMD64 => ENOSYS,
         425 if !policy.io_uring => ENOSYS,
         _ if nr == stated.socket && !is_shim && [2, 10, 43].contains(&word(0)) => unbound,
-        _ if nr == stated.socket && !is_shim && [21, 33].contains(&word(0)) => DENY,
+        _ if nr == stated.socket && !is_shim && [21, 33].contains(&word(0)) => refused,
+        _ if nr == stated.socket && is_shim && is_traced => NOTIFY,
+        _ if nr == stated.connect && is_traced => NOTIFY,
         102 if arch == I686 && word(0) == 1 => unbound,
+        102 if arch == I686 && word(0) == 3 && is_traced => NOTIFY,
         _ if nr == stated.setsockopt && is_alone && word(1) == 1 && [25, 62].contains(&word(2)) => NOTIFY,
         _ if nr == stated.unshare && word(0) & 0x5000_0000 != 0 && is_supervised => NOTIFY,
         _ if nr == stated.setns && (word(1) == 0 || word(1) & 0x5000_0000 != 0) && is_supervised => NOTIFY,
@@ -58,7 +64,10 @@ fn policies() -> impl Iterator<Item = Policy> {
     let both = [false, true];
     let cookies = [None, Some(COOKIE)];
     [Unbound::Denied, Unbound::Supervised].into_iter().flat_map(move |unbound| {
-        cookies.into_iter().flat_map(move |cookie| both.map(|io_uring| Policy { unbound, cookie, io_uring }))
+        cookies.into_iter().flat_map(move |cookie| {
+            both.into_iter()
+                .flat_map(move |io_uring| both.map(|is_traced| Policy { unbound, cookie, io_uring, is_traced }))
+        })
     })
 }
 
