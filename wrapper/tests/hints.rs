@@ -121,3 +121,27 @@ fn a_long_resolv_conf_is_the_programs_as_a_short_one() {
         play_after(&setting, who, script).prints("same\n");
     }
 }
+
+/// `unshare --pid` without `--fork`: the first that it forks is process 1 of a pid namespace, and all others end with it.
+#[test]
+fn where_the_supervisor_would_be_in_another_pid_namespace_it_is_said() {
+    for mechanism in ["preload", "seccomp"] {
+        let seen = root(&format!("exec unshare --pid vrfrun -m {mechanism} --interface blue echo run"));
+        let why = format!("cannot bind to 'blue': {mechanism}: the supervisor would be in another pid namespace");
+        says(&seen, &format!("vrfrun: {why}\nhint: unshare --pid --fork …\n"));
+    }
+}
+
+/// `vrfrun -v … 2>&1 | head -0`
+#[test]
+fn where_nobody_reads_what_is_said_the_program_runs_all_the_same() {
+    let unread = "exec 3>&1; perl -e 'pipe(my $r, my $w); close $r; open STDERR, q(>&), $w; exec @ARGV' ";
+    for options in ["-v -m bpf", "-v -m preload", "-v -m seccomp", "-v", "--unguarded"] {
+        let run =
+            format!("{unread} vrfrun {options} --interface blue sh -c 'echo run; kill -PIPE $$; echo stayed' 2>&3");
+        let seen = root(&format!("{run}; echo $?"));
+        // And the signal is the program's to have.
+        seen.prints("run\n141\n");
+    }
+    root(&format!("{unread} vrfrun -m bpf nosuch echo run; echo $?")).prints("125\n");
+}

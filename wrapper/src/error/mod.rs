@@ -1,7 +1,7 @@
 //! What can go wrong, how it is said on stderr, and with which exit status.
 //!
-//! Holds the failures of vrfrun itself and why one mechanism is not available (`unavailable`). May use `options`. Asks
-//! the kernel nothing, and does no more than print.
+//! Holds the failures of vrfrun itself and why one mechanism is not available (`unavailable`). May use `options`, and `sys` to
+//! print. Asks the kernel nothing, and does no more than print.
 #![forbid(unsafe_code)]
 
 pub mod panic;
@@ -16,6 +16,7 @@ use nix::errno::Errno;
 
 use crate::error::unavailable::{MORE_DESCRIPTORS, Unavailable};
 use crate::options::Mechanism;
+use crate::sys::process;
 
 /// vrfrun itself failed.
 pub const EXIT_OWN: i32 = 125;
@@ -215,7 +216,8 @@ pub fn warn(line: &str, hint: &str) {
 /// One line on stderr as it is.
 pub fn say(line: &dyn Display) {
     // One write, so that lines of several processes do not mix; a closed stderr is no reason to fail.
-    let _ = io::stderr().write_all(format!("{}\n", printable(&line.to_string())).as_bytes());
+    let line = format!("{}\n", printable(&line.to_string()));
+    let _ = process::without_sigpipe(|| io::stderr().write_all(line.as_bytes()));
 }
 
 /// Bytes from outside, fit to be shown.

@@ -7,7 +7,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, RawFd};
 
 use nix::errno::Errno;
-use nix::sys::signal::{SigHandler, Signal};
+use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid};
 
@@ -55,6 +55,22 @@ pub fn survives(work: impl FnOnce()) -> bool {
         // The caller finds out what it can.
         Err(_) => true,
     }
+}
+
+/// Does work that may write where nobody reads any more: that fails, and no signal (SIGPIPE) comes of it.
+pub fn without_sigpipe<T>(work: impl FnOnce() -> T) -> T {
+    let pipe = SigSet::from(Signal::SIGPIPE);
+    let mut before = SigSet::empty();
+    let is_held = sigprocmask(SigmaskHow::SIG_BLOCK, Some(&pipe), Some(&mut before)).is_ok();
+    let outcome = work();
+    if is_held && !before.contains(Signal::SIGPIPE) {
+        let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: the kernel reads a live set and a live time; nobody wants to know more of the signal. It takes one that has
+        // come, and waits for none.
+        unsafe { libc::sigtimedwait(pipe.as_ref(), std::ptr::null_mut(), &raw const now) };
+        let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None);
+    }
+    outcome
 }
 
 /// Lets everybody else who can run go before this process, from now on.

@@ -42,6 +42,13 @@ impl Proc {
         readlink("/proc/self").is_ok_and(|name| name.to_str() == Some(&getpid().to_string()))
     }
 
+    /// Whether what this process forks is in another pid namespace than itself (unshare(CLONE_NEWPID), 4.12).
+    pub fn shows_children_elsewhere() -> bool {
+        let [own, childrens] =
+            ["pid", "pid_for_children"].map(|name| readlink(format!("/proc/self/ns/{name}").as_str()));
+        own.is_ok_and(|own| childrens.is_ok_and(|childrens| own != childrens))
+    }
+
     /// `self` is this process's number. A process may by chance have the same number in two namespaces: so it must also
     /// have no more than the one, from the namespace of this /proc inwards.
     fn own_status(&self) -> Option<Status> {

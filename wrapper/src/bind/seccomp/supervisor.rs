@@ -90,7 +90,7 @@ pub fn supervise(order: &Order, policy: &Policy) -> Result<(), Failure> {
         Err(Errno::EINVAL) => return Err(no_listener(Feature::Listener)),
         Err(errno) => return Err(install::refused(errno).into()),
     };
-    match hand_over(&ours, &listener).map_err(Unavailable::kernel("hand the listener to the supervisor"))? {
+    match hand_over(&ours, &listener).map_err(lost)? {
         READY => {
             if order.trace.is_some() {
                 std::mem::forget(ours); // exec closes it, and the trace begins
@@ -108,6 +108,15 @@ pub fn supervise(order: &Order, policy: &Policy) -> Result<(), Failure> {
         MUTE => Err(Unavailable::new(Feature::AddDescriptor.missing()).hint("vrfrun --no-supervisor …").into()),
         errno => Err(Unavailable::kernel("start the supervisor")(Errno::from_raw(errno.into())).into()),
     }
+}
+
+/// Why the supervisor does not answer.
+fn lost(errno: Errno) -> Unavailable {
+    if Proc::shows_children_elsewhere() {
+        // Whom it was forked by was the first there, and ended with all others.
+        return Unavailable::new("the supervisor would be in another pid namespace").hint("unshare --pid --fork …");
+    }
+    Unavailable::kernel("hand the listener to the supervisor")(errno)
 }
 
 /// The gate can stand in.
