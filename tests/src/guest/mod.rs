@@ -88,6 +88,7 @@ const MODULES: &[&[Test]] = &[
     run::container_table::TESTS,
     run::oci_agent::TESTS,
     run::oci_hook::TESTS,
+    run::oci_runtime::TESTS,
     run::gate::TESTS,
     run::inherited::TESTS,
     docs::recipes_services::TESTS,

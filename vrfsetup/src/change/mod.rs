@@ -1,5 +1,5 @@
 //! The verbs that change something, one file each: `add` (`emulate` where the kernel has no VRFs), `del`, `attach` and
-//! `detach`, `leak`, `rules`, `zones`, `apply`, `unit`, `session`, `oci_hook`; and `rollback`, which undoes the last
+//! `detach`, `leak`, `rules`, `zones`, `apply`, `unit`, `session`, `oci_hook`, `oci_runtime`; and `rollback`, which undoes the last
 //! change.
 //!
 //! Each reads what is there, has the steps planned, asks the lockout check, and has a transaction make them. May use
@@ -15,6 +15,7 @@ pub mod del;
 pub mod emulate;
 pub mod leak;
 pub mod oci_hook;
+pub mod oci_runtime;
 pub mod rollback;
 pub mod rules;
 pub mod session;

@@ -23,7 +23,7 @@ use crate::change::unit;
 use crate::change::zones;
 use crate::cli::args::{Add, Change, Cli, Command, Rules, Zones, ZonesChange};
 use crate::cli::output::{json, print, print_all};
-use crate::cli::{netns, watch};
+use crate::cli::{netns, runc, watch};
 use crate::demo;
 use crate::error::{DIFFERS, Error};
 use crate::inspect::doctor;
@@ -48,6 +48,10 @@ pub fn definition() -> clap::Command {
 
 /// The program.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let Some(code) = runc::run(&arguments) {
+        return code;
+    }
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {

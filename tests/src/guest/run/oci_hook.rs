@@ -24,7 +24,8 @@ guest_tests! {
 }
 
 const HOOK: &str = include_str!("../../../../dist/oci-hook.json.in");
-const ANNOTATION: &str = "io.vrfrun.vrf";
+/// Names the VRF.
+pub const ANNOTATION: &str = "io.vrfrun.vrf";
 
 /// Longer than any program here needs, however slow the machine is.
 const LONG: Duration = Duration::from_secs(60);

@@ -15,6 +15,7 @@ use crate::change::unit;
 use crate::error::Error;
 use crate::sys::netlink::Kernel;
 use crate::sys::{cgroup, run_dir, syslog};
+pub use state::ANNOTATION;
 use state::State;
 
 /// Longer than any state: annotations may be long.

@@ -7,7 +7,8 @@ use serde::Deserialize;
 use crate::error::Error;
 use crate::model::name;
 
-const ANNOTATION: &str = "io.vrfrun.vrf";
+/// Whose value names the VRF.
+pub const ANNOTATION: &str = "io.vrfrun.vrf";
 
 /// What of it concerns us.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
