@@ -33,6 +33,8 @@ impl Scene {
         scene.machine.ip("-6 route add 2001:db8:1::/48 via 2001:db8::2 dev eth1");
         scene.machine.ip("link property add dev eth1 altname enp0s1");
         scene.machine.write_sysctl("net/ipv4/conf/eth1/rp_filter", "1");
+        let namespaces = [(&scene.machine, 2), (&scene.peers[0], 1), (&scene.peers[1], 1)];
+        namespaces.into_iter().for_each(|(namespace, ports)| wait_for_addresses(namespace, ports));
         scene
     }
 
@@ -48,6 +50,13 @@ impl Scene {
     pub fn pings(of: &Namespace, words: &str) -> bool {
         let mut ping = of.command("ping");
         ping.args(["-n", "-q", "-c", "1", "-W", "1"]).args(words.split(' ')).output().expect("ping").status.success()
+    }
+}
+
+/// The kernel makes the route of an IPv6 address some time after the address.
+fn wait_for_addresses(namespace: &Namespace, ports: usize) {
+    while namespace.ip("-6 route show table local").matches("local 2001:db8::").count() < ports {
+        std::thread::sleep(std::time::Duration::from_millis(10));
     }
 }
 
