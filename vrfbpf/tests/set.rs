@@ -75,3 +75,31 @@ fn what_is_undone_leaves_nothing_on_the_cgroup() {
     // It can be bound to another one now.
     set::bind(&Device { ifindex: 2, ..LO }, &directory, &[2], false).expect("bound again");
 }
+
+#[test]
+fn a_cgroup_is_given_up_only_while_nobody_is_in_it() {
+    let cgroup = Cgroup::make("given-up");
+    let directory = cgroup.open();
+    let record = set::bind(&LO, &directory, &[1], false).expect("bound");
+    // At the moment of the question nobody takes it for bound.
+    let is_seen = || Record::read(&directory).is_some();
+    assert_eq!(set::give_up(&directory, is_seen), Ok(false));
+    assert!(record.is_attached(&directory) && Record::read(&directory) == Some(record));
+    assert_eq!(set::give_up(&directory, || !is_seen()), Ok(true));
+    assert_eq!(vrfbpf::attached(Hook::SOCK_CREATE, &directory), Ok(vec![]));
+    assert_eq!(set::give_up(&directory, || true), Ok(false));
+}
+
+#[test]
+fn what_a_killed_run_was_giving_up_can_be_bound_and_given_up_again() {
+    let cgroup = Cgroup::make("killed");
+    let directory = cgroup.open();
+    let attached = || vrfbpf::attached(Hook::SOCK_CREATE, &directory);
+    let left = set::bind(&LO, &directory, &[1], false).expect("bound");
+    let killed = std::panic::catch_unwind(|| set::give_up(&directory, || panic!("killed here")));
+    assert!(killed.is_err() && Record::read(&directory).is_none() && left.is_attached(&directory));
+    let record = set::bind(&LO, &directory, &[1], false).expect("bound again");
+    assert_eq!(attached(), Ok(vec![record.programs[Place::Create as usize]]), "{left:?}");
+    assert!(record.is_attached(&directory) && Record::read(&directory) == Some(record));
+    assert_eq!((set::give_up(&directory, || true), attached()), (Ok(true), Ok(vec![])));
+}

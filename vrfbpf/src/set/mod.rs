@@ -65,6 +65,8 @@ pub fn bind(device: &Device<'_>, cgroup: &OwnedFd, devices: &[u32], is_strict: b
     let list = List::make(device.ifindex, device.netns, devices.len()).map_err(Step::Ports.refused())?;
     list.write(devices).map_err(Step::Ports.refused())?;
     let record = attach(device, cgroup, &list, is_strict, |_| false)?;
+    // A `give_up` that was killed: nobody would find its programs behind the new record.
+    Record::read_given_up(cgroup).map_or(Ok(()), |left| left.detach(cgroup))?;
     record.write(cgroup).map(|()| record).map_err(Step::Record.refused())
 }
 
@@ -77,6 +79,23 @@ pub fn unbind(cgroup: &OwnedFd) -> Result<bool, Refused> {
     let Some(record) = Record::read(cgroup) else { return Ok(false) };
     record.detach(cgroup)?;
     label::remove_label(cgroup);
+    Record::remove(cgroup).map(|()| true).map_err(Step::Record.refused())
+}
+
+/// The same of a cgroup that nobody is in any more, by `is_empty`; false where somebody is, or it has no record. Who joins it by
+/// the record looks for the record again afterwards: so it goes first.
+///
+/// # Errors
+/// As [`unbind`]; the next call goes on.
+pub fn give_up(cgroup: &OwnedFd, is_empty: impl FnOnce() -> bool) -> Result<bool, Refused> {
+    let _lock = lock(cgroup)?;
+    let known = Record::read(cgroup).or_else(|| Record::read_given_up(cgroup));
+    let Some(record) = known else { return Ok(false) };
+    record.give_up(cgroup).map_err(Step::Record.refused())?;
+    if !is_empty() {
+        return record.write(cgroup).map(|()| false).map_err(Step::Record.refused());
+    }
+    record.detach(cgroup)?;
     Record::remove(cgroup).map(|()| true).map_err(Step::Record.refused())
 }
 

@@ -13,6 +13,8 @@ use crate::set::gaps::{Gaps, Place};
 const ATTRIBUTE: &std::ffi::CStr = c"trusted.vrfrun";
 /// Changes when the programs do: a cgroup of an older vrfrun is not taken over.
 const VERSION: &str = "1";
+/// Stands before a record whose cgroup is being given up: nobody takes it for one, and the programs can still be found.
+const GIVEN_UP: &str = "given up ";
 /// Longer than any record: a version and eleven numbers.
 const LONGEST: usize = 256;
 
@@ -30,9 +32,17 @@ pub struct Record {
 impl Record {
     /// Reads it; None if there is none that we understand.
     pub fn read(cgroup: impl AsFd) -> Option<Self> {
-        let mut text = [0; LONGEST];
-        let length = attribute::get(cgroup, ATTRIBUTE, &mut text).ok()?;
-        Self::parse(std::str::from_utf8(&text[..length]).ok()?)
+        Self::parse(&text_on(cgroup)?)
+    }
+
+    /// That of a cgroup that is being given up, or was when its run was killed.
+    pub(crate) fn read_given_up(cgroup: impl AsFd) -> Option<Self> {
+        Self::parse(text_on(cgroup)?.strip_prefix(GIVEN_UP)?)
+    }
+
+    /// Says that the cgroup is being given up.
+    pub(crate) fn give_up(&self, cgroup: impl AsFd) -> nix::Result<()> {
+        attribute::set(cgroup, ATTRIBUTE, format!("{GIVEN_UP}{}", self.text()).as_bytes())
     }
 
     /// Writes it.
@@ -92,6 +102,12 @@ impl Record {
     }
 }
 
+fn text_on(cgroup: impl AsFd) -> Option<String> {
+    let mut text = [0; LONGEST];
+    let length = attribute::get(cgroup, ATTRIBUTE, &mut text).ok()?;
+    std::str::from_utf8(&text[..length]).ok().map(str::to_owned)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,6 +127,7 @@ mod tests {
 
     #[test]
     fn another_vrfruns_record_is_none() {
+        assert_eq!(Record::parse(&format!("{GIVEN_UP}{}", record().text())), None);
         for text in ["", "2 12 0 21 22 23 -22 25 26 27 28 29", "1 12 0 21", "1 x 0 21 22 23 -22 25 26 27 28 29"] {
             assert_eq!(Record::parse(text), None, "{text}");
         }
@@ -119,6 +136,6 @@ mod tests {
     #[test]
     fn the_longest_record_fits() {
         let most = Record { ports: u32::MAX, programs: [u32::MAX; 10], gaps: Gaps::default() };
-        assert!(most.text().len() <= LONGEST);
+        assert!(GIVEN_UP.len() + most.text().len() <= LONGEST);
     }
 }

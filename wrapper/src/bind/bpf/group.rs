@@ -87,6 +87,11 @@ impl<'a> Group<'a> {
         place.hook().is_none_or(is_there)
     }
 
+    /// Whether the record is still on it.
+    pub fn has_its_record(&self) -> bool {
+        self.record.is_some() && Record::read(&self.directory) == self.record
+    }
+
     /// Whether this run made it.
     pub fn is_new(&self) -> bool {
         self.is_new

@@ -114,7 +114,9 @@ impl Wanted<'_> {
         if !group.join()? {
             return Ok(Some(None));
         }
-        match self.is_held(group, &record).inspect_err(|_| group.leave())? {
+        let is_held = self.is_held(group, &record).inspect_err(|_| group.leave())?;
+        // `vrfsetup move` gives up a cgroup that is empty: the record goes first, before it looks who is in it.
+        match is_held && group.has_its_record() {
             true => Ok(Some(Some(record.gaps))),
             false => {
                 group.return_to_origin();
