@@ -115,6 +115,8 @@ pub enum Error {
     OldSystemd(u32),
     /// A socket made here is not bound to the VRF.
     Unbound(String),
+    /// No process is moved.
+    NotMoved(String),
     /// A cgroup cannot be bound, or must not be.
     CannotBind {
         /// What it is to the user.
@@ -270,6 +272,7 @@ impl fmt::Display for Error {
             }
             Self::Left(steps) => write!(f, "could not be undone: {}", steps.join(", ")),
             Self::OldSystemd(version) => write!(f, "systemd {version} cannot bind services (v249 can)"),
+            Self::NotMoved(why) => write!(f, "cannot move processes: {why}"),
             Self::Unbound(vrf) => write!(f, "sockets made here are not bound to VRF '{vrf}'"),
             Self::CannotBind { what, vrf, why } => write!(f, "cannot bind {what} to VRF '{vrf}': {why}"),
             Self::BadFile { path, line, text, what } => write!(f, "{}:{line}: {what}: {text}", path.display()),

@@ -165,6 +165,8 @@ fn what_cannot_be_emulated_is_refused() {
         refused(1, words, "VRF 'blue' is emulated by 'eth1', its one port\nhint: vrfsetup del blue");
     }
     refused(1, "add blue --emulate --port eth0", "VRF 'blue' is emulated by 'eth1'");
+    refused(1, "move blue 1", "cannot move processes: VRF 'blue' is emulated by 'eth1'");
+    refused(1, "move eth1 1", "'eth1' exists and is not a VRF");
     refused(1, "add blue --emulate --table 7", "VRF 'blue' exists with table 1001");
     refused(1, "add red --emulate --port eth0 --table 1001", "table 1001 belongs to emulated VRF 'blue'");
     // Its default route would be gone from the default domain.

@@ -62,6 +62,7 @@ const AT_BOTH_ENDS: &[&[Test]] = &[
     run::clients::TESTS,
     run::containers::TESTS,
     docs::recipes::TESTS,
+    docs::recipes_moving::TESTS,
     run::explain::TESTS,
     run::each::TESTS,
     run::trace::TESTS,
@@ -75,6 +76,7 @@ const AT_BOTH_ENDS: &[&[Test]] = &[
     setup::setup_knowing::TESTS,
     setup::setup_declared::TESTS,
     setup::zones::TESTS,
+    setup::moving::TESTS,
 ];
 
 /// Those that run on every kernel of the list: what they ask of it differs between releases.
@@ -125,6 +127,7 @@ const UNDER_SYSTEMD: &[&[Test]] = &[
     systemd::boot::TESTS,
     systemd::units::TESTS,
     systemd::logins::TESTS,
+    systemd::moved::TESTS,
     systemd::session::TESTS,
     systemd::scopes::TESTS,
     systemd::resolved::TESTS,

@@ -1,4 +1,4 @@
-//! Binds a cgroup that somebody else has made: a login's, a container's.
+//! Binds a cgroup that somebody else has made (a login's, a container's), or that is made for processes that run already.
 //!
 //! Not a transaction: the programs end with the cgroup, and nothing of it is to be undone.
 
@@ -44,15 +44,24 @@ impl Cgroup {
     /// # Errors
     /// There is no such VRF, the kernel refused, or the cgroup is bound to another one.
     pub fn bind(&self, kernel: &Kernel, vrf: &str, by: &str) -> Result<(), Error> {
+        let name = self.put_programs(kernel, vrf)?;
+        // A kernel that cannot keep it (before 5.7) binds all the same.
+        let _ = set::set_label(&self.directory, &format!("{by} {name}"));
+        Ok(())
+    }
+
+    /// The same of a cgroup that tells the VRF by its name; the name of the VRF.
+    ///
+    /// # Errors
+    /// As [`Cgroup::bind`].
+    pub fn put_programs(&self, kernel: &Kernel, vrf: &str) -> Result<String, Error> {
         let cannot = |why: String| Error::CannotBind { what: format!("'{}'", self.name()), vrf: vrf.to_owned(), why };
         let netns = run_dir::netns().map_err(Error::unreadable("the network namespace"))?;
         let mut written = None;
         for _ in 0..TRIES {
             let (link, devices) = devices(kernel, vrf)?;
             if written.as_ref() == Some(&devices) {
-                // A kernel that cannot keep it (before 5.7) binds all the same.
-                let _ = set::set_label(&self.directory, &format!("{by} {}", link.name));
-                return Ok(());
+                return Ok(link.name);
             }
             let device = Device { name: link.name.as_bytes(), ifindex: link.ifindex, netns };
             set::bind(&device, &self.directory, &devices, false).map_err(|refused| match refused.errno {

@@ -10,7 +10,7 @@
 pub mod add;
 pub mod apply;
 pub mod attach;
-mod cgroup;
+pub mod cgroup;
 pub mod del;
 pub mod emulate;
 pub mod leak;

@@ -135,6 +135,24 @@ pub enum Command {
     },
     /// Put a container into the VRF that its annotation io.vrfrun.vrf names: for OCI runtimes, at createRuntime
     OciHook,
+    /// Move processes that run already into a VRF or out of it, with their listeners; exit status 3 if something stays
+    Move {
+        /// The VRF, or 'default'
+        #[arg(value_name = "VRF", value_parser = name::device)]
+        name: String,
+        /// The processes, with all their descendants
+        #[arg(value_name = "PID", required_unless_present = "unit", value_parser = clap::value_parser!(u32).range(1..))]
+        pids: Vec<u32>,
+        /// All processes of this unit of systemd's
+        #[arg(long, value_name = "SERVICE")]
+        unit: Option<String>,
+        /// Only say what would be done; exit status 3 if anything would
+        #[arg(long)]
+        dry_run: bool,
+        /// Close connections, which cannot move
+        #[arg(long)]
+        close_connections: bool,
+    },
     /// Show what VRFs need, in a network namespace of its own of which nothing stays
     Demo {
         /// Wait for Enter between the steps

@@ -32,12 +32,14 @@ use crate::inspect::metrics;
 use crate::inspect::processes::{self, Process};
 use crate::inspect::show;
 use crate::inspect::zones as zones_shown;
+use crate::moving;
 use crate::plan::emulate as emulate_plan;
 use crate::plan::inventory::Inventory;
 use crate::plan::system;
 use crate::plan::vrf::VrfSpec;
 use crate::sys::netlink::Kernel;
 use crate::transaction::confirm;
+use crate::transaction::held::Held;
 use crate::transaction::report::Outcome;
 use crate::transaction::session::Session;
 
@@ -178,6 +180,13 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
         }
         Command::Session { name } => done(session::open(&kernel, name, cli.netns.is_some())),
         Command::OciHook => done(oci_hook::bind(&kernel, io::stdin())),
+        Command::Move { name, pids, unit, dry_run, close_connections } => {
+            moving::can_move()?;
+            let request =
+                moving::Request { to: name, pids, unit: unit.as_deref(), is_dry: *dry_run, closes: *close_connections };
+            let session = if *dry_run { preview(&Change::default()) } else { session(&Change::default())? };
+            move_processes(cli, &kernel, &request, &session)
+        }
         Command::Demo { pause } => {
             demo::can_be_told(&kernel)?;
             demo::tell(*pause)
@@ -206,6 +215,18 @@ fn apply_each(cli: &Cli, made: apply::Each) -> Result<ExitCode, Error> {
         (true, false) => Ok(ExitCode::from(DIFFERS)),
         (true, true) => Ok(ExitCode::SUCCESS),
     }
+}
+
+fn move_processes(cli: &Cli, kernel: &Kernel, request: &moving::Request, session: &Session) -> Result<ExitCode, Error> {
+    let report = moving::move_all(kernel, request, || session.held.as_ref().and_then(Held::arrived))?;
+    if cli.json {
+        print(json(cli, &report.verdicts))
+    } else {
+        print(&report)
+    }
+    report.stopped.iter().for_each(|why| tell(&format!("{why}; run it again for the rest")));
+    request.note().iter().for_each(tell);
+    Ok(if report.has_failed() { ExitCode::FAILURE } else { differs(report.differs()) })
 }
 
 /// What comes before the outcome, on standard error: the outcome may be an error, or JSON.

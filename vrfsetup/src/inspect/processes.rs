@@ -56,6 +56,12 @@ pub fn identify(pid: u32) -> io::Result<Option<Process>> {
     Ok(found.map(process))
 }
 
+/// The VRF in which a filter or a library of vrfrun's holds a process, which stay as long as it runs.
+pub fn held_by_a_filter(pid: u32) -> Option<String> {
+    let found = membership::of(&evidence(pid, &mut Labels::new()).ok()?, &BTreeMap::new())?;
+    [By::Preload, By::Seccomp].contains(&found.by).then(|| text(&found.vrf))
+}
+
 /// Which processes have which sockets open, by the sockets' inodes. Processes of others are invisible to a plain user.
 pub fn socket_owners() -> HashMap<u64, Vec<u32>> {
     let mut owners: HashMap<u64, Vec<u32>> = HashMap::new();
@@ -79,7 +85,7 @@ pub fn command(pid: u32) -> String {
 }
 
 /// `socket:[12345]`.
-fn socket_inode(target: &OsStr) -> Option<u64> {
+pub fn socket_inode(target: &OsStr) -> Option<u64> {
     let number = target.as_bytes().strip_prefix(b"socket:[")?.strip_suffix(b"]")?;
     std::str::from_utf8(number).ok()?.parse().ok()
 }

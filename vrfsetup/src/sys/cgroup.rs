@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -28,8 +28,7 @@ pub fn path_of(process: &str) -> io::Result<String> {
 /// # Errors
 /// cgroup2 is not mounted whole (ENODEV), or there is no such cgroup.
 pub fn open(path: &str) -> io::Result<OwnedFd> {
-    let root = mount_point().ok_or(io::Error::from_raw_os_error(libc::ENODEV))?;
-    File::open(directory(&root, path)).map(OwnedFd::from)
+    File::open(found(path)?).map(OwnedFd::from)
 }
 
 /// The processes in a cgroup itself, by its path.
@@ -37,8 +36,7 @@ pub fn open(path: &str) -> io::Result<OwnedFd> {
 /// # Errors
 /// As [`open`].
 pub fn processes(path: &str) -> io::Result<Vec<u32>> {
-    let root = mount_point().ok_or(io::Error::from_raw_os_error(libc::ENODEV))?;
-    let listed = fs::read_to_string(directory(&root, path).join("cgroup.procs"))?;
+    let listed = fs::read_to_string(found(path)?.join("cgroup.procs"))?;
     Ok(listed.lines().filter_map(|line| line.parse().ok()).collect())
 }
 
@@ -47,8 +45,72 @@ pub fn processes(path: &str) -> io::Result<Vec<u32>> {
 /// # Errors
 /// As [`open`], or the kernel refused.
 pub fn join(path: &str) -> io::Result<()> {
+    fs::write(found(path)?.join("cgroup.procs"), "0")
+}
+
+/// The processes in a cgroup and in those below it.
+///
+/// # Errors
+/// As [`open`].
+pub fn all_processes(path: &str) -> io::Result<Vec<u32>> {
+    let mut all = processes(path)?;
+    for child in children(path)? {
+        match all_processes(&child) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            below => all.extend(below?),
+        }
+    }
+    Ok(all)
+}
+
+/// The paths of the cgroups right below one.
+///
+/// # Errors
+/// As [`open`].
+pub fn children(path: &str) -> io::Result<Vec<String>> {
+    let entries = fs::read_dir(found(path)?)?.flatten();
+    let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    let path = path.trim_end_matches('/');
+    Ok(directories.map(|entry| format!("{path}/{}", entry.file_name().to_string_lossy())).collect())
+}
+
+/// Makes a cgroup; false if it is there already.
+///
+/// # Errors
+/// Those of mkdir(2), or as [`open`].
+pub fn make(path: &str) -> io::Result<bool> {
+    match fs::create_dir(found(path)?) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        made => made.map(|()| true),
+    }
+}
+
+/// Removes a cgroup in which nobody is.
+///
+/// # Errors
+/// Those of rmdir(2), EBUSY if somebody is; or as [`open`].
+pub fn remove(path: &str) -> io::Result<()> {
+    fs::remove_dir(found(path)?)
+}
+
+/// Moves a process with all its threads into a cgroup.
+///
+/// # Errors
+/// ESRCH: there is no such process; ENOENT and ENODEV: no such cgroup; else the kernel's reason.
+pub fn put(path: &str, pid: u32) -> io::Result<()> {
+    let mut procs = File::options().write(true).open(found(path)?.join("cgroup.procs"))?;
+    procs.write_all(pid.to_string().as_bytes())
+}
+
+/// Whether processes in a cgroup, and those that come into it, are stopped (cgroup.freeze, 5.2).
+pub fn is_frozen(path: &str) -> bool {
+    let freeze = found(path).and_then(|directory| fs::read_to_string(directory.join("cgroup.events")));
+    freeze.is_ok_and(|events| events.lines().any(|line| line == "frozen 1"))
+}
+
+fn found(path: &str) -> io::Result<PathBuf> {
     let root = mount_point().ok_or(io::Error::from_raw_os_error(libc::ENODEV))?;
-    fs::write(directory(&root, path).join("cgroup.procs"), "0")
+    Ok(directory(&root, path))
 }
 
 fn directory(root: &Path, path: &str) -> PathBuf {

@@ -1,9 +1,10 @@
 //! The operating system, as plain values: routing netlink, socket diagnosis, settings below /proc/sys, the names of
 //! routing tables, files that others read, those in /run/vrfsetup, signals, cgroups, the
-//! system's log, systemd, nft, the kernel's features and families.
+//! system's log, systemd, nft, sockets of other processes, the kernel's features and families.
 //!
-//! May use `model`. Does what it is told and reports what the kernel answered; decides nothing.
-#![forbid(unsafe_code)]
+//! May use `model`. Does what it is told and reports what the kernel answered; decides nothing. Unsafe code is in `pidfd`
+//! alone.
+#![deny(unsafe_code)]
 
 mod btf;
 pub mod cgroup;
@@ -12,6 +13,7 @@ pub mod feature;
 pub mod files;
 pub mod netlink;
 pub mod nft;
+pub mod pidfd;
 pub mod rt_tables;
 pub mod run_dir;
 pub mod signals;

@@ -10,8 +10,10 @@ use crate::sys::netlink::KernelError;
 use crate::sys::netlink::socket::Socket;
 
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
+const SOCK_DESTROY: u16 = 21;
+const INET_DIAG_CGROUP_ID: u16 = 21;
+const SOCKID: usize = 48;
 const NLMSG_HEADER: usize = 16;
-const INET_DIAG_REQ: usize = 56;
 const INET_DIAG_MSG: usize = 72;
 const TCP_ESTABLISHED: u32 = 1 << 1;
 const ANY_STATE: u32 = u32::MAX;
@@ -29,8 +31,18 @@ pub struct Connection {
     pub peer: (IpAddr, u16),
     /// The interface that the socket is bound to; 0 if none.
     pub bound: u32,
-    /// By which processes have it; 0 if none has any more.
+    /// By which processes have it; 0 if none has any more, or not yet.
     pub inode: u32,
+    /// What few ask for.
+    rest: Box<Rest>,
+}
+
+/// By what the kernel finds a socket again and no other (`struct inet_diag_sockid`, and its family), and where it was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Rest {
+    family: u8,
+    id: [u8; SOCKID],
+    cgroup: Option<u64>,
 }
 
 impl Connection {
@@ -44,25 +56,35 @@ impl Connection {
         }
     }
 
+    /// The number of the cgroup that it was made in (5.8).
+    pub fn cgroup(&self) -> Option<u64> {
+        self.rest.cgroup
+    }
+
     /// The state by the name of `ss`.
     pub fn state_name(&self) -> &'static str {
-        const NAMES: [&str; 13] = [
-            "UNKNOWN",
-            "ESTAB",
-            "SYN-SENT",
-            "SYN-RECV",
-            "FIN-WAIT-1",
-            "FIN-WAIT-2",
-            "TIME-WAIT",
-            "UNCONN",
-            "CLOSE-WAIT",
-            "LAST-ACK",
-            "LISTEN",
-            "CLOSING",
-            "SYN-RECV",
-        ];
-        NAMES.get(usize::from(self.state)).copied().unwrap_or("UNKNOWN")
+        state_name(self.state)
     }
+}
+
+/// A state of the kernel's (TCP_*) by the name of `ss`.
+pub fn state_name(state: u8) -> &'static str {
+    const NAMES: [&str; 13] = [
+        "UNKNOWN",
+        "ESTAB",
+        "SYN-SENT",
+        "SYN-RECV",
+        "FIN-WAIT-1",
+        "FIN-WAIT-2",
+        "TIME-WAIT",
+        "UNCONN",
+        "CLOSE-WAIT",
+        "LAST-ACK",
+        "LISTEN",
+        "CLOSING",
+        "SYN-RECV",
+    ];
+    NAMES.get(usize::from(state)).copied().unwrap_or("UNKNOWN")
 }
 
 impl fmt::Display for Connection {
@@ -90,6 +112,32 @@ pub fn all() -> Result<Vec<Connection>, KernelError> {
     Ok(all)
 }
 
+/// All TCP, UDP and raw sockets of this network namespace, also those that no process has yet or any more.
+///
+/// # Errors
+/// As [`all`].
+pub fn everything() -> Result<Vec<Connection>, KernelError> {
+    sockets(&[libc::IPPROTO_TCP, libc::IPPROTO_UDP, libc::IPPROTO_RAW], ANY_STATE)
+}
+
+/// Closes a connection, as `ss -K` does: the peer of a TCP connection is told so, and whoever uses it here gets an error.
+///
+/// # Errors
+/// ENOENT: it is gone; EOPNOTSUPP: this kernel cannot (CONFIG_INET_DIAG_DESTROY).
+pub fn destroy(socket: &Connection) -> Result<(), KernelError> {
+    let mut kernel = Socket::open(NETLINK_SOCK_DIAG)?;
+    let Rest { family, id, .. } = socket.rest.as_ref();
+    let body = body(*family, socket.protocol, raw_protocol(socket), ANY_STATE, id);
+    let (mut error, flags) = (None, libc::NLM_F_REQUEST | libc::NLM_F_ACK);
+    kernel.exchange(&[message(SOCK_DESTROY, flags as u16, &body)], |_, reply| error = reply.error())?;
+    error.map_or(Ok(()), Err)
+}
+
+/// What a raw socket is a socket of, which it has in the place of a port.
+fn raw_protocol(socket: &Connection) -> u8 {
+    if i32::from(socket.protocol) == libc::IPPROTO_RAW { socket.local.1 as u8 } else { 0 }
+}
+
 fn sockets(protocols: &[i32], states: u32) -> Result<Vec<Connection>, KernelError> {
     let mut all = Vec::new();
     for family in [libc::AF_INET, libc::AF_INET6] {
@@ -113,22 +161,33 @@ fn dump(family: i32, protocol: i32, states: u32) -> Result<Vec<Connection>, Kern
     error.map_or(Ok(all), Err)
 }
 
-/// `struct nlmsghdr` and `struct inet_diag_req_v2`.
+/// A request for all sockets of a family and protocol.
 fn request(family: u8, protocol: u8, states: u32) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(NLMSG_HEADER + INET_DIAG_REQ);
-    bytes.extend(((NLMSG_HEADER + INET_DIAG_REQ) as u32).to_ne_bytes());
-    bytes.extend(SOCK_DIAG_BY_FAMILY.to_ne_bytes());
-    bytes.extend(((libc::NLM_F_REQUEST | libc::NLM_F_DUMP) as u16).to_ne_bytes());
+    let flags = (libc::NLM_F_REQUEST | libc::NLM_F_DUMP) as u16;
+    message(SOCK_DIAG_BY_FAMILY, flags, &body(family, protocol, 0, states, &[0; SOCKID]))
+}
+
+/// `struct nlmsghdr`, and what follows it.
+fn message(kind: u16, flags: u16, body: &[u8]) -> Vec<u8> {
+    let mut bytes = ((NLMSG_HEADER + body.len()) as u32).to_ne_bytes().to_vec();
+    bytes.extend(kind.to_ne_bytes());
+    bytes.extend(flags.to_ne_bytes());
     bytes.extend([0; 8]);
-    bytes.extend([family, protocol, 0, 0]);
+    bytes.extend(body);
+    bytes
+}
+
+/// `struct inet_diag_req_v2`.
+fn body(family: u8, protocol: u8, raw_protocol: u8, states: u32, id: &[u8; SOCKID]) -> Vec<u8> {
+    let mut bytes = vec![family, protocol, 0, raw_protocol];
     bytes.extend(states.to_ne_bytes());
-    bytes.resize(NLMSG_HEADER + INET_DIAG_REQ, 0);
+    bytes.extend(id);
     bytes
 }
 
 /// `struct inet_diag_msg`.
 fn connection(body: &[u8], protocol: u8) -> Option<Connection> {
-    let body: &[u8; INET_DIAG_MSG] = body.first_chunk()?;
+    let (body, attributes): (&[u8; INET_DIAG_MSG], _) = body.split_first_chunk()?;
     let port = |at: usize| u16::from_be_bytes([body[at], body[at + 1]]);
     let word = |at: usize| u32::from_ne_bytes([body[at], body[at + 1], body[at + 2], body[at + 3]]);
     Some(Connection {
@@ -138,7 +197,25 @@ fn connection(body: &[u8], protocol: u8) -> Option<Connection> {
         peer: (address(body[0], &body[24..40])?, port(6)),
         bound: word(40),
         inode: word(68),
+        rest: Box::new(Rest { family: body[0], id: *body[4..].first_chunk()?, cgroup: cgroup(attributes) }),
     })
+}
+
+fn cgroup(attributes: &[u8]) -> Option<u64> {
+    attribute(attributes, INET_DIAG_CGROUP_ID)?.first_chunk().copied().map(u64::from_ne_bytes)
+}
+
+/// The value of the attribute of this kind.
+fn attribute(mut attributes: &[u8], wanted: u16) -> Option<&[u8]> {
+    let half = |bytes: &[u8], at: usize| Some(u16::from_ne_bytes(*bytes.get(at..)?.first_chunk()?));
+    loop {
+        let (length, kind) = (usize::from(half(attributes, 0)?), half(attributes, 2)?);
+        let value = attributes.get(4..length)?;
+        if kind == wanted {
+            return Some(value);
+        }
+        attributes = attributes.get((length + 3) & !3..)?;
+    }
 }
 
 /// An IPv4 connection of an AF_INET6 socket has mapped addresses, which are IPv4 to the routing.
@@ -164,6 +241,23 @@ mod tests {
         let found = established().unwrap().iter().find(is_it).cloned().unwrap();
         assert_eq!((found.bound, found.state_name()), (0, "ESTAB"));
         assert!(all().unwrap().contains(&found));
+    }
+
+    #[test]
+    fn one_connection_is_closed_and_no_other() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let [one, mut other] = [(); 2].map(|()| TcpStream::connect(listener.local_addr().unwrap()).unwrap());
+        let end = one.local_addr().unwrap().port();
+        let found = established().unwrap().into_iter().find(|found| found.local.1 == end).unwrap();
+        match destroy(&found) {
+            // A plain user may not, and not every kernel can.
+            Err(refused) => assert!([libc::EPERM, libc::EOPNOTSUPP].contains(&refused.errno), "{refused}"),
+            Ok(()) => {
+                assert_eq!(one.peer_addr().unwrap_err().raw_os_error(), Some(libc::ENOTCONN));
+                assert_eq!(destroy(&found).unwrap_err().errno, libc::ENOENT);
+            }
+        }
+        std::io::Write::write_all(&mut other, b"x").unwrap();
     }
 
     #[test]

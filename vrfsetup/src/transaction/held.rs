@@ -35,11 +35,16 @@ impl Held {
         Ok((Self { _lock: lock, signals }, told))
     }
 
+    /// The name of a signal that has come since; each is told once.
+    pub fn arrived(&self) -> Option<&'static str> {
+        self.signals.arrived()
+    }
+
     /// Refuses to go on when a signal has come.
     ///
     /// # Errors
     /// One has.
     pub fn go_on(&self) -> Result<(), Error> {
-        self.signals.arrived().map_or(Ok(()), |signal| Err(Error::Interrupted(signal)))
+        self.arrived().map_or(Ok(()), |signal| Err(Error::Interrupted(signal)))
     }
 }

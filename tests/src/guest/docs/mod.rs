@@ -5,6 +5,7 @@
 pub mod completions;
 pub mod promises;
 pub mod recipes;
+pub mod recipes_moving;
 pub mod recipes_services;
 
 use super::guest_tests;

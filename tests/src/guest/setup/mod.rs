@@ -5,6 +5,7 @@
 
 pub mod apply_again;
 pub mod at_once;
+pub mod moving;
 pub mod neighbours;
 pub mod port_keeps;
 pub mod random_faults;

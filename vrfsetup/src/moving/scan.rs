@@ -1,0 +1,234 @@
+//! The sockets of processes: each is looked at once in a round, whoever has it, and what became of it is kept.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use nix::errno::Errno;
+
+use super::connection::Connections;
+use super::judge::{Decision, Target};
+use super::place::Places;
+use super::socket::{self, Seen};
+use super::verdict::{Description, Fate, State, Subject, Verdict};
+use super::{Request, domain_name, rebind};
+use crate::error::Error;
+use crate::inspect::processes;
+use crate::sys::netlink::errno_text;
+use crate::sys::pidfd::{self, Process};
+
+/// All that was seen.
+#[derive(Default)]
+pub struct Scan {
+    /// By their inodes.
+    sockets: BTreeMap<u64, State>,
+    /// Which process has which socket by which descriptor.
+    descriptors: BTreeMap<(u32, i32), u64>,
+    /// What is no socket, or cannot be reached, and may matter.
+    others: BTreeMap<(u32, i32), State>,
+    /// The sockets of this round.
+    seen: BTreeSet<u64>,
+    connections: Connections,
+}
+
+/// What a round asks of each socket.
+pub struct Round<'a> {
+    pub target: &'a Target<'a>,
+    /// The network namespace.
+    pub netns: u64,
+    pub places: &'a Places<'a>,
+    pub request: &'a Request<'a>,
+}
+
+impl Round<'_> {
+    /// What becomes of a socket, and why.
+    fn carry_out(&self, decision: Decision, socket: &OwnedFd) -> (Fate, Option<String>) {
+        match decision {
+            Decision::Leave => (Fate::Unchanged, None),
+            Decision::Stay(why) => (Fate::Stays, Some(why)),
+            Decision::Close => (Fate::Stays, None),
+            Decision::Rebind if self.request.is_dry => (Fate::Moves, None),
+            Decision::Rebind => match rebind(socket, self.target) {
+                Ok(()) => (Fate::Moved, None),
+                Err(errno) => (Fate::Failed, Some(errno_text(errno as i32))),
+            },
+        }
+    }
+}
+
+impl Scan {
+    /// Begins a round.
+    ///
+    /// # Errors
+    /// The kernel does not list sockets.
+    pub fn begin(&mut self) -> Result<(), Error> {
+        self.seen.clear();
+        self.others.clear();
+        let sockets = &self.sockets;
+        let is_done =
+            |inode: &u64| sockets.get(inode).is_some_and(|socket| matches!(socket.fate, Fate::Moved | Fate::Closed));
+        self.descriptors.retain(|_, inode| is_done(inode));
+        self.connections.read()
+    }
+
+    /// All sockets of a process; whether anything was changed.
+    pub fn process(&mut self, pid: u32, round: &Round) -> bool {
+        // What has ended meanwhile has no sockets.
+        let Ok(process) = Process::open(pid) else { return false };
+        let Ok(found) = descriptors(&format!("{pid}/fd")) else { return false };
+        let mut has_changed = false;
+        for (fd, inode) in &found {
+            let Some(inode) = inode else {
+                let why = "sockets in its list of files cannot be seen".to_owned();
+                self.other(pid, *fd, "io_uring", Fate::Stays, why);
+                continue;
+            };
+            self.descriptors.insert((pid, *fd), *inode);
+            if self.seen.insert(*inode) {
+                match self.socket(&process, *fd, *inode, round) {
+                    Ok(changed) => has_changed |= changed,
+                    // Closed, or the process has ended.
+                    Err(Errno::EBADF | Errno::ESRCH) => drop(self.descriptors.remove(&(pid, *fd))),
+                    Err(errno) => self.other(pid, *fd, "socket", Fate::Failed, errno_text(errno as i32)),
+                }
+            }
+        }
+        self.threads(pid, &found);
+        has_changed
+    }
+
+    /// Closes connections, or names them, also those that wait at listeners; whether anything was changed.
+    pub fn connections(&mut self, target: &Target, request: &Request) -> bool {
+        self.connections.settle(&mut self.sockets, &self.seen, target, request)
+    }
+
+    fn socket(&mut self, process: &Process, fd: i32, inode: u64, round: &Round) -> nix::Result<bool> {
+        let copy = process.descriptor(fd)?;
+        // The number may have been given to another file meanwhile, which the next round sees.
+        if pidfd::inode(&copy)? != inode {
+            return Ok(true);
+        }
+        let Some(Seen { kind, device, mut description }) = socket::look(&copy, round.netns)? else {
+            self.sockets.remove(&inode);
+            return Ok(false);
+        };
+        description.from = domain_name(round.target.links, device);
+        let decision = match round.target.decide(&kind, device) {
+            Decision::Rebind if round.places.holds(device, self.connections.cgroup_of(inode)) => {
+                Decision::Stay("it was made in a cgroup of that VRF that other processes are in".to_owned())
+            }
+            decision => decision,
+        };
+        let (fate, why) = round.carry_out(decision, &copy);
+        self.keep(inode, State { description, fate, why });
+        Ok(fate == Fate::Moved)
+    }
+
+    /// What an earlier round has done counts more than that it is done.
+    fn keep(&mut self, inode: u64, state: State) {
+        let known = self.sockets.get(&inode).map(|known| known.fate);
+        let is_settled = match known {
+            Some(Fate::Closed) => state.fate != Fate::Failed,
+            Some(Fate::Moved) => state.fate == Fate::Unchanged,
+            _ => false,
+        };
+        if !is_settled {
+            self.sockets.insert(inode, state);
+        }
+    }
+
+    /// A thread may have descriptors of its own (CLONE_FILES), of which no copy can be had.
+    fn threads(&mut self, pid: u32, found: &[(i32, Option<u64>)]) {
+        for entry in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
+            let Some(thread) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+            let own = if thread == pid { Vec::new() } else { descriptors(&format!("{thread}/fd")).unwrap_or_default() };
+            for (fd, _) in own.into_iter().filter(|(_, inode)| inode.is_some()) {
+                if !found.iter().any(|(known, _)| *known == fd) {
+                    let why = format!("thread {thread} has it in a table of its own, which cannot be reached");
+                    self.other(pid, fd, "socket", Fate::Stays, why);
+                }
+            }
+        }
+    }
+
+    fn other(&mut self, pid: u32, fd: i32, what: &str, fate: Fate, why: String) {
+        let description = Description { protocol: what.to_owned(), ..Description::default() };
+        self.others.insert((pid, fd), State { description, fate, why: Some(why) });
+    }
+
+    /// Of each descriptor of these processes, by their names.
+    pub fn verdicts(self, moved: &BTreeSet<u32>, commands: &HashMap<u32, String>) -> Vec<Verdict> {
+        let owners = processes::socket_owners();
+        let shared = |inode: &u64| {
+            let mut others = owners.get(inode).cloned().unwrap_or_default();
+            others.retain(|pid| !moved.contains(pid) && *pid != std::process::id());
+            others
+        };
+        let verdict = |pid: u32, fd: i32, state: &State, shared: Vec<u32>| Verdict {
+            pid,
+            command: commands.get(&pid).cloned().unwrap_or_default(),
+            subject: Subject::Descriptor { fd, socket: state.description.clone(), shared },
+            fate: state.fate,
+            why: state.why.clone(),
+        };
+        let mut all = Vec::new();
+        for ((pid, fd), inode) in &self.descriptors {
+            let Some(state) = self.sockets.get(inode) else { continue };
+            all.push(verdict(*pid, *fd, state, if state.fate == Fate::Unchanged { Vec::new() } else { shared(inode) }));
+            all.extend(self.connections.waiting_at(*inode).map(|state| verdict(*pid, *fd, state, Vec::new())));
+        }
+        all.extend(self.others.iter().map(|((pid, fd), state)| verdict(*pid, *fd, state, Vec::new())));
+        all
+    }
+}
+
+/// The descriptors below /proc that are sockets, with their inodes, and io_uring instances, without.
+fn descriptors(directory: &str) -> io::Result<Vec<(i32, Option<u64>)>> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(Path::new("/proc").join(directory))? {
+        let entry = entry?;
+        let Some(fd) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        let target = fs::read_link(entry.path()).unwrap_or_default();
+        match processes::socket_inode(target.as_os_str()) {
+            Some(inode) => all.push((fd, Some(inode))),
+            None if target.as_os_str() == OsStr::new("anon_inode:[io_uring]") => all.push((fd, None)),
+            None => {}
+        }
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+    use std::os::fd::AsRawFd;
+
+    use super::*;
+
+    #[test]
+    fn descriptors_are_sockets_with_their_inodes() {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let found = descriptors("self/fd").unwrap();
+        let inode = found.iter().find(|(fd, _)| *fd == socket.as_raw_fd()).unwrap().1;
+        assert_eq!(inode, Some(pidfd::inode(&socket.into()).unwrap()));
+        assert!(descriptors("0/fd").is_err());
+    }
+
+    #[test]
+    fn a_socket_that_was_closed_or_moved_stays_so_in_later_rounds() {
+        let mut scan = Scan::default();
+        let state = |fate| State { description: Description::default(), fate, why: None };
+        for (inode, rounds, expected) in [
+            (1, [Fate::Moved, Fate::Unchanged], Fate::Moved),
+            (2, [Fate::Closed, Fate::Moved], Fate::Closed),
+            (3, [Fate::Stays, Fate::Unchanged], Fate::Unchanged),
+            (4, [Fate::Moved, Fate::Failed], Fate::Failed),
+        ] {
+            rounds.into_iter().for_each(|fate| scan.keep(inode, state(fate)));
+            assert_eq!(scan.sockets[&inode].fate, expected, "{inode}");
+        }
+    }
+}

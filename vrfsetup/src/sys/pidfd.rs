@@ -1,0 +1,143 @@
+//! Sockets of other processes: copies of their descriptors (pidfd_getfd(2), 5.6), and what a socket says of itself. A copy is
+//! the same socket: what is done to it is done to the other process's.
+#![allow(unsafe_code)]
+
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+use nix::errno::Errno;
+use nix::sys::stat::fstat;
+
+/// The network namespace that a socket was made in.
+const SIOCGSKNS: libc::c_ulong = 0x894c;
+const SO_BINDTOIFINDEX: libc::c_int = 62;
+
+/// A process; its number may be given to another one, its descriptor stays with it.
+#[derive(Debug)]
+pub struct Process(OwnedFd);
+
+impl Process {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// ESRCH: it is gone; ENOSYS: the kernel is too old (5.3).
+    pub fn open(pid: u32) -> nix::Result<Self> {
+        // SAFETY: numbers only.
+        let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
+        // SAFETY: the kernel just made this descriptor (close-on-exec), nobody else has it.
+        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd as RawFd) }))
+    }
+
+    /// A copy of its descriptor.
+    ///
+    /// # Errors
+    /// ESRCH: it is gone; EBADF: the descriptor is; EPERM: it may not be traced.
+    pub fn descriptor(&self, number: RawFd) -> nix::Result<OwnedFd> {
+        // SAFETY: numbers only.
+        let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_getfd, self.0.as_raw_fd(), number, 0) })?;
+        // SAFETY: the kernel just made this descriptor (close-on-exec), nobody else has it.
+        Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+    }
+}
+
+/// The number by which /proc, too, knows a socket.
+///
+/// # Errors
+/// As fstat(2).
+pub fn inode(socket: &OwnedFd) -> nix::Result<u64> {
+    Ok(fstat(socket)?.st_ino)
+}
+
+/// Family, type and protocol of a socket.
+///
+/// # Errors
+/// As getsockopt(2).
+pub fn kind(socket: &OwnedFd) -> nix::Result<(i32, i32, i32)> {
+    let number = |option| get(socket, libc::SOL_SOCKET, option).map(i32::from_ne_bytes);
+    Ok((number(libc::SO_DOMAIN)?, number(libc::SO_TYPE)?, number(libc::SO_PROTOCOL)?))
+}
+
+/// The state of a TCP socket (TCP_* of the kernel).
+///
+/// # Errors
+/// As getsockopt(2).
+pub fn tcp_state(socket: &OwnedFd) -> nix::Result<u8> {
+    get::<1>(socket, libc::IPPROTO_TCP, libc::TCP_INFO).map(|[state]| state)
+}
+
+/// The index of the interface that a socket is bound to; 0 if none.
+///
+/// # Errors
+/// As getsockopt(2).
+pub fn device(socket: &OwnedFd) -> nix::Result<u32> {
+    get(socket, libc::SOL_SOCKET, SO_BINDTOIFINDEX).map(u32::from_ne_bytes)
+}
+
+/// Binds a socket to the interface of this index in its network namespace; 0 unbinds it.
+///
+/// # Errors
+/// As setsockopt(2).
+pub fn bind(socket: &OwnedFd, ifindex: u32) -> nix::Result<()> {
+    let value = ifindex.to_ne_bytes();
+    let (fd, length) = (socket.as_fd().as_raw_fd(), value.len() as libc::socklen_t);
+    // SAFETY: the kernel reads `length` bytes of a live array.
+    let result = unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, SO_BINDTOIFINDEX, value.as_ptr().cast(), length) };
+    Errno::result(result).map(drop)
+}
+
+/// The inode of the network namespace that a socket was made in (CAP_NET_ADMIN there).
+///
+/// # Errors
+/// As ioctl(2).
+pub fn netns(socket: &OwnedFd) -> nix::Result<u64> {
+    // SAFETY: the call takes no argument.
+    let fd = Errno::result(unsafe { libc::ioctl(socket.as_raw_fd(), SIOCGSKNS as _) })?;
+    // SAFETY: the kernel just made this descriptor, nobody else has it.
+    inode(&unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// The first bytes of an option's value.
+fn get<const N: usize>(socket: &OwnedFd, level: libc::c_int, option: libc::c_int) -> nix::Result<[u8; N]> {
+    let (mut value, mut length) = ([0; N], N as libc::socklen_t);
+    // SAFETY: the kernel writes at most `length` bytes into a live array.
+    let result =
+        unsafe { libc::getsockopt(socket.as_raw_fd(), level, option, value.as_mut_ptr().cast(), &raw mut length) };
+    Errno::result(result)?;
+    if length as usize == N { Ok(value) } else { Err(Errno::EPROTO) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, UdpSocket};
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    #[test]
+    fn a_copy_is_the_same_socket() {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let own = Process::open(std::process::id()).unwrap();
+        let copy = own.descriptor(socket.as_raw_fd()).unwrap();
+        let link = std::fs::read_link(format!("/proc/self/fd/{}", socket.as_raw_fd())).unwrap();
+        assert_eq!(link.to_str(), Some(format!("socket:[{}]", inode(&copy).unwrap()).as_str()));
+        assert_eq!(kind(&copy), Ok((libc::AF_INET, libc::SOCK_DGRAM, libc::IPPROTO_UDP)));
+        assert_eq!(device(&copy), Ok(0));
+    }
+
+    #[test]
+    fn a_listener_says_so_and_a_process_that_is_gone_too() {
+        const LISTEN: u8 = 10;
+        let socket = OwnedFd::from(TcpListener::bind("127.0.0.1:0").unwrap());
+        assert_eq!(tcp_state(&socket), Ok(LISTEN));
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let process = Process::open(child.id()).unwrap();
+        child.wait().unwrap();
+        assert_eq!(process.descriptor(0).unwrap_err(), Errno::ESRCH);
+    }
+
+    #[test]
+    fn a_socket_knows_its_network_namespace() {
+        let socket = OwnedFd::from(UdpSocket::bind("127.0.0.1:0").unwrap());
+        let own = std::fs::metadata("/proc/self/ns/net").unwrap().ino();
+        assert!(netns(&socket).is_ok_and(|netns| netns == own) || !nix::unistd::geteuid().is_root());
+    }
+}
