@@ -48,6 +48,8 @@ const BPF_PROG_GET_FD_BY_ID: libc::c_long = 13;
 const BPF_OBJ_GET_INFO_BY_FD: libc::c_long = 15;
 const BPF_PROG_QUERY: libc::c_long = 16;
 const BPF_F_ALLOW_MULTI: u32 = 2;
+/// What the programs are called unless they have a name of their own.
+const NAME: &[u8] = b"vrfrun";
 
 /// The part of `union bpf_attr` for BPF_PROG_LOAD, up to what 4.17 knows.
 #[repr(C)]
@@ -68,13 +70,13 @@ struct LoadAttributes {
 }
 
 impl LoadAttributes {
-    fn of(hook: Hook, instructions: &[Instruction]) -> Self {
+    fn of(hook: Hook, instructions: &[Instruction], program_name: &[u8]) -> Self {
         Self {
             prog_type: hook.program_type,
             insn_cnt: instructions.len() as u32,
             insns: instructions.as_ptr().expose_provenance() as u64,
             license: c"GPL".as_ptr().expose_provenance() as u64,
-            prog_name: name(b"vrfrun"),
+            prog_name: name(program_name),
             expected_attach_type: hook.attach_type,
             ..Self::default()
         }
@@ -140,12 +142,17 @@ struct PinAttributes {
 /// EPERM without CAP_BPF and CAP_NET_ADMIN, ENOSYS without bpf(2), EINVAL where the kernel lacks what the program uses,
 /// ENOEXEC for a program with a bad label; else as bpf(2).
 pub fn load(hook: Hook, program: &Program) -> nix::Result<OwnedFd> {
-    let code = program.finish().map_err(|_| Errno::ENOEXEC)?;
-    with_memlock(|| load_once(hook, &code))
+    load_as(hook, program, NAME)
 }
 
-fn load_once(hook: Hook, instructions: &[Instruction]) -> nix::Result<OwnedFd> {
-    let mut attributes = LoadAttributes::of(hook, instructions);
+/// The same under a name by which it can be found again.
+pub(crate) fn load_as(hook: Hook, program: &Program, program_name: &[u8]) -> nix::Result<OwnedFd> {
+    let code = program.finish().map_err(|_| Errno::ENOEXEC)?;
+    with_memlock(|| load_once(hook, &code, program_name))
+}
+
+fn load_once(hook: Hook, instructions: &[Instruction], program_name: &[u8]) -> nix::Result<OwnedFd> {
+    let mut attributes = LoadAttributes::of(hook, instructions, program_name);
     // SAFETY: the attributes name live instructions and a live licence string, and the kernel copies both.
     unsafe { bpf_fd(BPF_PROG_LOAD, &mut attributes) }
 }
@@ -161,7 +168,7 @@ pub fn verifier_log(hook: Hook, program: &Program) -> nix::Result<String> {
         log_level: 1,
         log_size: log.len() as u32,
         log_buf: log.as_mut_ptr().expose_provenance() as u64,
-        ..LoadAttributes::of(hook, &code)
+        ..LoadAttributes::of(hook, &code, NAME)
     };
     // SAFETY: as for `load_once`; the kernel writes at most `log_size` bytes into a live vector.
     let outcome = with_memlock(|| unsafe { bpf_fd(BPF_PROG_LOAD, &mut attributes.clone()) });
@@ -205,6 +212,14 @@ pub fn attach(hook: Hook, program: impl AsFd, cgroup: impl AsFd) -> nix::Result<
 pub fn detach(hook: Hook, id: u32, cgroup: impl AsFd) -> nix::Result<()> {
     // SAFETY: plain numbers.
     let program = unsafe { bpf_fd(BPF_PROG_GET_FD_BY_ID, &mut [id, 0, 0]) }?;
+    detach_program(hook, program, cgroup)
+}
+
+/// Detaches a program; others at the same hook stay.
+///
+/// # Errors
+/// ENOENT where it is not attached; else as bpf(2).
+pub(crate) fn detach_program(hook: Hook, program: impl AsFd, cgroup: impl AsFd) -> nix::Result<()> {
     let mut attributes = AttachAttributes::of(hook, program.as_fd(), cgroup.as_fd(), 0);
     // SAFETY: plain numbers in a structure of the kernel's layout.
     unsafe { bpf(BPF_PROG_DETACH, &mut attributes) }.map(drop)

@@ -1,12 +1,13 @@
 //! bpf(2) as vrfrun and vrfsetup need it: an assembler, the programs that bind sockets to a device and hold their packets in
-//! its VRF, loading, attaching and pinning them, their maps (the lists of ports and the tags on sockets), and all of these on
-//! one cgroup (`set`).
+//! its VRF, loading, attaching and pinning them, their maps (the lists of ports, the tags on sockets, and the users whose
+//! sockets are in a VRF), and all of these on one cgroup (`set`).
 //!
 //! By hand, and no loader of ELF objects: the programs are a few dozen instructions that depend on numbers known at run
 //! time, and every byte of them can be read here.
 
 mod asm;
 mod call;
+mod found;
 mod labels;
 mod map;
 mod netns;
@@ -14,6 +15,7 @@ mod ports;
 pub mod programs;
 pub mod set;
 mod tags;
+mod users;
 
 pub use asm::{Instruction, Label, Program};
 pub use call::{Hook, attach, attached, load, pin, program_id, verifier_log};
@@ -21,3 +23,4 @@ pub use labels::{BadLabel, Labels};
 pub use netns::netns_cookie;
 pub use ports::List;
 pub use tags::Tags;
+pub use users::{User, Users};

@@ -6,12 +6,9 @@ use nix::errno::Errno;
 
 use crate::call::{bpf, bpf_fd, name, object_info, with_memlock};
 
-/// A hash map whose keys are 32 bits, and its values two times 32.
+/// A hash map whose keys are 32 bits, and its values so many times 32.
 #[derive(Debug)]
-pub struct Map(OwnedFd);
-
-/// What stands beside a key.
-pub type Value = [u32; 2];
+pub struct Map<const WORDS: usize>(OwnedFd);
 
 /// As many keys as are asked for at once.
 const BATCH: usize = 64;
@@ -19,10 +16,15 @@ const BATCH: usize = 64;
 /// No map that we make has more keys.
 const MOST: u32 = 1 << 20;
 
-impl Map {
+impl<const WORDS: usize> Map<WORDS> {
     /// Makes an empty one, with room for so many. Before 5.11 the room counts as locked memory of the user.
     pub fn create(map_name: &[u8], room: u32) -> nix::Result<Self> {
-        with_memlock(|| create(map_name, room)).map(Self)
+        with_memlock(|| create(map_name, size_of::<[u32; WORDS]>(), room)).map(Self)
+    }
+
+    /// The same within the memory that may be locked as it is: EPERM where the room is too much.
+    pub fn create_within_limit(map_name: &[u8], room: u32) -> nix::Result<Self> {
+        create(map_name, size_of::<[u32; WORDS]>(), room).map(Self)
     }
 
     /// The one of this id (CAP_SYS_ADMIN).
@@ -56,7 +58,7 @@ impl Map {
     }
 
     fn keys_at_once(&self) -> nix::Result<Vec<u32>> {
-        let (mut keys, mut values, mut next) = ([0u32; BATCH], [Value::default(); BATCH], 0u32);
+        let (mut keys, mut values, mut next) = ([0u32; BATCH], [[0u32; WORDS]; BATCH], 0u32);
         let mut attributes = BatchAttributes {
             in_batch: 0,
             out_batch: (&raw mut next).expose_provenance() as u64,
@@ -90,7 +92,7 @@ impl Map {
     }
 
     /// Adds a key, or changes its value.
-    pub fn set(&self, key: u32, value: Value) -> nix::Result<()> {
+    pub fn set(&self, key: u32, value: [u32; WORDS]) -> nix::Result<()> {
         // SAFETY: the kernel reads a key and a value of the map's sizes, both live.
         unsafe { self.element(BPF_MAP_UPDATE_ELEM, &raw const key, (&raw const value).expose_provenance()) }
     }
@@ -105,8 +107,8 @@ impl Map {
     }
 
     /// What stands beside a key.
-    pub fn get(&self, key: u32) -> nix::Result<Value> {
-        let mut value = Value::default();
+    pub fn get(&self, key: u32) -> nix::Result<[u32; WORDS]> {
+        let mut value = [0; WORDS];
         // SAFETY: the kernel reads a key and writes a value of the map's sizes, both live.
         unsafe { self.element(BPF_MAP_LOOKUP_ELEM, &raw const key, (&raw mut value).expose_provenance()) }?;
         Ok(value)
@@ -131,7 +133,7 @@ impl Map {
 
     fn is_called(&self, map_name: &[u8]) -> bool {
         let sizes = |info: &Info| (info.map_type, info.key_size as usize, info.value_size as usize);
-        let wanted = (BPF_MAP_TYPE_HASH, size_of::<u32>(), size_of::<Value>());
+        let wanted = (BPF_MAP_TYPE_HASH, size_of::<u32>(), size_of::<[u32; WORDS]>());
         self.info().is_ok_and(|info| info.name == name(map_name) && sizes(&info) == wanted)
     }
 
@@ -142,7 +144,7 @@ impl Map {
     }
 }
 
-impl AsRawFd for Map {
+impl<const WORDS: usize> AsRawFd for Map<WORDS> {
     fn as_raw_fd(&self) -> std::os::fd::RawFd {
         self.0.as_raw_fd()
     }
@@ -185,8 +187,8 @@ impl CreateAttributes {
     }
 }
 
-fn create(map_name: &[u8], room: u32) -> nix::Result<OwnedFd> {
-    let mut attributes = CreateAttributes::new(BPF_MAP_TYPE_HASH, map_name, size_of::<Value>(), room);
+fn create(map_name: &[u8], value_size: usize, room: u32) -> nix::Result<OwnedFd> {
+    let mut attributes = CreateAttributes::new(BPF_MAP_TYPE_HASH, map_name, value_size, room);
     attributes.map_flags = BPF_F_NO_PREALLOC;
     // SAFETY: plain numbers in a structure of the kernel's layout.
     unsafe { bpf_fd(BPF_MAP_CREATE, &mut attributes) }

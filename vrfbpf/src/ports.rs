@@ -7,7 +7,10 @@ use std::os::fd::{AsRawFd, RawFd};
 
 use nix::errno::Errno;
 
-use crate::map::{Map, Value};
+use crate::map::Map;
+
+/// What stands beside each device.
+type Value = [u32; 2];
 
 const NAME: &[u8] = b"vrfrun_ports";
 
@@ -23,7 +26,7 @@ const ROOM: u32 = 128;
 /// The list of one cgroup.
 #[derive(Debug)]
 pub struct List {
-    map: Map,
+    map: Map<2>,
     owner: Value,
 }
 
@@ -70,7 +73,7 @@ impl List {
     /// # Errors
     /// EPERM without CAP_SYS_ADMIN, EINVAL before 4.13, ENOSYS without bpf(2); else as bpf(2).
     pub fn is_any() -> nix::Result<bool> {
-        Map::all(NAME).map(|lists| !lists.is_empty())
+        Map::<2>::all(NAME).map(|lists| !lists.is_empty())
     }
 
     /// All lists of this VRF that some cgroup uses.
@@ -80,7 +83,7 @@ impl List {
     pub fn all_of(vrf: u32, netns: u64) -> nix::Result<Vec<Self>> {
         let owner = owner(vrf, netns);
         // The VRF is in each of its lists, so none is empty.
-        let is_its = |map: &Map| map.get(vrf) == Ok(owner);
+        let is_its = |map: &Map<2>| map.get(vrf) == Ok(owner);
         Ok(Map::all(NAME)?.into_iter().filter(is_its).map(|map| Self { map, owner }).collect())
     }
 

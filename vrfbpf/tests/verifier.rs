@@ -3,7 +3,7 @@
 use std::os::fd::AsRawFd;
 
 use vrfbpf::programs::{Rescue, Target, bind, connect, create, egress, sendmsg, setsockopt};
-use vrfbpf::{Hook, List, Program, Tags};
+use vrfbpf::{Hook, List, Program, Tags, User, Users};
 
 /// Loads it; what the verifier says is in the panic.
 fn accept(what: &str, hook: Hook, program: &Program) {
@@ -51,4 +51,32 @@ fn the_kernel_takes_every_program_of_sockets_and_packets() {
         }
         accept("egress", Hook::EGRESS, &egress(target, ports.as_raw_fd()));
     });
+}
+
+/// On a cgroup of its own, in which nobody is: attached, found again, and gone without a trace.
+#[test]
+fn the_kernel_takes_every_program_of_users_and_gives_them_back() {
+    let root = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let mount = root.lines().find(|line| line.contains(" - cgroup2 ")).and_then(|line| line.split(' ').nth(4));
+    let path = std::path::Path::new(mount.expect("cgroup2")).join(format!("vrfbpf-test-{}", std::process::id()));
+    std::fs::create_dir(&path).expect("a cgroup");
+    let cgroup = std::fs::File::open(&path).expect("a cgroup");
+    let alice = User { uid: 12345, ifindex: 7, vrf: b"fifteen-letters".to_vec() };
+    let outcome = std::panic::catch_unwind(|| {
+        let users = Users::make().expect("a map of users");
+        users.set(&alice).expect("a user");
+        users.attach(&cgroup).expect("the programs");
+        users.attach(&cgroup).expect("nothing to attach");
+        drop(users);
+        let users = Users::find(&cgroup).expect("a look").expect("the map");
+        assert_eq!(users.all(), Ok(vec![alice.clone()]));
+        assert_eq!(users.is_attached(&cgroup), Ok(true));
+        assert_eq!(vrfbpf::attached(Hook::SOCK_CREATE, &cgroup).map(|ids| ids.len()), Ok(1));
+        users.remove(alice.uid).expect("the user removed");
+        Users::detach_all(&cgroup).expect("the programs detached");
+        assert_eq!(users.is_attached(&cgroup), Ok(false));
+        assert!(Users::find(&cgroup).expect("a look").is_none());
+    });
+    std::fs::remove_dir(&path).expect("the cgroup removed");
+    outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
 }

@@ -124,6 +124,17 @@ pub enum Error {
         vrf: String,
         why: String,
     },
+    /// Nobody has this name.
+    NoSuchUser(String),
+    /// A socket made as this user is not bound to the VRF, although the programs are attached.
+    UserUnbound {
+        user: String,
+        vrf: String,
+        /// What the trial said.
+        why: String,
+    },
+    /// Sockets of users would fail without the VRF.
+    HasUsers { vrf: String, users: Vec<String> },
     /// A file says something that cannot be.
     BadFile {
         /// The file.
@@ -200,6 +211,7 @@ impl Error {
             Self::OnlyToml(_) => Some("vrfsetup export --format toml".to_owned()),
             Self::NoNetns { .. } => Some("ip netns list".to_owned()),
             Self::HasUnits { vrf, units } => Some(format!("vrfsetup unit --remove {vrf} {}", units.join(" "))),
+            Self::HasUsers { users, .. } => users.first().map(|user| format!("vrfsetup user --remove {user}")),
             Self::Unconfirmed => Some("vrfsetup confirm".to_owned()),
             Self::NotRolledBack { .. } | Self::Left(_) => Some("vrfsetup rollback".to_owned()),
             _ => None,
@@ -275,6 +287,14 @@ impl fmt::Display for Error {
             Self::NotMoved(why) => write!(f, "cannot move processes: {why}"),
             Self::Unbound(vrf) => write!(f, "sockets made here are not bound to VRF '{vrf}'"),
             Self::CannotBind { what, vrf, why } => write!(f, "cannot bind {what} to VRF '{vrf}': {why}"),
+            Self::NoSuchUser(name) => write!(f, "no user '{name}' in /etc/passwd; others are known by number only"),
+            Self::UserUnbound { user, vrf, why } => {
+                write!(f, "sockets of '{user}' do not come into VRF '{vrf}', nothing is changed: {why}")
+            }
+            Self::HasUsers { vrf, users } => {
+                let users = users.join(", ");
+                write!(f, "without '{vrf}', all sockets of its users would fail: {users} (--force goes on)")
+            }
             Self::BadFile { path, line, text, what } => write!(f, "{}:{line}: {what}: {text}", path.display()),
             Self::ForeignFile(path) => write!(f, "'{}' is not by vrfsetup, and stays as it is", path.display()),
             Self::NobodysPrefix(prefix) => write!(f, "neither domain has a route of its own to {prefix}"),

@@ -77,6 +77,8 @@ const AT_BOTH_ENDS: &[&[Test]] = &[
     setup::setup_declared::TESTS,
     setup::zones::TESTS,
     setup::moving::TESTS,
+    setup::user::TESTS,
+    setup::user_limits::TESTS,
 ];
 
 /// Those that run on every kernel of the list: what they ask of it differs between releases.

@@ -7,10 +7,8 @@
 use libc::IPPROTO_MPTCP;
 use vrfabi::socket::IPPROTO_SMC;
 
-use super::{SOCK_BOUND_DEV_IF, SOCK_TYPE, TAG_FOREIGN, TAG_RAW, Target};
+use super::{SOCK_BOUND_DEV_IF, SOCK_PROTOCOL, SOCK_TYPE, TAG_FOREIGN, TAG_RAW, Target};
 use crate::asm::{Label, Program};
-
-const SOCK_PROTOCOL: i16 = 12;
 
 /// The program. `allows_mptcp`: the programs at connect and bind bind its subflows ([`super::Rescue::BindAll`]).
 pub fn create(target: &Target<'_>, allows_mptcp: bool) -> Program {

@@ -11,6 +11,7 @@ mod create;
 mod egress;
 mod sendmsg;
 mod setsockopt;
+mod user;
 
 pub use bind::bind;
 pub use connect::connect;
@@ -18,6 +19,7 @@ pub use create::create;
 pub use egress::egress;
 pub use sendmsg::sendmsg;
 pub use setsockopt::setsockopt;
+pub use user::{Assignments, GONE, user_bind, user_connect, user_create, user_sendmsg};
 
 use std::os::fd::RawFd;
 
@@ -56,6 +58,7 @@ const TAG_REBOUND: i32 = 2;
 const TAG_RAW: i32 = 3;
 
 const MAP_LOOKUP_ELEM: i32 = 1;
+const GET_CURRENT_UID_GID: i32 = 15;
 const BPF_SETSOCKOPT: i32 = 49;
 const SK_FULLSOCK: i32 = 95;
 const SK_STORAGE_GET: i32 = 107;
@@ -67,16 +70,21 @@ const SK_STORAGE_CREATE: i32 = 1;
 /// Where `struct bpf_sock_addr` has its socket and the socket's type.
 const ADDR_SOCKET: i16 = 64;
 const ADDR_TYPE: i16 = 32;
-/// Where `struct bpf_sock` has the device, the family and the type.
+/// Where `struct bpf_sock` has the device, the family, the type and the protocol.
 const SOCK_BOUND_DEV_IF: i16 = 0;
 const SOCK_FAMILY: i16 = 4;
 const SOCK_TYPE: i16 = 8;
+const SOCK_PROTOCOL: i16 = 12;
 
 impl Program {
     /// r6 = the context; jumps to `Foreign` if its socket is of another network namespace (helper: 5.7).
     fn begin_with_ours(&mut self, target: &Target<'_>) -> &mut Self {
-        self.copy(6, 1);
-        match target.netns {
+        self.copy(6, 1).if_not_ours(target.netns)
+    }
+
+    /// The same of the context in r6, for our network namespace's cookie.
+    fn if_not_ours(&mut self, netns: Option<u64>) -> &mut Self {
+        match netns {
             Some(cookie) => self.set_long(7, cookie),
             // NULL: the initial network namespace.
             None => self.set(1, 0).call(GET_NETNS_COOKIE).copy(7, 0),
@@ -148,6 +156,13 @@ mod tests {
             }
             add("egress", egress(&target, 4));
             [false, true].iter().for_each(|fixed| add("setsockopt", setsockopt(&target, 4, *fixed)));
+            let users = Assignments { map: 5, netns };
+            [false, true].iter().for_each(|mptcp| add("user_create", user_create(&users, *mptcp)));
+            for rescue in [Rescue::BindAll, Rescue::BindOwn, Rescue::Deny] {
+                add("user_connect", user_connect(&users, rescue));
+                add("user_bind", user_bind(&users, rescue));
+                add("user_sendmsg", user_sendmsg(&users, rescue));
+            }
         }
         all
     }

@@ -1,7 +1,7 @@
 //! `vrfsetup del`: a VRF goes, with the routes of its table; its ports stay, with their addresses and routes.
 
 use crate::change::attach::{self, Defaults};
-use crate::change::{emulate, unit, zones};
+use crate::change::{emulate, unit, user, zones};
 use crate::error::Error;
 use crate::model::link::Link;
 use crate::model::route::Route;
@@ -59,6 +59,10 @@ pub fn plan(session: &Session, inventory: &Inventory, vrf: &Link, ports: &[&Link
     let units = unit::units_of(&vrf.name);
     if !units.is_empty() && !session.takes_risks() {
         return Err(Error::HasUnits { vrf: vrf.name.clone(), units });
+    }
+    let users = user::users_of(&vrf.name);
+    if !users.is_empty() && !session.takes_risks() {
+        return Err(Error::HasUsers { vrf: vrf.name.clone(), users });
     }
     let affected: Vec<&Link> = ports.iter().copied().chain([vrf]).collect();
     attach::check_lockout(session, system, &affected)?;

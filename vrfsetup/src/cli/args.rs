@@ -153,6 +153,23 @@ pub enum Command {
         #[arg(long)]
         close_connections: bool,
     },
+    /// Put all sockets of a user into a VRF, or list the users that are in one
+    User {
+        /// The user, by name or number
+        #[arg(value_name = "USER")]
+        user: Option<String>,
+        /// The VRF
+        #[arg(value_name = "VRF", value_parser = name::device)]
+        name: Option<String>,
+        /// Take the user out again
+        #[arg(long, requires = "user", conflicts_with = "name")]
+        remove: bool,
+        /// Follow VRFs that others have made again, and attach programs that others have detached
+        #[arg(long, conflicts_with_all = ["user", "name", "remove"])]
+        refresh: bool,
+        #[command(flatten)]
+        change: Change,
+    },
     /// Show what VRFs need, in a network namespace of its own of which nothing stays
     Demo {
         /// Wait for Enter between the steps

@@ -20,6 +20,7 @@ use crate::change::rollback;
 use crate::change::rules;
 use crate::change::session;
 use crate::change::unit;
+use crate::change::user;
 use crate::change::zones;
 use crate::cli::args::{Add, Change, Cli, Command, Rules, Zones, ZonesChange};
 use crate::cli::output::{json, print, print_all};
@@ -31,6 +32,7 @@ use crate::inspect::export;
 use crate::inspect::metrics;
 use crate::inspect::processes::{self, Process};
 use crate::inspect::show;
+use crate::inspect::users;
 use crate::inspect::zones as zones_shown;
 use crate::moving;
 use crate::plan::emulate as emulate_plan;
@@ -186,6 +188,18 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
                 moving::Request { to: name, pids, unit: unit.as_deref(), is_dry: *dry_run, closes: *close_connections };
             let session = if *dry_run { preview(&Change::default()) } else { session(&Change::default())? };
             move_processes(cli, &kernel, &request, &session)
+        }
+        Command::User { user: Some(user), remove: true, change, .. } => {
+            changed(cli, user::remove(&session(change)?, user)?)
+        }
+        Command::User { user: Some(user), name: Some(vrf), change, .. } => {
+            changed(cli, user::set(&session(change)?, user, vrf)?)
+        }
+        Command::User { refresh: true, change, .. } => changed(cli, user::refresh(&session(change)?)?),
+        Command::User { user: Some(user), .. } => Err(Error::Usage(format!("say which VRF '{user}' is to be in"))),
+        Command::User { .. } => {
+            print_all(cli, &users::all()?);
+            Ok(ExitCode::SUCCESS)
         }
         Command::Demo { pause } => {
             demo::can_be_told(&kernel)?;

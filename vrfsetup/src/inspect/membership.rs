@@ -36,6 +36,9 @@ pub enum By {
     /// `vrfsetup oci-hook`: a container's cgroup.
     #[serde(rename = "oci-hook")]
     OciHook,
+    /// `vrfsetup user`.
+    #[serde(rename = "user")]
+    User,
 }
 
 /// A process's VRF.
@@ -56,14 +59,25 @@ pub struct Evidence {
     pub labels: Vec<Option<String>>,
     /// /proc/PID/environ; empty where it may not be read.
     pub environ: Vec<u8>,
+    /// Its real user id, as far as it can be read.
+    pub uid: Option<u32>,
     /// Whether a seccomp filter is on it.
     pub is_filtered: bool,
     /// The environments of its ancestors, nearest first, as far as each is filtered, too.
     pub filtered_ancestors: Vec<Vec<u8>>,
 }
 
-/// Decides. `units` are systemd's units with the VRF that each is bound to.
-pub fn of(evidence: &Evidence, units: &BTreeMap<Vec<u8>, Vec<u8>>) -> Option<Membership> {
+/// What concerns processes by where they are, or whose.
+#[derive(Clone, Debug, Default)]
+pub struct Bound {
+    /// systemd's units, with the VRF that each is bound to.
+    pub units: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Users, with the VRF that each is in.
+    pub users: BTreeMap<u32, Vec<u8>>,
+}
+
+/// Decides. The program of a user stands on the root cgroup and leaves alone what an inner one has bound.
+pub fn of(evidence: &Evidence, bound: &Bound) -> Option<Membership> {
     // A bound socket stays bound: below the shim or the supervisor, the cgroup has the weaker word.
     if evidence.is_filtered || variable(&evidence.environ, SHIM).is_some() {
         let environs = std::iter::once(&evidence.environ).chain(&evidence.filtered_ancestors);
@@ -71,7 +85,8 @@ pub fn of(evidence: &Evidence, units: &BTreeMap<Vec<u8>, Vec<u8>>) -> Option<Mem
             return Some(found);
         }
     }
-    by_cgroup(&evidence.cgroup, &evidence.labels, units)
+    let by_user = || Some(Membership { vrf: bound.users.get(&evidence.uid?)?.clone(), by: By::User });
+    by_cgroup(&evidence.cgroup, &evidence.labels, &bound.units).or_else(by_user)
 }
 
 /// The verb that bound a cgroup, and the VRF.
@@ -146,7 +161,8 @@ mod tests {
 
     fn found(evidence: &Evidence) -> Option<(String, By)> {
         let units = BTreeMap::from([(b"sshd.service".to_vec(), b"mgmt".to_vec())]);
-        of(evidence, &units).map(|found| (String::from_utf8(found.vrf).unwrap(), found.by))
+        let bound = Bound { units, users: BTreeMap::from([(1000, b"blue".to_vec())]) };
+        of(evidence, &bound).map(|found| (String::from_utf8(found.vrf).unwrap(), found.by))
     }
 
     fn in_cgroup(path: &str) -> Evidence {
@@ -206,6 +222,15 @@ mod tests {
             ..Evidence::default()
         };
         assert_eq!(found(&evidence), Some(("red".into(), By::Seccomp)));
+    }
+
+    #[test]
+    fn a_user_is_in_its_vrf_unless_something_nearer_says_otherwise() {
+        let of_user = |uid, path: &str| Evidence { uid: Some(uid), ..in_cgroup(path) };
+        assert_eq!(found(&of_user(1000, "/user.slice/session-1.scope")), Some(("blue".into(), By::User)));
+        assert_eq!(found(&of_user(1001, "/user.slice/session-1.scope")), None);
+        assert_eq!(found(&of_user(1000, "/user.slice/vrf/red")), Some(("red".into(), By::IpVrfExec)));
+        assert_eq!(found(&of_user(1000, "/system.slice/sshd.service")), Some(("mgmt".into(), By::Systemd)));
     }
 
     #[test]

@@ -12,9 +12,10 @@ use std::process::{Command, Stdio};
 
 use serde::Serialize;
 
-use crate::inspect::membership::{self, By, Evidence, Membership};
+use crate::inspect::membership::{self, Bound, By, Evidence, Membership};
 use crate::plan::unit_files;
 use crate::sys::cgroup::{self, Labels};
+use crate::sys::{run_dir, users};
 
 /// How many ancestors are asked at most: a fork while /proc is read could make a circle.
 const ANCESTORS: usize = 64;
@@ -33,12 +34,12 @@ pub struct Process {
 
 /// All processes of our network namespace that are in a VRF.
 pub fn in_vrfs() -> Vec<Process> {
-    let (units, mut labels) = (units(), Labels::new());
+    let (bound, mut labels) = (bound(), Labels::new());
     let own = netns(Path::new("/proc/thread-self"));
     let mut found: Vec<Process> = pids()
         .filter(|&pid| own.is_some() && netns(&directory(pid)) == own)
         .filter_map(|pid| {
-            let Membership { vrf, by } = membership::of(&evidence(pid, &mut labels).ok()?, &units)?;
+            let Membership { vrf, by } = membership::of(&evidence(pid, &mut labels).ok()?, &bound)?;
             Some(Process { pid, command: command(pid), vrf: text(&vrf), mechanism: by })
         })
         .collect();
@@ -51,7 +52,7 @@ pub fn in_vrfs() -> Vec<Process> {
 /// # Errors
 /// There is no such process.
 pub fn identify(pid: u32) -> io::Result<Option<Process>> {
-    let found = membership::of(&evidence(pid, &mut Labels::new())?, &units());
+    let found = membership::of(&evidence(pid, &mut Labels::new())?, &bound());
     let process = |Membership { vrf, by }| Process { pid, command: command(pid), vrf: text(&vrf), mechanism: by };
     Ok(found.map(process))
 }
@@ -112,6 +113,7 @@ fn evidence(pid: u32, labels: &mut Labels) -> io::Result<Evidence> {
         labels: cgroup::path_in(&cgroup).map(|path| labels.on_the_way(path)).unwrap_or_default(),
         cgroup,
         environ: fs::read(directory.join("environ")).unwrap_or_default(),
+        uid: field(&status, b"Uid:"),
         is_filtered,
         filtered_ancestors: if is_filtered { filtered_ancestors(&status) } else { Vec::new() },
     })
@@ -138,7 +140,13 @@ fn is_filtered(status: &[u8]) -> bool {
 
 fn field(status: &[u8], name: &[u8]) -> Option<u32> {
     let value = status.split(|&b| b == b'\n').find_map(|line| line.strip_prefix(name))?;
-    std::str::from_utf8(value).ok()?.trim().parse().ok()
+    std::str::from_utf8(value).ok()?.split_ascii_whitespace().next()?.parse().ok()
+}
+
+/// Users are in VRFs of the machine's own network namespace only.
+fn bound() -> Bound {
+    let state = if run_dir::is_first_netns() { users::visible() } else { users::State::default() };
+    Bound { units: units(), users: state.users.into_iter().map(|user| (user.uid, user.vrf.into_bytes())).collect() }
 }
 
 /// systemd's units that are bound to an interface, with its name. A systemd before v260 does not know the property, and
@@ -215,8 +223,8 @@ mod tests {
 
     #[test]
     fn status_fields_are_read_by_name() {
-        let status = b"Name:\tx\nPPid:\t12\nSeccomp:\t2\nSeccomp_filters:\t1\n";
-        assert_eq!(field(status, b"PPid:"), Some(12));
+        let status = b"Name:\tx\nPPid:\t12\nUid:\t1000\t0\t0\t0\nSeccomp:\t2\nSeccomp_filters:\t1\n";
+        assert_eq!((field(status, b"PPid:"), field(status, b"Uid:")), (Some(12), Some(1000)));
         assert!(is_filtered(status));
     }
 

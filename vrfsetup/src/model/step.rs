@@ -95,6 +95,15 @@ pub enum Step {
         /// The new one.
         to: Option<String>,
     },
+    /// `vrfsetup user`: binds a user's sockets to a VRF; None is no VRF.
+    SetUser {
+        /// The user's number.
+        uid: u32,
+        /// The VRF before.
+        from: Option<String>,
+        /// The VRF from now on.
+        to: Option<String>,
+    },
 }
 
 impl Step {
@@ -131,7 +140,8 @@ impl Step {
             Self::AddRoute(route) => !route.may_wait_for_its_source(),
             Self::AddNeighbour(_) | Self::DeleteNeighbour(_) => false,
             Self::AddNexthop(_) | Self::DeleteNexthop(_) => false,
-            Self::SetSysctl { .. } | Self::WriteFile { .. } | Self::SetZones { .. } => false,
+            Self::SetSysctl { .. } | Self::WriteFile { .. } => false,
+            Self::SetZones { .. } | Self::SetUser { .. } => false,
             Self::AddAltname(..) | Self::DeleteAltname(..) => false,
             _ => true,
         })
@@ -157,7 +167,8 @@ impl Step {
     /// again.
     pub fn is_made_alone(&self) -> bool {
         match self {
-            Self::SetSysctl { .. } | Self::WriteFile { .. } | Self::SetZones { .. } => true,
+            Self::SetSysctl { .. } | Self::WriteFile { .. } => true,
+            Self::SetZones { .. } | Self::SetUser { .. } => true,
             Self::AddAltname(..) | Self::DeleteAltname(..) => true,
             Self::AddNeighbour(_) | Self::DeleteNeighbour(_) | Self::AddNexthop(_) | Self::DeleteNexthop(_) => true,
             Self::AddRoute(route) => route.may_wait_for_its_source(),
@@ -196,11 +207,12 @@ impl Step {
             Self::SetSysctl { key, from, to } => Self::SetSysctl { key, from: to, to: from },
             Self::WriteFile { path, from, to } => Self::WriteFile { path, from: to, to: from },
             Self::SetZones { from, to } => Self::SetZones { from: to, to: from },
+            Self::SetUser { uid, from, to } => Self::SetUser { uid, from: to, to: from },
         }
     }
 }
 
-/// The step as the command of ip(8) that would do the same.
+/// The step as the command, of ip(8) where there is one, that would do the same.
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -237,6 +249,8 @@ impl fmt::Display for Step {
                 write!(f, "printf '{}' | nft -f -", zones::script(Some(text)).escape_debug())
             }
             Self::SetZones { to: None, .. } => write!(f, "nft delete table inet {}", zones::TABLE),
+            Self::SetUser { uid, to: Some(vrf), .. } => write!(f, "vrfsetup user {uid} {vrf}"),
+            Self::SetUser { uid, to: None, .. } => write!(f, "vrfsetup user --remove {uid}"),
         }
     }
 }

@@ -1,11 +1,12 @@
 //! The operating system, as plain values: routing netlink, socket diagnosis, settings below /proc/sys, the names of
-//! routing tables, files that others read, those in /run/vrfsetup, signals, cgroups, the
-//! system's log, systemd, nft, sockets of other processes, the kernel's features and families.
+//! routing tables, accounts, the users whose sockets are in a VRF, files that others read, those in /run/vrfsetup, signals,
+//! cgroups, the system's log, systemd, nft, sockets of other processes, the kernel's features and families.
 //!
 //! May use `model`. Does what it is told and reports what the kernel answered; decides nothing. Unsafe code is in `pidfd`
 //! alone.
 #![deny(unsafe_code)]
 
+pub mod accounts;
 mod btf;
 pub mod cgroup;
 pub mod families;
@@ -21,3 +22,4 @@ pub mod sock_diag;
 pub mod sysctl;
 pub mod syslog;
 pub mod systemd;
+pub mod users;

@@ -20,3 +20,4 @@ pub mod rollback;
 pub mod session;
 mod strict;
 mod sweep;
+pub mod users;

@@ -15,7 +15,7 @@ use crate::sys::files;
 use crate::sys::netlink::{Kernel, KernelError};
 use crate::sys::systemd;
 use crate::transaction::journal::Journal;
-use crate::transaction::strict;
+use crate::transaction::{strict, users};
 
 /// Undoes a change, and removes its journal; what could not be undone, each with the answer of the kernel, stays in it.
 ///
@@ -32,6 +32,7 @@ fn undo(kernel: &Kernel, journal: &mut Journal) -> (Vec<Step>, Vec<String>) {
     let (mut left, mut texts) = (Vec::new(), Vec::new());
     journal.forget_moves(|rule| has_rule(kernel, rule));
     let vrfs = strict::touched(journal.steps());
+    let concerns_users = users::are_touched(journal.steps());
     let is_systemds = journal.steps().any(is_unit_file);
     while let Some((at, step)) = journal.last() {
         let step = step.clone();
@@ -46,6 +47,7 @@ fn undo(kernel: &Kernel, journal: &mut Journal) -> (Vec<Step>, Vec<String>) {
     }
     families::available().into_iter().for_each(|family| restore_order(kernel, family));
     texts.extend(strict::refresh(kernel, &vrfs));
+    texts.extend(concerns_users.then(|| users::refresh(kernel)).flatten());
     (left, texts)
 }
 
@@ -77,7 +79,7 @@ fn undo_step(kernel: &Kernel, step: &Step) -> Result<(), String> {
         return Ok(());
     }
     if is_foreign_by_now(&inverse) {
-        return Err(format!("'{inverse}' (somebody else has changed the file since)"));
+        return Err(format!("'{inverse}' (somebody else has changed it since)"));
     }
     match kernel.make(&inverse) {
         Err(refusal) if !is_so_by_refusal(&inverse, &refusal) => Err(format!("'{inverse}' ({refusal})")),
@@ -98,6 +100,7 @@ fn is_so(kernel: &Kernel, step: &Step) -> bool {
             kernel.link(&device.name).is_ok_and(|link| link.table != Some(*table))
         }
         Step::WriteFile { path, to, .. } => fs::read_to_string(path).ok() == *to,
+        Step::SetUser { uid, to, .. } => users::is_in(*uid, to.as_deref()),
         _ => false,
     }
 }
@@ -129,6 +132,7 @@ fn is_so_by_refusal(step: &Step, refusal: &KernelError) -> bool {
 fn is_foreign_by_now(step: &Step) -> bool {
     match step {
         Step::WriteFile { path, from, .. } => fs::read_to_string(path).ok() != *from,
+        Step::SetUser { uid, from, .. } => !users::is_in(*uid, from.as_deref()),
         _ => false,
     }
 }

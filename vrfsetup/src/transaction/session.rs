@@ -15,7 +15,7 @@ use crate::transaction::held::Held;
 use crate::transaction::journal::Journal;
 use crate::transaction::progress::{Progress, When};
 use crate::transaction::report::Outcome;
-use crate::transaction::{recover, rollback, strict};
+use crate::transaction::{recover, rollback, strict, users};
 
 /// The most steps that are sent at a time: their refusals, each with a copy of its request, must find room in the
 /// socket's buffer.
@@ -220,6 +220,7 @@ impl Transaction<'_> {
         let journal = self.journal.take();
         let steps = || journal.iter().flat_map(Journal::steps);
         let (outcome, vrfs) = (Outcome::of(steps()), strict::touched(steps()));
+        let concerns_users = users::are_touched(steps());
         let is_idle = steps().next().is_none();
         let kept = match (journal, self.session.confirm) {
             (None, _) => Ok(()),
@@ -233,6 +234,7 @@ impl Transaction<'_> {
         };
         kept.map_err(|source| Error::Unkept { source })?;
         self.notes.extend(strict::refresh(self.session.kernel, &vrfs));
+        self.notes.extend(concerns_users.then(|| users::refresh(self.session.kernel)).flatten());
         Ok(self.notes.into_iter().fold(outcome, Outcome::note))
     }
 

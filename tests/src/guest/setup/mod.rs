@@ -15,6 +15,8 @@ pub mod setup_declared;
 pub mod setup_knowing;
 pub mod setup_ports;
 pub mod transactions;
+pub mod user;
+pub mod user_limits;
 pub mod watch;
 pub mod zones;
 

@@ -9,6 +9,7 @@ mod host;
 mod logins;
 mod routing;
 mod rules;
+mod users;
 mod zones;
 
 use std::fmt;
@@ -21,6 +22,8 @@ use crate::model::family::Family;
 use crate::plan::emulate;
 use crate::plan::inventory::Inventory;
 use crate::sys::netlink::Kernel;
+use crate::sys::run_dir;
+use crate::sys::users::visible;
 
 pub use routing::is_sealed;
 
@@ -58,6 +61,9 @@ pub fn examine(kernel: &Kernel) -> Result<Vec<Finding>, Error> {
     let mut findings = Vec::from_iter(changes::unfinished());
     findings.extend(routing::leftovers(&inventory));
     findings.extend(zones::all(system));
+    if run_dir::is_first_netns() {
+        findings.extend(users::all(system, &visible()));
+    }
     findings.extend(logins::of_pam(system));
     let has_emulated = !emulate::all(&inventory).is_empty();
     match system.vrfs().next() {

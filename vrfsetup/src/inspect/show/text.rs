@@ -41,6 +41,7 @@ fn by(process: &crate::inspect::processes::Process) -> &'static str {
         By::Systemd => "systemd",
         By::Session => "session",
         By::OciHook => "oci-hook",
+        By::User => "user",
     }
 }
 

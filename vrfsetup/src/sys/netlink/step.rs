@@ -8,9 +8,10 @@ use rtnetlink::packet_core::{NLM_F_ACK, NLM_F_REQUEST};
 use super::reply::{Message, Reply};
 use super::socket::bytes_of;
 use super::{Change, Kernel, KernelError, address, link, message, route, rule};
+use crate::model::link::Link;
 use crate::model::route::Route;
 use crate::model::step::Step;
-use crate::sys::{files, nft, sysctl};
+use crate::sys::{files, nft, sysctl, users};
 
 /// How long duplicate address detection can take: a random second before the probe, and one after it.
 const DETECTION: Duration = Duration::from_millis(3000);
@@ -35,6 +36,7 @@ impl Kernel {
                 files::write(path, to.as_deref()).map_err(|error| KernelError::from_io(&error))
             }
             Step::SetZones { to, .. } => nft::replace(to.as_deref()),
+            Step::SetUser { uid, to, .. } => self.set_user(*uid, to.as_deref()),
             _ => change(step).map_or(Ok(()), |change| self.change(change)),
         }
     }
@@ -59,6 +61,12 @@ impl Kernel {
         });
         answered.map_err(|error| KernelError::from_io(&error))?;
         Ok(refusals)
+    }
+
+    /// The VRF may be gone by now, or not be there yet: then the user's sockets fail until it is.
+    fn set_user(&self, uid: u32, vrf: Option<&str>) -> Result<(), KernelError> {
+        let index = |vrf| self.link(vrf).ok().filter(Link::is_vrf).map(|link| link.ifindex);
+        users::set(uid, vrf.map(|vrf| (vrf, index(vrf)))).map_err(|error| KernelError::from_io(&error))
     }
 
     /// An IPv6 route with a source address is refused (EINVAL) while that address is still being probed, as it is after
@@ -116,6 +124,7 @@ fn change(step: &Step) -> Option<Change> {
         Step::ReplaceRoute { to, .. } => route::replace(to),
         Step::AddNeighbour(_) | Step::DeleteNeighbour(_) | Step::AddNexthop(_) | Step::DeleteNexthop(_) => return None,
         Step::AddAltname(..) | Step::DeleteAltname(..) => return None,
-        Step::SetSysctl { .. } | Step::WriteFile { .. } | Step::SetZones { .. } => return None,
+        Step::SetSysctl { .. } | Step::WriteFile { .. } => return None,
+        Step::SetZones { .. } | Step::SetUser { .. } => return None,
     })
 }

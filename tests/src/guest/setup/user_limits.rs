@@ -1,0 +1,75 @@
+//! `vrfsetup user`: whom it leaves alone, what it refuses, and what it cannot do.
+
+use super::user::{ASKS, BOB, as_alice, assert_answers, programs, with_alice, world};
+use super::{guest_tests, vrfsetup};
+use crate::harness::judge::{Outcome, root, user};
+use crate::harness::world::Domain;
+
+guest_tests! {
+    others_and_other_network_namespaces_are_left_alone,
+    what_cannot_be_is_refused_and_changes_nothing,
+    what_the_manual_calls_open_is_open,
+}
+
+fn others_and_other_network_namespaces_are_left_alone() {
+    let mut users = with_alice();
+    let world = &mut users.0;
+    assert_answers(world, &root(ASKS), Domain::Default);
+    assert_answers(world, &root([BOB, ASKS].concat()), Domain::Default);
+    let here = "python3 -c \"
+import socket
+a, b = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+a.bind(('127.0.0.1', 7001)); b.connect(('127.0.0.1', 7001)); b.send(b'x'); assert a.recv(1) == b'x'
+b.sendto(b'y', ('127.0.0.1', 7001)); assert a.recv(1) == b'y'
+print('untouched', b.getsockopt(socket.SOL_SOCKET, 25, 16)[:1])\"";
+    // Root brings her there; and she makes one herself.
+    let brought = format!("ip link set lo up; setpriv --reuid=1000 --regid=1000 --clear-groups {here}");
+    let made = format!("ip link set lo up; {here}");
+    for order in [root(["unshare", "-n", "sh", "-c", &brought]), as_alice(&["unshare", "-Urn", "sh", "-c", &made])] {
+        let verdict = world.judge(&order);
+        assert_eq!(verdict.text(), "untouched b''\n", "{order:?}\n{verdict}");
+    }
+}
+
+fn what_cannot_be_is_refused_and_changes_nothing() {
+    let mut users = world();
+    let world = &mut users.0;
+    let before = programs(world);
+    vrfsetup(world, 1, "user nobody-of-this-name blue").assert_says(1, "no user 'nobody-of-this-name'");
+    vrfsetup(world, 1, "user user nosuch").assert_says(1, "no interface 'nosuch': No such device");
+    vrfsetup(world, 1, "user user eth0").assert_says(1, "'eth0' exists and is not a VRF");
+    vrfsetup(world, 2, "user root blue").assert_says(2, "root's sockets");
+    vrfsetup(world, 2, "user user").assert_says(2, "say which VRF 'user' is to be in");
+    let elsewhere = root([
+        "unshare",
+        "-n",
+        "sh",
+        "-c",
+        "ip link add blue type vrf table 10; vrfsetup user user blue; told=$?
+        rm /run/vrfsetup/netns-$(stat -Lc %i /proc/self/ns/net)-*; exit $told",
+    ]);
+    world.judge(&elsewhere).assert_says(2, "the machine's own network namespace only");
+    for words in [&["vrfsetup", "user", "1001", "blue"][..], &["vrfsetup", "user"]] {
+        let verdict = world.judge(&user(words));
+        verdict.assert_says(1, "Operation not permitted");
+    }
+    // Where the VRF's sockets are not what they should be, the user is not put there: here vrfsetup is in another.
+    let inside = root(["ip", "vrf", "exec", "red", "vrfsetup", "user", "user", "blue"]);
+    world.judge(&inside).assert_says(1, "sockets of 'user' do not come into VRF 'blue', nothing is changed");
+    assert_eq!((programs(world), vrfsetup(world, 0, "user").text().as_str()), (before, ""));
+}
+
+/// Tells when one of these gets better, so that the manual does too.
+fn what_the_manual_calls_open_is_open() {
+    let mut users = with_alice();
+    let world = &mut users.0;
+    // A subordinate user id, and a set-user-ID program of hers that another user starts.
+    for ids in [["--reuid=100000", "--regid=100000"], ["--ruid=1001", "--euid=1000"]] {
+        let words = [&["setpriv"][..], &ids, &["--clear-groups"], ASKS].concat();
+        assert_answers(world, &root(words), Domain::Default);
+    }
+    let verdict = world.judge(&as_alice(&["on_use", "udp4", "pktinfo"]));
+    assert_eq!(verdict.outcome, Outcome::Leak, "{verdict}");
+    let verdict = world.judge(&as_alice(&["on_use", "udp6", "pktinfo"]));
+    assert_ne!(verdict.outcome, Outcome::Leak, "{verdict}");
+}

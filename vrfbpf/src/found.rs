@@ -1,0 +1,70 @@
+//! bpf(2): programs that are there already, by their ids, with their names and maps.
+
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use crate::call::{bpf_fd, name, object_info};
+
+const BPF_PROG_GET_FD_BY_ID: libc::c_long = 13;
+
+/// A program that some run has loaded.
+#[derive(Debug)]
+pub struct Found {
+    /// Its descriptor.
+    pub program: OwnedFd,
+    /// The id of the first map that it uses.
+    pub map: u32,
+}
+
+/// The program of this id, if it has this name and uses a map (CAP_SYS_ADMIN).
+///
+/// # Errors
+/// ENOENT where it has gone; EPERM without CAP_SYS_ADMIN; else as bpf(2).
+pub fn by_id(id: u32, program_name: &[u8]) -> nix::Result<Option<Found>> {
+    let mut attributes = IdAttributes { id, ..IdAttributes::default() };
+    // SAFETY: plain numbers.
+    let program = unsafe { bpf_fd(BPF_PROG_GET_FD_BY_ID, &mut attributes) }?;
+    let mut map = 0u32;
+    let mut info = Info { map_count: 1, maps: (&raw mut map).expose_provenance() as u64, ..Info::default() };
+    object_info(program.as_raw_fd(), &mut info)?;
+    let is_it = info.name == name(program_name) && info.map_count > 0;
+    Ok(is_it.then_some(Found { program, map }))
+}
+
+/// The part of `union bpf_attr` for a descriptor by id.
+#[repr(C)]
+#[derive(Default)]
+struct IdAttributes {
+    id: u32,
+    next_id: u32,
+    open_flags: u32,
+}
+
+/// The beginning of `struct bpf_prog_info`, up to the name (4.15). The kernel writes as many ids of maps as there is room
+/// for, and how many there are.
+#[repr(C)]
+#[derive(Default)]
+struct Info {
+    program_type: u32,
+    id: u32,
+    tag: u64,
+    machine_code_length: u32,
+    code_length: u32,
+    machine_code: u64,
+    code: u64,
+    load_time: u64,
+    created_by: u32,
+    map_count: u32,
+    maps: u64,
+    name: [u8; 16],
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernels_structures_have_the_kernels_sizes() {
+        assert_eq!((size_of::<IdAttributes>(), size_of::<Info>()), (12, 80));
+        assert_eq!((std::mem::offset_of!(Info, map_count), std::mem::offset_of!(Info, name)), (52, 64));
+    }
+}

@@ -1,0 +1,221 @@
+//! The users whose sockets are in a VRF: a map, and the programs on the root cgroup that read it.
+//!
+//! Nothing is pinned. The programs stay as long as the cgroup, which is as long as the machine runs, and the map as long as
+//! the programs. Whoever looks at what stands on the cgroup finds both (CAP_SYS_ADMIN).
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use nix::errno::Errno;
+
+use crate::asm::Program;
+use crate::call::{Hook, attach, attached, detach_program, load_as};
+use crate::found::{Found, by_id};
+use crate::map::Map;
+use crate::netns::netns_cookie;
+use crate::programs::{Assignments, Rescue, user_bind, user_connect, user_create, user_sendmsg};
+
+const MAP: &[u8] = b"vrfsetup_users";
+const PROGRAM: &[u8] = b"vrfsetup_user";
+
+/// Room for as many users.
+const ROOM: u32 = 4096;
+/// Before 5.11 the room is root's locked memory, where it stays: what other programs of root's lack they cannot load.
+const SMALL_ROOM: u32 = 64;
+
+/// The places of the programs. The one that lets sockets be made comes last: it must know whether the others bind MPTCP.
+const HOOKS: [Hook; 7] =
+    [Hook::CONNECT4, Hook::CONNECT6, Hook::BIND4, Hook::BIND6, Hook::SENDMSG4, Hook::SENDMSG6, Hook::SOCK_CREATE];
+
+/// Where programs meet MPTCP's subflows.
+const MPTCP: [Hook; 4] = [Hook::CONNECT4, Hook::CONNECT6, Hook::BIND4, Hook::BIND6];
+
+/// A user of the map.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct User {
+    /// The user id.
+    pub uid: u32,
+    /// The index of the VRF, or [`crate::programs::GONE`].
+    pub ifindex: u32,
+    /// The name of the VRF.
+    pub vrf: Vec<u8>,
+}
+
+/// The map.
+#[derive(Debug)]
+pub struct Users(Map<5>);
+
+impl Users {
+    /// The one whose programs stand on this cgroup, if there is one. A program of it at any hook is enough.
+    ///
+    /// # Errors
+    /// EPERM without CAP_SYS_ADMIN; else as bpf(2).
+    pub fn find(cgroup: impl AsFd) -> nix::Result<Option<Self>> {
+        for hook in HOOKS {
+            if let Some(found) = programs(hook, &cgroup)?.first() {
+                return Map::by_id(found.map).map(|map| Some(Self(map)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Makes an empty one, without programs.
+    ///
+    /// # Errors
+    /// As bpf(2).
+    pub fn make() -> nix::Result<Self> {
+        Map::create_within_limit(MAP, ROOM).or_else(|_| Map::create(MAP, SMALL_ROOM)).map(Self)
+    }
+
+    /// All users, by their ids.
+    ///
+    /// # Errors
+    /// As bpf(2).
+    pub fn all(&self) -> nix::Result<Vec<User>> {
+        let read = |uid| match self.0.get(uid) {
+            Err(Errno::ENOENT) => None, // removed meanwhile
+            value => Some(value.map(|value| user(uid, value))),
+        };
+        let mut all = self.0.keys()?.into_iter().filter_map(read).collect::<nix::Result<Vec<User>>>()?;
+        all.sort_unstable();
+        Ok(all)
+    }
+
+    /// Adds a user, or changes where its sockets are: those of its programs that are made or used from now on.
+    ///
+    /// # Errors
+    /// E2BIG for one too many; else as bpf(2).
+    pub fn set(&self, user: &User) -> nix::Result<()> {
+        self.0.set(user.uid, value(user))
+    }
+
+    /// Removes a user, if it is there.
+    ///
+    /// # Errors
+    /// As bpf(2).
+    pub fn remove(&self, uid: u32) -> nix::Result<()> {
+        self.0.remove(uid)
+    }
+
+    /// Whether one of this map's programs stands at each hook.
+    ///
+    /// # Errors
+    /// As bpf(2).
+    pub fn is_attached(&self, cgroup: impl AsFd) -> nix::Result<bool> {
+        HOOKS.iter().try_fold(true, |all, hook| Ok(all && self.has_program(*hook, &cgroup)?))
+    }
+
+    /// Attaches the programs that are missing. Where one is refused, those that were attached here are detached.
+    ///
+    /// # Errors
+    /// EPERM where the cgroup has a program that allows no other; else as bpf(2).
+    pub fn attach(&self, cgroup: impl AsFd) -> nix::Result<()> {
+        let (mut added, mut binds_mptcp) = (Vec::new(), true);
+        for hook in HOOKS {
+            let outcome = self.attach_one(hook, &cgroup, &mut added, &mut binds_mptcp);
+            if outcome.is_err() {
+                for (hook, program) in &added {
+                    // What cannot be detached finds an empty map, or one that is in use.
+                    let _ = detach_program(*hook, program, &cgroup);
+                }
+                return outcome;
+            }
+        }
+        Ok(())
+    }
+
+    fn attach_one(
+        &self,
+        hook: Hook,
+        cgroup: impl AsFd,
+        added: &mut Vec<(Hook, OwnedFd)>,
+        binds_mptcp: &mut bool,
+    ) -> nix::Result<()> {
+        let (program, is_best) = self.load_best(hook, *binds_mptcp)?;
+        *binds_mptcp &= is_best || !MPTCP.contains(&hook);
+        if !self.has_program(hook, &cgroup)? {
+            attach(hook, &program, &cgroup)?;
+            added.push((hook, program));
+        }
+        Ok(())
+    }
+
+    /// The best variant that the kernel takes, and whether it is the best there is.
+    fn load_best(&self, hook: Hook, binds_mptcp: bool) -> nix::Result<(OwnedFd, bool)> {
+        let mut last = Errno::EINVAL;
+        for (place, program) in self.variants(hook, binds_mptcp).iter().enumerate() {
+            match load_as(hook, program, PROGRAM) {
+                Ok(program) => return Ok((program, place == 0)),
+                Err(errno) => last = errno,
+            }
+        }
+        Err(last)
+    }
+
+    fn variants(&self, hook: Hook, binds_mptcp: bool) -> Vec<Program> {
+        use Rescue::{BindAll, BindOwn, Deny};
+        let users = Assignments { map: self.0.as_raw_fd(), netns: netns_cookie() };
+        let all = |make: fn(&Assignments, Rescue) -> Program, rescues: &[Rescue]| {
+            rescues.iter().map(|rescue| make(&users, *rescue)).collect()
+        };
+        match hook {
+            Hook::CONNECT4 | Hook::CONNECT6 => all(user_connect, &[BindAll, BindOwn, Deny]),
+            Hook::BIND4 | Hook::BIND6 => all(user_bind, &[BindAll, Deny]),
+            Hook::SENDMSG4 | Hook::SENDMSG6 => all(user_sendmsg, &[BindAll, Deny]),
+            _ => vec![user_create(&users, binds_mptcp)],
+        }
+    }
+
+    fn has_program(&self, hook: Hook, cgroup: impl AsFd) -> nix::Result<bool> {
+        let id = self.0.id()?;
+        Ok(programs(hook, cgroup)?.iter().any(|found| found.map == id))
+    }
+
+    /// Takes all such programs off the cgroup, whatever their map: the maps go with them.
+    ///
+    /// # Errors
+    /// As bpf(2).
+    pub fn detach_all(cgroup: impl AsFd) -> nix::Result<()> {
+        for hook in HOOKS {
+            for found in programs(hook, &cgroup)? {
+                detach_program(hook, &found.program, &cgroup)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Our programs at this hook.
+fn programs(hook: Hook, cgroup: impl AsFd) -> nix::Result<Vec<Found>> {
+    let found = attached(hook, cgroup)?.into_iter().map(|id| match by_id(id, PROGRAM) {
+        Err(Errno::ENOENT) => Ok(None), // it has gone meanwhile
+        found => found,
+    });
+    found.filter_map(Result::transpose).collect()
+}
+
+fn value(user: &User) -> [u32; 5] {
+    let byte = |at: usize| user.vrf.get(at).copied().filter(|_| at < 15).unwrap_or(0);
+    let word = |at: usize| u32::from_ne_bytes(std::array::from_fn(|place| byte(4 * at + place)));
+    [user.ifindex, word(0), word(1), word(2), word(3)]
+}
+
+fn user(uid: u32, value: [u32; 5]) -> User {
+    let name = value[1..].iter().flat_map(|word| word.to_ne_bytes());
+    User { uid, ifindex: value[0], vrf: name.take_while(|byte| *byte != 0).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_is_read_back() {
+        for name in ["blue", "b", "fifteen-letters"] {
+            let alice = User { uid: 1000, ifindex: 7, vrf: name.as_bytes().to_vec() };
+            assert_eq!(user(1000, value(&alice)), alice);
+            // The kernel reads the name up to its NUL.
+            let bytes: Vec<u8> = value(&alice)[1..].iter().flat_map(|word| word.to_ne_bytes()).collect();
+            assert_eq!((&bytes[..name.len()], bytes[name.len()], bytes.len()), (name.as_bytes(), 0, 16));
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! `vrfsetup user`: every inet socket of a user's processes is in a VRF, however they were started.
+
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::error::Error;
+use crate::model::step::Step;
+use crate::plan::system::System;
+use crate::sys::accounts::{self, Account};
+use crate::sys::users::{self, State};
+use crate::sys::{netlink::Kernel, run_dir};
+use crate::transaction::report::Outcome;
+use crate::transaction::session::Session;
+use crate::transaction::users as map;
+
+/// Puts the user into the VRF.
+///
+/// # Errors
+/// There is no such user or VRF, the kernel refused, or sockets stay unbound; then nothing is changed.
+pub fn set(session: &Session, user: &str, vrf: &str) -> Result<Outcome, Error> {
+    let account = account(user)?;
+    let vrf = System::read(session.kernel)?.existing_vrf(vrf)?.name.clone();
+    let state = read()?;
+    refuse_elsewhere()?;
+    let repaired = repair(session, &state)?;
+    let mut transaction = session.begin()?;
+    transaction.make_all(step(&state, account.uid, Some(&vrf)))?;
+    verify(&account, &vrf).map_err(|error| transaction.abandon(error))?;
+    if Path::new("/etc/vrf").join(&vrf).is_dir() {
+        let what = "/etc/resolv.conf and its like are the machine's: /etc/vrf/VRF is for vrfrun's programs";
+        transaction.note(what.replace("VRF", &vrf));
+    }
+    let outcome = transaction.commit()?;
+    Ok(Outcome { changed: outcome.changed || repaired, ..outcome })
+}
+
+/// Takes the user out of its VRF; with the last one, the programs go.
+///
+/// # Errors
+/// There is no such user, or the kernel refused.
+pub fn remove(session: &Session, user: &str) -> Result<Outcome, Error> {
+    let account = account(user)?;
+    let state = read()?;
+    refuse_elsewhere()?;
+    let mut transaction = session.begin()?;
+    transaction.make_all(step(&state, account.uid, None))?;
+    transaction.commit()
+}
+
+/// Brings the kernel's map up to date: VRFs that others made again or deleted, programs that others detached.
+///
+/// # Errors
+/// The kernel refused.
+pub fn refresh(session: &Session) -> Result<Outcome, Error> {
+    let state = read()?;
+    refuse_elsewhere()?;
+    let changed = repair(session, &state)?;
+    Ok(Outcome { changed, ..Outcome::default() })
+}
+
+/// The step that puts a user into a VRF, or takes it out; none where it is so.
+pub fn step(state: &State, uid: u32, to: Option<&str>) -> Option<Step> {
+    let from = state.of(uid).map(|user| user.vrf.clone());
+    (from.as_deref() != to).then(|| Step::SetUser { uid, from, to: to.map(str::to_owned) })
+}
+
+/// The users of this VRF, as one calls them.
+pub fn users_of(vrf: &str) -> Vec<String> {
+    let state = if run_dir::is_first_netns() { users::visible() } else { State::default() };
+    state.users.iter().filter(|user| user.vrf == vrf).map(|user| accounts::name_of(user.uid)).collect()
+}
+
+/// Whom a name or a number means.
+///
+/// # Errors
+/// Nobody, or root.
+pub fn account(user: &str) -> Result<Account, Error> {
+    match accounts::look_up(user) {
+        None => Err(Error::NoSuchUser(user.to_owned())),
+        Some(Account { uid: 0, .. }) => {
+            Err(Error::Usage("root's sockets are those of every service, and stay where they are".to_owned()))
+        }
+        Some(account) => Ok(account),
+    }
+}
+
+/// # Errors
+/// The users of the machine are not those of another network namespace.
+pub fn refuse_elsewhere() -> Result<(), Error> {
+    if run_dir::first_netns().map_err(Error::unreadable("the network namespace of the machine"))? {
+        return Ok(());
+    }
+    Err(Error::Usage("users are put into VRFs of the machine's own network namespace only".to_owned()))
+}
+
+/// What the kernel has of users.
+///
+/// # Errors
+/// It may not be read.
+pub fn read() -> Result<State, Error> {
+    users::read().map_err(Error::unreadable("the users of VRFs"))
+}
+
+/// What is as it should be is left alone; whether anything was not.
+fn repair(session: &Session, state: &State) -> Result<bool, Error> {
+    let kernel: &Kernel = session.kernel;
+    let unrepaired = |refusal| Error::NoProgram { vrf: "the users".to_owned(), refusal };
+    map::correct(kernel, state).map_err(unrepaired)
+}
+
+/// A process of this user's, started here, finds its sockets in the VRF: else something stands between, as net_cls of cgroup
+/// v1 on old kernels.
+fn verify(account: &Account, vrf: &str) -> Result<(), Error> {
+    let mut trial = Command::new("/proc/self/exe");
+    trial.args(["__verify-bound", vrf]).uid(account.uid).stdin(Stdio::null()).stdout(Stdio::null());
+    let why = match trial.output() {
+        Ok(output) if output.status.success() => return Ok(()),
+        Ok(output) => String::from_utf8_lossy(&output.stderr).trim().trim_start_matches("vrfsetup: ").to_owned(),
+        Err(error) => format!("a trial as this user could not be started: {error}"),
+    };
+    Err(Error::UserUnbound { user: account.name.clone(), vrf: vrf.to_owned(), why })
+}

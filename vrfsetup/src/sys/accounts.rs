@@ -1,0 +1,76 @@
+//! /etc/passwd: users by name and by number. A static binary has no name services; who is known to those alone has a number.
+
+use std::fs;
+
+/// A user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The name, or the number of one whom /etc/passwd does not know.
+    pub name: String,
+    /// The number.
+    pub uid: u32,
+}
+
+/// The user of this name or number, a name first; None if there is none of this name.
+pub fn look_up(text: &str) -> Option<Account> {
+    find(&passwd(), text)
+}
+
+/// What the user of this number is called.
+pub fn name_of(uid: u32) -> String {
+    name_in(&passwd(), uid)
+}
+
+fn passwd() -> String {
+    String::from_utf8_lossy(&fs::read("/etc/passwd").unwrap_or_default()).into_owned()
+}
+
+fn find(passwd: &str, text: &str) -> Option<Account> {
+    let by_name = entries(passwd).find(|(name, _)| *name == text);
+    let uid = by_name.map(|(_, uid)| uid).or_else(|| number(text))?;
+    let name = by_name.map_or_else(|| name_in(passwd, uid), |(name, _)| name.to_owned());
+    Some(Account { name, uid })
+}
+
+fn name_in(passwd: &str, uid: u32) -> String {
+    entries(passwd).find(|entry| entry.1 == uid).map_or_else(|| uid.to_string(), |(name, _)| name.to_owned())
+}
+
+fn entries(passwd: &str) -> impl Iterator<Item = (&str, u32)> {
+    passwd.lines().filter_map(|line| {
+        let mut fields = line.split(':');
+        Some((fields.next()?, number(fields.nth(1)?)?))
+    })
+}
+
+/// Digits only: what `parse` takes has a sign too. The last number is nobody's.
+fn number(text: &str) -> Option<u32> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| text.parse().ok())?.filter(|&uid| uid != u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\n+::::::\n\nal:x:1000:1000::/:\n2000:x:3000:3000::/:\n";
+
+    fn found(text: &str) -> Option<(String, u32)> {
+        find(PASSWD, text).map(|account| (account.name, account.uid))
+    }
+
+    #[test]
+    fn a_user_has_a_name_and_a_number() {
+        assert_eq!(found("al"), Some(("al".into(), 1000)));
+        assert_eq!(found("1000"), found("al"));
+        assert_eq!(found("4242"), Some(("4242".into(), 4242)));
+        assert_eq!(found("2000"), Some(("2000".into(), 3000)), "a name of digits is a name first");
+    }
+
+    #[test]
+    fn whom_nobody_knows_is_none() {
+        for text in ["eve", "", "-1", "+1000", "4294967295", "1000x"] {
+            assert_eq!(found(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The users whose sockets are in a VRF: what the kernel has of them, on the root cgroup. Each change is whole: with the
+//! first user come the programs, with the last they go.
+
+use std::fs::{self, File};
+use std::io;
+
+use nix::errno::Errno;
+use vrfbpf::programs::GONE;
+use vrfbpf::{User, Users};
+
+/// Whose sockets are where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assigned {
+    /// The user.
+    pub uid: u32,
+    /// The name of the VRF.
+    pub vrf: String,
+    /// The index that its sockets are bound to; None while there is no such VRF.
+    pub ifindex: Option<u32>,
+}
+
+/// What the kernel has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    /// The users, by their numbers.
+    pub users: Vec<Assigned>,
+    /// Whether a program is missing that should stand on the root cgroup.
+    pub lacks_programs: bool,
+}
+
+impl State {
+    /// Where this user is.
+    pub fn of(&self, uid: u32) -> Option<&Assigned> {
+        self.users.iter().find(|user| user.uid == uid)
+    }
+}
+
+/// Reads it.
+///
+/// # Errors
+/// EPERM without CAP_SYS_ADMIN; else as bpf(2).
+pub fn read() -> io::Result<State> {
+    let Some(cgroup) = root()? else { return Ok(State::default()) };
+    let Some(users) = Users::find(&cgroup)? else { return Ok(State::default()) };
+    let lacks_programs = !users.is_attached(&cgroup)?;
+    Ok(State { users: users.all()?.into_iter().map(assigned).collect(), lacks_programs })
+}
+
+/// The same for who can do without: nothing where it may not be read, or the kernel has none of it.
+pub fn visible() -> State {
+    read().unwrap_or_default()
+}
+
+/// Puts a user's sockets into the VRF of this name, whose index is None while it is not there; or takes the user out.
+///
+/// # Errors
+/// The kernel's own; then it is as it was.
+pub fn set(uid: u32, vrf: Option<(&str, Option<u32>)>) -> io::Result<()> {
+    let cgroup = root()?.ok_or_else(|| io::Error::other("no cgroup2 is mounted"))?;
+    match vrf {
+        Some((vrf, ifindex)) => add(&cgroup, &User { uid, ifindex: ifindex.unwrap_or(GONE), vrf: vrf.into() })?,
+        None => remove(&cgroup, uid)?,
+    }
+    Ok(())
+}
+
+/// Attaches the programs that are missing.
+///
+/// # Errors
+/// The kernel's own.
+pub fn restore_programs() -> io::Result<()> {
+    let Some(cgroup) = root()? else { return Ok(()) };
+    Ok(Users::find(&cgroup)?.map_or(Ok(()), |users| users.attach(&cgroup))?)
+}
+
+/// Who comes first is in the map before its programs are attached: nothing of it goes unseen.
+fn add(cgroup: &File, user: &User) -> Result<(), Errno> {
+    let found = Users::find(cgroup)?;
+    let users = found.map_or_else(Users::make, Ok)?;
+    let before = users.all()?.into_iter().find(|other| other.uid == user.uid);
+    users.set(user)?;
+    let attached = users.is_attached(cgroup).and_then(|is_whole| if is_whole { Ok(()) } else { users.attach(cgroup) });
+    attached.inspect_err(|_| {
+        // Where this fails too, the user is where it was asked for.
+        let _ = before.map_or_else(|| users.remove(user.uid), |before| users.set(&before));
+    })
+}
+
+fn remove(cgroup: &File, uid: u32) -> Result<(), Errno> {
+    let Some(users) = Users::find(cgroup)? else { return Ok(()) };
+    users.remove(uid)?;
+    if users.all()?.is_empty() { Users::detach_all(cgroup) } else { Ok(()) }
+}
+
+fn assigned(User { uid, ifindex, vrf }: User) -> Assigned {
+    let ifindex = Some(ifindex).filter(|&ifindex| ifindex != GONE);
+    Assigned { uid, vrf: String::from_utf8_lossy(&vrf).into_owned(), ifindex }
+}
+
+/// The root of cgroup2 as far as it can be seen; None where none is mounted.
+fn root() -> io::Result<Option<File>> {
+    let mounts = String::from_utf8_lossy(&fs::read("/proc/thread-self/mountinfo")?).into_owned();
+    mount_point(&mounts).map(File::open).transpose()
+}
+
+/// `31 30 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw`
+fn mount_point(mounts: &str) -> Option<&str> {
+    mounts.lines().find_map(|line| {
+        let (place, kind) = line.split_once(" - ")?;
+        let mut fields = place.split(' ').skip(3);
+        let is_root = fields.next()? == "/" && kind.starts_with("cgroup2 ");
+        fields.next().filter(|_| is_root)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_root_is_that_of_cgroup2_wherever_it_is_mounted() {
+        let hybrid = "30 24 0:27 / /sys/fs/cgroup rw shared:9 - tmpfs tmpfs rw,mode=755\n\
+            31 30 0:28 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
+        assert_eq!(mount_point(hybrid), Some("/sys/fs/cgroup/unified"));
+        assert_eq!(mount_point("31 30 0:28 /a /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"), None, "a part of it");
+        assert_eq!(mount_point("30 24 0:27 / /sys/fs/cgroup rw - cgroup cgroup rw\n"), None);
+    }
+}
