@@ -1,18 +1,18 @@
-//! bpf(2): loads a program, attaches it to a cgroup or pins it. What the program does is written elsewhere.
+//! bpf(2): loads a program, tells its id, and pins it. What the program does is written elsewhere.
 
 use std::ffi::CStr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
-use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 
 use crate::asm::{Instruction, Program};
+use crate::memlock::with_memlock;
 
 /// Where on a cgroup a program runs: `enum bpf_prog_type` and `enum bpf_attach_type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hook {
     program_type: u32,
-    attach_type: u32,
+    pub(crate) attach_type: u32,
 }
 
 impl Hook {
@@ -42,12 +42,7 @@ impl Hook {
 
 const BPF_PROG_LOAD: libc::c_long = 5;
 const BPF_OBJ_PIN: libc::c_long = 6;
-const BPF_PROG_ATTACH: libc::c_long = 8;
-const BPF_PROG_DETACH: libc::c_long = 9;
-const BPF_PROG_GET_FD_BY_ID: libc::c_long = 13;
 const BPF_OBJ_GET_INFO_BY_FD: libc::c_long = 15;
-const BPF_PROG_QUERY: libc::c_long = 16;
-const BPF_F_ALLOW_MULTI: u32 = 2;
 /// What the programs are called unless they have a name of their own.
 const NAME: &[u8] = b"vrfrun";
 
@@ -81,35 +76,6 @@ impl LoadAttributes {
             ..Self::default()
         }
     }
-}
-
-/// The part of `union bpf_attr` for BPF_PROG_ATTACH and BPF_PROG_DETACH.
-#[repr(C)]
-struct AttachAttributes {
-    target_fd: u32,
-    attach_bpf_fd: u32,
-    attach_type: u32,
-    attach_flags: u32,
-}
-
-impl AttachAttributes {
-    fn of(hook: Hook, program: BorrowedFd<'_>, cgroup: BorrowedFd<'_>, attach_flags: u32) -> Self {
-        let [target_fd, attach_bpf_fd] = [cgroup, program].map(|fd| fd.as_raw_fd() as u32);
-        Self { target_fd, attach_bpf_fd, attach_type: hook.attach_type, attach_flags }
-    }
-}
-
-/// The part of `union bpf_attr` for BPF_PROG_QUERY, up to what 4.15 knows.
-#[repr(C)]
-struct QueryAttributes {
-    target_fd: u32,
-    attach_type: u32,
-    query_flags: u32,
-    attach_flags: u32,
-    prog_ids: u64,
-    prog_cnt: u32,
-    /// A kernel that does not know what comes here wants it zero.
-    padding: u32,
 }
 
 /// The beginning of `struct bpf_prog_info`.
@@ -181,73 +147,6 @@ pub(crate) fn name(text: &[u8]) -> [u8; 16] {
     std::array::from_fn(|at| text.get(at).copied().filter(|_| at < 15).unwrap_or(0))
 }
 
-/// Does what EPERM may keep from being done for want of lockable memory.
-pub(crate) fn with_memlock<T>(work: impl Fn() -> nix::Result<T>) -> nix::Result<T> {
-    match work() {
-        Err(Errno::EPERM) => {
-            let (soft, hard) = getrlimit(Resource::RLIMIT_MEMLOCK)?;
-            setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY)?;
-            let outcome = work();
-            setrlimit(Resource::RLIMIT_MEMLOCK, soft, hard)?;
-            outcome
-        }
-        outcome => outcome,
-    }
-}
-
-/// Attaches it for as long as the cgroup lives. ALLOW_MULTI: a program that is already there stays.
-///
-/// # Errors
-/// EPERM where a program of an ancestor allows no other below it; else as bpf(2).
-pub fn attach(hook: Hook, program: impl AsFd, cgroup: impl AsFd) -> nix::Result<()> {
-    let mut attributes = AttachAttributes::of(hook, program.as_fd(), cgroup.as_fd(), BPF_F_ALLOW_MULTI);
-    // SAFETY: plain numbers in a structure of the kernel's layout.
-    unsafe { bpf(BPF_PROG_ATTACH, &mut attributes) }.map(drop)
-}
-
-/// Detaches the program of this id (CAP_SYS_ADMIN).
-///
-/// # Errors
-/// ENOENT where it is gone, or is not attached; else as bpf(2).
-pub fn detach(hook: Hook, id: u32, cgroup: impl AsFd) -> nix::Result<()> {
-    // SAFETY: plain numbers.
-    let program = unsafe { bpf_fd(BPF_PROG_GET_FD_BY_ID, &mut [id, 0, 0]) }?;
-    detach_program(hook, program, cgroup)
-}
-
-/// Detaches a program; others at the same hook stay.
-///
-/// # Errors
-/// ENOENT where it is not attached; else as bpf(2).
-pub(crate) fn detach_program(hook: Hook, program: impl AsFd, cgroup: impl AsFd) -> nix::Result<()> {
-    let mut attributes = AttachAttributes::of(hook, program.as_fd(), cgroup.as_fd(), 0);
-    // SAFETY: plain numbers in a structure of the kernel's layout.
-    unsafe { bpf(BPF_PROG_DETACH, &mut attributes) }.map(drop)
-}
-
-/// As many programs of one cgroup and hook as the kernel allows.
-const MOST_PROGRAMS: usize = 64;
-
-/// The ids of the programs of this hook that stand on the cgroup itself, in the order in which they run (4.15).
-///
-/// # Errors
-/// EPERM without CAP_NET_ADMIN; else as bpf(2).
-pub fn attached(hook: Hook, cgroup: impl AsFd) -> nix::Result<Vec<u32>> {
-    let mut ids = [0u32; MOST_PROGRAMS];
-    let mut attributes = QueryAttributes {
-        target_fd: cgroup.as_fd().as_raw_fd() as u32,
-        attach_type: hook.attach_type,
-        query_flags: 0,
-        attach_flags: 0,
-        prog_ids: (&raw mut ids).expose_provenance() as u64,
-        prog_cnt: MOST_PROGRAMS as u32,
-        padding: 0,
-    };
-    // SAFETY: the kernel writes at most `prog_cnt` numbers into a live array, and their count into the structure.
-    unsafe { bpf(BPF_PROG_QUERY, &mut attributes) }?;
-    Ok(ids[..MOST_PROGRAMS.min(attributes.prog_cnt as usize)].to_vec())
-}
-
 /// The id of a program (4.13): no other gets it while the program is there, nor for a long time after.
 ///
 /// # Errors
@@ -301,8 +200,7 @@ mod tests {
 
     #[test]
     fn the_kernels_structures_have_the_kernels_sizes() {
-        assert_eq!((size_of::<Instruction>(), size_of::<LoadAttributes>(), size_of::<AttachAttributes>()), (8, 72, 16));
-        assert_eq!((size_of::<PinAttributes>(), size_of::<QueryAttributes>()), (16, 32));
+        assert_eq!((size_of::<Instruction>(), size_of::<LoadAttributes>(), size_of::<PinAttributes>()), (8, 72, 16));
     }
 
     #[test]

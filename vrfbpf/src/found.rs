@@ -20,14 +20,22 @@ pub struct Found {
 /// # Errors
 /// ENOENT where it has gone; EPERM without CAP_SYS_ADMIN; else as bpf(2).
 pub fn by_id(id: u32, program_name: &[u8]) -> nix::Result<Option<Found>> {
-    let mut attributes = IdAttributes { id, ..IdAttributes::default() };
-    // SAFETY: plain numbers.
-    let program = unsafe { bpf_fd(BPF_PROG_GET_FD_BY_ID, &mut attributes) }?;
+    let program = open(id)?;
     let mut map = 0u32;
     let mut info = Info { map_count: 1, maps: (&raw mut map).expose_provenance() as u64, ..Info::default() };
     object_info(program.as_raw_fd(), &mut info)?;
     let is_it = info.name == name(program_name) && info.map_count > 0;
     Ok(is_it.then_some(Found { program, map }))
+}
+
+/// The program of this id (CAP_SYS_ADMIN).
+///
+/// # Errors
+/// As [`by_id`].
+pub fn open(id: u32) -> nix::Result<OwnedFd> {
+    let mut attributes = IdAttributes { id, ..IdAttributes::default() };
+    // SAFETY: plain numbers.
+    unsafe { bpf_fd(BPF_PROG_GET_FD_BY_ID, &mut attributes) }
 }
 
 /// The part of `union bpf_attr` for a descriptor by id.

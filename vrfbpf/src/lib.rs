@@ -6,10 +6,12 @@
 //! time, and every byte of them can be read here.
 
 mod asm;
+mod attachment;
 mod call;
 mod found;
 mod labels;
 mod map;
+mod memlock;
 mod netns;
 mod ports;
 pub mod programs;
@@ -18,7 +20,8 @@ mod tags;
 mod users;
 
 pub use asm::{Instruction, Label, Program};
-pub use call::{Hook, attach, attached, load, pin, program_id, verifier_log};
+pub use attachment::{attach, attached};
+pub use call::{Hook, load, pin, program_id, verifier_log};
 pub use labels::{BadLabel, Labels};
 pub use netns::netns_cookie;
 pub use ports::List;

@@ -4,7 +4,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
 
-use crate::call::{bpf, bpf_fd, name, object_info, with_memlock};
+use crate::call::{bpf, bpf_fd, name, object_info};
+use crate::memlock::with_memlock;
 
 /// A hash map whose keys are 32 bits, and its values so many times 32.
 #[derive(Debug)]
@@ -20,11 +21,6 @@ impl<const WORDS: usize> Map<WORDS> {
     /// Makes an empty one, with room for so many. Before 5.11 the room counts as locked memory of the user.
     pub fn create(map_name: &[u8], room: u32) -> nix::Result<Self> {
         with_memlock(|| create(map_name, size_of::<[u32; WORDS]>(), room)).map(Self)
-    }
-
-    /// The same within the memory that may be locked as it is: EPERM where the room is too much.
-    pub fn create_within_limit(map_name: &[u8], room: u32) -> nix::Result<Self> {
-        create(map_name, size_of::<[u32; WORDS]>(), room).map(Self)
     }
 
     /// The one of this id (CAP_SYS_ADMIN).

@@ -3,8 +3,9 @@
 
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
-use crate::call::{bpf_fd, with_memlock};
+use crate::call::bpf_fd;
 use crate::map::CreateAttributes;
+use crate::memlock::with_memlock;
 
 const BPF_BTF_LOAD: libc::c_long = 18;
 const BPF_MAP_CREATE: libc::c_long = 0;

@@ -8,9 +8,11 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use nix::errno::Errno;
 
 use crate::asm::Program;
-use crate::call::{Hook, attach, attached, detach_program, load_as};
+use crate::attachment::{attach, attached, detach_program};
+use crate::call::{Hook, load_as};
 use crate::found::{Found, by_id};
 use crate::map::Map;
+use crate::memlock::OfNobody;
 use crate::netns::netns_cookie;
 use crate::programs::{Assignments, Rescue, user_bind, user_connect, user_create, user_sendmsg};
 
@@ -19,8 +21,6 @@ const PROGRAM: &[u8] = b"vrfsetup_user";
 
 /// Room for as many users.
 const ROOM: u32 = 4096;
-/// Before 5.11 the room is root's locked memory, where it stays: what other programs of root's lack they cannot load.
-const SMALL_ROOM: u32 = 64;
 
 /// The places of the programs. The one that lets sockets be made comes last: it must know whether the others bind MPTCP.
 const HOOKS: [Hook; 7] =
@@ -63,7 +63,8 @@ impl Users {
     /// # Errors
     /// As bpf(2).
     pub fn make() -> nix::Result<Self> {
-        Map::create_within_limit(MAP, ROOM).or_else(|_| Map::create(MAP, SMALL_ROOM)).map(Self)
+        let _account = OfNobody::begin();
+        Map::create(MAP, ROOM).map(Self)
     }
 
     /// All users, by their ids.
@@ -109,6 +110,7 @@ impl Users {
     /// # Errors
     /// EPERM where the cgroup has a program that allows no other; else as bpf(2).
     pub fn attach(&self, cgroup: impl AsFd) -> nix::Result<()> {
+        let _account = OfNobody::begin();
         let (mut added, mut binds_mptcp) = (Vec::new(), true);
         for hook in HOOKS {
             let outcome = self.attach_one(hook, &cgroup, &mut added, &mut binds_mptcp);

@@ -6,7 +6,6 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use nix::errno::Errno;
 
 use crate::asm::Program;
-use crate::call;
 use crate::netns::netns_cookie;
 use crate::ports::List;
 use crate::programs::{Rescue, Target, bind, connect, create, egress, sendmsg, setsockopt};
@@ -15,6 +14,7 @@ use crate::set::gaps::{Gaps, Place};
 use crate::set::record::Record;
 use crate::set::refused::{Refused, Step};
 use crate::tags::Tags;
+use crate::{attachment, call};
 
 /// Puts the programs on the cgroup; they stay as long as it does. Where some are there already, by `is_there`, those that are
 /// missing come first: if the kernel takes none of them, it never has, and nothing else is attached. If it takes one, that
@@ -110,7 +110,7 @@ impl Set<'_> {
         for (variant, program) in self.variants(place).iter().enumerate() {
             match call::load(hook, program) {
                 Ok(program) => {
-                    call::attach(hook, &program, self.cgroup).map_err(attach.refused())?;
+                    attachment::attach(hook, &program, self.cgroup).map_err(attach.refused())?;
                     return Ok((call::program_id(&program).map_err(attach.refused())?, variant));
                 }
                 Err(errno) => last = errno,

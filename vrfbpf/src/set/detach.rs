@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 
 use nix::errno::Errno;
 
-use crate::call;
+use crate::attachment;
 use crate::set::gaps::Place;
 use crate::set::record::Record;
 use crate::set::refused::{Refused, Step};
@@ -15,7 +15,7 @@ impl Record {
     pub(crate) fn detach(&self, cgroup: impl AsFd) -> Result<(), Refused> {
         for place in Place::ALL.into_iter().rev() {
             let (id, Some(hook)) = (self.programs[place as usize], place.hook()) else { continue };
-            let detached = if id == 0 { Ok(()) } else { call::detach(hook, id, &cgroup) };
+            let detached = if id == 0 { Ok(()) } else { attachment::detach(hook, id, &cgroup) };
             match detached {
                 Ok(()) | Err(Errno::ENOENT) => {} // somebody else has detached it
                 Err(errno) => return Err(Refused { step: Step::Detach(place), errno }),

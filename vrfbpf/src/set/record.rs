@@ -5,7 +5,7 @@
 
 use std::os::fd::AsFd;
 
-use crate::call;
+use crate::attachment;
 use crate::ports::List;
 use crate::set::attribute;
 use crate::set::gaps::{Gaps, Place};
@@ -77,7 +77,7 @@ impl Record {
     pub fn is_attached(&self, cgroup: impl AsFd) -> bool {
         Place::ALL.iter().all(|place| {
             let (id, hook) = (self.programs[*place as usize], place.hook());
-            let is_there = |hook| call::attached(hook, &cgroup).is_ok_and(|ids| ids.contains(&id));
+            let is_there = |hook| attachment::attached(hook, &cgroup).is_ok_and(|ids| ids.contains(&id));
             id == 0 || hook.is_none_or(is_there)
         })
     }
