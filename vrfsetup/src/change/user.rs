@@ -9,7 +9,7 @@ use crate::model::step::Step;
 use crate::plan::system::System;
 use crate::sys::accounts::{self, Account};
 use crate::sys::users::{self, State};
-use crate::sys::{netlink::Kernel, run_dir};
+use crate::sys::{netlink::Kernel, resolver, run_dir};
 use crate::transaction::report::Outcome;
 use crate::transaction::session::Session;
 use crate::transaction::users as map;
@@ -27,12 +27,19 @@ pub fn set(session: &Session, user: &str, vrf: &str) -> Result<Outcome, Error> {
     let mut transaction = session.begin()?;
     transaction.make_all(step(&state, account.uid, Some(&vrf)))?;
     verify(&account, &vrf).map_err(|error| transaction.abandon(error))?;
-    if Path::new("/etc/vrf").join(&vrf).is_dir() {
-        let what = "/etc/resolv.conf and its like are the machine's: /etc/vrf/VRF is for vrfrun's programs";
-        transaction.note(what.replace("VRF", &vrf));
-    }
+    about_names(&vrf).into_iter().for_each(|note| transaction.note(note));
     let outcome = transaction.commit()?;
     Ok(Outcome { changed: outcome.changed || repaired, ..outcome })
+}
+
+/// Whom a user's programs ask for names is the machine's choice.
+fn about_names(vrf: &str) -> Option<String> {
+    if let Some(why) = resolver::outside() {
+        return Some(format!("names may not be resolved in '{vrf}': {why}"));
+    }
+    let directory = Path::new("/etc/vrf").join(vrf);
+    let is_there = directory.is_dir();
+    is_there.then(|| format!("{} is for programs of vrfrun; a user's read /etc/resolv.conf", directory.display()))
 }
 
 /// Takes the user out of its VRF; with the last one, the programs go.
@@ -111,7 +118,10 @@ fn repair(session: &Session, state: &State) -> Result<bool, Error> {
 
 /// A process of this user's, started here, finds its sockets in the VRF: else something stands between, as net_cls of cgroup
 /// v1 on old kernels.
-fn verify(account: &Account, vrf: &str) -> Result<(), Error> {
+///
+/// # Errors
+/// It does not.
+pub fn verify(account: &Account, vrf: &str) -> Result<(), Error> {
     let mut trial = Command::new("/proc/self/exe");
     trial.args(["__verify-bound", vrf]).uid(account.uid).stdin(Stdio::null()).stdout(Stdio::null());
     let why = match trial.output() {

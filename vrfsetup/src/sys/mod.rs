@@ -1,6 +1,7 @@
 //! The operating system, as plain values: routing netlink, socket diagnosis, settings below /proc/sys, the names of
-//! routing tables, accounts, the users whose sockets are in a VRF, files that others read, those in /run/vrfsetup, signals,
-//! cgroups, the system's log, systemd, nft, sockets of other processes, the kernel's features and families.
+//! routing tables, accounts, the users whose sockets are in a VRF, who resolves names, files that others read, those in
+//! /run/vrfsetup, signals, cgroups, the system's log, systemd, nft, sockets of other processes, the kernel's features and
+//! families.
 //!
 //! May use `model`. Does what it is told and reports what the kernel answered; decides nothing. Unsafe code is in `pidfd`
 //! alone.
@@ -15,6 +16,7 @@ pub mod files;
 pub mod netlink;
 pub mod nft;
 pub mod pidfd;
+pub mod resolver;
 pub mod rt_tables;
 pub mod run_dir;
 pub mod signals;

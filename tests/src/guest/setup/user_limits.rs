@@ -1,14 +1,17 @@
 //! `vrfsetup user`: whom it leaves alone, what it refuses, and what it cannot do.
 
+use std::fs;
+
 use super::user::{ASKS, BOB, as_alice, assert_answers, programs, with_alice, world};
 use super::{guest_tests, vrfsetup};
-use crate::harness::judge::{Outcome, root, user};
-use crate::harness::world::Domain;
+use crate::harness::judge::{Order, Outcome, root, user};
+use crate::harness::world::{Domain, World};
 
 guest_tests! {
     others_and_other_network_namespaces_are_left_alone,
     what_cannot_be_is_refused_and_changes_nothing,
     what_the_manual_calls_open_is_open,
+    names_are_resolved_as_the_machine_does,
 }
 
 fn others_and_other_network_namespaces_are_left_alone() {
@@ -72,4 +75,35 @@ fn what_the_manual_calls_open_is_open() {
     assert_eq!(verdict.outcome, Outcome::Leak, "{verdict}");
     let verdict = world.judge(&as_alice(&["on_use", "udp6", "pktinfo"]));
     assert_ne!(verdict.outcome, Outcome::Leak, "{verdict}");
+}
+
+/// /etc/vrf and nscd's socket, gone with this value.
+struct Names;
+
+impl Drop for Names {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all("/etc/vrf");
+        let _ = fs::remove_dir_all("/run/nscd");
+    }
+}
+
+/// The files of the VRF are not a user's, and whoever puts one there is told.
+fn names_are_resolved_as_the_machine_does() {
+    let mut users = world();
+    let world = &mut users.0;
+    let _names = Names;
+    fs::create_dir_all("/etc/vrf/blue").expect("a directory");
+    fs::write("/etc/vrf/blue/resolv.conf", "nameserver 203.0.113.99\n").expect("a file");
+    let verdict = vrfsetup(world, 0, "user user blue");
+    assert!(verdict.text().contains("/etc/vrf/blue is for programs of vrfrun"), "{verdict}");
+    let read = |world: &mut World, order: &Order| world.judge(order).text();
+    let (alice, machine) = (as_alice(&["cat", "/etc/resolv.conf"]), root(["cat", "/etc/resolv.conf"]));
+    assert_eq!(read(world, &alice), read(world, &machine));
+    world.replace("/etc/resolv.conf", b"nameserver 127.0.0.53\n").expect("a file over resolv.conf");
+    let verdict = vrfsetup(world, 0, "user user red");
+    assert!(verdict.text().contains("names may not be resolved in 'red': the name server 127.0.0.53"), "{verdict}");
+    fs::create_dir_all("/run/nscd").expect("a directory");
+    fs::write("/run/nscd/socket", "").expect("a file");
+    let verdict = vrfsetup(world, 0, "user user blue");
+    assert!(verdict.text().contains("names may not be resolved in 'blue': nscd"), "{verdict}");
 }
