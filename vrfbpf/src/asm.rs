@@ -116,6 +116,21 @@ impl Program {
         self.push(op(0x18, to, 1, 0, descriptor)).push(op(0, 0, 0, 0, 0))
     }
 
+    /// `to =` the only value of the map of this descriptor, in two slots (5.2).
+    pub(crate) fn set_map_value(&mut self, to: u8, descriptor: i32) -> &mut Self {
+        self.push(op(0x18, to, 2, 0, descriptor)).push(op(0, 0, 0, 0, 0))
+    }
+
+    /// `to &= number`
+    pub(crate) fn and(&mut self, to: u8, number: i32) -> &mut Self {
+        self.push(op(0x57, to, 0, 0, number))
+    }
+
+    /// `to += from`
+    pub(crate) fn add_register(&mut self, to: u8, from: u8) -> &mut Self {
+        self.push(op(0x0f, to, from, 0, 0))
+    }
+
     /// `to += number`
     pub(crate) fn add(&mut self, to: u8, number: i32) -> &mut Self {
         self.push(op(0x07, to, 0, 0, number))

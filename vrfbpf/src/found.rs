@@ -11,21 +11,21 @@ const BPF_PROG_GET_FD_BY_ID: libc::c_long = 13;
 pub struct Found {
     /// Its descriptor.
     pub program: OwnedFd,
-    /// The id of the first map that it uses.
-    pub map: u32,
+    /// The ids of the first two maps that it uses, in the order in which its instructions name them.
+    pub maps: [u32; 2],
 }
 
-/// The program of this id, if it has this name and uses a map (CAP_SYS_ADMIN).
+/// The program of this id, if it has this name and uses two maps (CAP_SYS_ADMIN).
 ///
 /// # Errors
 /// ENOENT where it has gone; EPERM without CAP_SYS_ADMIN; else as bpf(2).
 pub fn by_id(id: u32, program_name: &[u8]) -> nix::Result<Option<Found>> {
     let program = open(id)?;
-    let mut map = 0u32;
-    let mut info = Info { map_count: 1, maps: (&raw mut map).expose_provenance() as u64, ..Info::default() };
+    let mut maps = [0u32; 2];
+    let mut info = Info { map_count: 2, maps: (&raw mut maps).expose_provenance() as u64, ..Info::default() };
     object_info(program.as_raw_fd(), &mut info)?;
-    let is_it = info.name == name(program_name) && info.map_count > 0;
-    Ok(is_it.then_some(Found { program, map }))
+    let is_it = info.name == name(program_name) && info.map_count == 2;
+    Ok(is_it.then_some(Found { program, maps }))
 }
 
 /// The program of this id (CAP_SYS_ADMIN).

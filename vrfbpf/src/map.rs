@@ -1,4 +1,4 @@
-//! bpf(2) once more: hash maps of numbers, and how to find those that are there.
+//! bpf(2) once more: hash maps of numbers, maps of one value, and how to find those that are there.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 
@@ -20,7 +20,12 @@ const MOST: u32 = 1 << 20;
 impl<const WORDS: usize> Map<WORDS> {
     /// Makes an empty one, with room for so many. Before 5.11 the room counts as locked memory of the user.
     pub fn create(map_name: &[u8], room: u32) -> nix::Result<Self> {
-        with_memlock(|| create(map_name, size_of::<[u32; WORDS]>(), room)).map(Self)
+        with_memlock(|| create(BPF_MAP_TYPE_HASH, map_name, size_of::<[u32; WORDS]>(), room)).map(Self)
+    }
+
+    /// Makes one that has a single value, at key 0, which programs read without a call (5.2).
+    pub fn create_single(map_name: &[u8]) -> nix::Result<Self> {
+        with_memlock(|| create(BPF_MAP_TYPE_ARRAY, map_name, size_of::<[u32; WORDS]>(), 1)).map(Self)
     }
 
     /// The one of this id (CAP_SYS_ADMIN).
@@ -155,6 +160,7 @@ const BPF_MAP_GET_NEXT_ID: libc::c_long = 12;
 const BPF_MAP_GET_FD_BY_ID: libc::c_long = 14;
 const BPF_MAP_LOOKUP_BATCH: libc::c_long = 24;
 const BPF_MAP_TYPE_HASH: u32 = 1;
+const BPF_MAP_TYPE_ARRAY: u32 = 2;
 const BPF_F_NO_PREALLOC: u32 = 1;
 
 /// The part of `union bpf_attr` for BPF_MAP_CREATE, up to what 4.18 knows.
@@ -183,9 +189,9 @@ impl CreateAttributes {
     }
 }
 
-fn create(map_name: &[u8], value_size: usize, room: u32) -> nix::Result<OwnedFd> {
-    let mut attributes = CreateAttributes::new(BPF_MAP_TYPE_HASH, map_name, value_size, room);
-    attributes.map_flags = BPF_F_NO_PREALLOC;
+fn create(map_type: u32, map_name: &[u8], value_size: usize, room: u32) -> nix::Result<OwnedFd> {
+    let mut attributes = CreateAttributes::new(map_type, map_name, value_size, room);
+    attributes.map_flags = if map_type == BPF_MAP_TYPE_HASH { BPF_F_NO_PREALLOC } else { 0 };
     // SAFETY: plain numbers in a structure of the kernel's layout.
     unsafe { bpf_fd(BPF_MAP_CREATE, &mut attributes) }
 }

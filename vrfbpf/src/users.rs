@@ -14,9 +14,10 @@ use crate::found::{Found, by_id};
 use crate::map::Map;
 use crate::memlock::OfNobody;
 use crate::netns::netns_cookie;
-use crate::programs::{Assignments, Rescue, user_bind, user_connect, user_create, user_sendmsg};
+use crate::programs::{Assignments, Rescue, SLOTS, user_bind, user_connect, user_create, user_sendmsg};
 
 const MAP: &[u8] = b"vrfsetup_users";
+const TABLE: &[u8] = b"vrfsetup_slots";
 const PROGRAM: &[u8] = b"vrfsetup_user";
 
 /// Room for as many users.
@@ -40,9 +41,15 @@ pub struct User {
     pub vrf: Vec<u8>,
 }
 
-/// The map.
+/// As many words as the table of slots has.
+const WORDS: usize = SLOTS / 4;
+
+/// The map, and the table that tells most others from its users.
 #[derive(Debug)]
-pub struct Users(Map<5>);
+pub struct Users {
+    map: Map<5>,
+    slots: Map<WORDS>,
+}
 
 impl Users {
     /// The one whose programs stand on this cgroup, if there is one. A program of it at any hook is enough.
@@ -52,7 +59,8 @@ impl Users {
     pub fn find(cgroup: impl AsFd) -> nix::Result<Option<Self>> {
         for hook in HOOKS {
             if let Some(found) = programs(hook, &cgroup)?.first() {
-                return Map::by_id(found.map).map(|map| Some(Self(map)));
+                let [slots, map] = found.maps;
+                return Ok(Some(Self { map: Map::by_id(map)?, slots: Map::by_id(slots)? }));
             }
         }
         Ok(None)
@@ -64,7 +72,7 @@ impl Users {
     /// As bpf(2).
     pub fn make() -> nix::Result<Self> {
         let _account = OfNobody::begin();
-        Map::create(MAP, ROOM).map(Self)
+        Ok(Self { map: Map::create(MAP, ROOM)?, slots: Map::create_single(TABLE)? })
     }
 
     /// All users, by their ids.
@@ -72,11 +80,11 @@ impl Users {
     /// # Errors
     /// As bpf(2).
     pub fn all(&self) -> nix::Result<Vec<User>> {
-        let read = |uid| match self.0.get(uid) {
+        let read = |uid| match self.map.get(uid) {
             Err(Errno::ENOENT) => None, // removed meanwhile
             value => Some(value.map(|value| user(uid, value))),
         };
-        let mut all = self.0.keys()?.into_iter().filter_map(read).collect::<nix::Result<Vec<User>>>()?;
+        let mut all = self.map.keys()?.into_iter().filter_map(read).collect::<nix::Result<Vec<User>>>()?;
         all.sort_unstable();
         Ok(all)
     }
@@ -86,7 +94,10 @@ impl Users {
     /// # Errors
     /// E2BIG for one too many; else as bpf(2).
     pub fn set(&self, user: &User) -> nix::Result<()> {
-        self.0.set(user.uid, value(user))
+        let mut uids = self.map.keys()?;
+        uids.push(user.uid);
+        self.slots.set(0, slots(&uids))?;
+        self.map.set(user.uid, value(user))
     }
 
     /// Removes a user, if it is there.
@@ -94,7 +105,8 @@ impl Users {
     /// # Errors
     /// As bpf(2).
     pub fn remove(&self, uid: u32) -> nix::Result<()> {
-        self.0.remove(uid)
+        self.map.remove(uid)?;
+        self.slots.set(0, slots(&self.map.keys()?))
     }
 
     /// Whether one of this map's programs stands at each hook.
@@ -155,7 +167,7 @@ impl Users {
 
     fn variants(&self, hook: Hook, binds_mptcp: bool) -> Vec<Program> {
         use Rescue::{BindAll, BindOwn, Deny};
-        let users = Assignments { map: self.0.as_raw_fd(), netns: netns_cookie() };
+        let users = Assignments { slots: self.slots.as_raw_fd(), map: self.map.as_raw_fd(), netns: netns_cookie() };
         let all = |make: fn(&Assignments, Rescue) -> Program, rescues: &[Rescue]| {
             rescues.iter().map(|rescue| make(&users, *rescue)).collect()
         };
@@ -168,8 +180,8 @@ impl Users {
     }
 
     fn has_program(&self, hook: Hook, cgroup: impl AsFd) -> nix::Result<bool> {
-        let id = self.0.id()?;
-        Ok(programs(hook, cgroup)?.iter().any(|found| found.map == id))
+        let id = self.map.id()?;
+        Ok(programs(hook, cgroup)?.iter().any(|found| found.maps[1] == id))
     }
 
     /// Takes all such programs off the cgroup, whatever their map: the maps go with them.
@@ -195,6 +207,13 @@ fn programs(hook: Hook, cgroup: impl AsFd) -> nix::Result<Vec<Found>> {
     found.filter_map(Result::transpose).collect()
 }
 
+/// The table for these users.
+fn slots(uids: &[u32]) -> [u32; WORDS] {
+    let mut bytes = [0; SLOTS];
+    uids.iter().for_each(|uid| bytes[*uid as usize % SLOTS] = 1);
+    std::array::from_fn(|at| u32::from_ne_bytes(std::array::from_fn(|byte| bytes[4 * at + byte])))
+}
+
 fn value(user: &User) -> [u32; 5] {
     let byte = |at: usize| user.vrf.get(at).copied().filter(|_| at < 15).unwrap_or(0);
     let word = |at: usize| u32::from_ne_bytes(std::array::from_fn(|place| byte(4 * at + place)));
@@ -209,6 +228,13 @@ fn user(uid: u32, value: [u32; 5]) -> User {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_user_has_the_slot_of_its_last_bits() {
+        let bytes: Vec<u8> = slots(&[1000, u32::MAX - 1, 2024]).iter().flat_map(|word| word.to_ne_bytes()).collect();
+        let taken: Vec<usize> = (0..SLOTS).filter(|slot| bytes[*slot] != 0).collect();
+        assert_eq!(taken, [1000, 1022]);
+    }
 
     #[test]
     fn a_user_is_read_back() {

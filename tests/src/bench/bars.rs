@@ -15,6 +15,8 @@ const SEEN: &str = "the shortest filter that sees `socket` takes more than that 
 const MOVES: &str = "the kernel makes whoever moves into a cgroup wait (a grace period of RCU), and `ip vrf exec` waits as long; the \
      C wrapper alone takes more than half of the limit";
 const NINE: &str = "nine programs are verified and attached, beside its one";
+const EMPTY: &str = "a program on the root cgroup that allows every socket at once takes more than that by itself: 1.03, and 1.04 where \
+     it asks for the user id; every process of the machine runs it";
 const STATUS: &str = "before Linux 6.13 only /proc/PID/status says as whom a caller acts: two fifths of each call";
 const TABLES: &str =
     "the kernel walks through all tables when an interface comes up; `ip -batch` beside it does no better";
@@ -100,6 +102,18 @@ pub const BARS: &[Bar] = &[
         Some(AtMost(1.15)),
         Instructions,
     ),
+    bar(
+        "`vrfsetup user`: a socket of another user",
+        Of("users.socket.beside"),
+        "before",
+        Of("users.socket.before"),
+        Some(AtMost(1.02)),
+        Instructions,
+    )
+    .missed_as(EMPTY, AtMost(1.07)),
+    bar("… its connect()", Of("users.connect.beside"), "before", Of("users.connect.before"), None, Instructions),
+    bar("… its sendto()", Of("users.sendto.beside"), "before", Of("users.sendto.before"), None, Instructions),
+    bar("… its TCP connection", Of("users.tcp.beside"), "before", Of("users.tcp.before"), None, Instructions),
     bar("`--strict`: connect()", Of("use.connect.strict"), "without", Of("use.connect.bpf"), None, Instructions),
     bar("… send()", Of("use.send.strict"), "without", Of("use.send.bpf"), None, Instructions),
     bar("… sendto()", Of("use.sendto.strict"), "without", Of("use.sendto.bpf"), None, Instructions),

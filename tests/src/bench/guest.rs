@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use super::{real, scale, sockets, startup, supervisor, throughput};
+use super::{real, scale, sockets, startup, supervisor, throughput, users};
 use crate::harness::world::{Kind, World};
 
 /// Measures a group of things and says them on stdout.
@@ -20,11 +20,12 @@ pub const UNDER_SYSTEMD: &str = "systemd";
 pub const REAL: &str = "real";
 
 /// What can be measured, each group in a machine of its own.
-pub const GROUPS: [(&str, Measure); 8] = [
+pub const GROUPS: [(&str, Measure); 9] = [
     ("start", startup::measure),
     (UNDER_SYSTEMD, startup::beside_systemd),
     ("sockets", sockets::measure),
     ("supervisor", supervisor::measure),
+    ("users", users::measure),
     ("throughput", throughput::measure),
     ("scale", scale::ours),
     ("scale_ip", scale::theirs),

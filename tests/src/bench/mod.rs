@@ -22,6 +22,7 @@ mod startup;
 mod supervisor;
 mod throughput;
 mod timing;
+mod users;
 
 use std::collections::BTreeMap;
 

@@ -74,7 +74,7 @@ fn each(name: &str, before: &[&str], program: &[&str], sockets: u32) -> io::Resu
 }
 
 /// What one of so many takes.
-fn nanoseconds(words: &[&str], count: u32) -> io::Result<f64> {
+pub(super) fn nanoseconds(words: &[&str], count: u32) -> io::Result<f64> {
     let all = count.to_string();
     let words = [words, &[&all]].concat();
     let mut child = quiet(&words)?.stdout(Stdio::piped()).spawn()?;

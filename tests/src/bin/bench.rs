@@ -1,7 +1,7 @@
 //! `vrfbench`: measures in a virtual machine, holds the numbers against the bars, writes docs/bench.md and its
 //! plot, and fails when a bar is missed. `vrfbench guest` is its other half, in the machine. `vrfbench leak-test`
 //! plays the leak test of docs/leak-test.svg and prints it, for `tools/record-svg`. `vrfbench GROUP…` measures no
-//! more than that (start, systemd, sockets, supervisor, throughput, scale, scale_ip, real); `vrfbench write LOG`
+//! more than that (start, systemd, sockets, supervisor, users, throughput, scale, scale_ip, real); `vrfbench write LOG`
 //! writes the page from what several such runs said.
 
 use std::io;

@@ -19,7 +19,7 @@ pub use create::create;
 pub use egress::egress;
 pub use sendmsg::sendmsg;
 pub use setsockopt::setsockopt;
-pub use user::{Assignments, GONE, user_bind, user_connect, user_create, user_sendmsg};
+pub use user::{Assignments, GONE, SLOTS, user_bind, user_connect, user_create, user_sendmsg};
 
 use std::os::fd::RawFd;
 
@@ -156,7 +156,7 @@ mod tests {
             }
             add("egress", egress(&target, 4));
             [false, true].iter().for_each(|fixed| add("setsockopt", setsockopt(&target, 4, *fixed)));
-            let users = Assignments { map: 5, netns };
+            let users = Assignments { slots: 4, map: 5, netns };
             [false, true].iter().for_each(|mptcp| add("user_create", user_create(&users, *mptcp)));
             for rescue in [Rescue::BindAll, Rescue::BindOwn, Rescue::Deny] {
                 add("user_connect", user_connect(&users, rescue));

@@ -19,6 +19,9 @@ fn others_and_other_network_namespaces_are_left_alone() {
     let world = &mut users.0;
     assert_answers(world, &root(ASKS), Domain::Default);
     assert_answers(world, &root([BOB, ASKS].concat()), Domain::Default);
+    // Whom the programs' table of last bits does not tell from her.
+    let like_alice = [&["setpriv", "--reuid=2024", "--regid=2024", "--clear-groups"], ASKS].concat();
+    assert_answers(world, &root(like_alice), Domain::Default);
     let here = "python3 -c \"
 import socket
 a, b = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
