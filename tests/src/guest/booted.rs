@@ -58,6 +58,9 @@ addresses = ["192.0.2.9/24 dev late0"]
 routes = ["default via 192.0.2.1"]
 "#;
 
+/// What the boot finds besides: a user whom no other test knows.
+const USER_AT_BOOT: &str = "\n[user]\n4711 = \"boot\"\n";
+
 const SOCKET_UNIT: &str = "[Socket]\nListenStream=7077\nAccept=yes\n\n[Install]\nWantedBy=sockets.target\n";
 const SOCKET_SERVICE: &str = "[Service]\nStandardInput=socket\nExecStart=/bin/echo hello\n";
 const SOCKET_DROP_IN: &str = "# made by vrfsetup unit boot
@@ -97,6 +100,8 @@ pub const ABOUT_THE_BOOT: &str = "boot::";
 /// # Errors
 /// When systemctl cannot be run.
 pub fn leave_the_boot_behind() -> io::Result<()> {
+    fs::write("/etc/vrf/vrf.toml", AT_BOOT)?;
+    Command::new("vrfsetup").args(["user", "--remove", "4711"]).stdin(Stdio::null()).stdout(Stdio::null()).status()?;
     // What the boot has left there is no test's. Nothing of it may be there any more: this is called again where a test
     // could not be put right.
     let _ = fs::remove_dir_all("/run/vrfsetup");
@@ -141,7 +146,7 @@ pub fn hand_over() -> io::Result<()> {
     fs::write("/etc/modprobe.d/vrftests.conf", NO_DRIVERS)?;
     mask_generators()?;
     fs::create_dir_all("/etc/vrf")?;
-    fs::write("/etc/vrf/vrf.toml", AT_BOOT)?;
+    fs::write("/etc/vrf/vrf.toml", format!("{AT_BOOT}{USER_AT_BOOT}"))?;
     for file in FILES {
         let place = if file.ends_with(".rules") { Path::new("/etc/udev/rules.d") } else { Path::new(UNITS) };
         fs::copy(Path::new(DIRECTORY).join(file), place.join(file))?;

@@ -78,6 +78,7 @@ const AT_BOTH_ENDS: &[&[Test]] = &[
     setup::zones::TESTS,
     setup::moving::TESTS,
     setup::user::TESTS,
+    setup::user_file::TESTS,
     setup::user_limits::TESTS,
 ];
 

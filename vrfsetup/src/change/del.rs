@@ -29,6 +29,10 @@ pub fn del(session: &Session, name: &str) -> Result<Outcome, Error> {
         return emulate::del(session, &inventory, &emulated);
     }
     let vrf = system.existing_vrf(name)?;
+    let users = user::users_of(&vrf.name);
+    if !users.is_empty() && !session.takes_risks() {
+        return Err(Error::HasUsers { vrf: vrf.name.clone(), users });
+    }
     let ports: Vec<&Link> = system.ports(vrf).collect();
     let deletion = plan(session, &inventory, vrf, &ports)?;
     let mut transaction = session.begin()?;
@@ -59,10 +63,6 @@ pub fn plan(session: &Session, inventory: &Inventory, vrf: &Link, ports: &[&Link
     let units = unit::units_of(&vrf.name);
     if !units.is_empty() && !session.takes_risks() {
         return Err(Error::HasUnits { vrf: vrf.name.clone(), units });
-    }
-    let users = user::users_of(&vrf.name);
-    if !users.is_empty() && !session.takes_risks() {
-        return Err(Error::HasUsers { vrf: vrf.name.clone(), users });
     }
     let affected: Vec<&Link> = ports.iter().copied().chain([vrf]).collect();
     attach::check_lockout(session, system, &affected)?;

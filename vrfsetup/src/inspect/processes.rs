@@ -59,7 +59,7 @@ pub fn identify(pid: u32) -> io::Result<Option<Process>> {
 
 /// The VRF in which a filter or a library of vrfrun's holds a process, which stay as long as it runs.
 pub fn held_by_a_filter(pid: u32) -> Option<String> {
-    let found = membership::of(&evidence(pid, &mut Labels::new()).ok()?, &BTreeMap::new())?;
+    let found = membership::of(&evidence(pid, &mut Labels::new()).ok()?, &Bound::default())?;
     [By::Preload, By::Seccomp].contains(&found.by).then(|| text(&found.vrf))
 }
 

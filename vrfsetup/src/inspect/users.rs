@@ -28,8 +28,17 @@ pub fn all() -> Result<Vec<Entry>, Error> {
     if !run_dir::is_first_netns() {
         return Ok(Vec::new());
     }
+    Ok(entries(state))
+}
+
+/// The same for who can do without: nothing where it may not be read.
+pub fn visible() -> Vec<Entry> {
+    if run_dir::is_first_netns() { entries(users::visible()) } else { Vec::new() }
+}
+
+fn entries(state: users::State) -> Vec<Entry> {
     let entry = |users::Assigned { uid, vrf, ifindex }| Entry { user: accounts::name_of(uid), uid, vrf, ifindex };
-    Ok(state.users.into_iter().map(entry).collect())
+    state.users.into_iter().map(entry).collect()
 }
 
 /// One line: the user, and the VRF.

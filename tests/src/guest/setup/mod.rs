@@ -16,6 +16,7 @@ pub mod setup_knowing;
 pub mod setup_ports;
 pub mod transactions;
 pub mod user;
+pub mod user_file;
 pub mod user_limits;
 pub mod watch;
 pub mod zones;

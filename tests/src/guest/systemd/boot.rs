@@ -12,6 +12,7 @@ use crate::guest::setup::{assert_same, state_here};
 
 guest_tests! {
     the_boot_has_made_what_the_file_declares,
+    a_user_is_in_its_vrf_before_anybody_can_log_in,
     a_rollback_after_the_boot_has_nothing_to_undo,
     the_boot_has_named_what_it_left_out,
     no_unit_is_in_an_ordering_cycle,
@@ -54,6 +55,22 @@ fn the_boot_has_made_what_the_file_declares() {
         assert!(preferences.starts_with(&[&0.into(), &0.into(), &0.into(), &1000.into()]), "{family}: {rules}");
         assert_eq!(rules[2]["table"], "local", "{family}: {rules}");
     }
+}
+
+fn a_user_is_in_its_vrf_before_anybody_can_log_in() {
+    assert_eq!(said(&["vrfsetup", "user"]), format!("{:16}  boot\n", "4711"));
+    // 25 is SO_BINDTODEVICE.
+    let script = r#"socket(S, PF_INET, SOCK_DGRAM, 0) or die; print unpack("Z*", getsockopt(S, SOL_SOCKET, 25)), "\n""#;
+    let perl = ["perl", "-MSocket", "-e", script];
+    assert_eq!(said(&[&["setpriv", "--reuid=4711", "--regid=4711", "--clear-groups"], &perl[..]].concat()), "boot\n");
+    assert_eq!(said(&perl), "\n");
+    let at = |unit: &str, event: &str| {
+        let said = said(&["systemctl", "show", "--value", &format!("--property={event}Monotonic"), unit]);
+        said.trim().parse::<u64>().expect("a time")
+    };
+    let made = at("vrfsetup-early.service", "ExecMainExitTimestamp");
+    let logins = at("systemd-user-sessions.service", "InactiveExitTimestamp");
+    assert!(0 < made && made < logins, "{made} {logins}");
 }
 
 /// What the boot has made is not the user's last change.

@@ -17,6 +17,9 @@ pub struct Config {
     /// `[zones]`.
     #[serde(default)]
     pub zones: Zones,
+    /// `[user]`: users by name or number, each with the VRF that its sockets are in.
+    #[serde(default)]
+    pub user: BTreeMap<String, Spanned<String>>,
     /// `[sysctl]`: settings by the names of sysctl(8).
     #[serde(default)]
     pub sysctl: BTreeMap<String, Value>,

@@ -68,6 +68,7 @@ fn make_or_blame(session: &Session, plan: Plan) -> std::result::Result<(Outcome,
     let made = make(session, plan.clone());
     made.map(|outcome| (outcome, missing)).map_err(|error| match &error {
         Error::Refused { step, .. } => (plan.section_of(step), error),
+        Error::UserUnbound { user, .. } => (Section::User(user.clone()), error),
         Error::Nft { .. } | Error::NoZone(_) => (Section::Zones, error),
         _ => (Section::All, error),
     })
@@ -78,6 +79,7 @@ fn leave_out(config: &mut Config, section: &Section) -> bool {
     match section {
         Section::Vrf(name) => config.vrf.remove(name).is_some(),
         Section::Setting(name) => config.sysctl.remove(name).is_some(),
+        Section::User(name) => config.user.remove(name).is_some(),
         Section::Zones => config.zones.on.take().is_some(),
         Section::Rules => std::mem::take(&mut config.rules.fix),
         Section::Default => !std::mem::take(&mut config.default.routes).is_empty(),

@@ -13,6 +13,7 @@ mod renumber;
 mod scope;
 mod sections;
 pub mod source;
+mod users;
 
 use std::collections::HashSet;
 use std::fs;
@@ -20,13 +21,14 @@ use std::path::Path;
 
 use crate::change::attach;
 use crate::change::del::Deletion;
-use crate::change::zones;
+use crate::change::{user, zones};
 use crate::error::Error;
 use crate::model::step::Step;
 use crate::plan::inventory::Inventory;
 use crate::plan::port::Move;
 use crate::plan::sysctls;
 use crate::plan::vrf::VrfPlanner;
+use crate::sys::accounts::Account;
 use crate::sys::rt_tables::Names;
 use crate::transaction::report::Outcome;
 use crate::transaction::session::{Session, Transaction};
@@ -50,6 +52,8 @@ enum Section {
     Leak(usize),
     /// Conntrack zones.
     Zones,
+    /// A user, as the file calls it.
+    User(String),
     /// A setting, by its name.
     Setting(String),
     /// More than one of them.
@@ -68,6 +72,8 @@ pub struct Plan {
     settings: Vec<(String, String)>,
     /// Whether conntrack zones are switched, and what the change makes of them.
     zones: (Option<bool>, Vec<Step>),
+    /// Who is put into which VRF, and tries it.
+    users: Vec<(Account, String)>,
     notes: Vec<String>,
     missing: Vec<Missing>,
     /// The routes that are declared.
@@ -195,6 +201,9 @@ pub fn make(session: &Session, plan: Plan) -> Result<Outcome, Error> {
     let (settings, memory) = sysctls::make(&wanted).map_err(|error| transaction.abandon(error))?;
     transaction.make_all(settings)?;
     transaction.try_make_all(memory)?;
+    for (account, vrf) in &plan.users {
+        user::verify(account, vrf).map_err(|error| transaction.abandon(error))?;
+    }
     zones::follow(session, &mut transaction, plan.zones.0)?;
     plan.notes.into_iter().for_each(|note| transaction.note(note));
     transaction.commit()

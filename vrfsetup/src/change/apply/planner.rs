@@ -76,6 +76,7 @@ impl Planner<'_> {
         self.at = Section::Rules;
         self.rules(&mut plan)?;
         self.leaks(&domains, &mut plan)?;
+        self.users(&mut plan)?;
         self.at = Section::All;
         if self.prunes {
             self.prune(&mut plan)?;

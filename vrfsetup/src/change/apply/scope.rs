@@ -51,6 +51,7 @@ fn leave_others_out(config: &mut Config, port: &str) {
     config.sysctl.retain(|name, _| sysctls::device(&name.replace('.', "/")) == Some(port));
     config.default.routes.clear();
     config.leak.clear();
+    config.user.clear();
     config.rules.fix = false;
     config.zones.on = None;
 }

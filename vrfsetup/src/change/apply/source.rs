@@ -88,6 +88,9 @@ impl<'a> Source<'a> {
             }
             self.different(name, &vrf.routes, &mut declared)?;
         }
+        for vrf in config.user.values() {
+            crate::model::name::vrf(vrf.get_ref()).map_err(|why| self.mistake_at(vrf, &why))?;
+        }
         self.different("default", &config.default.routes, &mut declared)?;
         config.leak.iter().try_for_each(|leak| self.leak(leak, &mut declared))
     }

@@ -23,7 +23,6 @@ use crate::plan::emulate;
 use crate::plan::inventory::Inventory;
 use crate::sys::netlink::Kernel;
 use crate::sys::run_dir;
-use crate::sys::users::visible;
 
 pub use routing::is_sealed;
 
@@ -62,7 +61,7 @@ pub fn examine(kernel: &Kernel) -> Result<Vec<Finding>, Error> {
     findings.extend(routing::leftovers(&inventory));
     findings.extend(zones::all(system));
     if run_dir::is_first_netns() {
-        findings.extend(users::all(system, &visible()));
+        findings.extend(users::all(system));
     }
     findings.extend(logins::of_pam(system));
     let has_emulated = !emulate::all(&inventory).is_empty();

@@ -1,14 +1,60 @@
-//! Users whose sockets are in a VRF: where one is not there, or what the kernel has of them is not what it should be.
+//! Users whose sockets are in a VRF: where one is not there, what the kernel has of them is not what it should be, and what
+//! the next boot would make differs from both.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 
 use super::Finding;
 use crate::plan::system::System;
 use crate::sys::accounts;
-use crate::sys::users::{Assigned, State};
+use crate::sys::users::{self, Assigned, State};
 
 const REFRESH: &str = "vrfsetup user --refresh";
+const FILE: &str = "/etc/vrf/vrf.toml";
+const UNIT: &str = "/etc/systemd/system/sysinit.target.wants/vrfsetup-early.service";
 
-/// All findings about them.
-pub fn all(system: &System, state: &State) -> Vec<Finding> {
+/// What a boot makes: users by number, each with its VRF.
+type Declared = BTreeMap<u32, String>;
+
+/// All findings about them; none where the kernel's may not be read.
+pub fn all(system: &System) -> Vec<Finding> {
+    let Ok(state) = users::read() else { return Vec::new() };
+    let mut findings = of_kernel(system, &state);
+    if let Ok(text) = fs::read_to_string(FILE) {
+        let declared = declared(&text);
+        findings.extend(of_boot(&state, &declared));
+        let boots_alone = Path::new("/run/systemd/system").exists() && fs::symlink_metadata(UNIT).is_err();
+        if boots_alone && !declared.is_empty() {
+            let what = "users of [user] in /etc/vrf/vrf.toml are in no VRF after a boot: vrfsetup is not enabled";
+            findings.push(Finding::new("user-boot", what, "systemctl enable vrfsetup"));
+        }
+    }
+    findings
+}
+
+/// Of a file with a mistake, nothing: `apply` names it.
+fn declared(text: &str) -> Declared {
+    let table: toml::Table = text.parse().unwrap_or_default();
+    let users = table.get("user").and_then(|users| users.as_table()).into_iter().flatten();
+    users.filter_map(|(name, vrf)| Some((accounts::look_up(name)?.uid, vrf.as_str()?.to_owned()))).collect()
+}
+
+fn of_boot(state: &State, declared: &Declared) -> Vec<Finding> {
+    let has = |uid: u32, vrf: &str| state.of(uid).is_some_and(|user| user.vrf == vrf);
+    let lacking = declared.iter().filter(|(uid, vrf)| !has(**uid, vrf)).map(|(uid, vrf)| {
+        let what = format!("user '{}' is not in the VRF, as {FILE} has it", accounts::name_of(*uid));
+        Finding::new("user-not-applied", what, format!("vrfsetup apply {FILE}")).about(vrf)
+    });
+    let unkept = state.users.iter().filter(|user| !declared.contains_key(&user.uid)).map(|user| {
+        let name = accounts::name_of(user.uid);
+        let what = format!("user '{name}' is in the VRF until the next boot: [user] in {FILE} does not have it");
+        Finding::new("user-not-kept", what, format!("vrfsetup export, for the line '{name} = …'")).about(&user.vrf)
+    });
+    lacking.chain(unkept).collect()
+}
+
+fn of_kernel(system: &System, state: &State) -> Vec<Finding> {
     let mut findings: Vec<Finding> = state.users.iter().filter_map(|user| of(system, user)).collect();
     if state.lacks_programs {
         let what = "somebody has detached programs of 'vrfsetup user': sockets of users leave by the default domain";
@@ -50,7 +96,7 @@ mod tests {
         let system = System::new(vec![link(7, "blue", Some(10)), link(8, "red", None)], vec![]);
         let finding = |vrf: &str, ifindex, lacks_programs| {
             let users = vec![Assigned { uid: 4_294_967_000, vrf: vrf.to_owned(), ifindex }];
-            all(&system, &State { users, lacks_programs })
+            of_kernel(&system, &State { users, lacks_programs })
                 .into_iter()
                 .map(|finding| finding.finding)
                 .collect::<Vec<_>>()
@@ -60,5 +106,18 @@ mod tests {
         assert_eq!(finding("blue", None, true), ["user-stale", "user-programs"]);
         assert_eq!(finding("red", Some(8), false), ["user-without-vrf"]);
         assert_eq!(finding("green", None, false), ["user-without-vrf"]);
+    }
+
+    #[test]
+    fn what_the_next_boot_would_make_otherwise_is_told() {
+        let user = |uid, vrf: &str| Assigned { uid, vrf: vrf.to_owned(), ifindex: Some(7) };
+        let state = State { users: vec![user(4_294_967_000, "blue"), user(4_294_967_001, "blue")], ..State::default() };
+        let said =
+            |text: &str| of_boot(&state, &declared(text)).into_iter().map(|said| said.finding).collect::<Vec<_>>();
+        let both = "[user]\n4294967000 = \"blue\"\n4294967001 = \"blue\"\n";
+        assert_eq!(said(both), [""; 0]);
+        assert_eq!(said(&both.replace("7001 = \"blue\"", "7001 = \"red\"")), ["user-not-applied"]);
+        assert_eq!(said("[user]\n4294967000 = \"blue\"\n"), ["user-not-kept"]);
+        assert_eq!(said("[vrf.blue]\n"), ["user-not-kept"; 2]);
     }
 }

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 use crate::error::Error;
 use crate::inspect::show::SYSCTLS;
+use crate::inspect::users::{self, Entry};
 use crate::model::address::{Address, FOREVER, SCOPE_LINK};
 use crate::model::family::Family;
 use crate::model::link::Link;
@@ -65,6 +66,7 @@ struct All<'a> {
     /// The default domain's routes that lead into a VRF.
     inbound: Vec<&'a Route>,
     has_zones: bool,
+    users: Vec<Entry>,
 }
 
 impl<'a> All<'a> {
@@ -92,7 +94,8 @@ pub fn export(inventory: &Inventory, format: Format) -> Result<Vec<File>, Error>
     if let Some(name) = vrfs.iter().map(|vrf| vrf.name).chain(ports).find(|name| !name::is_one_word(name)) {
         return Err(Error::NotOneWord(name.to_owned()));
     }
-    let all = All { vrfs, inbound: inbound(inventory), has_zones: Memory::read().zones.is_some() };
+    let all =
+        All { vrfs, inbound: inbound(inventory), has_zones: Memory::read().zones.is_some(), users: users::visible() };
     Ok(match format {
         Format::Toml => vec![toml::file(&all, &inventory.rules, &settings())],
         Format::Networkd => networkd::files(&all, &inventory.rules),

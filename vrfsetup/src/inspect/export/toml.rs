@@ -16,6 +16,12 @@ pub fn file(all: &All, rules: &[Rule], settings: &[(&str, String)]) -> File {
     if all.has_zones {
         text += "\n[zones]\non = true\n";
     }
+    if !all.users.is_empty() {
+        text += "\n[user]\n";
+    }
+    for user in &all.users {
+        let _ = writeln!(text, "{} = {}", quoted(&user.user), literal(&user.vrf));
+    }
     if !settings.is_empty() {
         text += "\n[sysctl]\n";
     }
@@ -83,6 +89,7 @@ fn literal(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::change::apply::source::Source;
+    use crate::inspect::users::Entry;
     use crate::model::syntax::route::parse;
     use std::path::Path;
 
@@ -103,11 +110,13 @@ mod tests {
             routes: routes.iter().collect(),
         };
         let inbound = parse("198.51.100.0/24 dev blue.1", 254).unwrap();
-        let all = All { vrfs: vec![vrf], inbound: vec![&inbound], has_zones: true };
+        let alice = Entry { user: "alice.x".into(), uid: 1000, vrf: "blue.1".into(), ifindex: None };
+        let all = All { vrfs: vec![vrf], inbound: vec![&inbound], has_zones: true, users: vec![alice] };
         let text = file(&all, &[], &[("net.vrf.strict_mode", "1".into())]).text;
         let source = Source::new(Path::new("x"), &text);
         let config = source.read().unwrap_or_else(|error| panic!("{error}\n{text}"));
         assert_eq!(config.zones.on, Some(true));
+        assert_eq!(config.user["alice.x"].get_ref(), "blue.1");
         let read = &config.vrf["blue.1"];
         assert_eq!(read.table.as_ref().map(|table| *table.get_ref()), Some(10));
         assert_eq!(source.routes(&read.routes).unwrap().len(), 2);

@@ -1,0 +1,127 @@
+//! Users whose sockets are in a VRF, as vrf.toml has them: applied, exported, pruned, and what the doctor says of both.
+
+use std::fs;
+
+use super::guest_tests;
+use super::user::{ASKS, BOB, as_alice, assert_answers, with_alice, world};
+use super::{json, nothing_to_do, vrfsetup};
+use crate::harness::judge::{Outcome, root};
+use crate::harness::world::{Domain, World};
+
+guest_tests! {
+    users_of_a_file_are_applied_exported_and_pruned,
+    a_mistake_about_a_user_is_named_and_nothing_is_changed,
+    a_user_whose_vrf_a_boot_cannot_make_has_no_network,
+    what_the_next_boot_would_make_otherwise_is_told,
+}
+
+/// The world's VRFs as a file, with these lines below `[user]`.
+fn write(world: &mut World, lines: &str) -> String {
+    let exported = vrfsetup(world, 0, "export").text();
+    let vrfs = exported.split("\n[user]\n").next().expect("a text");
+    let rest = exported.split_once("\n[user]\n").and_then(|(_, users)| users.split_once("\n[")).map(|(_, rest)| rest);
+    let rest = rest.map(|rest| format!("[{rest}")).unwrap_or_default();
+    let path = world.directory().join("vrf.toml");
+    fs::write(&path, format!("{vrfs}\n{rest}\n[user]\n{lines}\n")).expect("a file");
+    path.display().to_string()
+}
+
+fn users_of_a_file_are_applied_exported_and_pruned() {
+    let mut users = world();
+    let world = &mut users.0;
+    let bob = root([BOB, ASKS].concat());
+    let path = write(world, "user = \"blue\"\n1001 = \"red\"");
+    let plan = vrfsetup(world, 3, &format!("apply {path} --dry-run")).text();
+    assert!(plan.contains("  vrfsetup user 1000 blue\n"), "{plan}");
+    assert_eq!(vrfsetup(world, 0, "user").text(), "");
+    vrfsetup(world, 0, &format!("apply {path}"));
+    assert_answers(world, &as_alice(ASKS), Domain::Blue);
+    assert_answers(world, &bob, Domain::Red);
+    nothing_to_do(world, &format!("apply {path}"));
+    let exported = vrfsetup(world, 0, "export").text();
+    assert!(exported.contains("\n[user]\nuser = \"blue\"\n1001 = \"red\"\n"), "{exported}");
+    // Others are left alone, unless the rest goes: then the VRF that they were in may go, too.
+    let path = write(world, "user = \"red\"");
+    vrfsetup(world, 0, &format!("apply {path}"));
+    assert_answers(world, &as_alice(ASKS), Domain::Red);
+    assert_answers(world, &bob, Domain::Red);
+    vrfsetup(world, 0, &format!("apply --prune {path}"));
+    assert_answers(world, &bob, Domain::Default);
+    assert_answers(world, &as_alice(ASKS), Domain::Red);
+    // One that others made again.
+    world.ip("link del red");
+    world.ip("link add red type vrf table 20");
+    vrfsetup(world, 0, &format!("apply {path}"));
+    assert_eq!(json(&vrfsetup(world, 0, "user -j"))[0]["ifindex"], world.ip_json("link show red")[0]["ifindex"]);
+    vrfsetup(world, 0, "rollback");
+    assert!(vrfsetup(world, 0, "user").text().contains("  red\n"), "it was in red before");
+}
+
+fn a_mistake_about_a_user_is_named_and_nothing_is_changed() {
+    let mut users = world();
+    let world = &mut users.0;
+    for (line, what) in [
+        ("nobody-of-this-name = \"blue\"", "no user 'nobody-of-this-name'"),
+        ("root = \"blue\"", "root's sockets"),
+        ("user = \"nosuch\"", "no such VRF"),
+        ("user = \"default\"", "reserved"),
+        ("user = 7", "invalid type"),
+        ("user = \"blue\"\n1000 = \"red\"", "the same user as"),
+    ] {
+        let path = write(world, line);
+        let verdict = vrfsetup(world, 2, &format!("apply {path}"));
+        verdict.assert_says(2, what);
+        assert!(verdict.error_text().contains(&format!("{path}:")), "{verdict}");
+        assert_eq!(vrfsetup(world, 0, "user").text(), "", "{line}");
+    }
+}
+
+/// It was to be in a VRF: the default domain is none. What else the boot makes is made.
+fn a_user_whose_vrf_a_boot_cannot_make_has_no_network() {
+    let mut users = world();
+    let world = &mut users.0;
+    let path = write(world, "user = \"late\"\nnobody-of-this-name = \"blue\"\n1001 = \"red\"");
+    let verdict = vrfsetup(world, 1, &format!("apply --each {path}"));
+    assert!(verdict.text().contains("all sockets of user 'user' fail: there is no VRF 'late'"), "{verdict}");
+    assert!(verdict.error_text().contains("no user 'nobody-of-this-name'"), "{verdict}");
+    assert_eq!(world.judge(&as_alice(ASKS)).outcome, Outcome::Closed);
+    assert_answers(world, &root([BOB, ASKS].concat()), Domain::Red);
+    // It comes.
+    vrfsetup(world, 0, "add late");
+    let listed = json(&vrfsetup(world, 0, "user -j"));
+    assert_eq!(listed[0]["ifindex"], world.ip_json("link show late")[0]["ifindex"]);
+    vrfsetup(world, 0, "del --force late");
+    // What `--each` waits for.
+    fs::remove_dir_all("/run/vrfsetup/ports").expect("the ports that are expected");
+}
+
+/// /etc/vrf, gone with this value.
+struct Declared;
+
+impl Declared {
+    fn write(users: &str) -> Self {
+        fs::create_dir_all("/etc/vrf").expect("a directory");
+        fs::write("/etc/vrf/vrf.toml", users).expect("a file");
+        Self
+    }
+}
+
+impl Drop for Declared {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all("/etc/vrf");
+    }
+}
+
+fn what_the_next_boot_would_make_otherwise_is_told() {
+    let mut users = with_alice();
+    let world = &mut users.0;
+    let mut findings = |users: &str| {
+        let _declared = Declared::write(users);
+        let all = json(&vrfsetup(world, 3, "doctor -j"));
+        let names = all.as_array().expect("findings").iter().filter_map(|found| found["finding"].as_str());
+        names.filter(|name| name.starts_with("user-")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(findings("[user]\nuser = \"blue\"\n"), [""; 0]);
+    assert_eq!(findings("[user]\nuser = \"red\"\n"), ["user-not-applied"]);
+    assert_eq!(findings("[vrf.blue]\n"), ["user-not-kept"]);
+}

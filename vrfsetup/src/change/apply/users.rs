@@ -1,0 +1,78 @@
+//! `[user]`: the users whose sockets are in a VRF.
+
+use toml::Spanned;
+
+use super::planner::Planner;
+use super::{Plan, Section};
+use crate::change::user;
+use crate::error::Error;
+use crate::model::link::Link;
+use crate::model::step::Step;
+use crate::sys::accounts::Account;
+use crate::sys::run_dir;
+use crate::sys::users::{self, State};
+
+impl Planner<'_> {
+    /// Plans them, and with `--prune` that those who are not declared leave. Whom the file puts into a VRF that a boot
+    /// cannot make has no network: the default domain is not where it was to be.
+    pub(super) fn users(&mut self, plan: &mut Plan) -> Result<(), Error> {
+        let config = self.config;
+        let state = if run_dir::is_first_netns() { users::visible() } else { State::default() };
+        let mut declared: Vec<Account> = Vec::new();
+        for (name, vrf) in &config.user {
+            self.at = Section::User(name.clone());
+            let account = account(self, name, vrf)?;
+            if let Some(other) = declared.iter().find(|other| other.uid == account.uid) {
+                return Err(self.source.mistake_at(vrf, &format!("the same user as '{}'", other.name)));
+            }
+            let is_made = will_be(self, vrf)?;
+            if !is_made {
+                plan.notes.push(format!("all sockets of user '{name}' fail: there is no VRF '{}'", vrf.get_ref()));
+            }
+            if let Some(step) = step(self, &state, account.uid, vrf.get_ref()) {
+                plan.then.push((self.at.clone(), step));
+                plan.users.extend(is_made.then(|| (account.clone(), vrf.get_ref().clone())));
+            }
+            declared.push(account);
+        }
+        self.at = Section::All;
+        if self.prunes {
+            let is_declared = |uid| declared.iter().any(|account| account.uid == uid);
+            let surplus = state.users.iter().filter(|user| !is_declared(user.uid));
+            let steps = surplus.filter_map(|other| user::step(&state, other.uid, None));
+            plan.then.extend(steps.map(|step| (Section::All, step)));
+        }
+        Ok(())
+    }
+}
+
+/// Called as the file calls it, so that errors name what is left out.
+fn account(planner: &Planner, name: &str, vrf: &Spanned<String>) -> Result<Account, Error> {
+    user::refuse_elsewhere()?;
+    user::read()?;
+    let account = user::account(name).map_err(|error| planner.source.mistake_at(vrf, &error.to_string()))?;
+    Ok(Account { name: name.to_owned(), ..account })
+}
+
+/// Whether there is such a VRF in the end. Where not, it is a mistake; not at boot, which makes what it can.
+fn will_be(planner: &Planner, vrf: &Spanned<String>) -> Result<bool, Error> {
+    let is_there = !planner.prunes && there(planner, vrf.get_ref()).is_some();
+    let declared = planner.config.vrf.get(vrf.get_ref());
+    if declared.map_or(is_there, |declared| !declared.emulate) {
+        return Ok(true);
+    }
+    let what = if declared.is_some() { "users cannot be in an emulated VRF" } else { "no such VRF" };
+    if planner.may_lack_ports { Ok(false) } else { Err(planner.source.mistake_at(vrf, what)) }
+}
+
+fn there<'p>(planner: &'p Planner, vrf: &str) -> Option<&'p Link> {
+    planner.inventory.system.link(vrf).filter(|link| link.is_vrf() && link.name == vrf)
+}
+
+/// None where the kernel has it so. One that knows an older VRF of this name is told again.
+fn step(planner: &Planner, state: &State, uid: u32, vrf: &str) -> Option<Step> {
+    let (now, index) = (state.of(uid), there(planner, vrf).map(|link| link.ifindex));
+    let is_so = now.is_some_and(|user| user.vrf == vrf && user.ifindex == index) && !state.lacks_programs;
+    let from = now.map(|user| user.vrf.clone());
+    (!is_so).then(|| Step::SetUser { uid, from, to: Some(vrf.to_owned()) })
+}
