@@ -106,6 +106,18 @@ fn when_the_agent_ends_calls_fail_and_do_not_pass() {
     }
 }
 
+/// A log that is there, and that nobody reads.
+#[test]
+fn a_containers_sockets_do_not_wait_for_who_reads_the_log() {
+    let script = "ends; full=$dir/full; mkfifo $full; exec 8<>$full
+        vrfrun oci-agent --interface --socket $at 2>&8 & agent=$!; read said <&8
+        perl -e 'use Fcntl; open F, q(>&8); fcntl(F, F_SETFL, O_NONBLOCK); 1 while syswrite F, q(x) x 4096; fcntl(F, F_SETFL, 0)'
+        present blue probe socket; present green probe socket; ends";
+    for who in EVERYBODY {
+        with_agent(who, script).prints("ended 0\nsocket blue\nsocket ENETUNREACH\nended 0\n");
+    }
+}
+
 #[test]
 fn when_the_vrf_is_deleted_sockets_fail_and_when_it_is_made_again_they_are_in_it() {
     let script = "present blue sh -c \"probe socket; echo >$up; read x <$go; probe socket inet6; echo >$up; read x <$go; probe socket\" &

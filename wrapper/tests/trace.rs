@@ -124,6 +124,55 @@ fn a_socket_outside_the_device_is_said_to_be_there() {
 }
 
 #[test]
+fn a_program_that_lets_nobody_look_into_it_connects_to_what_is_not_known() {
+    let perl = "perl -MSocket -e 'syscall(157, 4, 0, 0, 0, 0); socket(S, AF_INET, SOCK_DGRAM, 0);
+        connect(S, pack_sockaddr_in(53, inet_aton(q(127.0.0.1))))'"; // PR_SET_DUMPABLE
+    for run in ["-m seccomp --interface blue", "-m preload --interface blue", "default"] {
+        let seen = user(&format!("vrfrun --trace {run} {perl}"));
+        // Its name is nobody's to know either where /proc hides the processes of others.
+        let last = lines(&seen.stderr()).pop().unwrap_or_default();
+        let names = ["perl", "?"].map(|name| format!("vrfrun: {name} connect ?: device not known"));
+        assert!(names.contains(&last), "{run}: {seen}");
+    }
+}
+
+#[test]
+fn what_the_kernel_will_make_of_a_socket_is_not_said_to_be_known() {
+    for (who, mechanism, bound) in
+        [(Who::Root, "bpf", Value::Null), (Who::User, "preload", Value::Null), (Who::User, "seccomp", true.into())]
+    {
+        let seen = play(who, &format!("vrfrun --trace=json -m {mechanism} --interface blue traced"));
+        let sockets: Vec<Value> = objects(&seen.stderr())
+            .into_iter()
+            .filter(|object| object["family"] == "inet6" && object["call"] == "socket")
+            .collect();
+        assert_eq!(sockets.len(), 3, "{seen}");
+        assert!(
+            sockets.iter().all(|object| object["bound"] == bound && object["device"] == "blue"),
+            "{mechanism}: {seen}"
+        );
+    }
+    let refused = user("vrfrun --trace=json -m seccomp --interface blue perl -e 'socket(S, 2, 3, 1)'");
+    let shown = objects(&refused.stderr());
+    assert!(shown.len() == 1 && shown[0]["error"] == "EPERM" && shown[0]["device"].is_null(), "{refused}");
+}
+
+/// Its reader is there, and never reads.
+#[test]
+fn where_stderr_is_full_the_supervisor_ends_with_its_last_client_all_the_same() {
+    let fill = "perl -e 'use Fcntl; open F, q(>&8); fcntl(F, F_SETFL, O_NONBLOCK); 1 while syswrite F, q(x) x 4096; fcntl(F, F_SETFL, 0)'";
+    let script = format!(
+        "mkfifo /srv/err; exec 8<>/srv/err; {fill}
+         supervisors() {{ for p in /proc/[0-9]*; do [ \"$(cat $p/comm 2>/dev/null)\" = 'vrfrun: sockets' ] &&
+             [ \"$(stat -Lc %i $p/net/dev)\" = \"$(stat -Lc %i /proc/self/net/dev)\" ] && echo $p; done; }}
+         vrfrun --trace -m seccomp --interface blue traced-static 2>&8 & pid=$!
+         until [ \"$(cat /proc/$pid/comm)\" = traced-static ] && grep -q 'State:.S' /proc/$pid/status; do sleep 0.05; done
+         supervisors | wc -l; kill -9 $pid; while [ \"$(supervisors)\" ]; do sleep 0.05; done; echo gone"
+    );
+    play_after(SETTING, Who::User, &script).prints("1\ngone\n");
+}
+
+#[test]
 fn nothing_of_vrfruns_own_is_shown() {
     for who in EVERYBODY {
         for options in ["", "-m preload", "-m seccomp"] {

@@ -3,10 +3,12 @@
 //!
 //! Where the sockets cannot be bound, they are refused: a listener that nobody reads lets its callers wait.
 
+use std::fmt::Display;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nix::unistd::{dup2_stdin, dup2_stdout, geteuid};
 
@@ -44,14 +46,23 @@ pub fn serve(connection: UnixStream, agent: BorrowedFd, options: &Options) -> Re
     match prepare(&state, options) {
         Ok((device, callers)) => {
             let process = state.pid.map_or_else(|| "a process".into(), |pid| format!("process {pid}"));
-            note(&format_args!("container '{name}': {process} is in VRF '{}'", text(&device.name)));
+            say(&format_args!("container '{name}': {process} is in VRF '{}'", text(&device.name)));
             let service = Service { device: Some(&device), trace: None, master: Some(agent) };
             notify::serve(&listener, &callers, &service).map_err(|errno| errno.desc().into())
         }
         Err(why) => {
-            note(&format_args!("container '{name}': its inet sockets fail: {why}"));
+            say(&format_args!("container '{name}': its inet sockets fail: {why}"));
             notify::refuse(&listener, agent).map_err(|errno| errno.desc().into())
         }
+    }
+}
+
+/// Where standard error takes it at once: nobody's sockets wait for who does not read.
+fn say(line: &dyn Display) {
+    let stderr = std::io::stderr();
+    let is_ready = poll(&mut [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)], PollTimeout::ZERO);
+    if is_ready.is_ok_and(|ready| ready > 0) {
+        note(line);
     }
 }
 

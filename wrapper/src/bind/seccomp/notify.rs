@@ -14,7 +14,7 @@ use crate::bind::seccomp::callers::{Callers, Place};
 use crate::bind::seccomp::create::{self, Wanted};
 use crate::bind::seccomp::filter::asked::{Asked, Connect, Cookie, asked};
 use crate::bind::seccomp::rebind;
-use crate::bind::seccomp::trace::{Made, Trace};
+use crate::bind::seccomp::trace::{Caller, Made, Trace};
 use crate::bind::verify::DENIED;
 use crate::sys::process;
 use crate::sys::seccomp::Listener;
@@ -164,7 +164,7 @@ impl Supervisor<'_> {
                 Outcome::Continued => Made::Elsewhere,
                 Outcome::Made(..) | Outcome::Done => Made::BySupervisor,
             };
-            trace.socket(self.callers, call.pid, wanted, made, || self.calls.is_valid(call));
+            trace.socket(&self.caller(call, &|| self.calls.is_valid(call)), wanted, made);
         }
         outcome
     }
@@ -182,9 +182,13 @@ impl Supervisor<'_> {
     /// Whatever is written down of it, the kernel connects.
     fn connect(&self, call: &seccomp_notif, connect: Connect) -> Outcome {
         if let Some(trace) = &self.service.trace {
-            trace.connect(self.callers, call.pid, connect, || self.calls.is_valid(call));
+            trace.connect(&self.caller(call, &|| self.calls.is_valid(call)), connect);
         }
         Outcome::Continued
+    }
+
+    fn caller<'a>(&'a self, call: &seccomp_notif, is_valid: &'a dyn Fn() -> bool) -> Caller<'a> {
+        Caller { callers: self.callers, pid: call.pid, is_valid, listener: self.calls.listener.as_fd() }
     }
 
     fn binding(&self, call: &seccomp_notif) -> Outcome {

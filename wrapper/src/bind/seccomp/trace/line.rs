@@ -32,6 +32,8 @@ pub enum Call {
 pub enum Bound {
     /// To this device.
     To(String),
+    /// To this device, if the kernel makes the socket.
+    For(String),
     /// To no device.
     Nowhere,
     /// It is of another network namespace.
@@ -63,7 +65,7 @@ impl Line {
             "device": Value::Null,
         });
         match &self.bound {
-            Bound::To(device) => object["device"] = device.as_str().into(),
+            Bound::To(device) | Bound::For(device) => object["device"] = device.as_str().into(),
             Bound::Failed(errno) => object["error"] = format!("{errno:?}").into(),
             Bound::Elsewhere => object["netns"] = "other".into(),
             Bound::Nowhere | Bound::Unknown => {}
@@ -97,7 +99,7 @@ impl Bound {
         match self {
             Self::To(_) => Some(true),
             Self::Nowhere => Some(false),
-            Self::Elsewhere | Self::Unknown | Self::Failed(_) => None,
+            Self::For(_) | Self::Elsewhere | Self::Unknown | Self::Failed(_) => None,
         }
     }
 }
@@ -105,7 +107,7 @@ impl Bound {
 impl Display for Bound {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Self::To(device) => f.write_str(device),
+            Self::To(device) | Self::For(device) => f.write_str(device),
             Self::Nowhere => f.write_str("no device"),
             Self::Elsewhere => f.write_str("in another network namespace"),
             Self::Unknown => f.write_str("device not known"),
@@ -154,9 +156,9 @@ mod tests {
         let to = "[2001:db8::1]:443".parse().ok();
         for (line, text, bound) in [
             (
-                line(Call::Socket, tcp, Some("preload"), Bound::To("blue".into())),
+                line(Call::Socket, tcp, Some("preload"), Bound::For("blue".into())),
                 "socket inet stream tcp: blue by preload",
-                json!(true),
+                Value::Null,
             ),
             (
                 line(Call::Socket, Some((10, 3, 0)), None, Bound::Failed(Errno::EPERM)),

@@ -9,7 +9,7 @@ mod line;
 use std::cell::Cell;
 use std::io;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -48,6 +48,23 @@ pub enum Made {
     Failed(Errno),
 }
 
+/// Who waits for the end of a call.
+pub struct Caller<'a> {
+    pub callers: &'a Callers,
+    /// The thread.
+    pub pid: u32,
+    /// Whether it still waits: only then does its number stand for it.
+    pub is_valid: &'a dyn Fn() -> bool,
+    /// Where calls come from, which tells when nobody is left.
+    pub listener: BorrowedFd<'a>,
+}
+
+impl Caller<'_> {
+    fn is_elsewhere(&self) -> bool {
+        self.callers.is_elsewhere(self.pid)
+    }
+}
+
 /// Writes it down.
 pub struct Trace<'a> {
     about: &'a About<'a>,
@@ -67,63 +84,55 @@ impl<'a> Trace<'a> {
         self.about.cookie.is_some_and(|shims| cookie.is_some_and(|cookie| cookie.is(shims)))
     }
 
-    /// A socket is asked for. `is_valid` says whether the caller still waits: only then does its number stand for it.
-    pub fn socket(&self, callers: &Callers, pid: u32, wanted: Wanted, made: Made, is_valid: impl Fn() -> bool) {
+    /// A socket is asked for.
+    pub fn socket(&self, caller: &Caller, wanted: Wanted, made: Made) {
         let Wanted { domain, kind, protocol } = wanted;
         let is_shown = vrfabi::socket::is_routed(domain) || UNBINDABLE.contains(&domain);
         if !is_shown || !self.has_begun() {
             return;
         }
-        let own = |by| (by, self.about.device.map_or(Bound::Nowhere, |device| Bound::To(text(&device.name))));
+        let device = self.about.device.map(|device| text(&device.name));
         let (by, bound) = match made {
-            Made::BySupervisor => own(Some(Mechanism::Seccomp.name())),
+            Made::BySupervisor => (Some(Mechanism::Seccomp.name()), device.map_or(Bound::Nowhere, Bound::To)),
+            Made::Failed(errno) => (None, Bound::Failed(errno)),
             Made::Elsewhere => (None, Bound::Elsewhere),
-            Made::ByOther if callers.is_elsewhere(pid) => (None, Bound::Elsewhere),
+            Made::ByOther if caller.is_elsewhere() => (None, Bound::Elsewhere),
             // Its inner sockets say nothing.
             Made::ByOther if UNBINDABLE.contains(&domain) => (None, Bound::Unknown),
-            Made::ByOther => own(self.about.by),
-            Made::Failed(errno) => (None, Bound::Failed(errno)),
+            Made::ByOther => (self.about.by, device.map_or(Bound::Nowhere, Bound::For)),
         };
         let socket = Some((domain, kind, protocol));
-        self.write(callers, pid, |pid, program| Line { pid, program, call: Call::Socket, socket, by, bound }, is_valid);
+        self.write(caller, |pid, program| Line { pid, program, call: Call::Socket, socket, by, bound });
     }
 
     /// A socket is to be connected.
-    pub fn connect(&self, callers: &Callers, pid: u32, connect: Connect, is_valid: impl Fn() -> bool) {
+    pub fn connect(&self, caller: &Caller, connect: Connect) {
         if !self.has_begun() {
             return;
         }
-        let copy = callers.descriptor(pid, connect.fd).ok();
+        let copy = caller.callers.descriptor(caller.pid, connect.fd).ok();
         let socket = copy.as_ref().and_then(|copy| numbers_of(copy).ok());
-        let destination = match destination(callers, pid, connect) {
+        let destination = match destination(caller, connect) {
             Ok(Some(address)) => Some(address),
-            Err(_) if socket.is_some_and(|(domain, ..)| vrfabi::socket::is_routed(domain)) => None,
-            // Another family, an association that is dissolved, or nothing is known.
+            // Of a program that may not be looked into, every connection is shown.
+            Err(_) if socket.is_none_or(|(domain, ..)| vrfabi::socket::is_routed(domain)) => None,
+            // Another family, or an association that is dissolved.
             Ok(None) | Err(_) => return,
         };
         let bound = match copy.map(|copy| socket::device_of(&copy)) {
-            _ if callers.is_elsewhere(pid) => Bound::Elsewhere,
+            _ if caller.is_elsewhere() => Bound::Elsewhere,
             Some(Ok(Some(device))) => Bound::To(text(&device)),
             Some(Ok(None)) => Bound::Nowhere,
             Some(Err(_)) | None => Bound::Unknown,
         };
         let call = Call::Connect(destination);
-        self.write(callers, pid, |pid, program| Line { pid, program, call, socket, by: None, bound }, is_valid);
+        self.write(caller, |pid, program| Line { pid, program, call, socket, by: None, bound });
     }
 
-    fn write(
-        &self,
-        callers: &Callers,
-        thread: u32,
-        line: impl FnOnce(u32, String) -> Line,
-        is_valid: impl Fn() -> bool,
-    ) {
-        let (pid, program) = callers.process(thread).unwrap_or_else(|_| (thread, "?".into()));
+    fn write(&self, caller: &Caller, line: impl FnOnce(u32, String) -> Line) {
+        let (pid, program) = caller.callers.process(caller.pid).unwrap_or_else(|_| (caller.pid, "?".into()));
         let line = line(pid, program);
-        if is_valid() {
-            // Of a stderr that does not block, a full one would lose the line.
-            let stderr = io::stderr();
-            let _ = poll(&mut [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)], PollTimeout::NONE);
+        if (caller.is_valid)() && can_write(caller.listener) {
             match self.about.format {
                 TraceFormat::Text => error::note(&line),
                 TraceFormat::Json => error::say(&line.json()),
@@ -141,16 +150,25 @@ impl<'a> Trace<'a> {
     }
 }
 
+/// Waits until standard error takes a line: a full one that does not block would lose it. False where no client is left
+/// who would wait for that.
+fn can_write(listener: BorrowedFd) -> bool {
+    let stderr = io::stderr();
+    let wanted = PollFlags::POLLOUT;
+    let mut both = [PollFd::new(stderr.as_fd(), wanted), PollFd::new(listener, PollFlags::empty())];
+    poll(&mut both, PollTimeout::NONE).is_ok() && both[0].any().unwrap_or(true)
+}
+
 /// Family, type and protocol.
 fn numbers_of(socket: &OwnedFd) -> nix::Result<(i32, i32, i32)> {
     Ok((socket::domain_of(socket)?, socket::type_of(socket)?, socket::protocol_of(socket)?))
 }
 
 /// None: it is no address of IPv4 or IPv6.
-fn destination(callers: &Callers, pid: u32, connect: Connect) -> nix::Result<Option<SocketAddr>> {
+fn destination(caller: &Caller, connect: Connect) -> nix::Result<Option<SocketAddr>> {
     let mut bytes = [0; size_of::<libc::sockaddr_in6>()];
     let length = bytes.len().min(connect.length as usize);
-    callers.memory(pid, connect.address, &mut bytes[..length])?;
+    caller.callers.memory(caller.pid, connect.address, &mut bytes[..length])?;
     Ok(address(&bytes[..length]))
 }
 
