@@ -9,7 +9,9 @@ use serde::Serialize;
 use crate::error::Error;
 use crate::inspect::doctor::{self, is_sealed, rules_are_in_order};
 use crate::inspect::show::{self, Vrf};
+use crate::model::family::Family;
 use crate::model::link::Link;
+use crate::plan::emulate::{self, Emulated};
 use crate::plan::inventory::Inventory;
 use crate::plan::system::System;
 use crate::sys::families;
@@ -42,7 +44,7 @@ pub fn read(kernel: &Kernel) -> Result<Vec<Metric>, Error> {
     let sockets = sock_diag::all().map_err(Error::unreadable("the sockets"))?;
     let mut metrics = Vec::from(interfaces(system));
     metrics.extend(routing(&inventory));
-    metrics.extend(inside(system, &shown, &sockets));
+    metrics.extend(inside(&inventory, &shown, &sockets));
     let findings = doctor::examine(kernel)?;
     metrics.push(metric(
         "vrfsetup_findings",
@@ -74,21 +76,27 @@ fn interfaces(system: &System) -> [Metric; 2] {
 
 fn routing(inventory: &Inventory) -> [Metric; 3] {
     let vrfs = || inventory.system.vrfs();
-    let seal = |vrf: &Link, family| {
-        let labels = [("family", format!("{family}")), ("vrf", vrf.name.clone())];
-        sample(labels, usize::from(is_sealed(inventory, vrf, family)))
+    let emulated = emulate::all(inventory);
+    let up = |name: &str, link: &Link| sample([("vrf", name.to_owned())], usize::from(link.is_up()));
+    let seal = |name: &str, family, is_sealed| {
+        sample([("family", format!("{family}")), ("vrf", name.to_owned())], usize::from(is_sealed))
+    };
+    let seals = |family: Family| {
+        let real = vrfs().map(move |vrf| seal(&vrf.name, family, is_sealed(inventory, vrf, family)));
+        let sealed = move |vrf: &Emulated| seal(vrf.name, family, emulate::is_sealed(inventory, vrf, family));
+        real.chain(emulated.iter().map(sealed))
     };
     let order = |family| sample([("family", format!("{family}"))], usize::from(rules_are_in_order(inventory, family)));
     [
         metric(
             "vrfsetup_vrf_up",
             "Whether a VRF is up.",
-            vrfs().map(|vrf| sample([("vrf", vrf.name.clone())], usize::from(vrf.is_up()))),
+            vrfs().map(|vrf| up(&vrf.name, vrf)).chain(emulated.iter().map(|vrf| up(vrf.name, vrf.port))),
         ),
         metric(
             "vrfsetup_vrf_sealed",
             "Whether what a VRF's table lacks is unreachable, and not looked up in the default domain.",
-            vrfs().flat_map(|vrf| families::available().into_iter().map(move |family| seal(vrf, family))),
+            families::available().into_iter().flat_map(seals),
         ),
         metric(
             "vrfsetup_rules_in_order",
@@ -98,12 +106,14 @@ fn routing(inventory: &Inventory) -> [Metric; 3] {
     ]
 }
 
-fn inside(system: &System, shown: &[Vrf], sockets: &[Connection]) -> [Metric; 3] {
+fn inside(inventory: &Inventory, shown: &[Vrf], sockets: &[Connection]) -> [Metric; 3] {
+    let (system, emulated) = (&inventory.system, emulate::all(inventory));
     let of_vrf = |vrf: &Vrf, number| sample([("vrf", vrf.name().to_owned())], number);
     let bound = sockets.iter().filter_map(|socket| {
         let link = system.link_by_index(socket.bound)?;
-        let vrf = if link.is_vrf() { link } else { system.vrf_of(link)? };
-        Some((vrf.name.clone(), socket.protocol_name()))
+        let real = if link.is_vrf() { Some(link) } else { system.vrf_of(link) };
+        let emulates = || emulated.iter().find(|vrf| vrf.port.ifindex == link.ifindex).map(|vrf| vrf.name.to_owned());
+        Some((real.map(|vrf| vrf.name.clone()).or_else(emulates)?, socket.protocol_name()))
     });
     [
         metric(

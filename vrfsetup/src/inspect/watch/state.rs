@@ -80,13 +80,18 @@ impl State {
     }
 
     /// A VRF cannot change its table: one that has another is another one with its index.
+    fn stays(&self, now: &Self, vrf: u32) -> bool {
+        self.vrfs.get(&vrf).map(|vrf| vrf.table) == now.vrfs.get(&vrf).map(|vrf| vrf.table)
+    }
+
     fn gone<'a>(&'a self, now: &'a Self) -> impl Iterator<Item = (u32, &'a Vrf)> {
-        let stays = |ifindex, before: &Vrf| now.vrfs.get(&ifindex).is_some_and(|vrf| vrf.table == before.table);
-        self.vrfs.iter().map(|(&ifindex, vrf)| (ifindex, vrf)).filter(move |(ifindex, vrf)| !stays(*ifindex, vrf))
+        self.vrfs.iter().map(|(&ifindex, vrf)| (ifindex, vrf)).filter(move |(ifindex, _)| !self.stays(now, *ifindex))
     }
 
     fn detached(&self, now: &Self) -> Vec<Event> {
-        let stays = |ifindex, before: &Port| now.ports.get(ifindex).is_some_and(|port| port.vrf == before.vrf);
+        let stays = |ifindex, before: &Port| {
+            now.ports.get(ifindex).is_some_and(|port| port.vrf == before.vrf) && self.stays(now, before.vrf)
+        };
         let gone = self.ports.iter().filter(|(ifindex, port)| !stays(*ifindex, port));
         gone.map(|(_, port)| Event::PortDetached { port: port.name.clone(), vrf: self.name(port.vrf) }).collect()
     }
@@ -94,7 +99,7 @@ impl State {
     fn attached(&self, now: &Self) -> Vec<Event> {
         let event = |(ifindex, port): (&u32, &Port)| {
             let (name, vrf) = (port.name.clone(), now.name(port.vrf));
-            match self.ports.get(ifindex).filter(|before| before.vrf == port.vrf) {
+            match self.ports.get(ifindex).filter(|before| before.vrf == port.vrf && self.stays(now, port.vrf)) {
                 None => Some(Event::PortAttached { port: name, vrf }),
                 Some(before) if before.name == name => None,
                 Some(before) => Some(Event::PortRenamed { port: name, before: before.name.clone(), vrf }),

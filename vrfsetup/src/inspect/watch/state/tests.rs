@@ -45,6 +45,16 @@ fn a_vrf_with_another_index_or_table_is_another_one() {
     }
 }
 
+/// An emulated VRF has its port's index.
+#[test]
+fn a_port_whose_vrf_is_another_one_with_its_index_goes_and_comes() {
+    let one = state(&[(6, vrf("g1", 10))], &[(6, "eth1", 6)], &[]);
+    let other = state(&[(6, vrf("g2", 11))], &[(6, "eth1", 6)], &[]);
+    let lines = lines(&one, &other);
+    assert_eq!(lines[..2], ["port eth1 detached from g1", "vrf g1 deleted, table 10"]);
+    assert_eq!(lines.last().map(String::as_str), Some("port eth1 attached to g2"));
+}
+
 #[test]
 fn each_change_of_a_vrf_has_its_line() {
     let one = state(&[(5, vrf("blue", 10))], &[(6, "eth1", 5)], &[]);
