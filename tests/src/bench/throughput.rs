@@ -1,9 +1,8 @@
 //! What a program inside sends in a second (iperf3), beside the same outside any VRF: after `socket` nothing of ours
 //! stands in a packet's way.
 
-use std::io::{self, Read};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::io::{self, BufRead, BufReader, Read};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
 
@@ -42,14 +41,21 @@ fn bits_per_second(report: &str) -> Option<f64> {
 }
 
 /// A server in the namespace of a domain's peer; ends with this value.
-struct Server(Child);
+struct Server(Child, #[expect(dead_code, reason = "it ends who writes where nobody reads")] BufReader<ChildStdout>);
 
 impl Server {
     fn beside(domain: &str) -> io::Result<Self> {
-        let peer = format!("exec nsenter -n -t $(pgrep -f 'vrfpeer {domain}$') iperf3 -s");
-        let server = Command::new("sh").args(["-c", &peer]).stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
-        std::thread::sleep(Duration::from_secs(2));
-        Ok(Self(server))
+        let peer = format!("exec nsenter -n -t $(pgrep -f 'vrfpeer {domain}$') iperf3 -s --forceflush");
+        let mut server = Command::new("sh").args(["-c", &peer]).stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+        let mut said = BufReader::new(server.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?);
+        let mut line = String::new();
+        while !line.contains("Server listening") {
+            line.clear();
+            if said.read_line(&mut line)? == 0 {
+                return Err(io::Error::other("iperf3's server has ended"));
+            }
+        }
+        Ok(Self(server, said))
     }
 }
 
