@@ -1,4 +1,4 @@
-//! The command line: what it can say (`args`), and which verb does it and how its result is printed (`dispatch`,
+//! The command line: what it can say (`args`, `groups`), and which verb does it and how its result is printed (`dispatch`,
 //! `watch`, `output`); or that it is another program's (`runc`).
 //!
 //! May use every other room. Plans nothing and changes nothing itself, except that `-n` moves this thread into a network
@@ -8,6 +8,7 @@
 
 mod args;
 mod dispatch;
+mod groups;
 mod netns;
 mod output;
 mod runc;
