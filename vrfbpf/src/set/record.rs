@@ -36,7 +36,7 @@ impl Record {
     }
 
     /// That of a cgroup that is being given up, or was when its run was killed.
-    pub(crate) fn read_given_up(cgroup: impl AsFd) -> Option<Self> {
+    pub fn read_given_up(cgroup: impl AsFd) -> Option<Self> {
         Self::parse(text_on(cgroup)?.strip_prefix(GIVEN_UP)?)
     }
 

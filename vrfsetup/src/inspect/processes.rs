@@ -63,6 +63,12 @@ pub fn held_by_a_filter(pid: u32) -> Option<String> {
     [By::Preload, By::Seccomp].contains(&found.by).then(|| text(&found.vrf))
 }
 
+/// The VRF in which `vrfsetup user` holds all sockets of a process's user.
+pub fn held_by_its_user(pid: u32) -> Option<String> {
+    let uid = evidence(pid, &mut Labels::new()).ok()?.uid?;
+    bound().users.get(&uid).map(|vrf| text(vrf))
+}
+
 /// Which processes have which sockets open, by the sockets' inodes. Processes of others are invisible to a plain user.
 pub fn socket_owners() -> HashMap<u64, Vec<u32>> {
     let mut owners: HashMap<u64, Vec<u32>> = HashMap::new();

@@ -80,6 +80,9 @@ impl<'a> Places<'a> {
             let why = format!("vrfrun holds it in '{vrf}' by a filter or a library that stay as long as it runs");
             return if is_it { Entered::Already } else { Entered::Refused(why) };
         }
+        if let Some(vrf) = self.vrf.is_none().then(|| processes::held_by_its_user(pid)).flatten() {
+            return Entered::Refused(format!("'vrfsetup user' holds its user in '{vrf}'"));
+        }
         for _ in 0..TRIES {
             match self.try_to_enter(pid) {
                 Err(error) if is_gone(&error) && select::is_there(pid) => self.wanted.clear(),
@@ -233,9 +236,11 @@ fn ours(path: &str) -> Option<Ours> {
     (end > 2 && parts[end - 2] == "vrf" && is_bound(end)).then(|| one(end, end - 2, None))
 }
 
-/// Whether there is a program where sockets are made.
+/// Whether there is a program, or was when a run that gave the cgroup up was killed.
 fn binds(directory: &OwnedFd) -> bool {
-    Record::read(directory).is_some() || vrfbpf::attached(Hook::SOCK_CREATE, directory).is_ok_and(|ids| !ids.is_empty())
+    Record::read(directory).is_some()
+        || Record::read_given_up(directory).is_some()
+        || vrfbpf::attached(Hook::SOCK_CREATE, directory).is_ok_and(|ids| !ids.is_empty())
 }
 
 fn is_at_or_below(path: &str, wanted: &str) -> bool {

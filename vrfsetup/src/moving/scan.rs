@@ -90,8 +90,12 @@ impl Scan {
             if self.seen.insert(*inode) {
                 match self.socket(&process, *fd, *inode, round) {
                     Ok(changed) => has_changed |= changed,
-                    // Closed, or the process has ended.
-                    Err(Errno::EBADF | Errno::ESRCH) => drop(self.descriptors.remove(&(pid, *fd))),
+                    // Closed, or the process has ended: another one may still have it.
+                    Err(Errno::EBADF | Errno::ESRCH) => {
+                        self.descriptors.remove(&(pid, *fd));
+                        self.seen.remove(inode);
+                        has_changed = true;
+                    }
                     Err(errno) => self.other(pid, *fd, "socket", Fate::Failed, errno_text(errno as i32)),
                 }
             }

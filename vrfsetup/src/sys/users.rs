@@ -97,8 +97,15 @@ fn assigned(User { uid, ifindex, vrf }: User) -> Assigned {
     Assigned { uid, vrf: String::from_utf8_lossy(&vrf).into_owned(), ifindex }
 }
 
-/// The root of cgroup2 as far as it can be seen; None where none is mounted.
+/// The first cgroup namespace (PROC_CGROUP_INIT_INO of the kernel).
+const FIRST_CGROUP_NAMESPACE: u64 = 0xefff_fffb;
+
+/// The root of cgroup2; None where none is mounted, or what is mounted begins below the machine's own, as in containers.
 fn root() -> io::Result<Option<File>> {
+    use std::os::unix::fs::MetadataExt;
+    if fs::metadata("/proc/thread-self/ns/cgroup")?.ino() != FIRST_CGROUP_NAMESPACE {
+        return Ok(None);
+    }
     let mounts = String::from_utf8_lossy(&fs::read("/proc/thread-self/mountinfo")?).into_owned();
     mount_point(&mounts).map(File::open).transpose()
 }

@@ -179,6 +179,12 @@ fn an_inner_vrfrun_of_root_wins_and_one_of_the_user_is_refused() {
         assert!(verdict.error_text().contains("'blue'"), "{way:?}\n{verdict}");
     }
     world.judge(&user([&["vrfrun", "default"], ASKS].concat())).assert_says(125, "'blue'");
+    // Nor does root take her out by hand: her sockets would be in two domains.
+    let script = "setpriv --reuid=1000 --regid=1000 --clear-groups sleep 1000 & \
+                  until grep -q 'Uid:.1000' /proc/$!/status; do sleep 0.05; done; \
+                  vrfsetup move default $!; status=$?; kill $!; exit $status";
+    let moved = world.judge(&root(["sh", "-c", script]));
+    assert!(moved.code == 1 && moved.text().contains("'vrfsetup user' holds its user in 'blue'"), "{moved}");
 }
 
 /// Deleted by `ip`, which tells nobody, and made again with another index.

@@ -7,6 +7,7 @@ mod words;
 
 use std::ffi::OsString;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -63,7 +64,11 @@ fn prepare(asked: &Asked) -> Result<(), Error> {
 /// At once: whoever is killed halfway leaves the old one.
 fn replace(path: &Path, config: &Value) -> io::Result<()> {
     let fresh = PathBuf::from(format!("{}.vrfrun", path.display()));
-    fs::write(&fresh, config.to_string())?;
-    fs::set_permissions(&fresh, fs::metadata(path)?.permissions())?;
+    // Of a run that was killed.
+    let _ = fs::remove_file(&fresh);
+    let permissions = fs::metadata(path)?.permissions();
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
+    file.write_all(config.to_string().as_bytes())?;
+    file.set_permissions(permissions)?;
     fs::rename(&fresh, path)
 }

@@ -22,7 +22,7 @@ pub fn all(system: &System) -> Vec<Finding> {
     let Ok(state) = users::read() else { return Vec::new() };
     let mut findings = of_kernel(system, &state);
     if let Ok(text) = fs::read_to_string(FILE) {
-        let declared = declared(&text);
+        let Some(declared) = declared(&text) else { return findings };
         findings.extend(of_boot(&state, &declared));
         let boots_alone = Path::new("/run/systemd/system").exists() && fs::symlink_metadata(UNIT).is_err();
         if boots_alone && !declared.is_empty() {
@@ -33,11 +33,11 @@ pub fn all(system: &System) -> Vec<Finding> {
     findings
 }
 
-/// Of a file with a mistake, nothing: `apply` names it.
-fn declared(text: &str) -> Declared {
-    let table: toml::Table = text.parse().unwrap_or_default();
+/// None of a file with a mistake: `apply` names it.
+fn declared(text: &str) -> Option<Declared> {
+    let table: toml::Table = text.parse().ok()?;
     let users = table.get("user").and_then(|users| users.as_table()).into_iter().flatten();
-    users.filter_map(|(name, vrf)| Some((accounts::look_up(name)?.uid, vrf.as_str()?.to_owned()))).collect()
+    Some(users.filter_map(|(name, vrf)| Some((accounts::look_up(name)?.uid, vrf.as_str()?.to_owned()))).collect())
 }
 
 fn of_boot(state: &State, declared: &Declared) -> Vec<Finding> {
@@ -112,8 +112,9 @@ mod tests {
     fn what_the_next_boot_would_make_otherwise_is_told() {
         let user = |uid, vrf: &str| Assigned { uid, vrf: vrf.to_owned(), ifindex: Some(7) };
         let state = State { users: vec![user(4_294_967_000, "blue"), user(4_294_967_001, "blue")], ..State::default() };
-        let said =
-            |text: &str| of_boot(&state, &declared(text)).into_iter().map(|said| said.finding).collect::<Vec<_>>();
+        let said = |text: &str| {
+            of_boot(&state, &declared(text).expect("TOML")).into_iter().map(|said| said.finding).collect::<Vec<_>>()
+        };
         let both = "[user]\n4294967000 = \"blue\"\n4294967001 = \"blue\"\n";
         assert_eq!(said(both), [""; 0]);
         assert_eq!(said(&both.replace("7001 = \"blue\"", "7001 = \"red\"")), ["user-not-applied"]);
