@@ -201,3 +201,43 @@ fn it_is_shown_with_its_port_and_known_to_pids() {
     assert_says(&scene.machine.vrfsetup("pids blue"), 0, "");
     assert_says(&scene.machine.vrfsetup("pids enp0s1"), 1, "exists and is not a VRF");
 }
+
+const ALONE: &str = "198.51.100.1";
+
+/// Gives eth0 the address that only eth1 had, and its peer one in the same network.
+fn share_address(scene: &Scene) {
+    scene.machine.ip(&format!("addr add {ALONE}/24 dev eth0"));
+    scene.peers[0].ip("addr add 198.51.100.2/24 dev far");
+}
+
+#[test]
+fn two_of_the_same_address_keep_their_packets_apart() {
+    let scene = Scene::new();
+    let machine = &scene.machine;
+    assert_says(&machine.vrfsetup(ADD), 0, "changed");
+    share_address(&scene);
+    assert_says(&machine.vrfsetup("add red --port eth0 --emulate"), 0, "changed");
+    for (port, table) in [("eth0", "1002"), ("eth1", "1001")] {
+        let way = machine.ip(&format!("route get 198.51.100.2 from {ALONE} oif {port}"));
+        assert!(way.contains(&format!("dev {port} table {table}")), "{way}");
+        assert!(Scene::pings(machine, &format!("-I {port} -I {ALONE} 198.51.100.2")), "{port}");
+    }
+}
+
+#[test]
+fn rules_of_an_earlier_version_go_behind_those_of_other_vrfs() {
+    let scene = Scene::new();
+    let machine = &scene.machine;
+    assert_says(&machine.vrfsetup(ADD), 0, "changed");
+    let made = machine.rules();
+    let from = format!("from {ALONE} iif lo lookup 1001 protocol kernel");
+    machine.ip(&format!("rule add pref 1000 {from}"));
+    machine.ip(&format!("rule del pref 1001 {from}"));
+    let found = text(&machine.vrfsetup("doctor"));
+    assert!(found.contains("blue: rules for its addresses stand before those of other VRFs; fix: vrfsetup"), "{found}");
+    assert_says(&machine.vrfsetup("add blue --emulate"), 0, &format!("ip rule del pref 1000 from {ALONE}/32 iif lo"));
+    assert_eq!(machine.rules(), made);
+    // One that somebody else made stays.
+    machine.ip("rule add pref 1000 from 198.51.100.9 iif lo lookup 1001 protocol static");
+    assert_says(&machine.vrfsetup("add blue --emulate"), 0, "unchanged: nothing to do");
+}

@@ -121,6 +121,12 @@ impl Rule {
         Self { protocol: None, ..self.clone() } == Self { protocol: None, ..other.clone() }
     }
 
+    /// Whether it is of protocol kernel. FRA_PROTOCOL came with 4.17; a rule of an older kernel has none, and networkd
+    /// there looks for none.
+    pub fn is_kernels(&self) -> bool {
+        self.protocol.is_none_or(|protocol| protocol == PROTOCOL_KERNEL)
+    }
+
     /// Whether it matches every packet of its family.
     pub fn matches_all(&self) -> bool {
         !self.is_l3mdev && self.selectors == Selectors::default()

@@ -6,7 +6,7 @@
 //! machine are copied, since bind(2) asks the local table for them. The kernel answers pings and refuses connections by no
 //! socket and no interface, so that a rule for each address leads these answers back.
 
-use std::net::IpAddr;
+mod answers;
 
 use crate::error::Error;
 use crate::model::family::Family;
@@ -93,7 +93,7 @@ pub fn plan(inventory: &Inventory, wanted: &Emulated) -> Result<Move, Error> {
     routes.added.sort_by_key(goes_through_gateway);
     steps.extend(routes.added.into_iter().map(Step::AddRoute));
     steps.extend(families.iter().flat_map(|family| lookups(inventory, *family, name, table)));
-    steps.extend(answers(inventory, port, table));
+    steps.extend(answers::steps(inventory, port, table));
     routes.moved.sort_by_key(|route| !goes_through_gateway(route));
     let default_route = routes.moved.iter().find(|route| route.is_default()).cloned();
     steps.extend(routes.moved.into_iter().map(Step::DeleteRoute));
@@ -157,28 +157,6 @@ fn lookups(inventory: &Inventory, family: Family, name: &str, table: u32) -> Vec
     let (vrfs, lookup) = (rules::vrfs(inventory), rules::lookup(&rules, false));
     let (rules, emulated) = (&rules, &emulated);
     rules::fix_regardless(&Situation { family, rules, own: &[], unreachable, vrfs: &vrfs, emulated, lookup })
-}
-
-/// The rules for what the kernel itself answers from the port's addresses. One that another interface has as well is not
-/// the port's alone.
-fn answers(inventory: &Inventory, port: &Link, table: u32) -> Vec<Step> {
-    let system = &inventory.system;
-    let is_elsewhere = |address: IpAddr| {
-        system.addresses.iter().any(|other| other.local == address && other.device.ifindex != port.ifindex)
-    };
-    let own = system.addresses_of(port.ifindex).map(|address| address.local);
-    let mut own: Vec<IpAddr> =
-        own.filter(|own| !own.is_loopback() && !is_link_local(*own) && !is_elsewhere(*own)).collect();
-    own.sort_unstable();
-    own.dedup();
-    let rules = own.into_iter().map(|own| Rule::lookup(own.into(), L3MDEV, table).of_own_address(own));
-    let is_missing = |rule: &Rule| !inventory.rules.iter().any(|there| there.is_same_as(rule));
-    rules.filter(is_missing).map(Step::AddRule).collect()
-}
-
-/// Such answers have their interface.
-fn is_link_local(address: IpAddr) -> bool {
-    matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
 }
 
 /// The steps back: the port's routes to the table main, then what the table holds, the rules, the seal, and the name.

@@ -18,7 +18,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::model::family::Family;
-use crate::model::rule::{Action, PROTOCOL_KERNEL, Rule, TABLE_LOCAL};
+use crate::model::rule::{Action, Rule, TABLE_LOCAL};
 use crate::model::step::Step;
 use crate::plan::foreign_rules::in_the_way;
 use crate::plan::inventory::Inventory;
@@ -137,7 +137,7 @@ fn move_last(local: Rule) -> [Step; 4] {
 
 /// Where the rule is in the list, if it is there and networkd leaves it alone.
 fn place(rules: &[Rule], wanted: &Rule) -> Option<usize> {
-    rules.iter().position(|rule| rule.is_same_as(wanted) && is_kernels(rule))
+    rules.iter().position(|rule| rule.is_same_as(wanted) && rule.is_kernels())
 }
 
 /// Rules that do the same elsewhere: `local` at any other preference, those of an earlier vrfsetup, those that networkd
@@ -152,7 +152,7 @@ fn superseded(situation: &Situation, wanted_stops: &[Rule]) -> Vec<Step> {
         let is_stop = rule.action == Action::Unreachable;
         let is_earlier = is_one_of(&earlier, rule) && (is_stop || !rule.is_l3mdev);
         let is_unwanted = is_stop && !is_one_of(wanted_stops, rule);
-        is_now && (is_unwanted || !is_kernels(rule)) || is_earlier || is_local(rule) && rule.priority != FIRST
+        is_now && (is_unwanted || !rule.is_kernels()) || is_earlier || is_local(rule) && rule.priority != FIRST
     };
     situation.rules.iter().filter(goes).cloned().map(Step::DeleteRule).collect()
 }
@@ -219,15 +219,10 @@ pub fn undo(
     steps
 }
 
-/// FRA_PROTOCOL came with 4.17; a rule of an older kernel has none, and networkd there looks for none.
-fn is_kernels(rule: &Rule) -> bool {
-    rule.protocol.is_none_or(|protocol| protocol == PROTOCOL_KERNEL)
-}
-
 /// Whether `fix` has put the rules of a family before `local`.
 pub fn is_fixed(rules: &[Rule]) -> bool {
     let is_named = |rule: &Rule| rule.action == Action::Lookup && rule.selectors.iif.is_some();
-    rules.iter().any(|rule| rule.priority == FIRST && is_kernels(rule) && (rule.looks_up_vrfs() || is_named(rule)))
+    rules.iter().any(|rule| rule.priority == FIRST && rule.is_kernels() && (rule.looks_up_vrfs() || is_named(rule)))
 }
 
 fn is_local(rule: &Rule) -> bool {

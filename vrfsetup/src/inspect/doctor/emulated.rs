@@ -22,8 +22,10 @@ fn lacking(inventory: &Inventory, emulated: &Emulated) -> Option<Finding> {
     };
     let is_seal = |step: &&Step| matches!(step, Step::AddRoute(route) if route.is_seal());
     let is_rule = |step: &&Step| matches!(step, Step::AddRule(_));
+    let is_early = |step: &&Step| matches!(step, Step::DeleteRule(_));
     let what = match () {
         () if steps.iter().any(|step| is_seal(&step)) => "what its table lacks is looked up in the default domain",
+        () if steps.iter().any(|step| is_early(&step)) => "rules for its addresses stand before those of other VRFs",
         () if steps.iter().any(|step| is_rule(&step)) => "rules that lead to its table are missing",
         () if steps.is_empty() => return None,
         () => "routes by its port are in the default domain, or not in its table",

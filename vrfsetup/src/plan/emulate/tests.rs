@@ -60,7 +60,7 @@ fn the_table_is_sealed_and_filled_before_a_rule_leads_to_it_and_main_loses_its_r
             "ip rule add pref 1000 oif blue lookup 10 protocol kernel",
             "ip -6 rule add pref 1000 iif blue lookup 10 protocol kernel",
             "ip -6 rule add pref 1000 oif blue lookup 10 protocol kernel",
-            "ip rule add pref 1000 from 192.0.2.1/32 iif lo lookup 10 protocol kernel",
+            "ip rule add pref 1001 from 192.0.2.1/32 iif lo lookup 10 protocol kernel",
             "ip route del default via 192.0.2.2 dev eth1 table main",
             "ip route del 198.51.100.0/24 dev eth1 table main",
         ]
@@ -89,7 +89,7 @@ fn it_is_known_by_an_altname_and_two_rules_with_it() {
 fn its_routes_go_back_and_a_default_route_stays_behind() {
     let routes = [("default via 192.0.2.2 dev eth1", 10), ("198.51.100.0/24 dev eth1", 10)];
     let mut rules = rules("blue", 10);
-    rules.push(Rule::lookup(Family::V4, L3MDEV, 10).of_own_address("192.0.2.1".parse().unwrap()));
+    rules.push(Rule::lookup(Family::V4, L3MDEV + 1, 10).of_own_address("192.0.2.1".parse().unwrap()));
     let inventory = inventory(vec![link(3, "eth1", &["blue"])], &routes, rules);
     let deletion = deletion(&inventory, &named(&inventory, "blue").unwrap());
     let steps = shown(&deletion.steps);

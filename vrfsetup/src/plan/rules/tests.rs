@@ -187,7 +187,7 @@ fn a_rule_that_networkd_would_remove_is_replaced_by_one_of_protocol_kernel() {
     rules[2].protocol = Some(3);
     let fixed_rules = fixed(&rules);
     assert_eq!(shown(&fixed_rules), FIXED);
-    assert!(fixed_rules.iter().all(is_kernels));
+    assert!(fixed_rules.iter().all(Rule::is_kernels));
 }
 
 #[test]
