@@ -4,7 +4,7 @@
 mod namespace;
 
 use namespace::scene::{ADD, Scene, sorted};
-use namespace::{IDLE, assert_says, faulty, files, text};
+use namespace::{IDLE, Namespace, assert_says, faulty, files, text};
 
 /// More than `add` makes of any of these calls.
 const MANY: usize = 300;
@@ -234,10 +234,48 @@ fn rules_of_an_earlier_version_go_behind_those_of_other_vrfs() {
     machine.ip(&format!("rule add pref 1000 {from}"));
     machine.ip(&format!("rule del pref 1001 {from}"));
     let found = text(&machine.vrfsetup("doctor"));
-    assert!(found.contains("blue: rules for its addresses stand before those of other VRFs; fix: vrfsetup"), "{found}");
+    let early =
+        format!("blue: rule '1000: from {ALONE}/32 iif lo lookup 1001' stands before those of other VRFs; fix: ");
+    assert!(found.contains(&early), "{found}");
     assert_says(&machine.vrfsetup("add blue --emulate"), 0, &format!("ip rule del pref 1000 from {ALONE}/32 iif lo"));
     assert_eq!(machine.rules(), made);
     // One that somebody else made stays.
     machine.ip("rule add pref 1000 from 198.51.100.9 iif lo lookup 1001 protocol static");
     assert_says(&machine.vrfsetup("add blue --emulate"), 0, "unchanged: nothing to do");
+}
+
+/// Doctor tells of a rule that takes the default domain's packets, and `add` removes it.
+fn assert_stale(machine: &Namespace) {
+    let found = text(&machine.vrfsetup("doctor"));
+    let stale = format!("blue: rule '1001: from {ALONE}/32 iif lo lookup 1001' takes packets of the default domain");
+    assert!(found.contains(&stale) && found.contains("fix: vrfsetup add blue --port eth1 --emulate"), "{found}");
+    assert_says(&machine.vrfsetup("add blue --emulate"), 0, &format!("ip rule del pref 1001 from {ALONE}/32"));
+    assert!(!machine.rules().contains(ALONE));
+    assert!(!text(&machine.vrfsetup("doctor")).contains("fix: vrfsetup add"));
+}
+
+#[test]
+fn a_rule_for_an_address_that_another_interface_has_too_goes() {
+    let scene = Scene::new();
+    let machine = &scene.machine;
+    machine.ip("route add 203.0.113.0/24 via 192.0.2.2 dev eth0 metric 7");
+    assert_says(&machine.vrfsetup(ADD), 0, "changed");
+    let made = machine.rules();
+    share_address(&scene);
+    let sends = || machine.ip(&format!("route get 203.0.113.1 from {ALONE}"));
+    assert!(sends().contains("dev eth1 table 1001"), "{}", sends());
+    assert_stale(machine);
+    assert!(sends().contains("dev eth0"), "{}", sends());
+    assert!(Scene::pings(machine, &format!("-I {ALONE} 203.0.113.1")));
+    machine.ip(&format!("addr del {ALONE}/24 dev eth0"));
+    assert_says(&machine.vrfsetup("add blue --emulate"), 0, "ip rule add pref 1001 from");
+    assert_eq!(machine.rules(), made);
+}
+
+#[test]
+fn a_rule_for_an_address_that_the_port_has_no_more_goes() {
+    let scene = Scene::new();
+    assert_says(&scene.machine.vrfsetup(ADD), 0, "changed");
+    scene.machine.ip(&format!("addr del {ALONE}/24 dev eth1"));
+    assert_stale(&scene.machine);
 }

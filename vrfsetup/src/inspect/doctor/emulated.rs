@@ -22,15 +22,29 @@ fn lacking(inventory: &Inventory, emulated: &Emulated) -> Option<Finding> {
     };
     let is_seal = |step: &&Step| matches!(step, Step::AddRoute(route) if route.is_seal());
     let is_rule = |step: &&Step| matches!(step, Step::AddRule(_));
-    let is_early = |step: &&Step| matches!(step, Step::DeleteRule(_));
     let what = match () {
-        () if steps.iter().any(|step| is_seal(&step)) => "what its table lacks is looked up in the default domain",
-        () if steps.iter().any(|step| is_early(&step)) => "rules for its addresses stand before those of other VRFs",
-        () if steps.iter().any(|step| is_rule(&step)) => "rules that lead to its table are missing",
+        () if steps.iter().any(|step| is_seal(&step)) => {
+            "what its table lacks is looked up in the default domain".to_owned()
+        }
         () if steps.is_empty() => return None,
-        () => "routes by its port are in the default domain, or not in its table",
+        () => match misleading(&steps) {
+            Some(what) => what,
+            None if steps.iter().any(|step| is_rule(&step)) => "rules that lead to its table are missing".to_owned(),
+            None => "routes by its port are in the default domain, or not in its table".to_owned(),
+        },
     };
     Some(Finding::new("emulation-incomplete", what, add).about(emulated.name))
+}
+
+/// What a rule does that is to go: each is for an address.
+fn misleading(steps: &[Step]) -> Option<String> {
+    let mut deleted = steps.iter().filter_map(|step| if let Step::DeleteRule(rule) = step { Some(rule) } else { None });
+    let rule = deleted.next()?;
+    let is_moved = steps.iter().any(|step| matches!(step, Step::AddRule(added) if added.selectors == rule.selectors));
+    Some(match is_moved {
+        true => format!("rule '{rule}' stands before those of other VRFs"),
+        false => format!("rule '{rule}' takes packets of the default domain: its port has not this address alone"),
+    })
 }
 
 /// The higher one of the two settings counts.

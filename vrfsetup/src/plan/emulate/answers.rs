@@ -16,10 +16,10 @@ pub const ANSWERS: u32 = L3MDEV + 1;
 pub fn steps(inventory: &Inventory, port: &Link, table: u32) -> Vec<Step> {
     let wanted = wanted(inventory, port, table);
     let is_in = |rules: &[Rule], rule: &Rule| rules.iter().any(|other| other.is_same_as(rule));
-    let missing = wanted.into_iter().filter(|rule| !is_in(&inventory.rules, rule)).map(Step::AddRule);
-    let earlier = inventory.rules.iter().filter(|rule| is_earlier(rule, table));
+    let missing = wanted.iter().filter(|rule| !is_in(&inventory.rules, rule)).cloned().map(Step::AddRule);
+    let stale = inventory.rules.iter().filter(|rule| is_ours(rule, table) && !is_in(&wanted, rule));
     // The last first: a rollback adds them in the order that they had.
-    missing.chain(earlier.rev().cloned().map(Step::DeleteRule)).collect()
+    missing.chain(stale.rev().cloned().map(Step::DeleteRule)).collect()
 }
 
 /// One for each address that no other interface has.
@@ -41,8 +41,10 @@ fn is_link_local(address: IpAddr) -> bool {
     matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
 }
 
-/// Whether it is as this program once made them: at the preference of the rules for interfaces.
-fn is_earlier(rule: &Rule, table: u32) -> bool {
+/// Whether it is as this program makes them, or as it once did: at the preference of the rules for interfaces. One for an
+/// address that is no longer the port's alone would take what the default domain sends from there.
+fn is_ours(rule: &Rule, table: u32) -> bool {
     let Some((address, _)) = rule.selectors.from else { return false };
-    rule.is_kernels() && rule.is_same_as(&Rule::lookup(rule.family, L3MDEV, table).of_own_address(address))
+    let made = |at| Rule::lookup(rule.family, at, table).of_own_address(address);
+    rule.is_kernels() && [ANSWERS, L3MDEV].into_iter().any(|at| rule.is_same_as(&made(at)))
 }
