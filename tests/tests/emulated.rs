@@ -1,6 +1,7 @@
 //! The leak matrix on this machine's own kernel, whatever that is: without a virtual machine, in VRFs that vrfsetup emulates,
 //! by every mechanism, as root and as a plain user. The verdict comes from the packets, as on the kernels in machines.
 
+use vrftests::harness::judge::{Verdict, root};
 use vrftests::harness::programs::Set;
 use vrftests::harness::world::{Kind, World};
 use vrftests::matrix::cell::Cell;
@@ -68,4 +69,27 @@ fn no_program_leaves_an_emulated_vrf() {
     let matrix = Matrix { kernel: HERE, release: "", rows: &rows, cells: &cells, expectations: &expectations };
     println!("{}", matrix.print());
     assert!(!matrix.has_faults(), "{}", matrix.print());
+}
+
+fn run(world: &mut World, line: &str) -> Verdict {
+    world.judge(&root(line.split(' ')))
+}
+
+#[test]
+fn each_of_several_is_sealed_and_a_hint_helps_where_a_rule_stands_before_it() {
+    let mut world = World::with(Kind::Emulated, Set::Products).unwrap_or_else(|error| panic!("{error}"));
+    for vrf in ["blue", "red"] {
+        run(&mut world, &format!("vrfrun --strict {vrf} true")).assert_says(0, "");
+    }
+    world.ip("rule add pref 500 lookup main");
+    world.ip("-6 rule add pref 500 lookup main");
+    for vrf in ["blue", "red"] {
+        let verdict = run(&mut world, &format!("vrfrun --strict {vrf} true"));
+        verdict.assert_says(125, "IPv4 and IPv6: rule 500 (lookup main) stands before oif");
+        verdict.assert_says(125, "hint: vrfsetup rules fix\n");
+    }
+    assert_eq!(run(&mut world, "vrfsetup rules fix").code, 0);
+    for vrf in ["blue", "red"] {
+        run(&mut world, &format!("vrfrun --strict {vrf} true")).assert_says(0, "");
+    }
 }

@@ -132,3 +132,28 @@ fn doctor_finds_what_a_link_that_was_down_has_undone() {
     machine.write_sysctl("net/ipv4/conf/eth1/rp_filter", "2");
     assert_eq!(found(), ["emulation-rp-filter: sysctl -w net.ipv4.conf.eth1.rp_filter=0"]);
 }
+
+#[test]
+fn doctor_finds_a_rule_that_stands_before_it_and_names_what_helps() {
+    let scene = Scene::new();
+    let machine = &scene.machine;
+    let found = || text(&machine.vrfsetup("doctor"));
+    assert_says(&machine.vrfsetup(ADD), 0, "changed");
+    // Others' packets, its own local ones, and those that it stops anyway.
+    for harmless in ["oif eth0 lookup 7", "iif eth1 lookup main", "lookup local", "not oif eth1 lookup 7", "prohibit"] {
+        machine.ip(&format!("rule add pref 500 {harmless}"));
+        assert!(!found().contains("comes before"), "{harmless}: {}", found());
+        machine.ip("rule del pref 500");
+    }
+    for harm in ["lookup main", "oif blue fwmark 0x1 lookup 7", "not oif eth0 lookup 7", "from 192.0.2.1 lookup main"] {
+        machine.ip(&format!("rule add pref 500 {harm}"));
+        let before = found();
+        assert!(before.contains("blue: ipv4 rule '500: "), "{harm}: {before}");
+        assert!(before.contains("takes what it matches; fix: vrfsetup rules fix\n"), "{harm}: {before}");
+        assert_says(&machine.vrfsetup("rules fix"), 0, "pref 0 oif blue lookup 1001");
+        assert!(!found().contains("comes before"), "{harm}: {}", found());
+        assert!(machine.ip("route get 203.0.113.1 oif eth1").contains("table 1001"), "{harm}");
+        machine.ip("rule del pref 500");
+        assert_says(&machine.vrfsetup("rules undo"), 0, "pref 1000 oif blue lookup 1001");
+    }
+}

@@ -26,7 +26,7 @@ use crate::vrf::seal;
 struct Findings {
     device: Option<Device>,
     trials: Vec<(Mechanism, Result<Guard, Unavailable>)>,
-    gap: Option<String>,
+    gap: Option<seal::Leak>,
     /// Where names would not be resolved by the system's resolver.
     names: Option<Names>,
     /// Nothing runs in a VRF with a gap.
@@ -114,8 +114,8 @@ impl Findings {
                 text,
                 "{}: {}\nhint: {}",
                 if self.is_strict { "--strict" } else { "warning" },
-                error::leaves(device.vrf(), gap),
-                seal::fix(device)
+                error::leaves(device.vrf(), &gap.why),
+                gap.fix
             );
         }
         let _ = match self.chosen() {
@@ -150,7 +150,7 @@ impl Findings {
                 _ => None,
             },
             "name_servers": self.names.as_ref().and_then(Names::taken).map(|given| given.servers().collect::<Vec<_>>()),
-            "warning": self.gap,
+            "warning": self.gap.as_ref().map(|gap| &gap.why),
         });
         if let Some(device) = self.device.as_ref().filter(|device| device.emulates.is_some()) {
             explained["emulated_by"] = device.name.to_string_lossy().into();

@@ -74,10 +74,16 @@ fn what_could_leave_its_table_is_warned_of_and_refused_by_strict() {
     let seen = play_after(&unsealed, Who::User, "vrfrun -m seccomp green true");
     seen.fails(0, "packets of VRF 'green' can leave by the default domain: IPv4 and IPv6: what misses table 10");
     assert!(seen.stderr().contains("hint: vrfsetup add green --port red --emulate\n"), "{seen}");
-    play_after(&unsealed, Who::Root, "vrfrun --strict green true").fails(125, "what misses table 10");
+    let refused = play_after(&unsealed, Who::Root, "vrfrun --strict green true");
+    refused.fails(125, "what misses table 10");
+    refused.fails(125, "hint: vrfsetup add green --port red --emulate\n");
     let before = made() + "ip rule add pref 500 lookup main";
-    play_after(&before, Who::User, "vrfrun -m seccomp green true")
-        .fails(0, "IPv4: rule 500 (lookup main) stands before");
+    let seen = play_after(&before, Who::User, "vrfrun -m seccomp green true");
+    seen.fails(0, "IPv4: rule 500 (lookup main) stands before");
+    assert!(seen.stderr().contains("hint: vrfsetup rules fix\n"), "{seen}");
+    let both = unsealed.clone() + "ip rule add pref 500 lookup main";
+    play_after(&both, Who::Root, "vrfrun --strict green true")
+        .fails(125, "hint: vrfsetup add green --port red --emulate; vrfsetup rules fix\n");
     // Rules of VRF devices say nothing of a port's packets.
     let l3mdev = unsealed + "for family in -4 -6; do ip $family rule add pref 2000 l3mdev unreachable; done";
     play_after(&l3mdev, Who::Root, "vrfrun --strict green true").fails(125, "what misses table 10");

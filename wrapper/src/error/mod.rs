@@ -51,7 +51,7 @@ pub enum Error {
     /// `--trace` cannot be had: why.
     NoTrace(Unavailable),
     /// Under `--strict`: packets could leave the VRF's table.
-    Unsealed { vrf: OsString, why: String },
+    Unsealed { vrf: OsString, why: String, fix: String },
     /// A descriptor that the program would inherit is a socket outside the VRF.
     ForeignDescriptor { fd: i32, what: String, device: OsString, is_strict: bool },
     /// The descriptors that the program would inherit cannot be looked at: why.
@@ -119,7 +119,7 @@ impl Error {
                 pid if pid.parse::<u32>().is_ok() => format!("nsenter -t {pid} -n vrfrun …"),
                 _ => "ip netns list".into(),
             }),
-            Error::Unsealed { .. } => Some("vrfsetup rules fix".into()),
+            Error::Unsealed { fix, .. } => Some(fix.clone()),
             Error::GroupOfAnother { user, .. } => Some(format!("vrfrun -u {}:GROUP …", text(user))),
             Error::ForeignDescriptor { is_strict: true, fd, .. } => {
                 Some(format!("close it: {fd}>&- or {fd}<&- in a shell"))
@@ -181,7 +181,7 @@ impl Display for Error {
                 Ok(())
             }
             Error::NoTrace(reason) => write!(f, "--trace: {}", reason.why),
-            Error::Unsealed { vrf, why } => write!(f, "--strict: {}", leaves(vrf, why)),
+            Error::Unsealed { vrf, why, .. } => write!(f, "--strict: {}", leaves(vrf, why)),
             Error::NotRoot(name) => write!(f, "cannot become '{}': --user needs root", text(name)),
             Error::NoSuchUser(name) => write!(f, "cannot become '{}': no such user or group", text(name)),
             Error::GroupOfAnother { user, number, owner } => {

@@ -1,16 +1,19 @@
 //! What is wrong with VRFs that are emulated. The kernel keeps none of it: a link that was down, a new address or a DHCP
 //! client brings routes of the port back into the default domain.
 
-use super::Finding;
+use super::{Finding, rules};
+use crate::model::family::Family;
+use crate::model::rule::{Action, Rule, TABLE_LOCAL};
 use crate::model::step::Step;
 use crate::plan::emulate::{self, Emulated};
 use crate::plan::inventory::Inventory;
-use crate::sys::sysctl;
+use crate::sys::{families, sysctl};
 
 /// All checks.
 pub fn all(inventory: &Inventory) -> Vec<Finding> {
     let emulated = emulate::all(inventory);
-    emulated.iter().flat_map(|one| lacking(inventory, one).into_iter().chain(drops(one))).collect()
+    let of_one = |one| lacking(inventory, one).into_iter().chain(before(inventory, one)).chain(drops(one));
+    emulated.iter().flat_map(of_one).collect()
 }
 
 /// What `add` would do now.
@@ -45,6 +48,41 @@ fn misleading(steps: &[Step]) -> Option<String> {
         true => format!("rule '{rule}' stands before those of other VRFs"),
         false => format!("rule '{rule}' takes packets of the default domain: its port has not this address alone"),
     })
+}
+
+/// In each family the first rule that takes what its port sends before it finds the table.
+fn before<'a>(inventory: &'a Inventory, emulated: &'a Emulated) -> impl Iterator<Item = Finding> + 'a {
+    families::available().into_iter().filter_map(|family| {
+        let rules: Vec<&Rule> = inventory.rules.iter().filter(|rule| rule.family == family).collect();
+        // One that is missing is another finding.
+        let own = rules.iter().position(|rule| leads_to(rule, emulated))?;
+        let rule = rules[..own].iter().find(|rule| takes(rule, emulated))?;
+        Some(stands_before(rule, family).about(emulated.name))
+    })
+}
+
+fn stands_before(rule: &Rule, family: Family) -> Finding {
+    let what = format!("{family} rule '{rule}' comes before those that lead to its table and takes what it matches");
+    Finding::new("foreign-rule-first", what, rules::place_behind(rule))
+}
+
+fn leads_to(rule: &Rule, emulated: &Emulated) -> bool {
+    let [_, oif] = Rule::lookup(rule.family, rule.priority, emulated.table).both_ways(emulated.name);
+    rule.is_same_as(&oif)
+}
+
+/// Whether some packet of the port can match, and go elsewhere. Locally destined ones are another matter.
+fn takes(rule: &Rule, emulated: &Emulated) -> bool {
+    let selectors = &rule.selectors;
+    let leads_away = match rule.action {
+        Action::Lookup => ![TABLE_LOCAL, emulated.table].contains(&rule.table),
+        Action::Goto(_) => true,
+        _ => false,
+    };
+    let is_ports = |name: &String| *name == emulated.port.name || emulated.port.altnames.contains(name);
+    let is_sent = selectors.oif.as_ref().is_none_or(is_ports) && selectors.iif.as_ref().is_none_or(|iif| iif == "lo");
+    let is_narrow = selectors.from.is_some() || selectors.to.is_some() || !selectors.others.is_empty();
+    leads_away && !rule.is_l3mdev && if selectors.is_inverted { is_narrow || !is_sent } else { is_sent }
 }
 
 /// The higher one of the two settings counts.

@@ -46,7 +46,7 @@ fn before_l3mdev(rule: &Rule) -> Option<Finding> {
 }
 
 /// What puts our rules before this one: they are at 0, and there only the order of their making counts.
-fn place_behind(rule: &Rule) -> String {
+pub(super) fn place_behind(rule: &Rule) -> String {
     match rule.priority {
         FIRST => format!("{}; vrfsetup rules fix", rule.move_command(FIRST + 1)),
         _ => "vrfsetup rules fix".to_owned(),

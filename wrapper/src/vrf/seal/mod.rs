@@ -52,29 +52,40 @@ fn table_name(table: u32) -> String {
     }
 }
 
+/// Where packets can leave, and what closes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leak {
+    /// The sentence about it.
+    pub why: String,
+    /// What is to be typed.
+    pub fix: String,
+}
+
 /// Warns of a gap, or refuses under `--strict`. Says nothing of devices that are no VRF.
 pub fn check(netlink: Netlink, device: &Device, strict: bool) -> Result<(), Error> {
-    let Some(why) = find(netlink, device)? else { return Ok(()) };
+    let Some(Leak { why, fix }) = find(netlink, device)? else { return Ok(()) };
     if strict {
-        return Err(Error::Unsealed { vrf: device.vrf().to_owned(), why });
+        return Err(Error::Unsealed { vrf: device.vrf().to_owned(), why, fix });
     }
-    error::warn(&error::leaves(device.vrf(), &why), &fix(device));
+    error::warn(&error::leaves(device.vrf(), &why), &fix);
     Ok(())
 }
 
-/// What closes the gaps, to be typed.
-pub fn fix(device: &Device) -> String {
-    match &device.emulates {
-        Some(vrf) => {
-            let (vrf, port) = (error::text(vrf), error::text(&device.name));
-            format!("vrfsetup add {vrf} --port {port} --emulate")
-        }
-        None => "vrfsetup rules fix".to_owned(),
+/// What closes the gaps. An emulated VRF's own rules go before others by `rules fix` alone; the rest `add` makes.
+fn fix(device: &Device, gaps: &[(&str, Gap)]) -> String {
+    const RULES: &str = "vrfsetup rules fix";
+    let Some(vrf) = &device.emulates else { return RULES.to_owned() };
+    let add = format!("vrfsetup add {} --port {} --emulate", error::text(vrf), error::text(&device.name));
+    let is_before = |(_, gap): &(&str, Gap)| matches!(gap, Gap::Before { .. });
+    match (gaps.iter().any(is_before), gaps.iter().all(is_before)) {
+        (true, true) => RULES.to_owned(),
+        (true, false) => format!("{add}; {RULES}"),
+        (false, _) => add,
     }
 }
 
-/// The sentence about the gaps of this VRF, if there is one.
-pub fn find(mut netlink: Netlink, device: &Device) -> Result<Option<String>, Error> {
+/// The gaps of this VRF, if there are any.
+pub fn find(mut netlink: Netlink, device: &Device) -> Result<Option<Leak>, Error> {
     let Some(table) = device.table else { return Ok(None) };
     let mut judges = FAMILIES.map(|_| Judge::new(device, table));
     // One dump for all families; each rule goes to its own judge, in the order of preference.
@@ -90,13 +101,35 @@ pub fn find(mut netlink: Netlink, device: &Device) -> Result<Option<String>, Err
     for ((family, name), judge) in FAMILIES.into_iter().zip(judges) {
         match judge.verdict() {
             Some(Gap::After { .. }) if table::is_sealed(&mut spare, family as u8, table)? => {}
-            Some(gap) => gaps.push((name, describe(&gap, device, table))),
+            Some(gap) => gaps.push((name, gap)),
             None => {}
         }
     }
-    Ok(match &gaps[..] {
-        [] => None,
-        [(_, one), (_, two)] if one == two => Some(format!("IPv4 and IPv6: {one}")),
-        several => Some(several.iter().map(|(name, gap)| format!("{name}: {gap}")).collect::<Vec<_>>().join("; ")),
-    })
+    let fix = fix(device, &gaps);
+    let gaps: Vec<_> = gaps.into_iter().map(|(name, gap)| (name, describe(&gap, device, table))).collect();
+    let why = match &gaps[..] {
+        [] => return Ok(None),
+        [(_, one), (_, two)] if one == two => format!("IPv4 and IPv6: {one}"),
+        several => several.iter().map(|(name, gap)| format!("{name}: {gap}")).collect::<Vec<_>>().join("; "),
+    };
+    Ok(Some(Leak { why, fix }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hint_closes_each_of_the_gaps() {
+        let port = Device { name: "eth1".into(), ifindex: 3, table: Some(1001), emulates: Some("blue".into()) };
+        let device = Device { name: "blue".into(), emulates: None, ..port.clone() };
+        let before = ("IPv4", Gap::Before { priority: 500, table: 254 });
+        let after = ("IPv6", Gap::After { table: 254 });
+        let (rules, add) = ("vrfsetup rules fix", "vrfsetup add blue --port eth1 --emulate");
+        let both = [before, after];
+        assert_eq!(fix(&port, &both[..1]), rules);
+        assert_eq!(fix(&port, &both[1..]), add);
+        assert_eq!(fix(&port, &both), format!("{add}; {rules}"));
+        assert_eq!(fix(&device, &both), rules);
+    }
 }
