@@ -6,7 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use namespace::scene::{ADD, Scene};
-use namespace::{assert_says, text};
+use namespace::{assert_says, files, text};
 
 /// A file of the test's own, gone with the value.
 struct Toml(PathBuf);
@@ -156,4 +156,43 @@ fn doctor_finds_a_rule_that_stands_before_it_and_names_what_helps() {
         machine.ip("rule del pref 500");
         assert_says(&machine.vrfsetup("rules undo"), 0, "pref 1000 oif blue lookup 1001");
     }
+}
+
+#[test]
+fn doctor_finds_a_port_that_has_lost_the_name_and_one_that_is_gone() {
+    let scene = Scene::new();
+    let machine = &scene.machine;
+    assert_says(&machine.vrfsetup(ADD), 0, "changed");
+    let made = scene.state();
+    machine.ip("link property del dev eth1 altname blue");
+    let fix = "ip link property add dev eth1 altname blue";
+    let lost = format!("blue: 'eth1', whose routes table 1001 has, has lost this alternative name; fix: {fix}\n");
+    assert_says(&machine.vrfsetup("doctor"), 3, &lost);
+    machine.ip(fix.trim_start_matches("ip "));
+    assert_eq!(scene.state(), made);
+    assert!(!text(&machine.vrfsetup("doctor")).contains("blue: "));
+    machine.ip("link del eth1");
+    assert_says(&machine.vrfsetup("doctor"), 3, "blue: its port is gone, and its rules and its seal are left; fix: ");
+    assert_says(&machine.vrfsetup("del blue"), 0, "changed");
+    assert!(!text(&machine.vrfsetup("doctor")).contains("blue: "));
+}
+
+#[test]
+fn a_port_that_got_another_name_gets_its_own_setting_back() {
+    let scene = Scene::new();
+    let machine = &scene.machine;
+    machine.write_sysctl("net/ipv4/conf/eth0/rp_filter", "2");
+    assert_says(&machine.vrfsetup(ADD), 0, "changed");
+    for (from, to) in [("eth1", "eth9"), ("eth0", "eth1")] {
+        machine.ip(&format!("link set {from} down"));
+        machine.ip(&format!("link set {from} name {to}"));
+        machine.ip(&format!("link set {to} up"));
+    }
+    assert_says(&machine.vrfsetup("add red --port eth1 --emulate"), 0, "changed");
+    for (vrf, port, was) in [("blue", "eth9", "1"), ("red", "eth1", "2")] {
+        assert_eq!(machine.sysctl(&format!("net/ipv4/conf/{port}/rp_filter")).trim(), "0");
+        assert_says(&machine.vrfsetup(&format!("del {vrf}")), 0, "changed");
+        assert_eq!(machine.sysctl(&format!("net/ipv4/conf/{port}/rp_filter")).trim(), was, "{port}");
+    }
+    assert!(files(machine, ".memory").is_empty());
 }

@@ -1,8 +1,12 @@
 //! What is wrong with VRFs that are emulated. The kernel keeps none of it: a link that was down, a new address or a DHCP
 //! client brings routes of the port back into the default domain.
 
+use std::collections::BTreeSet;
+
 use super::{Finding, rules};
 use crate::model::family::Family;
+use crate::model::link::Link;
+use crate::model::route::Route;
 use crate::model::rule::{Action, Rule, TABLE_LOCAL};
 use crate::model::step::Step;
 use crate::plan::emulate::{self, Emulated};
@@ -14,6 +18,30 @@ pub fn all(inventory: &Inventory) -> Vec<Finding> {
     let emulated = emulate::all(inventory);
     let of_one = |one| lacking(inventory, one).into_iter().chain(before(inventory, one)).chain(drops(one));
     emulated.iter().flat_map(of_one).collect()
+}
+
+/// Those whose port has lost the name that their rules are for, or is gone.
+pub fn without_port(inventory: &Inventory) -> Vec<Finding> {
+    let names: BTreeSet<&String> = inventory.rules.iter().filter_map(|rule| rule.selectors.oif.as_ref()).collect();
+    let is_no_link = |name: &&String| inventory.system.link(name).is_none();
+    names.into_iter().filter(is_no_link).filter_map(|name| nameless(inventory, name)).collect()
+}
+
+fn nameless(inventory: &Inventory, name: &str) -> Option<Finding> {
+    let table = emulate::table_of(&inventory.rules, name)?;
+    // Without a seal of ours they are somebody else's rules.
+    inventory.table(table).find(|route| route.is_own_seal())?;
+    // IPv6 has the loopback device in routes that lead nowhere.
+    let mut over = inventory.table(table).flat_map(Route::oifs).filter_map(|oif| inventory.system.link_by_index(oif));
+    let port = over.find(|link| !link.is_loopback());
+    let (what, fix) = match port {
+        Some(Link { name: port, .. }) => {
+            let what = format!("'{port}', whose routes table {table} has, has lost this alternative name");
+            (what, format!("ip link property add dev {port} altname {name}"))
+        }
+        None => ("its port is gone, and its rules and its seal are left".to_owned(), format!("vrfsetup del {name}")),
+    };
+    Some(Finding::new("emulation-without-port", what, fix).about(name))
 }
 
 /// What `add` would do now.

@@ -59,6 +59,7 @@ pub fn examine(kernel: &Kernel) -> Result<Vec<Finding>, Error> {
     let system = &inventory.system;
     let mut findings = Vec::from_iter(changes::unfinished());
     findings.extend(routing::leftovers(&inventory));
+    findings.extend(emulated::without_port(&inventory));
     findings.extend(zones::all(system));
     if run_dir::is_first_netns() {
         findings.extend(users::all(system));
