@@ -58,22 +58,24 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
-        Err(error) => {
-            let _ = error.print();
-            return ExitCode::from(error.exit_code() as u8);
+        Err(said) if said.use_stderr() => {
+            let _ = said.print();
+            return ExitCode::from(said.exit_code() as u8);
         }
+        Err(help) => return ended(done(print(help))),
     };
-    match run(&cli) {
-        Ok(code) => code,
-        Err(error) => {
-            let mut stderr = io::stderr().lock();
-            let _ = writeln!(stderr, "vrfsetup: {error}");
-            if let Some(hint) = error.hint() {
-                let _ = writeln!(stderr, "hint: {hint}");
-            }
-            error.exit_code()
+    ended(run(&cli))
+}
+
+fn ended(outcome: Result<ExitCode, Error>) -> ExitCode {
+    outcome.unwrap_or_else(|error| {
+        let mut stderr = io::stderr().lock();
+        let _ = writeln!(stderr, "vrfsetup: {error}");
+        if let Some(hint) = error.hint() {
+            let _ = writeln!(stderr, "hint: {hint}");
         }
-    }
+        error.exit_code()
+    })
 }
 
 fn run(cli: &Cli) -> Result<ExitCode, Error> {
@@ -143,23 +145,20 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
         Command::Rollback { force } => {
             changed(cli, rollback::rollback(&preview(&Change { force: *force, ..Change::default() }))?)
         }
-        Command::Show { name, sockets } => {
-            print_all(cli, &show::show(&kernel, name.as_deref(), *sockets)?);
-            Ok(ExitCode::SUCCESS)
-        }
-        Command::Watch { initial } => watch::run(cli, &kernel, *initial).map(|()| ExitCode::SUCCESS),
+        Command::Show { name, sockets } => done(print_all(cli, &show::show(&kernel, name.as_deref(), *sockets)?)),
+        Command::Watch { initial } => done(watch::run(cli, &kernel, *initial)),
         Command::Doctor => {
             let findings = doctor::examine(&kernel)?;
-            print_all(cli, &findings);
+            print_all(cli, &findings)?;
             if findings.is_empty() && !cli.json {
-                print("nothing to fix\n");
+                print("nothing to fix\n")?;
             }
             Ok(differs(!findings.is_empty()))
         }
         Command::Metrics => {
-            print_all(cli, &metrics::read(&kernel)?);
+            print_all(cli, &metrics::read(&kernel)?)?;
             if !cli.json {
-                print("# EOF\n"); // OpenMetrics wants to see that nothing is missing
+                print("# EOF\n")?; // OpenMetrics wants to see that nothing is missing
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -173,8 +172,8 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
             let files = unit::plan(&session, name, services)?;
             if *dry_run {
                 match cli.json {
-                    true => print(json(cli, &files)),
-                    false => files.iter().for_each(|f| print(format!("# {}\n{}\n", f.path.display(), f.text))),
+                    true => print(json(cli, &files))?,
+                    false => files.iter().try_for_each(|f| print(format!("# {}\n{}\n", f.path.display(), f.text)))?,
                 }
                 return Ok(differs(!files.is_empty()));
             }
@@ -197,10 +196,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
         }
         Command::User { refresh: true, change, .. } => changed(cli, user::refresh(&session(change)?)?),
         Command::User { user: Some(user), .. } => Err(Error::Usage(format!("say which VRF '{user}' is to be in"))),
-        Command::User { .. } => {
-            print_all(cli, &users::all()?);
-            Ok(ExitCode::SUCCESS)
-        }
+        Command::User { .. } => done(print_all(cli, &users::all()?)),
         Command::Demo { pause } => {
             demo::can_be_told(&kernel)?;
             demo::tell(*pause)
@@ -233,13 +229,10 @@ fn apply_each(cli: &Cli, made: apply::Each) -> Result<ExitCode, Error> {
 
 fn move_processes(cli: &Cli, kernel: &Kernel, request: &moving::Request, session: &Session) -> Result<ExitCode, Error> {
     let report = moving::move_all(kernel, request, || session.held.as_ref().and_then(Held::arrived))?;
-    if cli.json {
-        print(json(cli, &report.verdicts))
-    } else {
-        print(&report)
-    }
+    let printed = if cli.json { print(json(cli, &report.verdicts)) } else { print(&report) };
     report.stopped.iter().for_each(|why| tell(&format!("{why}; run it again for the rest")));
     request.note().iter().for_each(tell);
+    printed?;
     Ok(if report.has_failed() { ExitCode::FAILURE } else { differs(report.differs()) })
 }
 
@@ -264,7 +257,7 @@ fn run_rules<'a>(
     match command {
         Rules::Check { policy } => {
             let findings = rules::check(&Inventory::read(kernel)?, policy.wanted());
-            print_all(cli, &findings);
+            print_all(cli, &findings)?;
             Ok(differs(findings.iter().any(|finding| finding.differs)))
         }
         Rules::Fix { policy, change } => changed(cli, rules::fix(&session(change)?, policy.wanted())?),
@@ -292,10 +285,9 @@ fn switch_zones<'a>(
 fn show_zones(cli: &Cli, kernel: &Kernel) -> Result<ExitCode, Error> {
     let shown = zones_shown::show(kernel)?;
     if shown.is_none() && !cli.json {
-        print("zones are off\n");
+        print("zones are off\n")?;
     }
-    print_all(cli, &shown.unwrap_or_default());
-    Ok(ExitCode::SUCCESS)
+    done(print_all(cli, &shown.unwrap_or_default()))
 }
 
 /// One file is printed as it is; several are told apart by their paths.
@@ -307,12 +299,12 @@ fn write_files(cli: &Cli, files: &[export::File], directory: Option<&Path>) -> R
                 fs::write(&path, &file.text).map_err(|source| Error::file(&path, &source))?;
             }
             None if cli.json => {}
-            None if files.len() > 1 => print(format!("# {}\n{}\n", file.path.display(), file.text)),
-            None => print(&file.text),
+            None if files.len() > 1 => print(format!("# {}\n{}\n", file.path.display(), file.text))?,
+            None => print(&file.text)?,
         }
     }
     if cli.json {
-        print(json(cli, files));
+        print(json(cli, files))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -323,19 +315,16 @@ fn pids(cli: &Cli, kernel: &Kernel, name: &str) -> Result<ExitCode, Error> {
         inventory.system.existing_vrf(name)?;
     }
     let processes: Vec<Process> = processes::in_vrfs().into_iter().filter(|process| process.vrf == name).collect();
-    print_all(cli, &processes);
-    Ok(ExitCode::SUCCESS)
+    done(print_all(cli, &processes))
 }
 
 /// One line, empty outside any VRF, as `ip vrf identify` has it.
 fn identify(cli: &Cli, pid: u32) -> Result<ExitCode, Error> {
     let found = processes::identify(pid).map_err(|_| Error::NoSuchProcess(pid))?;
-    if cli.json {
-        print(json(cli, &Vec::from_iter(found)));
-    } else {
-        print(found.map_or_else(String::new, |process| process.vrf) + "\n");
-    }
-    Ok(ExitCode::SUCCESS)
+    done(match cli.json {
+        true => print(json(cli, &Vec::from_iter(found))),
+        false => print(found.map_or_else(String::new, |process| process.vrf) + "\n"),
+    })
 }
 
 fn done(outcome: Result<(), Error>) -> Result<ExitCode, Error> {
@@ -351,10 +340,5 @@ fn spec(add: &Add) -> VrfSpec<'_> {
 }
 
 fn changed(cli: &Cli, outcome: Outcome) -> Result<ExitCode, Error> {
-    if cli.json {
-        print(json(cli, &outcome));
-    } else {
-        print(outcome);
-    }
-    Ok(ExitCode::SUCCESS)
+    done(if cli.json { print(json(cli, &outcome)) } else { print(outcome) })
 }

@@ -6,14 +6,14 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::args::Cli;
+use crate::error::Error;
 
 /// Each by itself, or all as one list.
-pub fn print_all<T: Serialize + Display>(cli: &Cli, results: &[T]) {
-    if cli.json {
-        print(json(cli, results));
-    } else {
-        results.iter().for_each(print);
-    }
+///
+/// # Errors
+/// As [`print`].
+pub fn print_all<T: Serialize + Display>(cli: &Cli, results: &[T]) -> Result<(), Error> {
+    if cli.json { print(json(cli, results)) } else { results.iter().try_for_each(print) }
 }
 
 /// As JSON, with an end of line.
@@ -22,8 +22,18 @@ pub fn json<T: Serialize + ?Sized>(cli: &Cli, value: &T) -> String {
     text.map_or_else(|_| String::new(), |text| text + "\n")
 }
 
-/// A closed pipe is the reader's business and never ours.
-pub fn print(result: impl Display) {
+/// Writes it. A closed pipe is the reader's business and never ours.
+///
+/// # Errors
+/// It cannot be written, or not all of it.
+pub fn print(result: impl Display) -> Result<(), Error> {
+    let mut out = io::stdout().lock();
     // Standard output writes each line by itself, and there may be thousands.
-    let _ = io::stdout().lock().write_all(result.to_string().as_bytes());
+    let written = out.write_all(result.to_string().as_bytes()).and_then(|()| out.flush());
+    match written {
+        Err(source) if source.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::file("standard output".as_ref(), &source))
+        }
+        _ => Ok(()),
+    }
 }
