@@ -1,9 +1,13 @@
-//! Where vrfsetup's lines go: results that cannot be written are a failure.
+//! Where vrfsetup's lines go: results that cannot be written are a failure and no name from outside
+//! commands a terminal.
 
 mod namespace;
 
 use std::fs::OpenOptions;
-use std::process::Output;
+use std::io::Write;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
 
 use namespace::Namespace;
 
@@ -50,4 +54,49 @@ fn a_reader_who_has_gone_is_no_failure() {
         assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{words}");
         assert!([Some(0), Some(3)].contains(&output.status.code()), "{words}");
     }
+}
+
+/// With a log of the test's own at /dev/log.
+fn logged(log: &Path, words: &str, state: &str) -> Output {
+    let script = "mount -t tmpfs none /dev; : >/dev/log; mount --bind $0 /dev/log; exec timeout -s KILL 120 \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-ec", script]).arg(log).arg(env!("CARGO_BIN_EXE_vrfsetup")).args(words.split(' '));
+    let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(state.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+/// One line, and a hint where there is one, with no character that a terminal obeys.
+#[track_caller]
+fn assert_harmless(output: &Output, words: &str) {
+    let said = String::from_utf8(output.stderr.clone()).unwrap();
+    assert!(said.contains(words) && !output.status.success(), "{said:?}");
+    assert!(said.ends_with('\n') && !said.contains(|c: char| c.is_control() && c != '\n'), "{said:?}");
+    assert!(said.lines().all(|line| !line.starts_with('b')), "a line of somebody else's: {said:?}");
+}
+
+#[test]
+fn no_name_from_outside_commands_the_terminal() {
+    let vrfsetup = || Command::new(env!("CARGO_BIN_EXE_vrfsetup"));
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let pid = std::process::id();
+    for (state, words) in [
+        (r#"{"id":"c","pid":PID,"annotations":{"io.vrfrun.vrf":"x\u001by/"}}"#, "io.vrfrun.vrf"),
+        (r#"{"id":"c","pid":PID,"annotations":{"io.vrfrun.vrf":"x\u001by"}}"#, "container 'c'"),
+        (r#"{"id":"a\nb\u001b[31m\u009b","pid":PID,"annotations":{"io.vrfrun.vrf":"blue"}}"#, "'a?b?[31m?'"),
+    ] {
+        assert_harmless(&logged(log.path(), "oci-hook", &state.replace("PID", &pid.to_string())), words);
+    }
+    assert_harmless(&vrfsetup().args(["pids", "a\u{1b}[31m"]).output().unwrap(), "'a?[31m'");
+    assert_harmless(&vrfsetup().args(["apply", "a\nb\u{1b}[31m"]).output().unwrap(), "a?b?[31m'");
+    assert_harmless(&vrfsetup().arg("a\u{1b}[31m").output().unwrap(), "'a?[31m'");
+}
+
+#[test]
+fn no_name_in_a_runtimes_words_commands_the_terminal() {
+    let directory = tempfile::tempdir().unwrap();
+    let runtime = directory.path().join("vrfrun-runc");
+    symlink(env!("CARGO_BIN_EXE_vrfsetup"), &runtime).unwrap();
+    let output = Command::new(runtime).args(["create", "--bundle", "a\nb\u{1b}[31m", "c"]).output().unwrap();
+    assert_harmless(&output, "a?b?[31m");
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -23,6 +23,7 @@ use crate::change::unit;
 use crate::change::user;
 use crate::change::zones;
 use crate::cli::args::{Add, Change, Cli, Command, Rules, Zones, ZonesChange};
+use crate::cli::messages::{fail, say, tell};
 use crate::cli::output::{json, print, print_all};
 use crate::cli::{netns, runc, watch};
 use crate::demo;
@@ -58,24 +59,13 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
-        Err(said) if said.use_stderr() => {
-            let _ = said.print();
-            return ExitCode::from(said.exit_code() as u8);
+        Err(mistake) if mistake.use_stderr() => {
+            mistake.to_string().lines().for_each(say);
+            return ExitCode::from(mistake.exit_code() as u8);
         }
-        Err(help) => return ended(done(print(help))),
+        Err(help) => return print(help).map_or_else(|error| fail(&error), |()| ExitCode::SUCCESS),
     };
-    ended(run(&cli))
-}
-
-fn ended(outcome: Result<ExitCode, Error>) -> ExitCode {
-    outcome.unwrap_or_else(|error| {
-        let mut stderr = io::stderr().lock();
-        let _ = writeln!(stderr, "vrfsetup: {error}");
-        if let Some(hint) = error.hint() {
-            let _ = writeln!(stderr, "hint: {hint}");
-        }
-        error.exit_code()
-    })
+    run(&cli).unwrap_or_else(|error| fail(&error))
 }
 
 fn run(cli: &Cli) -> Result<ExitCode, Error> {
@@ -217,8 +207,8 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
 
 /// What was left out goes to stderr, and so into the journal.
 fn apply_each(cli: &Cli, made: apply::Each) -> Result<ExitCode, Error> {
-    made.missing.iter().for_each(|missing| tell(&missing.to_string()));
-    made.errors.iter().for_each(|error| tell(&format!("left out: {error}")));
+    made.missing.iter().for_each(|missing| tell(missing));
+    made.errors.iter().for_each(|error| tell(format_args!("left out: {error}")));
     changed(cli, made.outcome)?;
     match (made.errors.is_empty(), made.missing.is_empty()) {
         (false, _) => Ok(ExitCode::FAILURE),
@@ -230,21 +220,16 @@ fn apply_each(cli: &Cli, made: apply::Each) -> Result<ExitCode, Error> {
 fn move_processes(cli: &Cli, kernel: &Kernel, request: &moving::Request, session: &Session) -> Result<ExitCode, Error> {
     let report = moving::move_all(kernel, request, || session.held.as_ref().and_then(Held::arrived))?;
     let printed = if cli.json { print(json(cli, &report.verdicts)) } else { print(&report) };
-    report.stopped.iter().for_each(|why| tell(&format!("{why}; run it again for the rest")));
+    report.stopped.iter().for_each(|why| tell(format_args!("{why}; run it again for the rest")));
     request.note().iter().for_each(tell);
     printed?;
     Ok(if report.has_failed() { ExitCode::FAILURE } else { differs(report.differs()) })
 }
 
-/// What comes before the outcome, on standard error: the outcome may be an error, or JSON.
-fn tell(line: &String) {
-    let _ = writeln!(io::stderr().lock(), "vrfsetup: {line}");
-}
-
 /// systemd silently skips a service where its condition ends with 1 to 254.
 fn verify_bound(name: &str) -> ExitCode {
     let Err(error) = unit::verify_bound(name) else { return ExitCode::SUCCESS };
-    let _ = writeln!(io::stderr().lock(), "vrfsetup: {error}");
+    tell(error);
     ExitCode::from(255)
 }
 

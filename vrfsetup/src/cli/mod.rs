@@ -1,5 +1,5 @@
 //! The command line: what it can say (`args`, `groups`), and which verb does it and how its result is printed (`dispatch`,
-//! `watch`, `output`); or that it is another program's (`runc`).
+//! `watch`, `output`) or what it has to say besides (`messages`); or that it is another program's (`runc`).
 //!
 //! May use every other room. Plans nothing and changes nothing itself, except that `-n` moves this thread into a network
 //! namespace (`netns`) before anything is opened. Standard output carries results only; nobody else prints, except for
@@ -9,6 +9,7 @@
 mod args;
 mod dispatch;
 mod groups;
+mod messages;
 mod netns;
 mod output;
 mod runc;

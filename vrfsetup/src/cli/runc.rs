@@ -1,10 +1,10 @@
 //! The other program that this file is: `vrfrun-runc`, by whose name a link leads here.
 
 use std::ffi::OsString;
-use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
+use super::messages::say;
 use crate::change::oci_runtime::{self, NAME};
 
 /// Becomes runc, if it was called so. Its status where that failed is runc's own.
@@ -12,6 +12,6 @@ pub fn run(arguments: &[OsString]) -> Option<ExitCode> {
     let (called, rest) = arguments.split_first()?;
     Path::new(called).file_name().filter(|name| *name == NAME)?;
     let error = oci_runtime::run(rest);
-    let _ = writeln!(io::stderr(), "{NAME}: {error}");
+    say(format_args!("{NAME}: {error}"));
     Some(ExitCode::FAILURE)
 }
