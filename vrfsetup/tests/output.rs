@@ -1,11 +1,12 @@
-//! Where vrfsetup's lines go: results that cannot be written are a failure and no name from outside
-//! commands a terminal.
+//! Where vrfsetup's lines go: results that cannot be written are a failure, a log that nobody reads is not waited for, and
+//! no name from outside commands a terminal.
 
 mod namespace;
 
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -64,6 +65,29 @@ fn logged(log: &Path, words: &str, state: &str) -> Output {
     let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(state.as_bytes()).unwrap();
     child.wait_with_output().unwrap()
+}
+
+#[test]
+fn a_log_that_nobody_reads_keeps_no_login_and_no_container_waiting() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    let (log, filler) = (UnixDatagram::bind(&path).unwrap(), UnixDatagram::unbound().unwrap());
+    for (words, priority) in [("session blue", 83), ("oci-hook", 27)] {
+        let read = logged(&path, words, "{}");
+        let said = String::from_utf8(read.stderr).unwrap();
+        assert_eq!((read.status.code(), said.starts_with("vrfsetup: ")), (Some(2), true), "{words}: {said}");
+        let mut entry = [0; 500];
+        let length = log.recv(&mut entry).unwrap();
+        let entry = String::from_utf8_lossy(&entry[..length]);
+        assert!(entry.starts_with(&format!("<{priority}>vrfsetup[")), "{entry}");
+        assert!(entry.ends_with(said.lines().next().unwrap().strip_prefix("vrfsetup").unwrap()), "{entry}{said}");
+        filler.set_nonblocking(true).unwrap();
+        while filler.send_to(b"x", &path).is_ok() {}
+        let unread = logged(&path, words, "{}");
+        assert_eq!((unread.status.code(), String::from_utf8(unread.stderr).unwrap()), (Some(2), said), "{words}");
+        log.set_nonblocking(true).unwrap();
+        while log.recv(&mut [0; 1]).is_ok() {}
+    }
 }
 
 /// One line, and a hint where there is one, with no character that a terminal obeys.

@@ -23,7 +23,7 @@ use crate::change::unit;
 use crate::change::user;
 use crate::change::zones;
 use crate::cli::args::{Add, Change, Cli, Command, Rules, Zones, ZonesChange};
-use crate::cli::messages::{fail, say, tell};
+use crate::cli::messages::{fail, log, say, tell};
 use crate::cli::output::{json, print, print_all};
 use crate::cli::{netns, runc, watch};
 use crate::demo;
@@ -65,7 +65,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Err(help) => return print(help).map_or_else(|error| fail(&error), |()| ExitCode::SUCCESS),
     };
-    run(&cli).unwrap_or_else(|error| fail(&error))
+    run(&cli).unwrap_or_else(|error| {
+        let status = fail(&error);
+        log(&cli.command, &error);
+        status
+    })
 }
 
 fn run(cli: &Cli) -> Result<ExitCode, Error> {

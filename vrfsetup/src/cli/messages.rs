@@ -1,10 +1,12 @@
-//! What is said on standard error, one line each.
+//! What is said on standard error, one line each, and for whom nobody reads that in the system's log.
 
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use super::args::Command;
 use crate::error::Error;
+use crate::sys::syslog;
 
 /// One line, whatever the names in it are: a terminal does not obey it. Where standard error is closed, nobody is to see it.
 pub fn say(line: impl Display) {
@@ -24,6 +26,15 @@ pub fn fail(error: &Error) -> ExitCode {
         say(format_args!("hint: {hint}"));
     }
     error.exit_code()
+}
+
+/// What is run by PAM or by a container's runtime says it in the system's log, too, and there last.
+pub fn log(command: &Command, error: &Error) {
+    match command {
+        Command::Session { .. } => syslog::login_error(&printable(error)),
+        Command::OciHook => syslog::daemon_error(&printable(error)),
+        _ => {}
+    }
 }
 
 fn printable(line: impl Display) -> String {

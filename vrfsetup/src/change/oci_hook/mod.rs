@@ -14,7 +14,7 @@ use crate::change::cgroup::Cgroup;
 use crate::change::unit;
 use crate::error::Error;
 use crate::sys::netlink::Kernel;
-use crate::sys::{cgroup, run_dir, syslog};
+use crate::sys::{cgroup, run_dir};
 pub use state::ANNOTATION;
 use state::State;
 
@@ -24,9 +24,9 @@ const LONGEST: u64 = 1 << 22;
 /// Binds the container whose state is on `stdin`; one without the annotation is left alone.
 ///
 /// # Errors
-/// It cannot be bound, or nobody can tell; then it must not start. The system's log says so, too.
+/// It cannot be bound, or nobody can tell; then it must not start. The caller says it to the system's log, too.
 pub fn bind(kernel: &Kernel, stdin: impl Read) -> Result<(), Error> {
-    read(stdin).and_then(|state| bind_one(kernel, &state)).inspect_err(|error| syslog::daemon_error(&error.to_string()))
+    bind_one(kernel, &read(stdin)?)
 }
 
 fn read(stdin: impl Read) -> Result<State, Error> {

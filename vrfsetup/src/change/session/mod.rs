@@ -13,24 +13,22 @@ use crate::change::unit;
 use crate::error::Error;
 use crate::sys::cgroup;
 use crate::sys::netlink::Kernel;
-use crate::sys::syslog;
 use pam::Stage;
 
 /// Binds the login whose session PAM opens, as its environment says. `is_elsewhere`: this thread has been moved to another
 /// network namespace.
 ///
 /// # Errors
-/// It cannot be bound, or nobody can tell; then it must not go on. The system's log says so, too: what is said on standard
-/// error, pam_exec shows to nobody.
+/// It cannot be bound, or nobody can tell; then it must not go on. The caller says it to the system's log, too: what is
+/// said on standard error, pam_exec shows to nobody.
 pub fn open(kernel: &Kernel, vrf: &str, is_elsewhere: bool) -> Result<(), Error> {
-    let opened = match pam::stage(std::env::vars_os()) {
+    match pam::stage(std::env::vars_os()) {
         _ if is_elsewhere => Err(Error::Usage("a login is not in another network namespace".to_owned())),
         // The cgroup goes with the last process of the login.
         Ok(Stage::Close) => Ok(()),
         Ok(Stage::Open) => bind(kernel, vrf),
         Err(error) => Err(error),
-    };
-    opened.inspect_err(|error| syslog::login_error(&error.to_string()))
+    }
 }
 
 fn bind(kernel: &Kernel, vrf: &str) -> Result<(), Error> {
