@@ -49,15 +49,27 @@ fn bind_one(kernel: &Kernel, state: &State) -> Result<(), Error> {
         return Err(cannot(format!("it has no cgroup of its own, but is in '{inner}'")));
     };
     // Nobody else may be in it: a first process that others cannot be told from is not the container's alone.
-    for path in [outer, inner.as_str()] {
-        if cgroup::processes(path).map_err(unreadable())?.iter().any(|pid| *pid != state.pid) {
-            return Err(cannot(format!("'{path}' has other processes")));
-        }
+    if let Some(path) = shared(outer, state.pid).map_err(unreadable())? {
+        return Err(cannot(format!("'{path}' has other processes")));
     }
     Cgroup::open(outer.to_owned())?.bind(kernel, vrf, "oci-hook")?;
     // This process ends in the container's cgroup, where its sockets are those of any program of the image.
     cgroup::join(&inner).map_err(unreadable())?;
     unit::verify_bound(vrf)
+}
+
+/// The cgroup, it or one below it, in which somebody else is than this process. One that cannot be looked at is an error,
+/// whatever the reason: somebody may be there.
+fn shared(path: &str, pid: u32) -> io::Result<Option<String>> {
+    if cgroup::processes(path)?.iter().any(|other| *other != pid) {
+        return Ok(Some(path.to_owned()));
+    }
+    for child in cgroup::children(path)? {
+        if let Some(found) = shared(&child, pid)? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
 }
 
 /// A device is another one in another network namespace.
