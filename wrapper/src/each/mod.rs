@@ -1,12 +1,13 @@
 //! `vrfrun each`: the command in every VRF, at the same time.
 //!
 //! Holds the children and their pipes (`job`), the signals that end them (`signals`), how their output is shown
-//! (`output`), and the loop around all (`run`). May use what is below it; how a child becomes the command in its VRF it is
+//! (`output`) and waits for its reader (`queue`), and the loop around all (`run`). May use what is below it; how a child becomes the command in its VRF it is
 //! told by its caller.
 #![forbid(unsafe_code)]
 
 mod job;
 mod output;
+mod queue;
 mod run;
 mod signals;
 

@@ -1,12 +1,10 @@
 //! How the output of the commands is shown: line by line behind the VRF's name, or as one JSON object for each VRF.
 
-use std::io::{self, Write};
-
 use serde_json::json;
 
 use crate::each::job::{End, Job};
+use crate::each::queue::{Queue, To};
 use crate::error::text;
-use crate::sys::kernel::errno_of;
 
 /// Shows it.
 #[derive(Clone, Copy, Debug)]
@@ -24,28 +22,27 @@ impl Output {
     }
 
     /// Shows what is complete of what a command has said so far.
-    pub fn progress(self, job: &mut Job) -> nix::Result<()> {
+    pub fn progress(self, job: &mut Job, queue: &mut Queue) {
         match self {
-            Output::Lines => show(job, complete),
-            Output::Json => Ok(()),
+            Output::Lines => show(job, queue, complete),
+            Output::Json => {}
         }
     }
 
     /// Shows the rest, after its end.
-    pub fn end(self, job: &mut Job, end: &End) -> nix::Result<()> {
+    pub fn end(self, job: &mut Job, end: &End, queue: &mut Queue) {
         match self {
-            Output::Lines => show(job, <[u8]>::len),
-            Output::Json => print(io::stdout(), format!("{}\n", object(job, end)).as_bytes()),
+            Output::Lines => show(job, queue, <[u8]>::len),
+            Output::Json => queue.push(To::Stdout, format!("{}\n", object(job, end)).as_bytes()),
         }
     }
 }
 
 /// Shows as much of both streams as `length` says.
-fn show(job: &mut Job, length: fn(&[u8]) -> usize) -> nix::Result<()> {
+fn show(job: &mut Job, queue: &mut Queue, length: fn(&[u8]) -> usize) {
     let name = text(&job.vrf);
-    // Where standard error is closed, nobody is to see it.
-    let _ = print(io::stderr(), &prefixed(&name, &take(&mut job.stderr.bytes, length)));
-    print(io::stdout(), &prefixed(&name, &take(&mut job.stdout.bytes, length)))
+    queue.push(To::Stderr, &prefixed(&name, &take(&mut job.stderr.bytes, length)));
+    queue.push(To::Stdout, &prefixed(&name, &take(&mut job.stdout.bytes, length)));
 }
 
 fn take(bytes: &mut Vec<u8>, length: fn(&[u8]) -> usize) -> Vec<u8> {
@@ -72,10 +69,6 @@ fn object(job: &Job, end: &End) -> serde_json::Value {
         "stdout": text(&job.stdout.bytes),
         "stderr": text(&job.stderr.bytes),
     })
-}
-
-fn print(mut to: impl Write, bytes: &[u8]) -> nix::Result<()> {
-    to.write_all(bytes).and_then(|()| to.flush()).map_err(|error| errno_of(&error))
 }
 
 #[cfg(test)]

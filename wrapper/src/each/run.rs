@@ -11,16 +11,21 @@ use nix::sys::signal::Signal;
 
 use crate::each::job::{End, Job, SOURCES};
 use crate::each::output::Output;
+use crate::each::queue::{Queue, To};
 use crate::each::signals::Signals;
 use crate::error::Error;
+
+/// How long a reader is waited for who takes nothing, once a signal has come (milliseconds).
+const PATIENCE: u16 = 1000;
 
 /// Runs it everywhere. Returns the largest exit status; a signal that ended vrfrun counts as 128 and its number.
 pub fn run(vrfs: Vec<OsString>, limit: usize, output: Output, start: impl Fn(&OsString) -> i32) -> Result<i32, Error> {
     let signals = Signals::hold().map_err(Error::kernel("hold signals back"))?;
-    let mut run = Run { waiting: vrfs.into(), limit, jobs: Vec::new(), signals, output, worst: 0, failure: None };
+    let (waiting, jobs, queue) = (vrfs.into(), Vec::new(), Queue::default());
+    let mut run = Run { waiting, limit, jobs, signals, output, queue, is_ending: false, worst: 0, failure: None };
     loop {
         run.fill(&start);
-        if run.jobs.is_empty() {
+        if run.jobs.is_empty() && run.queue.is_empty() {
             return run.failure.map_or(Ok(run.worst), Err);
         }
         run.step();
@@ -33,6 +38,8 @@ struct Run {
     jobs: Vec<Job>,
     signals: Signals,
     output: Output,
+    queue: Queue,
+    is_ending: bool,
     worst: i32,
     /// Why vrfrun gave up.
     failure: Option<Error>,
@@ -54,20 +61,43 @@ impl Run {
         }
     }
 
-    /// Waits until something happens, and does what follows from it.
+    /// Waits until something happens, and does what follows from it. The commands wait for who reads what they say.
     fn step(&mut self) {
-        match self.wait() {
-            Ok(events) => self.look(&events),
-            Err(Errno::EINTR) => {}
+        let done = match self.queue.source() {
+            Some(reader) => self.write(reader),
+            None => self.wait().map(|events| self.look(&events)),
+        };
+        match done {
+            Ok(()) | Err(Errno::EINTR) => {}
             Err(errno) => {
                 self.give_up(Error::Kernel { tried: "wait for processes".into(), errno });
                 self.jobs.drain(..).for_each(|mut job| _ = job.finish());
+                self.show_no_more();
             }
         }
         while let Some(signal) = self.signals.next() {
             self.worst = self.worst.max(128 + signal as i32);
+            self.is_ending = true;
             self.stop(signal);
         }
+    }
+
+    /// Waits until the reader takes something or a signal comes.
+    fn write(&mut self, reader: PollFd) -> nix::Result<()> {
+        let patience = if self.is_ending { PollTimeout::from(PATIENCE) } else { PollTimeout::NONE };
+        let mut sources = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN), reader];
+        if poll(&mut sources, patience)? == 0 {
+            self.show_no_more();
+        } else if sources[1].any().unwrap_or(true) {
+            if let Err(errno) = self.queue.write() {
+                self.give_up(Error::Kernel { tried: "write to standard output".into(), errno });
+            }
+        }
+        Ok(())
+    }
+
+    fn show_no_more(&mut self) {
+        [To::Stdout, To::Stderr].into_iter().for_each(|to| self.queue.give_up(to));
     }
 
     /// Of each job: whether it has ended, and which of its streams can be read.
@@ -80,21 +110,18 @@ impl Run {
     }
 
     fn look(&mut self, events: &[[bool; SOURCES]]) {
-        let mut failed = None;
         for (mut job, event) in mem::take(&mut self.jobs).into_iter().zip(events) {
             let end = advance(&mut job, event);
-            let shown = match &end {
-                Some(end) => self.output.end(&mut job, end),
-                None => self.output.progress(&mut job),
-            };
-            failed = failed.or(shown.err());
             match end {
-                Some(end) => self.worst = self.worst.max(end.status),
-                None => self.jobs.push(job),
+                Some(end) => {
+                    self.output.end(&mut job, &end, &mut self.queue);
+                    self.worst = self.worst.max(end.status);
+                }
+                None => {
+                    self.output.progress(&mut job, &mut self.queue);
+                    self.jobs.push(job);
+                }
             }
-        }
-        if let Some(errno) = failed {
-            self.give_up(Error::Kernel { tried: "write to standard output".into(), errno });
         }
     }
 
