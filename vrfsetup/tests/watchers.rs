@@ -210,6 +210,23 @@ fn what_was_known_of_namespaces_that_are_gone_is_removed() {
     });
 }
 
+#[test]
+fn what_an_earlier_sweep_left_without_its_lock_is_removed_as_well() {
+    let [gone, living] = [(); 2].map(|()| Namespace::new());
+    let [left, kept] = [&gone, &living].map(|namespace| {
+        assert_says(&namespace.vrfsetup("rules fix"), 0, "changed");
+        files(namespace, ".lock").iter().for_each(|lock| fs::remove_file(lock).expect("a lock"));
+        assert!(!files(namespace, "").is_empty());
+        files(namespace, "")
+    });
+    drop(gone);
+    wait_until("the sweep", || {
+        assert_says(&Namespace::new().vrfsetup(IDLE), 0, "nothing to do");
+        left.iter().all(|file| !file.exists())
+    });
+    assert!(kept.iter().all(|file| file.exists()), "{kept:?}");
+}
+
 /// The process that holds a namespace.
 fn gone_pid(namespace: &Namespace) -> String {
     namespace.path().split('/').nth(2).expect("a pid").to_owned()

@@ -19,20 +19,29 @@ pub fn sweep() {
     let Ok(own) = run_dir::path("lock") else { return };
     let others: Vec<_> =
         run_dir::files().into_iter().filter(|(path, ..)| path.file_stem() != own.file_stem()).collect();
-    let locks: Vec<_> =
-        others.iter().filter(|(path, ..)| path.extension().is_some_and(|kind| kind == "lock")).collect();
     // A number that is ours now is no longer the other's: only the cookie behind it tells them apart.
     let reused = run_dir::netns().unwrap_or(0);
     let mut missing: BTreeSet<u64> =
-        locks.iter().map(|(_, inode, _)| *inode).filter(|inode| *inode != reused).collect();
+        others.iter().map(|(_, inode, _)| *inode).filter(|inode| *inode != reused).collect();
     forget_living(&mut missing);
-    for (path, ..) in locks.into_iter().filter(|(_, inode, _)| *inode == reused || missing.contains(inode)) {
-        let Some(_lock) = lock::try_foreign(path) else { continue };
-        let of_it = others.iter().map(|(file, ..)| file).filter(|file| file.file_stem() == path.file_stem());
-        // The lock last: who finds it finds nothing else that is no longer true.
-        for file in of_it.filter(|file| *file != path).chain([path]) {
-            let _ = fs::remove_file(file);
-        }
+    let gone = others.iter().filter(|(_, inode, _)| *inode == reused || missing.contains(inode));
+    let locks: BTreeSet<PathBuf> = gone.map(|(path, ..)| path.with_extension("lock")).collect();
+    locks.iter().for_each(|path| remove(path));
+}
+
+/// Removes all files of the namespace whose lock this is. Who has a file there had the lock before; where that is gone, an
+/// earlier sweep that was allowed to has removed it, and not all.
+fn remove(lock: &Path) {
+    let held = lock::try_foreign(lock);
+    if held.is_none() && lock.exists() {
+        return;
+    }
+    // Read only now: a run may have ended here since the first look.
+    let files = run_dir::files().into_iter().map(|(path, ..)| path);
+    let of_it = files.filter(|path| path.file_stem() == lock.file_stem() && path != lock);
+    // The lock last: who finds it finds nothing else that is no longer true.
+    for file in of_it.chain([lock.to_owned()]) {
+        let _ = fs::remove_file(file);
     }
 }
 

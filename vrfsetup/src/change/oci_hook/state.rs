@@ -17,8 +17,8 @@ pub struct State {
     pub id: String,
     /// Its first process, in the pid namespace of the runtime.
     pub pid: u32,
-    #[serde(default)]
-    annotations: BTreeMap<String, String>,
+    /// Runtimes that are written in Go say null where there are none.
+    annotations: Option<BTreeMap<String, String>>,
 }
 
 impl State {
@@ -41,7 +41,7 @@ impl State {
 
     /// The VRF that the annotation names.
     pub fn vrf(&self) -> Option<&str> {
-        self.annotations.get(ANNOTATION).map(String::as_str)
+        self.annotations.as_ref()?.get(ANNOTATION).map(String::as_str)
     }
 }
 
@@ -56,7 +56,9 @@ mod tests {
             r#"{"ociVersion":"1.0.0","id":"c1","pid":12,"root":"/x","annotations":{"io.vrfrun.vrf":"blue","x":"y"}}"#;
         let state = State::parse(text).unwrap();
         assert_eq!((state.id.as_str(), state.pid, state.vrf()), ("c1", 12, Some("blue")));
-        assert_eq!(State::parse(r#"{"id":"c1","pid":12}"#).unwrap().vrf(), None);
+        for none in ["", r#","annotations":null"#, r#","annotations":{}"#] {
+            assert_eq!(State::parse(&format!(r#"{{"id":"c1","pid":12{none}}}"#)).unwrap().vrf(), None, "{none}");
+        }
     }
 
     #[test]
