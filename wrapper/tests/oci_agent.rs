@@ -3,7 +3,7 @@
 
 mod scene;
 
-use scene::{EVERYBODY, Seen, Who, play};
+use scene::{EVERYBODY, Seen, Who, play, play_after};
 
 /// Starts the agent at $at and waits until it listens; `present DEVICE COMMAND` plays a runtime. What the agent says is in
 /// $log; `says` waits for a line of it. `$up` and `$go` are pipes by which the script and a container wait for each other.
@@ -26,6 +26,17 @@ fn a_containers_sockets_are_in_its_vrf() {
         with_agent(who, "present blue probe socket inet6 unix; present red probe-static socket; ends")
             .prints("socket blue\ninet6 blue\nunix -\nsocket red\nended 0\n");
     }
+}
+
+#[test]
+fn an_emulated_vrf_is_called_by_its_own_name() {
+    let setting = "ip link property add dev red altname green; for family in -4 -6; do
+        for way in iif oif; do ip $family rule add pref 1000 $way green lookup 10 protocol kernel; done
+        ip $family route add unreachable default table 10; done; ";
+    let script = "ends; vrfrun oci-agent --socket $at 2>$log & agent=$!; says 'listens at'
+        present green probe socket; grep -o \"is in VRF 'green'\" $log; ends";
+    play_after(setting, Who::User, &format!("{AGENT}{script}"))
+        .prints("ended 0\nsocket red\nis in VRF 'green'\nended 0\n");
 }
 
 #[test]

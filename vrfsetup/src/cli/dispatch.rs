@@ -211,7 +211,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
 
 /// What was left out goes to stderr, and so into the journal.
 fn apply_each(cli: &Cli, made: apply::Each) -> Result<ExitCode, Error> {
-    made.missing.iter().for_each(|missing| tell(missing));
+    made.missing.iter().for_each(tell);
     made.errors.iter().for_each(|error| tell(format_args!("left out: {error}")));
     changed(cli, made.outcome)?;
     match (made.errors.is_empty(), made.missing.is_empty()) {

@@ -46,7 +46,7 @@ pub fn serve(connection: UnixStream, agent: BorrowedFd, options: &Options) -> Re
     match prepare(&state, options) {
         Ok((device, callers)) => {
             let process = state.pid.map_or_else(|| "a process".into(), |pid| format!("process {pid}"));
-            say(&format_args!("container '{name}': {process} is in VRF '{}'", text(&device.name)));
+            say(&format_args!("container '{name}': {process} is in VRF '{}'", text(device.vrf())));
             let service = Service { device: Some(&device), trace: None, master: Some(agent) };
             notify::serve(&listener, &callers, &service).map_err(|errno| errno.desc().into())
         }
