@@ -146,7 +146,7 @@ fn a_unit_that_is_not_confirmed_comes_out_of_its_vrf() {
     vrfsetup(&mut world, 0, "unit blue vrftest-plain");
     fs::write(Path::new(DROP_IN).join("50-vrf.conf"), "# mine\n").expect("a file");
     let verdict = vrfsetup(&mut world, 1, "rollback");
-    verdict.assert_says(1, "somebody else has changed the file since");
+    verdict.assert_says(1, "somebody else has changed it since");
     fs::remove_dir_all(DROP_IN).expect("a directory");
     let _ = fs::remove_file("/etc/systemd/system/vrfsetup-bind@.service");
     wait_for_the_rollbacks_end(&mut world);
