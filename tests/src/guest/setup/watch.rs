@@ -69,6 +69,8 @@ fn each_change_has_its_line() {
     let mut watch = Watch::start(&mut world);
     by_ip(&world, &mut watch);
     seals_by_ip(&world, &mut watch);
+    world.ip("link set blue down");
+    watch.says(&["vrf blue down"]);
     world.ip("link del blue");
     watch.says(&["vrf blue deleted, table 10"]);
     by_vrfsetup(&mut world, &mut watch);
@@ -175,6 +177,9 @@ fn by_vrfsetup(world: &mut World, watch: &mut Watch) {
     let (local, l3mdev) = ("lookup local", ["l3mdev", "l3mdev unreachable"]);
     let fixed = [rules("added", &l3mdev), rules("added", &[local]), rules("deleted", &[local])].concat();
     watch.says(&fixed.iter().map(String::as_str).collect::<Vec<_>>());
+    // A VRF that is up comes down before it goes, which a look between the two would see.
+    world.ip("link set blue down");
+    watch.says(&["vrf blue down"]);
     vrfsetup(world, 0, "del blue");
     watch.says(&["vrf blue deleted, table 10"]);
 }
