@@ -2,9 +2,8 @@
 
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use crate::call::{bpf_fd, name, object_info};
-
-const BPF_PROG_GET_FD_BY_ID: libc::c_long = 13;
+use crate::call::{name, object_info};
+use crate::ids::PROGRAMS;
 
 /// A program that some run has loaded.
 #[derive(Debug)]
@@ -33,18 +32,7 @@ pub fn by_id(id: u32, program_name: &[u8]) -> nix::Result<Option<Found>> {
 /// # Errors
 /// As [`by_id`].
 pub fn open(id: u32) -> nix::Result<OwnedFd> {
-    let mut attributes = IdAttributes { id, ..IdAttributes::default() };
-    // SAFETY: plain numbers.
-    unsafe { bpf_fd(BPF_PROG_GET_FD_BY_ID, &mut attributes) }
-}
-
-/// The part of `union bpf_attr` for a descriptor by id.
-#[repr(C)]
-#[derive(Default)]
-struct IdAttributes {
-    id: u32,
-    next_id: u32,
-    open_flags: u32,
+    PROGRAMS.open(id)
 }
 
 /// The beginning of `struct bpf_prog_info`, up to the name (4.15). The kernel writes as many ids of maps as there is room
@@ -72,7 +60,7 @@ mod tests {
 
     #[test]
     fn the_kernels_structures_have_the_kernels_sizes() {
-        assert_eq!((size_of::<IdAttributes>(), size_of::<Info>()), (12, 80));
+        assert_eq!(size_of::<Info>(), 80);
         assert_eq!((std::mem::offset_of!(Info, map_count), std::mem::offset_of!(Info, name)), (52, 64));
     }
 }

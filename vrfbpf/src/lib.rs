@@ -9,6 +9,7 @@ mod asm;
 mod attachment;
 mod call;
 mod found;
+mod ids;
 mod labels;
 mod map;
 mod memlock;

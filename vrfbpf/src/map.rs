@@ -5,6 +5,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use nix::errno::Errno;
 
 use crate::call::{bpf, bpf_fd, name, object_info};
+use crate::ids::MAPS;
 use crate::memlock::with_memlock;
 
 /// A hash map whose keys are 32 bits, and its values so many times 32.
@@ -30,7 +31,7 @@ impl<const WORDS: usize> Map<WORDS> {
 
     /// The one of this id (CAP_SYS_ADMIN).
     pub fn by_id(id: u32) -> nix::Result<Self> {
-        by_id(id).map(Self)
+        MAPS.open(id).map(Self)
     }
 
     /// Its id: no other map gets it while this one is there, nor for a long time after.
@@ -42,11 +43,11 @@ impl<const WORDS: usize> Map<WORDS> {
     pub fn all(map_name: &[u8]) -> nix::Result<Vec<Self>> {
         let (mut found, mut id) = (Vec::new(), 0);
         loop {
-            id = match next_id(id) {
+            id = match MAPS.next(id) {
                 Err(Errno::ENOENT) => return Ok(found),
                 id => id?,
             };
-            match by_id(id).map(Self) {
+            match MAPS.open(id).map(Self) {
                 Err(Errno::ENOENT) => {} // it has gone meanwhile
                 map => found.extend(Some(map?).filter(|map| map.is_called(map_name))),
             }
@@ -156,8 +157,6 @@ const BPF_MAP_LOOKUP_ELEM: libc::c_long = 1;
 const BPF_MAP_UPDATE_ELEM: libc::c_long = 2;
 const BPF_MAP_DELETE_ELEM: libc::c_long = 3;
 const BPF_MAP_GET_NEXT_KEY: libc::c_long = 4;
-const BPF_MAP_GET_NEXT_ID: libc::c_long = 12;
-const BPF_MAP_GET_FD_BY_ID: libc::c_long = 14;
 const BPF_MAP_LOOKUP_BATCH: libc::c_long = 24;
 const BPF_MAP_TYPE_HASH: u32 = 1;
 const BPF_MAP_TYPE_ARRAY: u32 = 2;
@@ -216,27 +215,6 @@ struct BatchAttributes {
     map_fd: u32,
     elem_flags: u64,
     flags: u64,
-}
-
-/// The part of `union bpf_attr` that walks through the ids.
-#[repr(C)]
-#[derive(Default)]
-struct IdAttributes {
-    id: u32,
-    next_id: u32,
-    open_flags: u32,
-}
-
-fn next_id(after: u32) -> nix::Result<u32> {
-    let mut attributes = IdAttributes { id: after, ..IdAttributes::default() };
-    // SAFETY: plain numbers; the kernel writes the next id into them.
-    unsafe { bpf(BPF_MAP_GET_NEXT_ID, &mut attributes) }.map(|_| attributes.next_id)
-}
-
-fn by_id(id: u32) -> nix::Result<OwnedFd> {
-    let mut attributes = IdAttributes { id, ..IdAttributes::default() };
-    // SAFETY: plain numbers.
-    unsafe { bpf_fd(BPF_MAP_GET_FD_BY_ID, &mut attributes) }
 }
 
 /// The beginning of `struct bpf_map_info`.

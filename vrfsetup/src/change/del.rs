@@ -121,19 +121,13 @@ mod tests {
     use crate::model::syntax;
     use crate::plan::system::System;
 
-    fn link(ifindex: u32, name: &str, table: Option<u32>) -> Link {
-        let kind = table.map(|_| "vrf".to_owned());
-        let (name, altnames) = (name.to_owned(), Vec::new());
-        Link { ifindex, name, flags: 0, mtu: 1500, operstate: 6, master: None, lower: None, altnames, kind, table }
-    }
-
     /// `apply --prune` counts on it, and does not delete such a route a second time.
     #[test]
     fn a_route_with_one_of_its_next_hops_in_the_vrf_is_deleted_before_the_device() {
-        let blue = link(7, "blue", Some(10));
+        let blue = Link::plain(7, "blue", Some(10));
         let mut route = syntax::route::parse("198.51.100.0/24 dev blue", 20).unwrap();
         route.lead_over_all(&[7, 3]);
-        let system = System::new(vec![blue.clone(), link(3, "eth1", None)], vec![]);
+        let system = System::new(vec![blue.clone(), Link::plain(3, "eth1", None)], vec![]);
         let inventory = Inventory::new(system, vec![route.clone()], vec![]);
         assert_eq!(remaining(&inventory, &blue), [Step::DeleteRoute(route)]);
     }

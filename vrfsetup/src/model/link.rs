@@ -27,6 +27,14 @@ pub struct Link {
 }
 
 impl Link {
+    /// One that is down, a VRF if it has a table.
+    #[cfg(test)]
+    pub fn plain(ifindex: u32, name: &str, table: Option<u32>) -> Self {
+        let kind = table.map(|_| "vrf".to_owned());
+        let (name, altnames) = (name.to_owned(), Vec::new());
+        Self { ifindex, name, flags: 0, mtu: 1500, operstate: 6, master: None, lower: None, altnames, kind, table }
+    }
+
     /// Whether it is administratively up.
     pub fn is_up(&self) -> bool {
         self.flags & libc::IFF_UP as u32 != 0

@@ -85,15 +85,9 @@ mod tests {
     use super::*;
     use crate::model::link::Link;
 
-    fn link(ifindex: u32, name: &str, table: Option<u32>) -> Link {
-        let kind = table.map(|_| "vrf".to_owned());
-        let (name, altnames) = (name.to_owned(), Vec::new());
-        Link { ifindex, name, flags: 0, mtu: 1500, operstate: 6, master: None, lower: None, altnames, kind, table }
-    }
-
     #[test]
     fn each_way_of_being_cut_off_is_told_apart() {
-        let system = System::new(vec![link(7, "blue", Some(10)), link(8, "red", None)], vec![]);
+        let system = System::new(vec![Link::plain(7, "blue", Some(10)), Link::plain(8, "red", None)], vec![]);
         let finding = |vrf: &str, ifindex, lacks_programs| {
             let users = vec![Assigned { uid: 4_294_967_000, vrf: vrf.to_owned(), ifindex }];
             of_kernel(&system, &State { users, lacks_programs })
