@@ -76,6 +76,16 @@ fn what_the_manual_calls_open_is_open() {
     }
     let verdict = world.judge(&as_alice(&["on_use", "udp4", "pktinfo"]));
     assert_eq!(verdict.outcome, Outcome::Leak, "{verdict}");
+    // What she can do to a socket, and what no program at egress stops.
+    for steps in [
+        &["udp4", "connect", "unspec", "rebind", "sendto"][..],
+        &["udp6", "scope"],
+        &["udp4", "multicast"],
+        &["udp4", "broadcast"],
+    ] {
+        let verdict = world.judge(&as_alice(&[&["on_use"], steps].concat()));
+        assert_eq!(verdict.outcome, Outcome::Leak, "{steps:?} {verdict}");
+    }
     let verdict = world.judge(&as_alice(&["on_use", "udp6", "pktinfo"]));
     assert_ne!(verdict.outcome, Outcome::Leak, "{verdict}");
 }
