@@ -2,6 +2,7 @@
 //! and in which `vrfrun` and the programs of `c/` are on the PATH. One shell script is played in it.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub mod given;
 mod product;
 
 use std::fmt::{self, Display, Formatter};

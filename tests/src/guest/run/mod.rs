@@ -3,6 +3,7 @@
 //! Uses no other directory of tests. Never believes what vrfrun says of a socket: packets decide.
 
 pub mod bind_on_use;
+pub mod bound_cgroups;
 pub mod clients;
 pub mod container_table;
 pub mod containers;

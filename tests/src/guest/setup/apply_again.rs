@@ -13,12 +13,10 @@ guest_tests! {
     no_setting_leads_out_of_proc_sys,
     what_daemons_made_is_not_exported,
     what_a_route_wraps_packets_in_is_exported,
-    what_is_no_longer_declared_is_pruned_and_shown_first,
-    a_port_and_a_table_are_changed_in_one_step,
-    a_vrf_goes_while_another_changes_its_table,
 }
 
-fn write(world: &World, text: &str) -> String {
+/// A vrf.toml of this text, in the world's directory; its path.
+pub(super) fn write(world: &World, text: &str) -> String {
     let path = world.directory().join("vrf.toml");
     std::fs::write(&path, text).expect("a file");
     path.display().to_string()
@@ -211,126 +209,4 @@ fn what_a_route_wraps_packets_in_is_exported() {
     assert_same(&before, &state(&world));
     let networkd = vrfsetup(&mut world, 0, "export --format networkd").text();
     assert!(!networkd.contains("Destination=198.18.0.0/16") && networkd.contains("# not declared"), "{networkd}");
-}
-
-fn what_is_no_longer_declared_is_pruned_and_shown_first() {
-    let mut world = World::new(Kind::Bare).expect("a world");
-    world.ip("link add first type vrf table 9");
-    world.ip("link del first");
-    let less = "[rules]\nfix = false\n[vrf.blue]\ntable = 10\nports = [\"blue0\"]\naddresses = [\"203.0.113.1/24 dev blue0\"]\nroutes = [\"198.18.0.0/16 via 203.0.113.254\"]\n";
-    let path = write(&world, less);
-    vrfsetup(&mut world, 0, &format!("apply {path}"));
-    let wanted = state(&world);
-    nothing_to_do(&mut world, &format!("apply {path} --prune"));
-    // All of it somebody configured, after the file was written.
-    vrfsetup(&mut world, 0, "add green --table 30 --port red0");
-    for words in [
-        "link add spare type dummy",
-        "link set spare up",
-        "link set spare master blue",
-        "addr add 192.168.7.1/24 dev spare",
-        "addr add 203.0.113.2/24 dev blue0",
-        "addr add 2001:db8:77::1/64 dev blue0 nodad",
-        "route add 198.19.0.0/16 via 203.0.113.253 table 10",
-        "-6 route add 2001:db8:99::/48 via 2001:db8:77::fe table 10",
-        "route add 192.168.9.0/24 dev green table 10",
-        "route add 203.0.113.0/24 dev blue",
-    ] {
-        world.ip(words);
-    }
-    // What daemons made is theirs, and comes on loan.
-    world.ip("route add 198.20.0.0/16 via 203.0.113.254 table 10 proto bgp");
-    let before = state(&world);
-    vrfsetup(&mut world, 3, &format!("apply {path} --prune --dry-run"));
-    let shown = vrfsetup(&mut world, 3, &format!("apply {path} --prune --dry-run")).text();
-    for words in
-        ["ip link del green", "ip link set spare nomaster", "ip addr del 203.0.113.2/24", "ip route del 198.19.0.0/16"]
-    {
-        assert!(shown.contains(words), "{words}: {shown}");
-    }
-    assert!(!shown.contains("198.20.0.0/16") && !shown.contains("del 198.18.0.0/16"), "{shown}");
-    assert_same(&before, &state(&world));
-    nothing_to_do(&mut world, &format!("apply {path}"));
-    vrfsetup(&mut world, 0, &format!("apply {path} --prune"));
-    world.ip("route del 198.20.0.0/16 table 10");
-    assert_eq!(world.ip_json("addr show dev spare")[0]["addr_info"][0]["local"], "192.168.7.1");
-    world.ip("link del spare");
-    assert_same(&wanted, &state(&world));
-}
-
-fn a_port_and_a_table_are_changed_in_one_step() {
-    let mut world = World::new(Kind::Bare).expect("a world");
-    let file = |table: u32, of_blue: &str, of_red: &str| {
-        format!("[vrf.blue]\ntable = {table}\nports = [{of_blue}]\n[vrf.red]\ntable = 20\nports = [{of_red}]\n")
-    };
-    let path = write(&world, &file(10, "\"blue0\", \"red0\"", ""));
-    for words in [
-        "addr add 203.0.113.1/24 dev blue0",
-        "addr add 203.0.114.1/24 dev red0",
-        "addr add 2001:db8:77::1/64 dev blue0 nodad",
-    ] {
-        world.ip(words);
-    }
-    vrfsetup(&mut world, 0, &format!("apply {path}"));
-    for words in [
-        "route add default via 203.0.113.254 table 10",
-        "-6 route add default via 2001:db8:77::fe table 10",
-        "route add 198.19.0.0/16 via 203.0.114.254 table 10",
-        "route add blackhole 198.18.0.0/16 table 10",
-        "route add 198.20.0.0/16 dev blue table 20",
-        "route add 198.21.0.0/16 dev red table 10",
-    ] {
-        world.ip(words);
-    }
-    // A port goes from VRF to VRF, with its routes.
-    let path = write(&world, &file(10, "\"blue0\"", "\"red0\""));
-    vrfsetup(&mut world, 0, &format!("apply {path}"));
-    assert_eq!(world.ip_json("link show dev red0")[0]["master"], "red");
-    assert_eq!(world.ip_json("route show table 20 198.19.0.0/16")[0]["dev"], "red0");
-    // The table is another one.
-    let before = state(&world);
-    let path = write(&world, &file(77, "\"blue0\"", "\"red0\""));
-    vrfsetup(&mut world, 3, &format!("apply {path} --dry-run"));
-    assert_same(&before, &state(&world));
-    vrfsetup(&mut world, 0, &format!("apply {path}"));
-    let table = &world.ip_json("-d link show dev blue")[0]["linkinfo"]["info_data"]["table"];
-    assert_eq!(*table, 77);
-    for family in ["-4", "-6"] {
-        assert_eq!(world.ip_json(&format!("{family} route show table 10")), serde_json::json!([]), "{family}");
-    }
-    let shown = world.ip_json("-4 route show table 77").to_string();
-    for words in ["203.0.113.254", "198.18.0.0/16", "198.21.0.0/16", "unreachable"] {
-        assert!(shown.contains(words), "{words}: {shown}");
-    }
-    assert!(world.ip_json("-6 route show table 77").to_string().contains("2001:db8:77::fe"));
-    assert_eq!(world.ip_json("route show table 20 198.20.0.0/16")[0]["dev"], "blue");
-    nothing_to_do(&mut world, &format!("apply {path}"));
-    let path = write(&world, &file(10, "\"blue0\"", "\"red0\""));
-    vrfsetup(&mut world, 0, &format!("apply {path}"));
-    assert_same(&before, &state(&world));
-}
-
-/// The one that goes has a route into the other, whose device is made again.
-fn a_vrf_goes_while_another_changes_its_table() {
-    let mut world = World::new(Kind::Bare).expect("a world");
-    let file = |table: u32| {
-        format!("[vrf.blue]\ntable = {table}\nports = [\"blue0\"]\naddresses = [\"203.0.113.1/24 dev blue0\"]\n")
-    };
-    let leak = "[vrf.red]\ntable = 20\n[[leak]]\nfrom = \"blue\"\nto = \"red\"\nprefixes = [\"203.0.113.0/24\"]\n";
-    let inbound = "[default]\nroutes = [\"198.51.100.128/25 dev blue\"]\n";
-    let path = write(&world, &(file(10) + leak + inbound));
-    vrfsetup(&mut world, 0, &format!("apply {path}"));
-    let before = state(&world);
-    let path = write(&world, &file(77));
-    let shown = vrfsetup(&mut world, 3, &format!("apply {path} --prune --dry-run")).text();
-    let made = vrfsetup(&mut world, 0, &format!("apply {path} --prune")).text();
-    assert_eq!(shown.replace("to do:", "changed:"), made);
-    assert_eq!(world.ip_json("route show table 20"), serde_json::json!([]));
-    // What is left of the old table goes with the next run.
-    vrfsetup(&mut world, 0, &format!("apply {path} --prune"));
-    nothing_to_do(&mut world, &format!("apply {path} --prune"));
-    assert_eq!(world.ip_json("route show 198.51.100.128/25"), serde_json::json!([]));
-    let path = write(&world, &(file(10) + leak + inbound));
-    vrfsetup(&mut world, 0, &format!("apply {path}"));
-    assert_same(&before, &state(&world));
 }

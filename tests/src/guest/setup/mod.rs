@@ -4,7 +4,9 @@
 //! Uses no other directory of tests. Never believes vrfsetup's own report alone: `ip -j` has to say the same.
 
 pub mod apply_again;
+pub mod apply_changes;
 pub mod at_once;
+pub mod lockout;
 pub mod moving;
 pub mod neighbours;
 pub mod port_keeps;
@@ -15,6 +17,7 @@ pub mod setup_declared;
 pub mod setup_knowing;
 pub mod setup_ports;
 pub mod transactions;
+pub mod undo;
 pub mod user;
 pub mod user_file;
 pub mod user_limits;

@@ -10,7 +10,6 @@ guest_tests! {
     routes_by_nexthop_objects_are_kept_with_the_objects,
     routes_for_this_machine_and_the_vrfs_own_are_kept,
     vlans_above_a_port_keep_all_that_they_have,
-    a_connection_over_a_vlan_is_not_cut_unasked,
     what_a_daemon_makes_again_is_left_to_it_and_said,
     routes_of_other_tables_are_named,
     a_slow_carrier_costs_no_route,
@@ -179,52 +178,6 @@ fn vlans_above_a_port_keep_all_that_they_have() {
         assert!(shown.contains("2001:db8:10::1") && shown.contains("2001:db8:10::2"), "{shown}");
     };
     there_and_back(&mut world, looks);
-}
-
-fn a_connection_over_a_vlan_is_not_cut_unasked() {
-    let mut world = World::new(Kind::Bare).expect("a world");
-    vrfsetup(&mut world, 0, "add blue");
-    let verdict = |world: &mut World, kind: &str| {
-        let before = state(world);
-        let verdict = vrfsetup(world, 1, "attach blue blue0");
-        assert!(
-            verdict.error_text().contains("'upper'") && verdict.error_text().contains("would break"),
-            "{kind}: {verdict}"
-        );
-        assert_same(&before, &state(world));
-    };
-    for kind in ["vlan id 10", "macvlan"] {
-        // Another machine at the far end of the wire, by whose connection this may be typed.
-        for words in
-            ["link add link blue0 name upper type KIND", "link set upper up", "addr add 192.168.10.1/24 dev upper"]
-        {
-            world.ip(&words.replace("KIND", kind));
-        }
-        for words in
-            ["ip link add link peer0 name far type KIND", "ip link set far up", "ip addr add 192.168.10.9/24 dev far"]
-        {
-            let words = words.replace("KIND", kind);
-            at_blue(&mut world, &words);
-        }
-        let listen = "import socket,time; s=socket.create_server(('192.168.10.1',9)); print('up',flush=True); c=s.accept()[0]; c.send(b'in'); time.sleep(60)";
-        let mut server = world.start(&root(["python3", "-c", listen]));
-        server.wait_for("up");
-        let client = "exec 3<>/dev/tcp/192.168.10.1/9; head -c 2 <&3; sleep 60";
-        let client = world.at_peer(crate::harness::world::Domain::Blue, &["bash", "-c", client]);
-        let mut client = world.start(&root(client));
-        client.wait_for("in");
-        verdict(&mut world, kind);
-        drop((client, server));
-        world.ip("link del upper");
-        at_blue(&mut world, "ip link del far");
-    }
-}
-
-fn at_blue(world: &mut World, words: &str) {
-    let words: Vec<&str> = words.split_whitespace().collect();
-    let there = world.at_peer(crate::harness::world::Domain::Blue, &words);
-    let verdict = world.judge(&root(there));
-    assert_eq!(verdict.code, 0, "{words:?}: {verdict}");
 }
 
 fn what_a_daemon_makes_again_is_left_to_it_and_said() {

@@ -16,16 +16,13 @@ guest_tests! {
     a_destination_that_both_domains_have_stays_behind,
     a_gateway_that_is_another_in_the_default_domain_stays_behind,
     a_step_that_fails_takes_the_earlier_ones_back,
-    a_connection_from_another_machine_is_not_cut_unasked,
-    the_default_route_does_not_move_unasked,
-    a_connection_that_needs_the_local_rule_is_not_cut_unasked,
-    a_route_in_use_is_not_replaced_unasked,
     what_is_not_confirmed_is_undone,
     settings_are_restored_with_the_last_vrf,
     leaks_lead_from_one_domain_to_the_other,
 }
 
-fn bare() -> World {
+/// A machine without VRFs that has had one.
+pub(super) fn bare() -> World {
     let world = World::new(Kind::Bare).expect("a world");
     // The kernel makes the l3mdev rules with the first VRF and keeps them.
     world.ip("link add first type vrf table 9");
@@ -111,7 +108,6 @@ fn attach_and_detach_carry_addresses_and_routes() {
     nothing_to_do(&mut world, "detach blue0 nosuch");
 }
 
-/// A route that is already in the VRF's table stops the move at its last step.
 /// Its addresses have no routes of the kernel's, and the routes look as if they were.
 fn an_interface_of_networkmanager_keeps_its_networks() {
     let mut world = bare();
@@ -167,6 +163,7 @@ fn a_gateway_that_is_another_in_the_default_domain_stays_behind() {
     assert_same(&before, &state(&world));
 }
 
+/// A route that is already in the VRF's table stops the move at its last step.
 fn a_step_that_fails_takes_the_earlier_ones_back() {
     let mut world = furnished();
     vrfsetup(&mut world, 0, "add blue --table 10");
@@ -174,37 +171,6 @@ fn a_step_that_fails_takes_the_earlier_ones_back() {
     let before = state(&world);
     let verdict = vrfsetup(&mut world, 1, "attach blue blue0");
     verdict.assert_says(1, "nothing is changed: File exists");
-    assert_same(&before, &state(&world));
-}
-
-fn a_connection_from_another_machine_is_not_cut_unasked() {
-    let mut world = bare();
-    world.ip(&format!("addr add {OWN4}/24 dev blue0"));
-    world.ip(&format!("route add {DNS4}/32 via 198.51.100.1 dev blue0"));
-    let client = format!("exec 3<>/dev/tcp/{DNS4}/7; read line <&3; echo $line; sleep 600");
-    let mut connected = world.start(&root(["bash", "-c", &client]));
-    connected.wait_for("blue");
-    let before = state(&world);
-    vrfsetup(&mut world, 1, "add blue --port blue0").assert_says(1, &format!("{DNS4}:7"));
-    assert_same(&before, &state(&world));
-    vrfsetup(&mut world, 0, "add blue --port blue0 --force");
-    // The connection's address is the VRF's port's now.
-    vrfsetup(&mut world, 1, "del blue").assert_says(1, &format!("{DNS4}:7"));
-    vrfsetup(&mut world, 1, "detach blue0").assert_says(1, "'blue0'");
-    vrfsetup(&mut world, 0, "del blue --force");
-    assert_same(&before, &state(&world));
-    drop(connected);
-}
-
-fn the_default_route_does_not_move_unasked() {
-    let mut world = bare();
-    vrfsetup(&mut world, 0, "add blue");
-    let before = state(&world);
-    vrfsetup(&mut world, 1, "attach blue eth0").assert_says(1, "default via 198.51.100.1");
-    assert_same(&before, &state(&world));
-    vrfsetup(&mut world, 0, "attach blue eth0 --force");
-    assert_eq!(world.ip_json("-4 route show default"), serde_json::json!([]));
-    vrfsetup(&mut world, 0, "detach eth0");
     assert_same(&before, &state(&world));
 }
 
@@ -241,53 +207,6 @@ fn settings_are_restored_with_the_last_vrf() {
     assert_eq!(setting(&mut world).trim(), "1");
     vrfsetup(&mut world, 0, "del red");
     assert_eq!(setting(&mut world).trim(), "0");
-}
-
-/// A server in the default domain that a peer of a VRF talks to at an address of lo: the local rule's place decides.
-fn a_connection_that_needs_the_local_rule_is_not_cut_unasked() {
-    let mut world = World::of_machine(Kind::Vrfs).expect("a world");
-    // The world's seals are ip's own; fix makes them the kernel's, and undo leaves them so.
-    vrfsetup(&mut world, 0, "rules fix");
-    vrfsetup(&mut world, 0, "rules undo");
-    world.ip("addr add 203.0.113.7/32 dev lo");
-    let accept = root(["sysctl", "-q", "net.ipv4.tcp_l3mdev_accept=1"]);
-    assert_eq!(world.judge(&accept).code, 0);
-    let server = "import socket,time; s=socket.create_server(('203.0.113.7',9)); print('up',flush=True); c=s.accept()[0]; c.send(b'in'); time.sleep(600)";
-    let mut server = world.start(&root(["python3", "-c", server]));
-    server.wait_for("up");
-    let route = world.at_peer(Domain::Blue, &["ip", "route", "add", "203.0.113.7", "via", OWN4]);
-    assert_eq!(world.judge(&root(route)).code, 0);
-    let client = "exec 3<>/dev/tcp/203.0.113.7/9; head -c 2 <&3; sleep 600";
-    let client = world.at_peer(Domain::Blue, &["bash", "-c", client]);
-    let mut client = world.start(&root(client));
-    client.wait_for("in");
-    let before = state(&world);
-    vrfsetup(&mut world, 1, "rules fix").assert_says(1, "to 203.0.113.7:9 uses 'blue'");
-    assert_same(&before, &state(&world));
-    vrfsetup(&mut world, 0, "rules fix --force");
-    vrfsetup(&mut world, 1, "rules undo").assert_says(1, "203.0.113.7:9");
-    vrfsetup(&mut world, 0, "rules undo --force");
-    assert_same(&before, &state(&world));
-    drop((client, server));
-    assert_eq!(world.judge(&root(["sysctl", "-q", "net.ipv4.tcp_l3mdev_accept=0"])).code, 0);
-    world.ip("addr del 203.0.113.7/32 dev lo");
-}
-
-fn a_route_in_use_is_not_replaced_unasked() {
-    let mut world = World::of_machine(Kind::Vrfs).expect("a world");
-    let client = format!("exec 3<>/dev/tcp/{DNS4}/7; read line <&3; echo $line; sleep 600");
-    let mut connected = world.start(&root(["ip", "vrf", "exec", "blue", "bash", "-c", &client]));
-    connected.wait_for("blue");
-    let before = state(&world);
-    let file = world.directory().join("vrf.toml");
-    let text = "[vrf.blue]\ntable = 10\nloopback = false\nroutes = [\"default via 198.51.100.77 metric 200\"]\n";
-    std::fs::write(&file, text).expect("a file");
-    let apply = format!("apply {}", file.display());
-    vrfsetup(&mut world, 1, &apply).assert_says(1, &format!("{DNS4}:7"));
-    assert_same(&before, &state(&world));
-    vrfsetup(&mut world, 0, &format!("{apply} --force"));
-    assert_eq!(world.ip_json("-4 route show table 10 default metric 200")[0]["gateway"], "198.51.100.77");
-    drop(connected);
 }
 
 /// Whoever has a route to the prefix shares it; the packets leave by the owner's link.

@@ -1,0 +1,140 @@
+//! The lockout guard: a connection over a port, the default route and a route in use do not go unasked.
+
+use super::guest_tests;
+use super::setup_ports::bare;
+use super::{assert_same, state, vrfsetup};
+use crate::harness::judge::root;
+use crate::harness::world::plan::{DNS4, OWN4};
+use crate::harness::world::{Domain, Kind, World};
+
+guest_tests! {
+    a_connection_from_another_machine_is_not_cut_unasked,
+    the_default_route_does_not_move_unasked,
+    a_connection_that_needs_the_local_rule_is_not_cut_unasked,
+    a_route_in_use_is_not_replaced_unasked,
+    a_connection_over_a_vlan_is_not_cut_unasked,
+}
+
+fn a_connection_from_another_machine_is_not_cut_unasked() {
+    let mut world = bare();
+    world.ip(&format!("addr add {OWN4}/24 dev blue0"));
+    world.ip(&format!("route add {DNS4}/32 via 198.51.100.1 dev blue0"));
+    let client = format!("exec 3<>/dev/tcp/{DNS4}/7; read line <&3; echo $line; sleep 600");
+    let mut connected = world.start(&root(["bash", "-c", &client]));
+    connected.wait_for("blue");
+    let before = state(&world);
+    vrfsetup(&mut world, 1, "add blue --port blue0").assert_says(1, &format!("{DNS4}:7"));
+    assert_same(&before, &state(&world));
+    vrfsetup(&mut world, 0, "add blue --port blue0 --force");
+    // The connection's address is the VRF's port's now.
+    vrfsetup(&mut world, 1, "del blue").assert_says(1, &format!("{DNS4}:7"));
+    vrfsetup(&mut world, 1, "detach blue0").assert_says(1, "'blue0'");
+    vrfsetup(&mut world, 0, "del blue --force");
+    assert_same(&before, &state(&world));
+    drop(connected);
+}
+
+fn the_default_route_does_not_move_unasked() {
+    let mut world = bare();
+    vrfsetup(&mut world, 0, "add blue");
+    let before = state(&world);
+    vrfsetup(&mut world, 1, "attach blue eth0").assert_says(1, "default via 198.51.100.1");
+    assert_same(&before, &state(&world));
+    vrfsetup(&mut world, 0, "attach blue eth0 --force");
+    assert_eq!(world.ip_json("-4 route show default"), serde_json::json!([]));
+    vrfsetup(&mut world, 0, "detach eth0");
+    assert_same(&before, &state(&world));
+}
+
+/// A server in the default domain that a peer of a VRF talks to at an address of lo: the local rule's place decides.
+fn a_connection_that_needs_the_local_rule_is_not_cut_unasked() {
+    let mut world = World::of_machine(Kind::Vrfs).expect("a world");
+    // The world's seals are ip's own; fix makes them the kernel's, and undo leaves them so.
+    vrfsetup(&mut world, 0, "rules fix");
+    vrfsetup(&mut world, 0, "rules undo");
+    world.ip("addr add 203.0.113.7/32 dev lo");
+    let accept = root(["sysctl", "-q", "net.ipv4.tcp_l3mdev_accept=1"]);
+    assert_eq!(world.judge(&accept).code, 0);
+    let server = "import socket,time; s=socket.create_server(('203.0.113.7',9)); print('up',flush=True); c=s.accept()[0]; c.send(b'in'); time.sleep(600)";
+    let mut server = world.start(&root(["python3", "-c", server]));
+    server.wait_for("up");
+    let route = world.at_peer(Domain::Blue, &["ip", "route", "add", "203.0.113.7", "via", OWN4]);
+    assert_eq!(world.judge(&root(route)).code, 0);
+    let client = "exec 3<>/dev/tcp/203.0.113.7/9; head -c 2 <&3; sleep 600";
+    let client = world.at_peer(Domain::Blue, &["bash", "-c", client]);
+    let mut client = world.start(&root(client));
+    client.wait_for("in");
+    let before = state(&world);
+    vrfsetup(&mut world, 1, "rules fix").assert_says(1, "to 203.0.113.7:9 uses 'blue'");
+    assert_same(&before, &state(&world));
+    vrfsetup(&mut world, 0, "rules fix --force");
+    vrfsetup(&mut world, 1, "rules undo").assert_says(1, "203.0.113.7:9");
+    vrfsetup(&mut world, 0, "rules undo --force");
+    assert_same(&before, &state(&world));
+    drop((client, server));
+    assert_eq!(world.judge(&root(["sysctl", "-q", "net.ipv4.tcp_l3mdev_accept=0"])).code, 0);
+    world.ip("addr del 203.0.113.7/32 dev lo");
+}
+
+fn a_route_in_use_is_not_replaced_unasked() {
+    let mut world = World::of_machine(Kind::Vrfs).expect("a world");
+    let client = format!("exec 3<>/dev/tcp/{DNS4}/7; read line <&3; echo $line; sleep 600");
+    let mut connected = world.start(&root(["ip", "vrf", "exec", "blue", "bash", "-c", &client]));
+    connected.wait_for("blue");
+    let before = state(&world);
+    let file = world.directory().join("vrf.toml");
+    let text = "[vrf.blue]\ntable = 10\nloopback = false\nroutes = [\"default via 198.51.100.77 metric 200\"]\n";
+    std::fs::write(&file, text).expect("a file");
+    let apply = format!("apply {}", file.display());
+    vrfsetup(&mut world, 1, &apply).assert_says(1, &format!("{DNS4}:7"));
+    assert_same(&before, &state(&world));
+    vrfsetup(&mut world, 0, &format!("{apply} --force"));
+    assert_eq!(world.ip_json("-4 route show table 10 default metric 200")[0]["gateway"], "198.51.100.77");
+    drop(connected);
+}
+
+fn a_connection_over_a_vlan_is_not_cut_unasked() {
+    let mut world = World::new(Kind::Bare).expect("a world");
+    vrfsetup(&mut world, 0, "add blue");
+    let verdict = |world: &mut World, kind: &str| {
+        let before = state(world);
+        let verdict = vrfsetup(world, 1, "attach blue blue0");
+        assert!(
+            verdict.error_text().contains("'upper'") && verdict.error_text().contains("would break"),
+            "{kind}: {verdict}"
+        );
+        assert_same(&before, &state(world));
+    };
+    for kind in ["vlan id 10", "macvlan"] {
+        // Another machine at the far end of the wire, by whose connection this may be typed.
+        for words in
+            ["link add link blue0 name upper type KIND", "link set upper up", "addr add 192.168.10.1/24 dev upper"]
+        {
+            world.ip(&words.replace("KIND", kind));
+        }
+        for words in
+            ["ip link add link peer0 name far type KIND", "ip link set far up", "ip addr add 192.168.10.9/24 dev far"]
+        {
+            let words = words.replace("KIND", kind);
+            at_blue(&mut world, &words);
+        }
+        let listen = "import socket,time; s=socket.create_server(('192.168.10.1',9)); print('up',flush=True); c=s.accept()[0]; c.send(b'in'); time.sleep(60)";
+        let mut server = world.start(&root(["python3", "-c", listen]));
+        server.wait_for("up");
+        let client = "exec 3<>/dev/tcp/192.168.10.1/9; head -c 2 <&3; sleep 60";
+        let client = world.at_peer(Domain::Blue, &["bash", "-c", client]);
+        let mut client = world.start(&root(client));
+        client.wait_for("in");
+        verdict(&mut world, kind);
+        drop((client, server));
+        world.ip("link del upper");
+        at_blue(&mut world, "ip link del far");
+    }
+}
+
+fn at_blue(world: &mut World, words: &str) {
+    let words: Vec<&str> = words.split_whitespace().collect();
+    let there = world.at_peer(Domain::Blue, &words);
+    let verdict = world.judge(&root(there));
+    assert_eq!(verdict.code, 0, "{words:?}: {verdict}");
+}
