@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::guest_tests;
-use super::units::{Machine, machine, systemctl};
+use super::machine::{Machine, machine, systemctl};
 use crate::guest::setup::rules::{FIXED, assert_vrf_holds, rules, while_local_delivery_holds};
 use crate::guest::setup::{json, vrfsetup};
 use crate::harness::judge::{Verdict, root};

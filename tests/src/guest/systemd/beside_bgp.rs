@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::beside::{assert_untouched, quiet};
 use super::guest_tests;
-use super::units::systemctl;
+use super::machine::systemctl;
 use crate::guest::setup::rules::assert_vrf_holds;
 use crate::guest::setup::{nothing_to_do, vrfsetup};
 use crate::harness::judge::{Running, root};

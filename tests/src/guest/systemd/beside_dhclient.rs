@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::beside::{assert_untouched, quiet, wait_for_address};
 use super::guest_tests;
-use super::units::Machine;
+use super::machine::Machine;
 use crate::guest::setup::rules::assert_vrf_holds;
 use crate::guest::setup::{json, vrfsetup};
 use crate::harness::judge::{Running, root};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::beside::{assert_untouched, run, sealed};
 use super::guest_tests;
-use super::units::{Machine, machine};
+use super::machine::{Machine, machine};
 use crate::guest::setup::rules::{FIXED, assert_vrf_holds, rules, while_own_addresses_answer};
 use crate::guest::setup::{json, vrfsetup};
 use crate::harness::world::Kind;

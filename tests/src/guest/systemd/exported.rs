@@ -4,7 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use super::guest_tests;
-use super::units::{Machine, machine, systemctl};
+use super::machine::{Machine, machine, systemctl};
 use crate::guest::setup::{assert_same, vrfsetup};
 use crate::harness::judge::root;
 use crate::harness::world::{Kind, World};

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::guest_tests;
-use super::units::{machine, systemctl, wait_for_listener};
+use super::machine::{machine, systemctl, wait_for_listener};
 use crate::guest::setup::vrfsetup;
 use crate::harness::judge::{Verdict, root};
 use crate::harness::world::plan::{OWN4, WEB4};

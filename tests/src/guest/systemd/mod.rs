@@ -10,6 +10,7 @@ pub mod beside_ifupdown2;
 pub mod boot;
 pub mod exported;
 pub mod logins;
+pub mod machine;
 pub mod moved;
 pub mod resolved;
 pub mod rollback;

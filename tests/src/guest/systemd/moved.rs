@@ -1,7 +1,7 @@
 //! `vrfsetup move --unit`: a service that runs gets into its VRF without a restart, and by its drop-in stays there.
 
 use super::guest_tests;
-use super::units::{greeted, machine, systemctl, wait_for_listener};
+use super::machine::{greeted, machine, systemctl, wait_for_listener};
 use crate::guest::setup::{json, vrfsetup};
 use crate::harness::world::{Domain, Kind};
 

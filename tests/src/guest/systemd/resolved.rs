@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::guest_tests;
-use super::units::{Machine, machine, systemctl};
+use super::machine::{Machine, machine, systemctl};
 use crate::harness::judge::{Verdict, root, user};
 use crate::harness::world::plan::{DNS4, NAME, WEB4};
 use crate::harness::world::{Domain, Kind};

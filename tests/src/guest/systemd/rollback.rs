@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::guest_tests;
 use super::logins::ssh;
-use super::units::{Machine, machine, systemctl};
+use super::machine::{Machine, machine, systemctl};
 use crate::guest::setup::{assert_same, state, vrfsetup};
 use crate::harness::judge::{Running, Verdict, root};
 use crate::harness::vm::plan::{DIRECTORY, ROLLBACK};

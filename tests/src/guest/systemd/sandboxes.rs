@@ -2,7 +2,7 @@
 //! sandboxes says which.
 
 use super::guest_tests;
-use super::units::machine;
+use super::machine::machine;
 use crate::harness::judge::{Outcome, Verdict, root};
 use crate::harness::sandboxes;
 use crate::harness::world::plan::WEB4;

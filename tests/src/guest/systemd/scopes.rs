@@ -1,7 +1,7 @@
 //! Containers whose cgroups systemd makes: scopes, with others below them where the runtime wants that.
 
 use super::guest_tests;
-use super::units::machine;
+use super::machine::machine;
 use crate::guest::run::oci_hook::{Podman, fetch, image, is_blue};
 use crate::guest::setup::vrfsetup;
 use crate::harness::world::Kind;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::guest_tests;
 use super::logins::ssh;
-use super::units::{Machine, machine, systemctl, wait_for_listener};
+use super::machine::{Machine, machine, systemctl, wait_for_listener};
 use crate::guest::setup::vrfsetup;
 use crate::harness::judge::{Verdict, root, user};
 use crate::harness::vm::plan::DIRECTORY;

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use super::guest_tests;
-use super::units::{Machine, machine, systemctl};
+use super::machine::{Machine, machine, systemctl};
 use crate::guest::setup::transactions::{text, vrfsetup_idle};
 use crate::guest::setup::vrfsetup;
 use crate::harness::vm::plan::DIRECTORY;

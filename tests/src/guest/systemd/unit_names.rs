@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use super::guest_tests;
-use super::units::{Machine, machine, systemctl};
+use super::machine::{Machine, machine, systemctl};
 use crate::guest::setup::{json, vrfsetup};
 use crate::harness::world::Kind;
 

@@ -6,8 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use super::guest_tests;
+use super::machine::Machine;
 use super::unit_faults::{UNITS, furnished};
-use super::units::Machine;
 use crate::guest::setup::vrfsetup;
 use crate::harness::judge::root;
 

@@ -1,0 +1,93 @@
+//! A machine with a systemd: the world in its own network namespace, its units, and who is greeted by them.
+
+use std::fs;
+use std::ops::{Deref, DerefMut};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::harness::judge::{Verdict, root};
+use crate::harness::world::plan::OWN4;
+use crate::harness::world::{Domain, Kind, World};
+
+/// Where the drop-ins and the tests' own units go.
+pub const UNITS: &str = "/etc/systemd/system";
+
+/// A world in the machine's own network namespace, where its services are. The units that tests make and start end with
+/// it; what vrfsetup has made is for the test to undo.
+pub struct Machine(World);
+
+/// Builds it.
+pub fn machine(kind: Kind) -> Machine {
+    Machine(World::of_machine(kind).expect("a world"))
+}
+
+impl Deref for Machine {
+    type Target = World;
+
+    fn deref(&self) -> &World {
+        &self.0
+    }
+}
+
+impl DerefMut for Machine {
+    fn deref_mut(&mut self) -> &mut World {
+        &mut self.0
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        let systemctl = |words: &str| {
+            // Units that never ran are none to end; what stays is found by who looks at what is left.
+            let _ = Command::new("systemctl").args(words.split(' ')).stderr(Stdio::null()).status();
+        };
+        // networkd brings sockets of its own, and newer releases more of them.
+        systemctl("stop ssh.service systemd-networkd* vrftest-*");
+        let units = fs::read_dir(UNITS).into_iter().flatten().flatten();
+        let is_ours = |path: &PathBuf| path.is_file() && path.to_string_lossy().contains("/vrftest-");
+        let ours: Vec<PathBuf> = units.map(|unit| unit.path()).filter(is_ours).collect();
+        ours.iter().for_each(|unit| drop(fs::remove_file(unit)));
+        systemctl("reset-failed");
+        if !ours.is_empty() {
+            systemctl("daemon-reload");
+        }
+    }
+}
+
+/// Runs systemctl, which must end with this code.
+#[track_caller]
+pub fn systemctl(world: &mut World, code: i32, words: &str) -> Verdict {
+    let verdict = world.judge(&root(["systemctl"].into_iter().chain(words.split_whitespace())));
+    assert_eq!(verdict.code, code, "systemctl {words}: {verdict}");
+    verdict
+}
+
+/// The domains from which this port of the machine's own address is answered with a greeting.
+pub fn greeted(world: &mut World, port: u16) -> Vec<Domain> {
+    let ask = format!("exec 3<>/dev/tcp/{OWN4}/{port} && head -n 1 <&3");
+    let is_greeted = |domain: &Domain| {
+        let words = world.at_peer(*domain, &["timeout", "60", "bash", "-c", &ask]);
+        let verdict = world.judge(&root(&words));
+        let refused = verdict.error_text().contains("Connection refused");
+        assert!(verdict.code == 0 || refused, "{domain:?}: {verdict}");
+        verdict.text().starts_with("SSH-2.0-")
+    };
+    Domain::ALL.into_iter().filter(is_greeted).collect()
+}
+
+/// Until ss(8) shows a listener at this port, in whatever domain.
+pub fn wait_for_listener(port: u16) {
+    let deadline = Instant::now() + Duration::from_secs(120);
+    let filter = format!("sport = :{port}");
+    let is_there = || {
+        let shown = Command::new("ss").args(["-Hltn", &filter]).output().expect("ss");
+        !shown.stdout.is_empty()
+    };
+    // A server that starts again closes its old socket first.
+    std::thread::sleep(Duration::from_secs(1));
+    while !is_there() {
+        assert!(Instant::now() < deadline, "nothing listens at port {port}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
