@@ -185,7 +185,7 @@ fn a_namespace_of_ip_netns_has_bpf_by_a_mount_of_its_own() {
 }
 
 #[test]
-fn a_device_made_anew_is_another_and_what_ran_before_stays_closed() {
+fn a_device_made_again_is_another_and_what_ran_before_stays_closed() {
     let plain = "escape plain 198.51.100.9";
     let script = format!(
         "vrfrun -m bpf --interface blue sh -c '{plain}; touch /srv/ready; until [ -e /srv/go ]; do sleep 0.1; done; {plain}' &

@@ -14,7 +14,7 @@ guest_tests! {
     default_under_a_filter_exits_125,
     inside_ip_vrf_exec,
     a_network_namespace_without_the_vrf_exits_125,
-    a_vrf_made_anew_is_bound_by_the_next_run,
+    a_vrf_made_again_is_bound_by_the_next_run,
     nothing_is_left_behind,
 }
 
@@ -116,7 +116,7 @@ fn a_network_namespace_without_the_vrf_exits_125() {
     missing.assert_says(125, "'nowhere': No such file or directory");
 }
 
-fn a_vrf_made_anew_is_bound_by_the_next_run() {
+fn a_vrf_made_again_is_bound_by_the_next_run() {
     for way in ways::ALL {
         let mut world = world();
         world.judge(&way.order(&CURL)).assert_blue();

@@ -15,7 +15,7 @@ guest_tests! {
     an_interface_of_networkmanager_keeps_its_networks,
     a_destination_that_both_domains_have_stays_behind,
     a_gateway_that_is_another_in_the_default_domain_stays_behind,
-    a_step_that_fails_takes_the_earlier_ones_back,
+    a_step_that_fails_undoes_the_earlier_ones,
     what_is_not_confirmed_is_undone,
     settings_are_restored_with_the_last_vrf,
     leaks_lead_from_one_domain_to_the_other,
@@ -164,7 +164,7 @@ fn a_gateway_that_is_another_in_the_default_domain_stays_behind() {
 }
 
 /// A route that is already in the VRF's table stops the move at its last step.
-fn a_step_that_fails_takes_the_earlier_ones_back() {
+fn a_step_that_fails_undoes_the_earlier_ones() {
     let mut world = furnished();
     vrfsetup(&mut world, 0, "add blue --table 10");
     world.ip("route add blackhole 198.18.0.0/15 metric 7 table 10");

@@ -16,7 +16,7 @@ guest_tests! {
     sshd_is_put_into_its_vrf_and_taken_out_again,
     an_instance_is_bound_and_its_sibling_is_not,
     a_socket_unit_listens_in_its_vrf,
-    a_service_sends_by_its_vrf_and_by_one_made_anew_too,
+    a_service_sends_by_its_vrf_and_by_one_made_again_too,
     no_service_starts_unbound,
 }
 
@@ -146,7 +146,7 @@ fn with_asker() -> Machine {
     world
 }
 
-fn a_service_sends_by_its_vrf_and_by_one_made_anew_too() {
+fn a_service_sends_by_its_vrf_and_by_one_made_again_too() {
     let mut world = with_asker();
     let ask = |world: &mut World| (systemctl(world, 0, &format!("start {ASKER}")), fs::read_to_string(ANSWER).unwrap());
     let (verdict, answer) = ask(&mut world);
