@@ -1,5 +1,6 @@
-//! i386 and aarch64: the object builds, its unit tests pass, and its hook works in a program there — i386 on this very
-//! kernel, aarch64 under qemu-user. Also proves that Rust 1.85 is enough, which is what Debian's cross libraries are of.
+//! i386, aarch64 and riscv64: the object builds, its unit tests pass, and its hook works in a program there — i386 on this
+//! very kernel, the others under qemu-user. Also proves that Rust 1.85 is enough, which is what Debian's cross libraries
+//! are of.
 #![cfg(target_arch = "x86_64")]
 
 mod namespace;
@@ -12,9 +13,26 @@ use std::process::Command;
 use std::{env, fs};
 
 const I386: &str = "i686-unknown-linux-gnu";
-const AARCH64: &str = "aarch64-unknown-linux-gnu";
 const ORDER: &str = "VRFSHIM=0123456789abcdef:blue";
-const EMULATOR: [&str; 3] = ["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu"];
+const AARCH64: Foreign = Foreign {
+    machine: "aarch64-unknown-linux-gnu",
+    gnu: "aarch64-linux-gnu",
+    emulator: ["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu"],
+};
+const RISCV64: Foreign = Foreign {
+    machine: "riscv64gc-unknown-linux-gnu",
+    gnu: "riscv64-linux-gnu",
+    emulator: ["qemu-riscv64", "-L", "/usr/riscv64-linux-gnu"],
+};
+
+/// A machine whose programs qemu-user runs.
+struct Foreign {
+    /// As Rust names it.
+    machine: &'static str,
+    /// As compilers and Debian's packages do.
+    gnu: &'static str,
+    emulator: [&'static str; 3],
+}
 
 /// Debian's compiler, fetched into the cache the first time.
 fn compiler() -> PathBuf {
@@ -26,17 +44,16 @@ fn compiler() -> PathBuf {
 
 /// `cargo VERB` for another machine. Two tests at once are safe: cargo locks the directory.
 fn cargo(machine: &str, words: &[&str]) {
-    let output = Command::new(env!("CARGO"))
-        .args(words)
-        .args(["--lib", "--package", "vrfshim", "--target", machine])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .env("RUSTC", compiler())
-        .env("CARGO_TARGET_DIR", target_directory())
-        .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "clang")
-        .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS", "-Clink-arg=--target=aarch64-linux-gnu")
-        .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", EMULATOR.join(" "))
-        .output()
-        .unwrap();
+    let mut command = Command::new(env!("CARGO"));
+    command.args(words).args(["--lib", "--package", "vrfshim", "--target", machine]);
+    command.current_dir(env!("CARGO_MANIFEST_DIR"));
+    command.env("RUSTC", compiler()).env("CARGO_TARGET_DIR", target_directory());
+    for Foreign { machine, gnu, emulator } in [AARCH64, RISCV64] {
+        let variable = |part: &str| format!("CARGO_TARGET_{}_{part}", machine.to_uppercase().replace('-', "_"));
+        command.env(variable("LINKER"), "clang").env(variable("RUNNER"), emulator.join(" "));
+        command.env(variable("RUSTFLAGS"), format!("-Clink-arg=--target={gnu}"));
+    }
+    let output = command.output().unwrap();
     let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
     assert!(output.status.success(), "{machine}: {said}");
 }
@@ -57,7 +74,12 @@ fn the_unit_tests_pass_on_i386() {
 
 #[test]
 fn the_unit_tests_pass_on_aarch64() {
-    cargo(AARCH64, &["test"]);
+    cargo(AARCH64.machine, &["test"]);
+}
+
+#[test]
+fn the_unit_tests_pass_on_riscv64() {
+    cargo(RISCV64.machine, &["test"]);
 }
 
 const WAYS: [&str; 6] = ["socket", "inet6", "__socket", "syscall", "thread", "signal"];
@@ -77,13 +99,23 @@ fn every_way_to_make_an_inet_socket_is_bound_on_i386() {
 
 /// The emulator answers EINVAL to getsockopt(SO_BINDTODEVICE), so that the self-test cannot prove a binding there. With
 /// a device that is missing each way that comes to us fails, and each that does not is open.
+fn every_way_comes_to_us(on: &Foreign) {
+    let compiler = format!("clang --target={}", on.gnu);
+    let program = compile(&compiler, &source("probe.c"), &format!("probe-{}", on.gnu), &["-pthread"]);
+    let preload = format!("LD_PRELOAD={}", object(on.machine).display());
+    let mut command = namespace::command("true", on.emulator[0]);
+    command.args(&on.emulator[1..]).args(["-E", ORDER, "-E", &preload]).arg(program).args(WAYS);
+    assert_eq!(namespace::stdout(&mut command), all("No such device"));
+}
+
 #[test]
 fn every_way_to_make_an_inet_socket_comes_to_us_on_aarch64() {
-    let program = compile("clang --target=aarch64-linux-gnu", &source("probe.c"), "probe-aarch64", &["-pthread"]);
-    let preload = format!("LD_PRELOAD={}", object(AARCH64).display());
-    let mut command = namespace::command("true", EMULATOR[0]);
-    command.args(&EMULATOR[1..]).args(["-E", ORDER, "-E", &preload]).arg(program).args(WAYS);
-    assert_eq!(namespace::stdout(&mut command), all("No such device"));
+    every_way_comes_to_us(&AARCH64);
+}
+
+#[test]
+fn every_way_to_make_an_inet_socket_comes_to_us_on_riscv64() {
+    every_way_comes_to_us(&RISCV64);
 }
 
 #[test]
