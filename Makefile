@@ -10,7 +10,7 @@ INCLUDEDIR = $(PREFIX)/include
 UNITDIR = $(PREFIX)/lib/systemd/system
 UDEVDIR = $(PREFIX)/lib/udev/rules.d
 # Debian's name for this machine's library directory, empty elsewhere; $LIB of ld.so expands to it.
-MULTIARCH := $(if $(CROSS),$(subst -unknown,,$(CROSS)),$(shell gcc -print-multiarch 2>/dev/null || $(CC) -dumpmachine))
+MULTIARCH := $(if $(CROSS),$(patsubst riscv64gc-%,riscv64-%,$(subst -unknown,,$(CROSS))),$(shell gcc -print-multiarch 2>/dev/null || $(CC) -dumpmachine))
 # The preload object, which nobody links with, lies in a directory of its own in there: vrfrun/.
 LIBDIR = $(patsubst %/,%,$(PREFIX)/lib/$(MULTIARCH))
 LIBDIR32 = $(PREFIX)/lib/i386-linux-gnu
@@ -18,7 +18,7 @@ VERSION := $(shell sed -n '/^\[workspace.package\]/,/^$$/s/^version = "\(.*\)"/\
 
 CARGO = cargo
 NEXTEST = tools/nextest
-# Another machine to build for, as Rust names it (aarch64-unknown-linux-gnu); empty for this one.
+# Another machine to build for, as Rust names it: aarch64-unknown-linux-gnu, riscv64gc-unknown-linux-gnu; empty for this one.
 CROSS =
 RELEASE = $(or $(CARGO_TARGET_DIR),target)/$(if $(CROSS),$(CROSS)/)release
 # What is installed; PACKAGES may say that only this is to be built, without the programs of the tests.
@@ -73,6 +73,8 @@ nightly: packages build
 	PROPTEST_CASES=1000000 $(CARGO) test --release -p vrfsetup --lib no_
 	PROPTEST_CASES=1000000 $(CARGO) test -p vrfshim --lib no_
 	set -e; for kernel in $(KERNELS); do tools/vm $$kernel ::; done
+	tools/install-packages riscv64-packages
+	tools/vm riscv64_6_12
 	set -e; for kernel in $(KERNELS); do \
 	    tools/vm $$kernel --run vrfguest sequences all $$(date +%s)000000 $(SEQUENCES); done
 	tools/vm debian_6_12 --run env WORLDS=200 SEED=$$(date +%s) vrfguest run \

@@ -47,6 +47,11 @@ fn arm64_6_1() {
     boot_and_test("arm64_6_1");
 }
 
+#[test]
+fn arm64_sid() {
+    boot_and_test("arm64_sid");
+}
+
 fn boot_and_test_under_systemd(name: &str) {
     let system = kernels::system(name).expect("a system of tests/kernels.toml");
     let ended =

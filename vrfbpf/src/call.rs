@@ -41,6 +41,8 @@ impl Hook {
 }
 
 const BPF_PROG_LOAD: libc::c_long = 5;
+/// BPF_F_ANY_ALIGNMENT (5.0)
+const ANY_ALIGNMENT: u32 = 1 << 1;
 const BPF_OBJ_PIN: libc::c_long = 6;
 const BPF_OBJ_GET_INFO_BY_FD: libc::c_long = 15;
 /// What the programs are called unless they have a name of their own.
@@ -71,6 +73,9 @@ impl LoadAttributes {
             insn_cnt: instructions.len() as u32,
             insns: instructions.as_ptr().expose_provenance() as u64,
             license: c"GPL".as_ptr().expose_provenance() as u64,
+            // Where a machine reads aligned words only (riscv64), the verifier takes the value of an option for a packet, whose
+            // words are not; the kernel has it in memory of its own, at the beginning of which every word is.
+            prog_flags: if hook == Hook::SETSOCKOPT { ANY_ALIGNMENT } else { 0 },
             prog_name: name(program_name),
             expected_attach_type: hook.attach_type,
             ..Self::default()

@@ -27,7 +27,7 @@ static int status_of(pid_t child)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
 
-#if defined(__x86_64__) || defined(__aarch64__)
+#if defined(__x86_64__) || defined(__aarch64__) || defined(__riscv)
 /* The system call instruction itself: nothing that could be interposed. */
 static int by_instruction(void)
 {
@@ -151,7 +151,7 @@ static int secure(void)
 }
 
 static const struct way WAYS[] = {
-#if defined(__x86_64__) || defined(__aarch64__)
+#if defined(__x86_64__) || defined(__aarch64__) || defined(__riscv)
     {"instruction", by_instruction},
     {"after-libcs", after_libcs},
     {"not-dumpable", not_dumpable},

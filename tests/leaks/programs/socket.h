@@ -18,6 +18,20 @@ static inline long socket_by_syscall(long number, long domain, long type, long p
 }
 #endif
 
+#ifdef __riscv
+static inline long socket_by_syscall(long number, long domain, long type, long protocol)
+{
+    register long a7 __asm__("a7") = number, a0 __asm__("a0") = domain, a1 __asm__("a1") = type;
+    register long a2 __asm__("a2") = protocol;
+
+    __asm__ volatile("ecall" : "+r"(a0) : "r"(a7), "r"(a1), "r"(a2) : "memory");
+    if (a0 >= 0)
+        return a0;
+    errno = (int)-a0;
+    return -1;
+}
+#endif
+
 #ifdef __x86_64__
 /* `number` is SYS_socket, or that of the x32 table. The registers of the three unused arguments stay as they are. */
 static inline long socket_by_syscall(long number, long domain, long type, long protocol)

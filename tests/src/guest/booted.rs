@@ -73,7 +73,10 @@ BindToDevice=boot
 ";
 
 /// What Debian's packages start at boot, and a test may start.
-const NOT_AT_BOOT: [&str; 15] = [
+const NOT_AT_BOOT: [&str; 18] = [
+    "multi-user.target.wants/containerd.service",
+    "multi-user.target.wants/docker.service",
+    "sockets.target.wants/docker.socket",
     "multi-user.target.wants/cron.service",
     "multi-user.target.wants/NetworkManager.service",
     "network-online.target.wants/NetworkManager-wait-online.service",

@@ -46,17 +46,35 @@ pub enum Arch {
     X86,
     /// 64-bit ARM. A slice of the tests runs there.
     Aarch64,
+    /// 64-bit RISC-V. The same.
+    Riscv64,
 }
 
 impl Arch {
     /// The machine that this program was built for.
-    pub const OWN: Self = if cfg!(target_arch = "aarch64") { Self::Aarch64 } else { Self::X86 };
+    pub const OWN: Self = if cfg!(target_arch = "aarch64") {
+        Self::Aarch64
+    } else if cfg!(target_arch = "riscv64") {
+        Self::Riscv64
+    } else {
+        Self::X86
+    };
 
     /// Debian's name for it.
     pub fn debian(self) -> &'static str {
         match self {
             Self::X86 => "amd64",
             Self::Aarch64 => "arm64",
+            Self::Riscv64 => "riscv64",
+        }
+    }
+
+    /// As compilers name it.
+    pub fn gnu(self) -> &'static str {
+        match self {
+            Self::X86 => "x86_64-linux-gnu",
+            Self::Aarch64 => "aarch64-linux-gnu",
+            Self::Riscv64 => "riscv64-linux-gnu",
         }
     }
 
@@ -65,6 +83,7 @@ impl Arch {
         match self {
             Self::X86 => None,
             Self::Aarch64 => Some("aarch64-unknown-linux-gnu"),
+            Self::Riscv64 => Some("riscv64gc-unknown-linux-gnu"),
         }
     }
 }
@@ -86,6 +105,9 @@ pub struct Kernel {
     pub version: String,
     /// What must work there.
     pub works: Vec<Feature>,
+    /// Of a foreign architecture: how the names of the tests begin that it is for, where it is not for all of the slice.
+    #[serde(default)]
+    pub tests: Vec<String>,
 }
 
 impl Kernel {

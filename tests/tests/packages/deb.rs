@@ -124,18 +124,23 @@ fn lintian_finds_no_error_in_the_packages() {
 
 #[test]
 fn packages_for_another_machine_hold_nothing_of_this_one() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let release = foreign_products(directory.path());
-    let debs = directory.path().join("debs");
-    let variables = ["CROSS=aarch64-unknown-linux-gnu".to_owned(), release, format!("DEBS={}", path(&debs))];
-    make("deb", &variables);
-    for name in ["vrfrun", "libvrfshim0", "libvrfshim-dev"] {
-        let package = debs.join(format!("{name}_{}_arm64.deb", env!("CARGO_PKG_VERSION")));
-        let field = run("dpkg-deb", ["--field", path(&package), "Architecture"]);
-        assert_eq!(text(&field.stdout), "arm64\n");
-        run("dpkg-deb", ["--extract", path(&package), path(&directory.path().join("root"))]);
+    for (triple, gnu, architecture) in [
+        ("aarch64-unknown-linux-gnu", "aarch64-linux-gnu", "arm64"),
+        ("riscv64gc-unknown-linux-gnu", "riscv64-linux-gnu", "riscv64"),
+    ] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let release = foreign_products(directory.path(), gnu);
+        let debs = directory.path().join("debs");
+        let variables = [format!("CROSS={triple}"), release, format!("DEBS={}", path(&debs))];
+        make("deb", &variables);
+        for name in ["vrfrun", "libvrfshim0", "libvrfshim-dev"] {
+            let package = debs.join(format!("{name}_{}_{architecture}.deb", env!("CARGO_PKG_VERSION")));
+            let field = run("dpkg-deb", ["--field", path(&package), "Architecture"]);
+            assert_eq!(text(&field.stdout).trim_end(), architecture);
+            run("dpkg-deb", ["--extract", path(&package), path(&directory.path().join("root"))]);
+        }
+        let files = content(&directory.path().join("root"));
+        assert!(files.contains(&format!("usr/lib/{gnu}/vrfrun/libvrfshim.so f")), "{files:?}");
+        assert!(!files.iter().any(|file| file.contains("x86_64") || file.contains("i386") || file.contains("lib32")));
     }
-    let files = content(&directory.path().join("root"));
-    assert!(files.contains("usr/lib/aarch64-linux-gnu/vrfrun/libvrfshim.so f"), "{files:?}");
-    assert!(!files.iter().any(|file| file.contains("x86_64") || file.contains("i386") || file.contains("lib32")));
 }

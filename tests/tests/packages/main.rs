@@ -55,21 +55,21 @@ fn enter_mount_namespace() {
     mount(None::<&str>, "/", None::<&str>, private, None::<&str>).expect("private mounts");
 }
 
-/// In the place of products for arm64, the build of which takes minutes: programs that do nothing. What `make` builds is
-/// run by `tools/vm arm64_6_1`.
-fn foreign_products(directory: &Path) -> String {
+/// In the place of products for another machine, the build of which takes minutes: programs that do nothing. What `make`
+/// builds is run by `tools/vm arm64_6_1` and `tools/vm riscv64_6_12`.
+fn foreign_products(directory: &Path, gnu: &str) -> String {
     let source = directory.join("nothing.c");
     std::fs::write(&source, "int main(void) { return 0; }\n").expect("a source");
     let compile = |words: &[&str], name: &str| {
         let target = directory.join(name);
-        run("clang", ["--target=aarch64-linux-gnu", path(&source), "-o", path(&target)].iter().chain(words));
+        run("clang", [&*format!("--target={gnu}"), path(&source), "-o", path(&target)].iter().chain(words));
     };
     compile(&["-static"], "vrfrun");
     compile(&["-static"], "vrfsetup");
     compile(&["-shared", "-fPIC"], "libvrfshim.so");
     compile(&["-c", "-g"], "nothing.o");
     let archive = directory.join("libvrfshim.a");
-    run("aarch64-linux-gnu-ar", ["rcs", path(&archive), path(&directory.join("nothing.o"))]);
+    run(&format!("{gnu}-ar"), ["rcs", path(&archive), path(&directory.join("nothing.o"))]);
     format!("RELEASE={}", path(directory))
 }
 

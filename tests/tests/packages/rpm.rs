@@ -158,9 +158,14 @@ fn the_same_programs_give_the_same_rpms_and_another_machines_are_its_own() {
         let read = |rpms: &Rpms| std::fs::read(rpms.path(name)).expect("an RPM");
         assert!(read(&first) == read(&second), "{name} differs");
     }
-    let directory = tempfile::tempdir().expect("a directory");
-    let release = foreign_products(directory.path());
-    make("rpm", &["CROSS=aarch64-unknown-linux-gnu".to_owned(), release, format!("RPMS={}", path(directory.path()))]);
-    let foreign = directory.path().join(format!("vrfrun-{}-1.aarch64.rpm", env!("CARGO_PKG_VERSION")));
-    assert_eq!(text(&run("rpm", ["-qp", "--queryformat", "%{ARCH}", path(&foreign)]).stdout), "aarch64");
+    for (triple, gnu, machine) in [
+        ("aarch64-unknown-linux-gnu", "aarch64-linux-gnu", "aarch64"),
+        ("riscv64gc-unknown-linux-gnu", "riscv64-linux-gnu", "riscv64"),
+    ] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let release = foreign_products(directory.path(), gnu);
+        make("rpm", &[format!("CROSS={triple}"), release, format!("RPMS={}", path(directory.path()))]);
+        let foreign = directory.path().join(format!("vrfrun-{}-1.{machine}.rpm", env!("CARGO_PKG_VERSION")));
+        assert_eq!(text(&run("rpm", ["-qp", "--queryformat", "%{ARCH}", path(&foreign)]).stdout), machine);
+    }
 }

@@ -8,6 +8,7 @@ pub mod beside_bgp;
 pub mod beside_dhclient;
 pub mod beside_ifupdown2;
 pub mod boot;
+pub mod docker;
 pub mod exported;
 pub mod logins;
 pub mod machine;

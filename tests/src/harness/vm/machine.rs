@@ -132,6 +132,7 @@ fn of_arch(arch: Arch) -> (Command, &'static str) {
             ("qemu-system-x86_64", words, "console=ttyS0 random.trust_cpu=on syscall.x32=y")
         }
         Arch::Aarch64 => ("qemu-system-aarch64", ["-machine", "virt", "-cpu", "cortex-a72"], "console=ttyAMA0"),
+        Arch::Riscv64 => ("qemu-system-riscv64", ["-machine", "virt", "-cpu", "rv64"], "console=ttyS0"),
     };
     let mut command = Command::new(program);
     command.args(words);
@@ -203,7 +204,7 @@ fn cost(arch: Arch, console: Console) -> &'static str {
 fn report_port(command: &mut Command, arch: Arch, whither: &str) {
     match arch {
         Arch::X86 => command.args(["-serial", whither]),
-        Arch::Aarch64 => {
+        Arch::Aarch64 | Arch::Riscv64 => {
             let backend = format!("{whither},id=report");
             command.args(["-chardev", &backend, "-device", "pci-serial,chardev=report"])
         }
