@@ -181,6 +181,11 @@ impl Program {
         self.jump(op(0x5d, one, other, 0, 0), to)
     }
 
+    /// `if one == other goto to`
+    pub(crate) fn if_same(&mut self, one: u8, other: u8, to: Label) -> &mut Self {
+        self.jump(op(0x1d, one, other, 0, 0), to)
+    }
+
     /// `if register < number goto to`, without signs.
     pub(crate) fn if_below(&mut self, register: u8, number: i32, to: Label) -> &mut Self {
         self.jump(op(0xa5, register, 0, 0, number), to)

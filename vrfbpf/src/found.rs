@@ -5,26 +5,30 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use crate::call::{name, object_info};
 use crate::ids::PROGRAMS;
 
+/// No program of ours uses more maps.
+const MOST_MAPS: usize = 4;
+
 /// A program that some run has loaded.
 #[derive(Debug)]
 pub struct Found {
     /// Its descriptor.
     pub program: OwnedFd,
-    /// The ids of the first two maps that it uses, in the order in which its instructions name them.
-    pub maps: [u32; 2],
+    /// The ids of the maps that it uses, in the order in which its instructions name them.
+    pub maps: Vec<u32>,
 }
 
-/// The program of this id, if it has this name and uses two maps (CAP_SYS_ADMIN).
+/// The program of this id, if it has this name (CAP_SYS_ADMIN).
 ///
 /// # Errors
 /// ENOENT where it has gone; EPERM without CAP_SYS_ADMIN; else as bpf(2).
 pub fn by_id(id: u32, program_name: &[u8]) -> nix::Result<Option<Found>> {
     let program = open(id)?;
-    let mut maps = [0u32; 2];
-    let mut info = Info { map_count: 2, maps: (&raw mut maps).expose_provenance() as u64, ..Info::default() };
+    let mut maps = [0u32; MOST_MAPS];
+    let room = MOST_MAPS as u32;
+    let mut info = Info { map_count: room, maps: (&raw mut maps).expose_provenance() as u64, ..Info::default() };
     object_info(program.as_raw_fd(), &mut info)?;
-    let is_it = info.name == name(program_name) && info.map_count == 2;
-    Ok(is_it.then_some(Found { program, maps }))
+    let maps = maps[..MOST_MAPS.min(info.map_count as usize)].to_vec();
+    Ok((info.name == name(program_name)).then_some(Found { program, maps }))
 }
 
 /// The program of this id (CAP_SYS_ADMIN).

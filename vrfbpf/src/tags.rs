@@ -4,6 +4,7 @@
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use crate::call::bpf_fd;
+use crate::ids::MAPS;
 use crate::map::CreateAttributes;
 use crate::memlock::with_memlock;
 
@@ -34,6 +35,11 @@ impl Tags {
             unsafe { bpf_fd(BPF_MAP_CREATE, &mut attributes) }
         };
         with_memlock(create).map(Self)
+    }
+
+    /// The map of this id, which the caller knows to be one (CAP_SYS_ADMIN).
+    pub(crate) fn by_id(id: u32) -> nix::Result<Self> {
+        MAPS.open(id).map(Self)
     }
 }
 

@@ -70,8 +70,16 @@ fn the_kernel_takes_every_program_of_users_and_gives_them_back() {
         drop(users);
         let users = Users::find(&cgroup).expect("a look").expect("the map");
         assert_eq!(users.all(), Ok(vec![alice.clone()]));
+        assert!(users.is_guarded());
+        assert_eq!(
+            (users.write_devices(&[(3, 7), (9, 8)]), users.write_devices(&[(3, 7), (9, 8)])),
+            (Ok(true), Ok(false))
+        );
+        assert_eq!((users.write_devices(&[(3, 8)]), users.devices()), (Ok(true), Ok(vec![(3, 8)])));
         assert_eq!(users.is_attached(&cgroup), Ok(true));
-        assert_eq!(vrfbpf::attached(Hook::SOCK_CREATE, &cgroup).map(|ids| ids.len()), Ok(1));
+        for hook in [Hook::SOCK_CREATE, Hook::EGRESS] {
+            assert_eq!(vrfbpf::attached(hook, &cgroup).map(|ids| ids.len()), Ok(1));
+        }
         users.remove(alice.uid).expect("the user removed");
         Users::detach_all(&cgroup).expect("the programs detached");
         assert_eq!(users.is_attached(&cgroup), Ok(false));

@@ -82,6 +82,7 @@ const AT_BOTH_ENDS: &[&[Test]] = &[
     setup::user::TESTS,
     setup::user_file::TESTS,
     setup::user_limits::TESTS,
+    setup::user_ways::TESTS,
 ];
 
 /// Those that run on every kernel of the list: what they ask of it differs between releases.

@@ -10,11 +10,11 @@
 
 use std::os::fd::RawFd;
 
-use super::{MAP_LOOKUP_ELEM, SK_FULLSOCK, SOCK_BOUND_DEV_IF, SOCK_TYPE, TAG_FOREIGN, TAG_REBOUND, Target};
+use super::{
+    MAP_LOOKUP_ELEM, SK_FULLSOCK, SKB_IFINDEX, SKB_SOCKET, SOCK_BOUND_DEV_IF, SOCK_TYPE, TAG_FOREIGN, TAG_REBOUND,
+    Target,
+};
 use crate::asm::{Label, Program};
-
-const SKB_IFINDEX: i16 = 40;
-const SKB_SOCKET: i16 = 168;
 
 /// The program, with the map of the devices that packets may leave by. Without tags it can judge bound sockets only.
 pub fn egress(target: &Target<'_>, ports: RawFd) -> Program {

@@ -19,7 +19,7 @@ pub use create::create;
 pub use egress::egress;
 pub use sendmsg::sendmsg;
 pub use setsockopt::setsockopt;
-pub use user::{Assignments, GONE, SLOTS, user_bind, user_connect, user_create, user_sendmsg};
+pub use user::{Assignments, GONE, Guard, SLOTS, user_bind, user_connect, user_create, user_egress, user_sendmsg};
 
 use std::os::fd::RawFd;
 
@@ -70,6 +70,9 @@ const SK_STORAGE_CREATE: i32 = 1;
 /// Where `struct bpf_sock_addr` has its socket and the socket's type.
 const ADDR_SOCKET: i16 = 64;
 const ADDR_TYPE: i16 = 32;
+/// Where `struct __sk_buff` has the device that the packet leaves by, and its socket.
+const SKB_IFINDEX: i16 = 40;
+const SKB_SOCKET: i16 = 168;
 /// Where `struct bpf_sock` has the device, the family, the type and the protocol.
 const SOCK_BOUND_DEV_IF: i16 = 0;
 const SOCK_FAMILY: i16 = 4;
@@ -156,13 +159,15 @@ mod tests {
             }
             add("egress", egress(&target, 4));
             [false, true].iter().for_each(|fixed| add("setsockopt", setsockopt(&target, 4, *fixed)));
-            let users = Assignments { slots: 4, map: 5, netns };
-            [false, true].iter().for_each(|mptcp| add("user_create", user_create(&users, *mptcp)));
-            for rescue in [Rescue::BindAll, Rescue::BindOwn, Rescue::Deny] {
+            let guard = tags.map(|tags| Guard { tags, devices: 6 });
+            let users = Assignments { slots: 4, map: 5, netns, guard };
+            add("user_create", user_create(&users));
+            add("user_bind", user_bind(&users));
+            for rescue in [Rescue::BindOwn, Rescue::Deny] {
                 add("user_connect", user_connect(&users, rescue));
-                add("user_bind", user_bind(&users, rescue));
                 add("user_sendmsg", user_sendmsg(&users, rescue));
             }
+            guard.iter().for_each(|guard| add("user_egress", user_egress(guard)));
         }
         all
     }

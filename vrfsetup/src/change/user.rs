@@ -1,15 +1,16 @@
 //! `vrfsetup user`: every inet socket of a user's processes is in a VRF, however they were started.
 
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
+use nix::unistd::{Uid, setgroups, setresuid};
+
+use crate::change::unit;
 use crate::error::Error;
 use crate::model::step::Step;
 use crate::plan::system::System;
 use crate::sys::accounts::{self, Account};
 use crate::sys::users::{self, State};
-use crate::sys::{netlink::Kernel, resolver, run_dir};
+use crate::sys::{cgroup, netlink::Kernel, resolver, run_dir, trial};
 use crate::transaction::report::Outcome;
 use crate::transaction::session::Session;
 use crate::transaction::users as map;
@@ -27,7 +28,7 @@ pub fn set(session: &Session, user: &str, vrf: &str) -> Result<Outcome, Error> {
     let mut transaction = session.begin()?;
     transaction.make_all(step(&state, account.uid, Some(&vrf)))?;
     verify(&account, &vrf).map_err(|error| transaction.abandon(error))?;
-    about_names(&vrf).into_iter().for_each(|note| transaction.note(note));
+    about_names(&vrf).into_iter().chain(about_guard()).for_each(|note| transaction.note(note));
     let outcome = transaction.commit()?;
     Ok(Outcome { changed: outcome.changed || repaired, ..outcome })
 }
@@ -116,18 +117,38 @@ fn repair(session: &Session, state: &State) -> Result<bool, Error> {
     map::correct(kernel, state).map_err(unrepaired)
 }
 
-/// A process of this user's, started here, finds its sockets in the VRF: else something stands between, as net_cls of cgroup
-/// v1 on old kernels.
+/// What stays open on this kernel, if anything does.
+pub fn about_guard() -> Option<String> {
+    let open = "open on this kernel are: another device that a program asks for after connect(AF_UNSPEC), ping and raw \
+                sockets after that, IP_PKTINFO, IPv6 scope ids, IPv4 multicast and broadcast";
+    users::visible().ports.is_none().then(|| format!("users' packets are not kept in their VRFs: {open}"))
+}
+
+/// A process of this user's finds its sockets in the VRF: else something stands between, as net_cls of cgroup v1 on old
+/// kernels.
 ///
 /// # Errors
 /// It does not.
 pub fn verify(account: &Account, vrf: &str) -> Result<(), Error> {
-    let mut trial = Command::new("/proc/self/exe");
-    trial.args(["__verify-bound", vrf]).uid(account.uid).stdin(Stdio::null()).stdout(Stdio::null());
-    let why = match trial.output() {
-        Ok(output) if output.status.success() => return Ok(()),
-        Ok(output) => String::from_utf8_lossy(&output.stderr).trim().trim_start_matches("vrfsetup: ").to_owned(),
-        Err(error) => format!("a trial as this user could not be started: {error}"),
-    };
-    Err(Error::UserUnbound { user: account.name.clone(), vrf: vrf.to_owned(), why })
+    let unbound = |why: String| Error::UserUnbound { user: account.name.clone(), vrf: vrf.to_owned(), why };
+    let uid = account.uid.to_string();
+    match trial::run(&["__verify-bound", vrf, "--as", &uid]) {
+        Ok(trial::Ended { is_success: true, .. }) => Ok(()),
+        Ok(ended) => Err(unbound(ended.said.trim().trim_start_matches("vrfsetup: ").to_owned())),
+        Err(error) => Err(unbound(format!("a trial as this user failed: {error}"))),
+    }
+}
+
+/// The trial: becomes the user, in the cgroup that all others are below. The caller's own may be bound elsewhere, a login's of
+/// root's for one; what binds users stands on the first.
+///
+/// # Errors
+/// A socket is not bound to the VRF, or this process may not become the user.
+pub fn verify_as(uid: u32, vrf: &str) -> Result<(), Error> {
+    // Where it may not be joined, the trial tells the same of this one: success is proof in each.
+    let _ = cgroup::join("/");
+    let uid = Uid::from_raw(uid);
+    let outcome = setgroups(&[]).and_then(|()| setresuid(uid, uid, uid));
+    outcome.map_err(Error::unreadable("the sockets of this user"))?;
+    unit::verify_bound(vrf)
 }

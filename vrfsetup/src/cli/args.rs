@@ -185,7 +185,11 @@ pub enum Command {
     #[command(name = "__detach", hide = true)]
     DetachRollback { journal: PathBuf, seconds: u64 },
     #[command(name = "__verify-bound", hide = true)]
-    VerifyBound { name: String },
+    VerifyBound {
+        name: String,
+        #[arg(long = "as")]
+        uid: Option<u32>,
+    },
     #[command(name = "__pin", hide = true)]
     Pin { name: String },
     #[command(name = "__demo-peer", hide = true)]

@@ -199,7 +199,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
             demo::serve(name).map_err(Error::unreadable("the demonstration"))?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::VerifyBound { name } => Ok(verify_bound(name)),
+        Command::VerifyBound { name, uid } => Ok(verify_bound(name, *uid)),
         Command::Pin { name } => done(unit::pin(&system::link(&kernel, name)?)),
         Command::DetachRollback { journal, seconds } => {
             confirm::detach(journal, *seconds).map_err(|source| Error::NoWayBack { source })?;
@@ -231,8 +231,9 @@ fn move_processes(cli: &Cli, kernel: &Kernel, request: &moving::Request, session
 }
 
 /// systemd silently skips a service where its condition ends with 1 to 254.
-fn verify_bound(name: &str) -> ExitCode {
-    let Err(error) = unit::verify_bound(name) else { return ExitCode::SUCCESS };
+fn verify_bound(name: &str, uid: Option<u32>) -> ExitCode {
+    let outcome = uid.map_or_else(|| unit::verify_bound(name), |uid| user::verify_as(uid, name));
+    let Err(error) = outcome else { return ExitCode::SUCCESS };
     tell(error);
     ExitCode::from(255)
 }

@@ -1,7 +1,7 @@
 //! The operating system, as plain values: routing netlink, socket diagnosis, settings below /proc/sys, the names of
 //! routing tables, accounts, the users whose sockets are in a VRF, who resolves names, files that others read, those in
-//! /run/vrfsetup, signals, cgroups, the system's log, systemd, nft, sockets of other processes, the kernel's features and
-//! families.
+//! /run/vrfsetup, signals, cgroups, the system's log, systemd, nft, sockets of other processes, trials of this program, the
+//! kernel's features and families.
 //!
 //! May use `model`. Does what it is told and reports what the kernel answered; decides nothing. Unsafe code is in `pidfd`
 //! alone.
@@ -24,4 +24,5 @@ pub mod sock_diag;
 pub mod sysctl;
 pub mod syslog;
 pub mod systemd;
+pub mod trial;
 pub mod users;

@@ -1,12 +1,15 @@
 //! The users whose sockets are in a VRF: what the kernel has of them, on the root cgroup. Each change is whole: with the
 //! first user come the programs, with the last they go.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io;
 
 use nix::errno::Errno;
 use vrfbpf::programs::GONE;
 use vrfbpf::{User, Users};
+
+use crate::model::link::Link;
 
 /// Whose sockets are where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +29,13 @@ pub struct State {
     pub users: Vec<Assigned>,
     /// Whether a program is missing that should stand on the root cgroup.
     pub lacks_programs: bool,
+    /// The ports by which packets of users' sockets may leave, each with the index of its VRF; None where the kernel cannot
+    /// keep them from leaving by others.
+    pub ports: Option<Ports>,
 }
+
+/// Ports of VRFs, each with the index of its VRF, by the ports.
+pub type Ports = Vec<(u32, u32)>;
 
 impl State {
     /// Where this user is.
@@ -43,7 +52,8 @@ pub fn read() -> io::Result<State> {
     let Some(cgroup) = root()? else { return Ok(State::default()) };
     let Some(users) = Users::find(&cgroup)? else { return Ok(State::default()) };
     let lacks_programs = !users.is_attached(&cgroup)?;
-    Ok(State { users: users.all()?.into_iter().map(assigned).collect(), lacks_programs })
+    let ports = if users.is_guarded() { Some(users.devices()?) } else { None };
+    Ok(State { users: users.all()?.into_iter().map(assigned).collect(), lacks_programs, ports })
 }
 
 /// The same for who can do without: nothing where it may not be read, or the kernel has none of it.
@@ -51,17 +61,36 @@ pub fn visible() -> State {
     read().unwrap_or_default()
 }
 
-/// Puts a user's sockets into the VRF of this name, whose index is None while it is not there; or takes the user out.
+/// Puts a user's sockets into the VRF of this name, whose index is None while it is not there; or takes the user out. `ports`:
+/// those of all VRFs.
 ///
 /// # Errors
 /// The kernel's own; then it is as it was.
-pub fn set(uid: u32, vrf: Option<(&str, Option<u32>)>) -> io::Result<()> {
+pub fn set(uid: u32, vrf: Option<(&str, Option<u32>)>, ports: &Ports) -> io::Result<()> {
     let cgroup = root()?.ok_or_else(|| io::Error::other("no cgroup2 is mounted"))?;
     match vrf {
-        Some((vrf, ifindex)) => add(&cgroup, &User { uid, ifindex: ifindex.unwrap_or(GONE), vrf: vrf.into() })?,
+        Some((vrf, ifindex)) => add(&cgroup, &User { uid, ifindex: ifindex.unwrap_or(GONE), vrf: vrf.into() }, ports)?,
         None => remove(&cgroup, uid)?,
     }
     Ok(())
+}
+
+/// The ports of all VRFs.
+pub fn ports_of(links: &[Link]) -> Ports {
+    let vrfs: HashSet<u32> = links.iter().filter(|link| link.is_vrf()).map(|link| link.ifindex).collect();
+    let ports = links.iter().filter_map(|link| Some((link.ifindex, link.master.filter(|vrf| vrfs.contains(vrf))?)));
+    let mut ports: Ports = ports.collect();
+    ports.sort_unstable();
+    ports
+}
+
+/// Writes the ports of all VRFs, where packets are kept in.
+///
+/// # Errors
+/// The kernel's own.
+pub fn write_ports(ports: &Ports) -> io::Result<()> {
+    let Some(cgroup) = root()? else { return Ok(()) };
+    Ok(Users::find(&cgroup)?.map_or(Ok(()), |users| users.write_devices(ports).map(drop))?)
 }
 
 /// Attaches the programs that are missing.
@@ -73,10 +102,11 @@ pub fn restore_programs() -> io::Result<()> {
     Ok(Users::find(&cgroup)?.map_or(Ok(()), |users| users.attach(&cgroup))?)
 }
 
-/// Who comes first is in the map before its programs are attached: nothing of it goes unseen.
-fn add(cgroup: &File, user: &User) -> Result<(), Errno> {
+/// Who comes first is in the map before its programs are attached: nothing of it goes unseen. Its ports are there before it.
+fn add(cgroup: &File, user: &User, ports: &Ports) -> Result<(), Errno> {
     let found = Users::find(cgroup)?;
     let users = found.map_or_else(Users::make, Ok)?;
+    users.write_devices(ports)?;
     let before = users.all()?.into_iter().find(|other| other.uid == user.uid);
     users.set(user)?;
     let attached = users.is_attached(cgroup).and_then(|is_whole| if is_whole { Ok(()) } else { users.attach(cgroup) });
@@ -123,6 +153,13 @@ fn mount_point(mounts: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_port_stands_beside_its_vrf_and_one_of_a_bridge_nowhere() {
+        let port = |ifindex, master| Link { master: Some(master), ..Link::plain(ifindex, "port", None) };
+        let links = [Link::plain(7, "blue", Some(10)), Link::plain(8, "br0", None), port(9, 8), port(4, 7), port(3, 7)];
+        assert_eq!(ports_of(&links), [(3, 7), (4, 7)]);
+    }
 
     #[test]
     fn the_root_is_that_of_cgroup2_wherever_it_is_mounted() {

@@ -1,14 +1,16 @@
-//! The users whose sockets are in a VRF: a VRF that is made again has another index, and one that is deleted has none. Whoever
-//! makes or deletes one tells the kernel's map.
+//! The users whose sockets are in a VRF: a VRF that is made again has another index, and one that is deleted has none; and
+//! packets leave by the ports that a VRF has. Whoever changes any of these tells the kernel's maps.
 
 use crate::model::link::Link;
 use crate::model::step::Step;
 use crate::sys::netlink::{Kernel, KernelError};
 use crate::sys::{run_dir, users};
 
-/// Whether these steps make or delete a VRF.
+/// Whether these steps make or delete a VRF, or change the ports of one.
 pub fn are_touched<'a>(steps: impl IntoIterator<Item = &'a Step>) -> bool {
-    steps.into_iter().any(|step| matches!(step, Step::AddVrf(..) | Step::DeleteVrf(..)))
+    let is_of_vrf =
+        |step: &Step| matches!(step, Step::AddVrf(..) | Step::DeleteVrf(..) | Step::Enslave(..) | Step::Release(..));
+    steps.into_iter().any(is_of_vrf)
 }
 
 /// Whether the user is in this VRF, or in none. Where nobody can tell it is not.
@@ -26,8 +28,8 @@ pub fn refresh(kernel: &Kernel) -> Option<String> {
     Some(format!("users' sockets may fail until 'vrfsetup user --refresh' succeeds: {refused}"))
 }
 
-/// Writes the indices that differ from those of the VRFs that there are, and attaches what is missing; whether there was
-/// anything to do.
+/// Writes the indices and the ports that differ from those of the VRFs that there are, and attaches what is missing; whether
+/// there was anything to do.
 ///
 /// # Errors
 /// The kernel's own.
@@ -36,11 +38,17 @@ pub fn correct(kernel: &Kernel, state: &users::State) -> Result<bool, KernelErro
     let index =
         |name: &str| links.iter().find(|link| link.name == name && link.is_vrf()).map(|link: &Link| link.ifindex);
     let stale: Vec<_> = state.users.iter().filter(|user| index(&user.vrf) != user.ifindex).collect();
+    let ports = users::ports_of(&links);
     for user in &stale {
-        users::set(user.uid, Some((&user.vrf, index(&user.vrf))))?;
+        users::set(user.uid, Some((&user.vrf, index(&user.vrf))), &ports)?;
     }
     if state.lacks_programs {
         users::restore_programs()?;
     }
-    Ok(state.lacks_programs || !stale.is_empty())
+    // Restored, the program that reads them may have a new map.
+    let are_stale = state.lacks_programs || state.ports.as_ref().is_some_and(|known| *known != ports);
+    if are_stale {
+        users::write_ports(&ports)?;
+    }
+    Ok(are_stale || !stale.is_empty())
 }

@@ -21,6 +21,7 @@ pub mod undo;
 pub mod user;
 pub mod user_file;
 pub mod user_limits;
+pub mod user_ways;
 pub mod watch;
 pub mod zones;
 

@@ -10,7 +10,9 @@ use crate::harness::world::{Domain, World};
 guest_tests! {
     others_and_other_network_namespaces_are_left_alone,
     what_cannot_be_is_refused_and_changes_nothing,
+    a_caller_in_another_vrf_puts_a_user_into_this_one,
     what_the_manual_calls_open_is_open,
+    a_prefix_that_another_domain_shares_is_out_of_reach,
     names_are_resolved_as_the_machine_does,
 }
 
@@ -59,10 +61,17 @@ fn what_cannot_be_is_refused_and_changes_nothing() {
         let verdict = world.judge(&user(words));
         verdict.assert_says(1, "Operation not permitted");
     }
-    // Where the VRF's sockets are not what they should be, the user is not put there: here vrfsetup is in another.
-    let inside = root(["ip", "vrf", "exec", "red", "vrfsetup", "user", "user", "blue"]);
-    world.judge(&inside).assert_says(1, "sockets of 'user' do not come into VRF 'blue', nothing is changed");
     assert_eq!((programs(world), vrfsetup(world, 0, "user").text().as_str()), (before, ""));
+}
+
+/// Root's own login is in another VRF: that is nothing to the user's sockets, nor to the proof.
+fn a_caller_in_another_vrf_puts_a_user_into_this_one() {
+    let mut users = world();
+    let world = &mut users.0;
+    let inside = root(["ip", "vrf", "exec", "red", "vrfsetup", "user", "user", "blue"]);
+    let verdict = world.judge(&inside);
+    assert_eq!(verdict.code, 0, "{verdict}");
+    assert_answers(world, &as_alice(ASKS), Domain::Blue);
 }
 
 /// Tells when one of these gets better, so that the manual does too.
@@ -74,20 +83,48 @@ fn what_the_manual_calls_open_is_open() {
         let words = [&["setpriv"][..], &ids, &["--clear-groups"], ASKS].concat();
         assert_answers(world, &root(words), Domain::Default);
     }
-    let verdict = world.judge(&as_alice(&["on_use", "udp4", "pktinfo"]));
-    assert_eq!(verdict.outcome, Outcome::Leak, "{verdict}");
-    // What she can do to a socket, and what no program at egress stops.
-    for steps in [
-        &["udp4", "connect", "unspec", "rebind", "sendto"][..],
-        &["udp6", "scope"],
-        &["udp4", "multicast"],
-        &["udp4", "broadcast"],
-    ] {
-        let verdict = world.judge(&as_alice(&[&["on_use"], steps].concat()));
-        assert_eq!(verdict.outcome, Outcome::Leak, "{steps:?} {verdict}");
-    }
-    let verdict = world.judge(&as_alice(&["on_use", "udp6", "pktinfo"]));
-    assert_ne!(verdict.outcome, Outcome::Leak, "{verdict}");
+    let verdict = world.judge(&as_alice(&["on_use", "udp4", "join", "wait"]));
+    assert_eq!(verdict.outcome, Outcome::Leak, "the report of a join\n{verdict}");
+    // A socket that has lost its device receives by the default domain, and cannot answer there.
+    let verdict = world.judge(&root(["python3", "-c", RECEIVES]));
+    assert_eq!((verdict.code, verdict.text().as_str()), (0, "got b'told'\nOperation not permitted\n"), "{verdict}");
+}
+
+/// Root's process tells alice's something by the default domain's own address.
+const RECEIVES: &str = "
+import ctypes, os, socket
+ready, told = os.pipe()
+if os.fork() == 0:
+    os.setresuid(1000, 1000, 1000)
+    mine = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    mine.bind(('', 7002)); mine.settimeout(5)
+    mine.connect(('192.0.2.80', 7)); ctypes.CDLL(None).connect(mine.fileno(), bytes(16), 16)
+    os.write(told, b'.')
+    text, sender = mine.recvfrom(9); print('got', text)
+    try: mine.sendto(b'x', sender)
+    except OSError as error: print(error.strerror, flush=True)
+    os._exit(0)
+os.read(ready, 1)
+socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'told', ('198.51.100.2', 7002))
+os.wait()";
+
+/// It leads out of the VRF, as anything else that would.
+fn a_prefix_that_another_domain_shares_is_out_of_reach() {
+    let mut users = with_alice();
+    let world = &mut users.0;
+    world.ip("route add 203.0.113.0/24 via 198.51.100.1 dev red0 table 20");
+    vrfsetup(world, 0, "leak blue red 203.0.113.0/24");
+    let sends = "
+import socket, sys
+mine = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+if len(sys.argv) > 1: mine.setsockopt(socket.SOL_SOCKET, 25, b'blue')
+try: mine.sendto(b'x', ('203.0.113.9', 7))
+except OSError as error: print(error.strerror)";
+    let verdict = world.judge(&root(["python3", "-c", sends, "blue"]));
+    assert!(verdict.packets(Domain::Red) > 0, "the judge\n{verdict}");
+    let verdict = world.judge(&as_alice(&["python3", "-c", sends]));
+    assert_eq!((verdict.outcome, verdict.text().as_str()), (Outcome::Closed, "Operation not permitted\n"), "{verdict}");
+    vrfsetup(world, 0, "leak blue red 203.0.113.0/24 --remove");
 }
 
 /// /etc/vrf and nscd's socket, gone with this value.

@@ -204,7 +204,8 @@ pub fn make(session: &Session, plan: Plan) -> Result<Outcome, Error> {
     for (account, vrf) in &plan.users {
         user::verify(account, vrf).map_err(|error| transaction.abandon(error))?;
     }
+    let about_users = (!plan.users.is_empty()).then(user::about_guard).flatten();
     zones::follow(session, &mut transaction, plan.zones.0)?;
-    plan.notes.into_iter().for_each(|note| transaction.note(note));
+    plan.notes.into_iter().chain(about_users).for_each(|note| transaction.note(note));
     transaction.commit()
 }

@@ -60,7 +60,32 @@ fn of_kernel(system: &System, state: &State) -> Vec<Finding> {
         let what = "somebody has detached programs of 'vrfsetup user': sockets of users leave by the default domain";
         findings.push(Finding::new("user-programs", what, REFRESH));
     }
+    findings.extend(of_ports(system, state));
     findings
+}
+
+/// What is said of packets, where there are users.
+fn of_ports(system: &System, state: &State) -> Option<Finding> {
+    if state.users.is_empty() {
+        return None;
+    }
+    let Some(known) = &state.ports else {
+        let what =
+            "the kernel cannot keep users' packets in their VRFs: IP_PKTINFO and others are open (vrfsetup(8), USERS)";
+        return Some(Finding::new("user-unguarded", what, "a kernel from Linux 5.10 on"));
+    };
+    let ports = users::ports_of(&system.links);
+    let differing =
+        known.iter().filter(|port| !ports.contains(port)).chain(ports.iter().filter(|port| !known.contains(port)));
+    let mut names: Vec<String> = differing.map(|(port, _)| name_of(system, *port)).collect();
+    names.dedup();
+    let what =
+        format!("packets of users leave by the ports that the VRFs had before others changed: {}", names.join(", "));
+    (!names.is_empty()).then(|| Finding::new("user-ports", what, REFRESH))
+}
+
+fn name_of(system: &System, ifindex: u32) -> String {
+    system.link_by_index(ifindex).map_or_else(|| format!("interface {ifindex}"), |link| link.name.clone())
 }
 
 fn of(system: &System, user: &Assigned) -> Option<Finding> {
@@ -90,7 +115,7 @@ mod tests {
         let system = System::new(vec![Link::plain(7, "blue", Some(10)), Link::plain(8, "red", None)], vec![]);
         let finding = |vrf: &str, ifindex, lacks_programs| {
             let users = vec![Assigned { uid: 4_294_967_000, vrf: vrf.to_owned(), ifindex }];
-            of_kernel(&system, &State { users, lacks_programs })
+            of_kernel(&system, &State { users, lacks_programs, ports: Some(Vec::new()) })
                 .into_iter()
                 .map(|finding| finding.finding)
                 .collect::<Vec<_>>()
@@ -100,6 +125,23 @@ mod tests {
         assert_eq!(finding("blue", None, true), ["user-stale", "user-programs"]);
         assert_eq!(finding("red", Some(8), false), ["user-without-vrf"]);
         assert_eq!(finding("green", None, false), ["user-without-vrf"]);
+    }
+
+    #[test]
+    fn ports_that_others_have_changed_and_a_kernel_without_a_guard_are_told() {
+        let port = Link { master: Some(7), ..Link::plain(3, "eth1", None) };
+        let system = System::new(vec![Link::plain(7, "blue", Some(10)), port], vec![]);
+        let users = vec![Assigned { uid: 4_294_967_000, vrf: "blue".to_owned(), ifindex: Some(7) }];
+        let said = |ports| {
+            let state = State { users: users.clone(), lacks_programs: false, ports };
+            of_kernel(&system, &state).pop().map(|found| (found.finding, found.what))
+        };
+        assert_eq!(said(Some(vec![(3, 7)])), None);
+        assert_eq!(said(None).map(|found| found.0), Some("user-unguarded"));
+        for (known, name) in [(vec![], "eth1"), (vec![(3, 7), (9, 7)], "interface 9"), (vec![(3, 8)], "eth1")] {
+            let (finding, what) = said(Some(known)).expect("a finding");
+            assert!(finding == "user-ports" && what.ends_with(&format!("changed: {name}")), "{what}");
+        }
     }
 
     #[test]

@@ -65,8 +65,11 @@ impl Kernel {
 
     /// The VRF may be gone by now, or not be there yet: then the user's sockets fail until it is.
     fn set_user(&self, uid: u32, vrf: Option<&str>) -> Result<(), KernelError> {
-        let index = |vrf| self.link(vrf).ok().filter(Link::is_vrf).map(|link| link.ifindex);
-        users::set(uid, vrf.map(|vrf| (vrf, index(vrf)))).map_err(|error| KernelError::from_io(&error))
+        let links = self.links()?;
+        let is_it = |link: &&Link, vrf: &str| link.name == vrf && link.is_vrf();
+        let index = |vrf| links.iter().find(|link| is_it(link, vrf)).map(|link| link.ifindex);
+        let outcome = users::set(uid, vrf.map(|vrf| (vrf, index(vrf))), &users::ports_of(&links));
+        outcome.map_err(|error| KernelError::from_io(&error))
     }
 
     /// An IPv6 route with a source address is refused (EINVAL) while that address is still being probed, as it is after
