@@ -44,7 +44,11 @@ fn entries(state: users::State) -> Vec<Entry> {
 /// One line: the user, and the VRF.
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let missing = if self.ifindex.is_none() { "  (no such VRF: sockets fail)" } else { "" };
+        let missing = match self.ifindex {
+            Some(_) => "",
+            None if self.vrf == users::NOWHERE => "  (its line in vrf.toml has a mistake: sockets fail)",
+            None => "  (no such VRF: sockets fail)",
+        };
         writeln!(f, "{:16}  {}{missing}", self.user, self.vrf)
     }
 }

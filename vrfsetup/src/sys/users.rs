@@ -34,6 +34,9 @@ pub struct State {
     pub ports: Option<Ports>,
 }
 
+/// The name of no VRF, for users who are to be in one that nobody can tell: no interface can have it, so their sockets fail.
+pub const NOWHERE: &str = ".";
+
 /// Ports of VRFs, each with the index of its VRF, by the ports.
 pub type Ports = Vec<(u32, u32)>;
 

@@ -12,6 +12,7 @@ guest_tests! {
     users_of_a_file_are_applied_exported_and_pruned,
     a_mistake_about_a_user_is_named_and_nothing_is_changed,
     a_user_whose_vrf_a_boot_cannot_make_has_no_network,
+    a_user_of_a_line_with_a_mistake_has_no_network_after_a_boot,
     what_the_next_boot_would_make_otherwise_is_told,
 }
 
@@ -91,6 +92,42 @@ fn a_user_whose_vrf_a_boot_cannot_make_has_no_network() {
     let listed = json(&vrfsetup(world, 0, "user -j"));
     assert_eq!(listed[0]["ifindex"], world.ip_json("link show late")[0]["ifindex"]);
     vrfsetup(world, 0, "del --force late");
+    // What `--each` waits for.
+    fs::remove_dir_all("/run/vrfsetup/ports").expect("the ports that are expected");
+}
+
+/// And the others of the section are where it has them.
+fn a_user_of_a_line_with_a_mistake_has_no_network_after_a_boot() {
+    let mut users = world();
+    let world = &mut users.0;
+    let bob = root([BOB, ASKS].concat());
+    for wrong in ["user = blue", "user = \"red\"\nuser = \"blue\""] {
+        let path = write(world, &format!("{wrong}\n1001 = \"red\""));
+        let verdict = vrfsetup(world, 1, &format!("apply --each {path}"));
+        assert!(verdict.text().contains("all sockets of user 'user' fail until its line"), "{wrong}\n{verdict}");
+        assert!(verdict.error_text().contains(&format!("{path}:")), "{wrong}\n{verdict}");
+        assert_eq!(world.judge(&as_alice(ASKS)).outcome, Outcome::Closed, "{wrong}");
+        assert_answers(world, &bob, Domain::Red);
+        let listed = vrfsetup(world, 0, "user").text();
+        assert!(listed.contains("its line in vrf.toml has a mistake"), "{listed}");
+        vrfsetup(world, 0, "user --remove user");
+    }
+    // Who is in a VRF already stays there; and the line is put right.
+    vrfsetup(world, 0, "user user blue");
+    let path = write(world, "user = red\n1001 = \"red\"");
+    vrfsetup(world, 1, &format!("apply --each {path}"));
+    assert_answers(world, &as_alice(ASKS), Domain::Blue);
+    vrfsetup(world, 0, "user --remove user");
+    vrfsetup(world, 1, &format!("apply --each {path}"));
+    let path = write(world, "user = \"blue\"\n1001 = \"red\"");
+    vrfsetup(world, 0, &format!("apply --each {path}"));
+    assert_answers(world, &as_alice(ASKS), Domain::Blue);
+    // A mistake before the first section leaves nobody in the default domain either.
+    vrfsetup(world, 0, "user --remove user");
+    fs::write(&path, "nonsense\n[user]\nuser = \"blue\"\n").expect("a file");
+    vrfsetup(world, 1, &format!("apply --each {path}"));
+    assert_eq!(world.judge(&as_alice(ASKS)).outcome, Outcome::Closed);
+    assert_answers(world, &bob, Domain::Red);
     // What `--each` waits for.
     fs::remove_dir_all("/run/vrfsetup/ports").expect("the ports that are expected");
 }

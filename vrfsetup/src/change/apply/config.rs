@@ -1,6 +1,6 @@
 //! vrf.toml: the declared state, as values. `source` reads them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use toml::Spanned;
@@ -20,6 +20,9 @@ pub struct Config {
     /// `[user]`: users by name or number, each with the VRF that its sockets are in.
     #[serde(default)]
     pub user: BTreeMap<String, Spanned<String>>,
+    /// Users of lines with a mistake, as they are called there: whose sockets fail, unless they are in a VRF already.
+    #[serde(skip)]
+    pub closed: BTreeSet<String>,
     /// `[sysctl]`: settings by the names of sysctl(8).
     #[serde(default)]
     pub sysctl: BTreeMap<String, Value>,

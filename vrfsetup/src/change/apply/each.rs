@@ -42,7 +42,10 @@ pub fn apply(session: &Session, path: &Path, scope: &Scope) -> std::result::Resu
     let text = read(path)?;
     let legible = sections::read(path, &text)?;
     let (mut config, mut errors) = (scope.narrow(legible.config), legible.mistakes);
-    expect_ports(&config);
+    // Of a file that cannot be read nobody knows which ports it waits for.
+    if !legible.text.is_empty() {
+        expect_ports(&config);
+    }
     if scope.port.is_some() {
         // A port that comes does not bring a VRF back that somebody has deleted.
         let system = System::read(session.kernel)?;
@@ -79,7 +82,12 @@ fn leave_out(config: &mut Config, section: &Section) -> bool {
     match section {
         Section::Vrf(name) => config.vrf.remove(name).is_some(),
         Section::Setting(name) => config.sysctl.remove(name).is_some(),
-        Section::User(name) => config.user.remove(name).is_some(),
+        // Where the default domain is all that is left for its sockets, they had better fail; where they cannot even do that,
+        // nothing can be done.
+        Section::User(name) => match config.user.remove(name) {
+            Some(_) => config.closed.insert(name.clone()),
+            None => config.closed.remove(name),
+        },
         Section::Zones => config.zones.on.take().is_some(),
         Section::Rules => std::mem::take(&mut config.rules.fix),
         Section::Default => !std::mem::take(&mut config.default.routes).is_empty(),

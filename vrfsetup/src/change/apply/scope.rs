@@ -52,6 +52,7 @@ fn leave_others_out(config: &mut Config, port: &str) {
     config.default.routes.clear();
     config.leak.clear();
     config.user.clear();
+    config.closed.clear();
     config.rules.fix = false;
     config.zones.on = None;
 }

@@ -1,5 +1,8 @@
-//! A file with mistakes: what can be read of it, section by section.
+//! A file with mistakes: what can be read of it, section by section, and in `[user]` line by line. A user of a line that
+//! cannot be read is to have no network: the default domain is not where it was to be.
 
+use std::collections::BTreeSet;
+use std::ops::Range;
 use std::path::Path;
 
 use super::config::Config;
@@ -16,42 +19,99 @@ pub struct Legible {
     pub text: String,
 }
 
-/// Reads the file without the sections that have a mistake.
+/// Reads the file without the sections that have a mistake, and without such lines of `[user]`. A mistake outside all sections
+/// leaves nothing but the users, without a network.
 ///
 /// # Errors
-/// A mistake outside all sections.
+/// A mistake outside all sections of a file without users.
 pub fn read(path: &Path, text: &str) -> Result<Legible, Error> {
     let (mut text, mut mistakes, mut is_rules_wrong) = (text.to_owned(), Vec::new(), false);
+    let mut closed = BTreeSet::new();
     loop {
         let error = match Source::new(path, &text).read() {
             Ok(mut config) => {
                 // What becomes of the rules is not known: they stay as they are.
                 config.rules.fix &= !is_rules_wrong;
+                config.user.retain(|name, _| !closed.contains(name));
+                config.closed = closed;
                 return Ok(Legible { config, mistakes, text });
             }
             Err(error) => error,
         };
         let Error::BadFile { line, .. } = error else { return Err(error) };
-        let Some(without) = without_section(&text, line) else { return Err(error) };
+        let Some(without) = without_mistake(&text, line, &mut closed) else { return closed_only(&text, error) };
         is_rules_wrong |= heading(&text, line).is_some_and(|heading| heading.starts_with("[rules]"));
         mistakes.push(error);
         text = without;
     }
 }
 
-/// The heading above this line, from 1.
-fn heading(text: &str, line: usize) -> Option<&str> {
-    text.lines().take(line).map(str::trim_start).filter(|line| line.starts_with('[')).last()
+/// The text with empty lines in the place of what has the mistake: a line of a user, who is then closed, or a section.
+fn without_mistake(text: &str, line: usize, closed: &mut BTreeSet<String>) -> Option<String> {
+    let wrong = text.lines().nth(line - 1).unwrap_or_default();
+    if heading(text, line).is_some_and(is_of_users) {
+        if !begins_section(wrong) && user_of(wrong).is_some() {
+            closed.extend(user_of(wrong));
+            return Some(without_lines(text, line - 1..line));
+        }
+        // The heading, or something over several lines: nobody can tell whose.
+        closed.extend(users(text));
+    }
+    without_section(text, line)
 }
 
-/// The text with empty lines in the place of the section that has this line; None outside all sections.
+fn closed_only(text: &str, error: Error) -> Result<Legible, Error> {
+    let closed = users(text);
+    if closed.is_empty() {
+        return Err(error);
+    }
+    let mut config = Config { closed, ..Config::default() };
+    config.rules.fix = false;
+    Ok(Legible { config, mistakes: vec![error], text: String::new() })
+}
+
+/// All users that lines of `[user]` begin with.
+fn users(text: &str) -> BTreeSet<String> {
+    let is_one = |at: &usize| heading(text, *at).is_some_and(is_of_users);
+    let lines = text.lines().enumerate().filter(|(at, line)| !begins_section(line) && is_one(&(at + 1)));
+    lines.filter_map(|(_, line)| user_of(line)).collect()
+}
+
+/// `alice` of `alice = blue`, `"alice" "blue"`; none of an empty line and a comment.
+fn user_of(line: &str) -> Option<String> {
+    let line = line.trim();
+    let key = match line.strip_prefix(['"', '\'']) {
+        Some(rest) => rest.split(['"', '\'']).next(),
+        None => line.split(|c: char| c == '=' || c == '#' || c.is_whitespace()).next(),
+    };
+    key.filter(|key| !key.is_empty()).map(str::to_owned)
+}
+
+fn begins_section(line: &str) -> bool {
+    line.trim_start().starts_with('[')
+}
+
+fn is_of_users(heading: &str) -> bool {
+    heading.trim_start_matches('[').trim_start().trim_start_matches(['"', '\'']).starts_with("user")
+}
+
+/// The heading above this line, from 1.
+fn heading(text: &str, line: usize) -> Option<&str> {
+    text.lines().take(line).map(str::trim_start).filter(|line| begins_section(line)).last()
+}
+
+/// The text without the section that has this line; None outside all sections.
 fn without_section(text: &str, line: usize) -> Option<String> {
     let lines: Vec<&str> = text.lines().collect();
-    let begins = |line: &&str| line.trim_start().starts_with('[');
-    let first = lines.iter().take(line).rposition(begins)?;
-    let behind = lines[first + 1..].iter().position(begins).map_or(lines.len(), |at| first + 1 + at);
-    let kept = lines.iter().enumerate().map(|(at, line)| if (first..behind).contains(&at) { "" } else { line });
-    Some(kept.flat_map(|line| [line, "\n"]).collect())
+    let first = lines.iter().take(line).rposition(|line| begins_section(line))?;
+    let behind = lines[first + 1..].iter().position(|line| begins_section(line));
+    Some(without_lines(text, first..behind.map_or(lines.len(), |at| first + 1 + at)))
+}
+
+/// The text with empty lines in the place of these.
+fn without_lines(text: &str, gone: Range<usize>) -> String {
+    let kept = text.lines().enumerate().map(|(at, line)| if gone.contains(&at) { "" } else { line });
+    kept.flat_map(|line| [line, "\n"]).collect()
 }
 
 #[cfg(test)]
@@ -82,6 +142,47 @@ mod tests {
     #[test]
     fn a_mistake_before_the_first_section_costs_everything() {
         assert!(read(Path::new("vrf.toml"), "nonsense\n[vrf.a]\n").is_err());
+    }
+
+    fn users_of(text: &str) -> (Vec<String>, Vec<String>, usize) {
+        let read = legible(text);
+        let config = read.config;
+        (config.user.into_keys().collect(), config.closed.into_iter().collect(), read.mistakes.len())
+    }
+
+    #[test]
+    fn a_mistake_about_a_user_costs_its_line_and_closes_it() {
+        for wrong in [
+            "eve = 7",
+            "eve = blue",
+            "eve = \"blue",
+            "\"eve\" \"blue\"",
+            "'eve' = \"default\"",
+            "eve",
+            "eve =# \"x\"",
+            "eve = [\"blue\"]",
+            "eve = \"a b\"",
+        ] {
+            let text = format!("[vrf.a]\n[user]\nal = \"a\"\n{wrong}\nbob = \"a\"\n[sysctl]\n");
+            let mistakes = legible(&text).mistakes;
+            assert!(mistakes[0].to_string().starts_with("vrf.toml:4: "), "{wrong}: {mistakes:?}");
+            assert_eq!(users_of(&text), (vec!["al".into(), "bob".into()], vec!["eve".into()], 1), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_user_of_two_lines_is_in_neither_vrf() {
+        let text = "[user]\nal = \"a\"\neve = \"a\"\neve = \"b\"\n";
+        assert_eq!(users_of(text), (vec!["al".into()], vec!["eve".into()], 1));
+    }
+
+    #[test]
+    fn a_mistake_of_the_heading_closes_all_of_its_users() {
+        for text in ["[user\nal = \"a\"\n\n# no\n[vrf.a]\n", "nonsense\n[vrf.a]\n[user]\nal = \"a\"\n"] {
+            assert_eq!(users_of(text), (vec![], vec!["al".into()], 1), "{text}");
+        }
+        let twice = "[user]\nal = \"a\"\n[vrf.a]\n[user]\nbob = \"a\"\n";
+        assert_eq!(users_of(twice), (vec![], vec!["al".into(), "bob".into()], 1));
     }
 
     fn mistake(below: &str) -> String {

@@ -10,7 +10,7 @@ use crate::model::link::Link;
 use crate::model::step::Step;
 use crate::sys::accounts::Account;
 use crate::sys::run_dir;
-use crate::sys::users::{self, State};
+use crate::sys::users::{self, NOWHERE, State};
 
 impl Planner<'_> {
     /// Plans them, and with `--prune` that those who are not declared leave. Whom the file puts into a VRF that a boot
@@ -35,6 +35,7 @@ impl Planner<'_> {
             }
             declared.push(account);
         }
+        self.closed_users(&state, &mut declared, plan);
         self.at = Section::All;
         if self.prunes {
             let is_declared = |uid| declared.iter().any(|account| account.uid == uid);
@@ -43,6 +44,20 @@ impl Planner<'_> {
             plan.then.extend(steps.map(|step| (Section::All, step)));
         }
         Ok(())
+    }
+
+    /// Those of lines with a mistake, which has been named. Who is in a VRF stays there.
+    fn closed_users(&mut self, state: &State, declared: &mut Vec<Account>, plan: &mut Plan) {
+        for name in &self.config.closed {
+            let Ok(account) = user::account(name) else { continue };
+            if state.of(account.uid).is_some() || declared.iter().any(|other| other.uid == account.uid) {
+                continue;
+            }
+            plan.notes.push(format!("all sockets of user '{name}' fail until its line in [user] is right"));
+            plan.then
+                .extend(user::step(state, account.uid, Some(NOWHERE)).map(|step| (Section::User(name.clone()), step)));
+            declared.push(account);
+        }
     }
 }
 

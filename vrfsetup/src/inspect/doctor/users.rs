@@ -92,6 +92,10 @@ fn of(system: &System, user: &Assigned) -> Option<Finding> {
     let name = accounts::name_of(user.uid);
     let index = system.link(&user.vrf).filter(|link| link.is_vrf() && link.name == user.vrf).map(|link| link.ifindex);
     let (finding, what, fix) = match index {
+        None if user.vrf == users::NOWHERE => {
+            let what = format!("all sockets of user '{name}' fail: its line in [user] of {FILE} has a mistake");
+            ("user-without-vrf", what, format!("vrfsetup apply {FILE}, which names it"))
+        }
         None => {
             let fix = format!("vrfsetup add {}; or vrfsetup user --remove {name}", user.vrf);
             ("user-without-vrf", format!("all sockets of user '{name}' fail: there is no such VRF"), fix)
