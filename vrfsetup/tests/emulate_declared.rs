@@ -1,4 +1,5 @@
-//! VRFs that are emulated, in vrf.toml: applied, exported, pruned; and what `doctor` finds of them. On this machine's kernel.
+//! VRFs that are emulated, in vrf.toml: applied, exported, pruned; what `doctor` finds of them; and names that their ports had
+//! before. On this machine's kernel.
 
 mod namespace;
 
@@ -64,6 +65,50 @@ fn it_is_applied_exported_and_pruned() {
         machine.vrfsetup("rules undo");
         assert_eq!(scene.state(), before);
     }
+}
+
+#[test]
+fn a_name_that_the_port_had_before_stays_with_it_and_no_other() {
+    let scene = Scene::new();
+    let machine = &scene.machine;
+    let without = scene.state();
+    machine.ip("link property add dev eth1 altname blue");
+    for (before, rule) in [(scene.state(), false), (scene.state(), true), (without, true)] {
+        if !before.contains("blue") {
+            machine.ip("link property del dev eth1 altname blue");
+        }
+        assert_says(&machine.vrfsetup(ADD), 0, "ip rule add pref 1000 oif blue lookup");
+        if rule {
+            // It is made again, and brings no name that was not there at first.
+            machine.ip("rule del pref 1000 iif blue");
+            assert_says(&machine.vrfsetup(ADD), 0, "ip rule add pref 1000 iif blue");
+        }
+        assert_says(&machine.vrfsetup("del blue"), 0, "changed");
+        assert_eq!(scene.state(), before);
+    }
+    machine.ip("link property add dev eth1 altname blue");
+    assert_says(&machine.vrfsetup(ADD), 0, "changed");
+    assert_says(&machine.vrfsetup("rollback"), 0, "is undone");
+    machine.ip("link property del dev eth1 altname blue");
+    assert_says(&machine.vrfsetup(ADD), 0, "changed");
+    assert_says(&machine.vrfsetup("del blue"), 0, "ip link property del dev eth1 altname blue");
+}
+
+#[test]
+fn a_file_takes_no_name_that_the_port_had_before() {
+    let scene = Scene::new();
+    let machine = &scene.machine;
+    machine.ip("link property add dev eth1 altname blue");
+    let before = scene.state();
+    let blue = Toml::new("named", "rules.fix = false\n[vrf.blue]\nemulate = true\nports = [\"eth1\"]\n");
+    let none = Toml::new("unnamed", "rules.fix = false\n");
+    assert_says(&machine.vrfsetup(&blue.apply("")), 0, "ip rule add pref 1000 oif blue lookup");
+    assert_says(&machine.vrfsetup(&none.apply("--prune")), 0, "ip rule del pref 1000 oif blue lookup");
+    assert_eq!(scene.state(), before);
+    // Nothing of it is remembered afterwards.
+    machine.ip("link property del dev eth1 altname blue");
+    assert_says(&machine.vrfsetup(&blue.apply("")), 0, "ip link property add dev eth1 altname blue");
+    assert_says(&machine.vrfsetup(&none.apply("--prune")), 0, "ip link property del dev eth1 altname blue");
 }
 
 #[test]

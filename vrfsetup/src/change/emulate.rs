@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::model::link::Link;
 use crate::plan::emulate::{self, Emulated};
 use crate::plan::inventory::Inventory;
+use crate::plan::memory::Memory;
 use crate::plan::port::Move;
 use crate::plan::sysctls;
 use crate::plan::tables;
@@ -25,8 +26,10 @@ pub fn add(session: &Session, spec: &VrfSpec, ports: &[String]) -> Result<Outcom
     let (wanted, moved) = plan(session, &inventory, &mut VrfPlanner::new(&inventory), spec, ports)?;
     let mut transaction = session.begin()?;
     attach::make(&mut transaction, vec![moved])?;
-    let key = rp_filter(&wanted.port.name);
-    let (settings, memory) = sysctls::make(&[(&key, "0")]).map_err(|error| transaction.abandon(error))?;
+    let (key, mut memory) = (rp_filter(&wanted.port.name), Memory::read());
+    emulate::remember(&mut memory, &inventory, spec.name, wanted.port);
+    let made = sysctls::make_and_restore(memory, &[(&key, "0")], &[]);
+    let (settings, memory) = made.map_err(|error| transaction.abandon(error))?;
     transaction.make_all(settings)?;
     let name = is_new.then(|| tables::name_step(&Names::read(), spec.name, wanted.table)).flatten();
     transaction.try_make_all(memory.into_iter().chain(name))?;
@@ -110,10 +113,12 @@ fn port<'a>(
 pub fn del(session: &Session, inventory: &Inventory, emulated: &Emulated) -> Result<Outcome, Error> {
     attach::check_lockout(session, &inventory.system, &[emulated.port])?;
     let mut transaction = session.begin()?;
-    attach::make(&mut transaction, vec![emulate::deletion(inventory, emulated)])?;
+    let mut memory = Memory::read();
+    attach::make(&mut transaction, vec![emulate::deletion(inventory, emulated, &memory)])?;
+    memory.altnames.remove(emulated.name);
     let is_last = inventory.system.vrfs().next().is_none() && emulate::all(inventory).len() == 1;
     let (settings, memory) =
-        if is_last { sysctls::restore() } else { sysctls::restore_one(&rp_filter(&emulated.port.name)) };
+        if is_last { sysctls::restore() } else { sysctls::restore_one(memory, &rp_filter(&emulated.port.name)) };
     transaction.make_all(settings)?;
     transaction.try_make_all(memory.into_iter().chain(tables::unname_step(emulated.name)))?;
     transaction.commit()

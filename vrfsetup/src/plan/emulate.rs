@@ -16,6 +16,7 @@ use crate::model::route::Route;
 use crate::model::rule::{Action, Rule, Selectors, TABLE_LOCAL, TABLE_MAIN};
 use crate::model::step::Step;
 use crate::plan::inventory::Inventory;
+use crate::plan::memory::Memory;
 use crate::plan::port::Move;
 use crate::plan::rules::{self, FIRST, L3MDEV, Situation, Unreachable};
 use crate::plan::{seal, tables};
@@ -159,9 +160,22 @@ fn lookups(inventory: &Inventory, family: Family, name: &str, table: u32) -> Vec
     rules::fix_regardless(&Situation { family, rules, own: &[], unreachable, vrfs: &vrfs, emulated, lookup })
 }
 
-/// The steps back: the port's routes to the table main, then what the table holds, the rules, the seal, and the name.
-/// Default routes stay behind: who deletes a VRF has not asked for another way out of the machine.
-pub fn deletion(inventory: &Inventory, emulated: &Emulated) -> Move {
+/// Remembers of a VRF that is to be made whether its port had the name before. Where any rule has it, the VRF has lost others,
+/// and what was known of the name holds.
+pub fn remember(memory: &mut Memory, inventory: &Inventory, name: &str, port: &Link) {
+    let has_it = |rule: &Rule| [&rule.selectors.iif, &rule.selectors.oif].into_iter().flatten().any(|of| of == name);
+    if inventory.rules.iter().any(has_it) {
+        return;
+    }
+    memory.altnames.remove(name);
+    if port.altnames.iter().any(|there| there == name) {
+        memory.altnames.insert(name.to_owned(), port.ifindex);
+    }
+}
+
+/// The steps back: the port's routes to the table main, then what the table holds, the rules, the seal, and the name, unless
+/// the port had it before. Default routes stay behind: who deletes a VRF has not asked for another way out of the machine.
+pub fn deletion(inventory: &Inventory, emulated: &Emulated, memory: &Memory) -> Move {
     let Emulated { name, table, port } = *emulated;
     let (mut back, mut notes) = (Vec::new(), Vec::new());
     for route in inventory.table(table).filter(|route| leads_only_over(route, port) && !is_copy(route)) {
@@ -174,7 +188,9 @@ pub fn deletion(inventory: &Inventory, emulated: &Emulated) -> Move {
     back.sort_by_key(goes_through_gateway);
     let mut steps: Vec<Step> = back.into_iter().map(Step::AddRoute).collect();
     steps.extend(remains(inventory, name, table));
-    steps.push(Step::DeleteAltname(port.device(), name.to_owned()));
+    if memory.altnames.get(name) != Some(&port.ifindex) {
+        steps.push(Step::DeleteAltname(port.device(), name.to_owned()));
+    }
     Move { steps, default_route: None, notes }
 }
 

@@ -20,6 +20,9 @@ pub struct Memory {
     /// Of those that are an interface's, its index: the kernel moves them along when the interface gets another name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub interfaces: BTreeMap<String, u32>,
+    /// Alternative names that ports had before VRFs of these names were emulated by them, with the ports' indices.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub altnames: BTreeMap<String, u32>,
     /// Whether conntrack zones are on; then, by routing table, those that are not its number. What nftables has tells
     /// neither once somebody has flushed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -13,15 +13,19 @@ use crate::sys::sysctl;
 /// # Errors
 /// The kernel has no such setting.
 pub fn make(wanted: &[(&str, &str)]) -> Result<(Vec<Step>, Option<Step>), Error> {
-    make_and_restore(wanted, &[])
+    make_and_restore(Memory::read(), wanted, &[])
 }
 
-/// The same, and others back to what they were.
+/// The same, and others back to what they were, with what else is to be remembered.
 ///
 /// # Errors
 /// The kernel has no such setting.
-pub fn make_and_restore(wanted: &[(&str, &str)], others: &[String]) -> Result<(Vec<Step>, Option<Step>), Error> {
-    let mut memory = followed(Memory::read(), name_of);
+pub fn make_and_restore(
+    memory: Memory,
+    wanted: &[(&str, &str)],
+    others: &[String],
+) -> Result<(Vec<Step>, Option<Step>), Error> {
+    let mut memory = followed(memory, name_of);
     let mut steps = Vec::new();
     for key in others {
         steps.extend(forget(&mut memory, key).and_then(|value| step(key, &value)));
@@ -66,13 +70,14 @@ pub fn preview(wanted: &[(String, String)]) -> impl Iterator<Item = Step> + '_ {
 pub fn restore() -> (Vec<Step>, Option<Step>) {
     let mut memory = followed(Memory::read(), name_of);
     memory.interfaces.clear();
+    memory.altnames.clear();
     let steps = std::mem::take(&mut memory.sysctls).iter().filter_map(|(key, value)| step(key, value)).collect();
     (steps, memory.step())
 }
 
-/// The same for one of them.
-pub fn restore_one(key: &str) -> (Vec<Step>, Option<Step>) {
-    let mut memory = followed(Memory::read(), name_of);
+/// The same for one of them, with what else is to be remembered.
+pub fn restore_one(memory: Memory, key: &str) -> (Vec<Step>, Option<Step>) {
+    let mut memory = followed(memory, name_of);
     let back = forget(&mut memory, key).and_then(|value| step(key, &value));
     (back.into_iter().collect(), memory.step())
 }

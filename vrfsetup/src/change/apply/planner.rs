@@ -127,7 +127,8 @@ impl Planner<'_> {
         now.extend(of_ports.into_iter().filter(|(key, _)| !is_declared(key)).collect::<Vec<_>>());
         let now: Vec<(&str, &str)> = now.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         let back = if self.prunes { emulation::restored(self.config, self.inventory) } else { Vec::new() };
-        let (settings, memory) = sysctls::make_and_restore(&now, &back)?;
+        let memory = emulation::memory(self.config, self.inventory, self.prunes);
+        let (settings, memory) = sysctls::make_and_restore(memory, &now, &back)?;
         plan.then.extend(settings.into_iter().map(|step| (setting_section(&step), step)));
         plan.extras.extend(memory);
         Ok(())

@@ -19,6 +19,7 @@ use crate::model::rule::TABLE_MAIN;
 use crate::model::step::Step;
 use crate::plan::emulate;
 use crate::plan::inventory::Inventory;
+use crate::plan::memory::Memory;
 use crate::plan::port::Domain;
 use crate::transaction::session::Session;
 
@@ -115,7 +116,8 @@ fn emulated(pruner: &Pruner, kept: &HashSet<Key>) -> Result<Vec<Part>, Error> {
     let mut parts = Vec::new();
     for emulated in emulation::gone(pruner.config, pruner.inventory) {
         attach::check_lockout(pruner.session, &pruner.inventory.system, &[emulated.port])?;
-        parts.push(Part { moves: vec![emulate::deletion(pruner.inventory, &emulated)], ..Part::default() });
+        let deletion = emulate::deletion(pruner.inventory, &emulated, &Memory::read());
+        parts.push(Part { moves: vec![deletion], ..Part::default() });
     }
     let stay = emulate::all(pruner.inventory);
     let stay = stay.iter().filter(|emulated| pruner.config.vrf.contains_key(emulated.name));

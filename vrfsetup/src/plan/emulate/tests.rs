@@ -91,7 +91,7 @@ fn its_routes_go_back_and_a_default_route_stays_behind() {
     let mut rules = rules("blue", 10);
     rules.push(Rule::lookup(Family::V4, L3MDEV + 1, 10).of_own_address("192.0.2.1".parse().unwrap()));
     let inventory = inventory(vec![link(3, "eth1", &["blue"])], &routes, rules);
-    let deletion = deletion(&inventory, &named(&inventory, "blue").unwrap());
+    let deletion = deletion(&inventory, &named(&inventory, "blue").unwrap(), &Memory::default());
     let steps = shown(&deletion.steps);
     assert_eq!(steps[0], "ip route add 198.51.100.0/24 dev eth1 table main");
     assert_eq!(steps.iter().filter(|step| step.contains("rule del")).count(), 5);
