@@ -52,10 +52,10 @@ fn bind_one(kernel: &Kernel, state: &State) -> Result<(), Error> {
     if let Some(path) = shared(outer, state.pid).map_err(unreadable())? {
         return Err(cannot(format!("'{path}' has other processes")));
     }
-    Cgroup::open(outer.to_owned())?.bind(kernel, vrf, "oci-hook")?;
+    let bound = Cgroup::open(outer.to_owned())?.bind(kernel, vrf, "oci-hook")?;
     // This process ends in the container's cgroup, where its sockets are those of any program of the image.
     cgroup::join(&inner).map_err(unreadable())?;
-    unit::verify_bound(vrf)
+    unit::verify_bound_to(&bound.device, vrf)
 }
 
 /// The cgroup, it or one below it, in which somebody else is than this process. One that cannot be looked at is an error,

@@ -8,7 +8,7 @@ mod scope;
 
 use nix::unistd::getppid;
 
-use crate::change::cgroup::Cgroup;
+use crate::change::cgroup::{Cgroup, Vrf};
 use crate::change::unit;
 use crate::error::Error;
 use crate::sys::cgroup;
@@ -38,11 +38,11 @@ fn bind(kernel: &Kernel, vrf: &str) -> Result<(), Error> {
         return Err(denied(format!("it has no cgroup of its own, but is in '{path}' (pam_systemd comes first)")));
     }
     let cgroup = Cgroup::open(path)?;
-    if is_shared(&cgroup)? && unit::verify_bound(vrf).is_err() {
+    if is_shared(&cgroup)? && unit::verify_bound_to(&Vrf::find(kernel, vrf)?.device, vrf).is_err() {
         return Err(denied(format!("'{}' has other processes: another login's", cgroup.name())));
     }
-    cgroup.bind(kernel, vrf, "session")?;
-    unit::verify_bound(vrf)
+    let bound = cgroup.bind(kernel, vrf, "session")?;
+    unit::verify_bound_to(&bound.device, vrf)
 }
 
 /// Whether there is anybody but this process and the one that opens the login.

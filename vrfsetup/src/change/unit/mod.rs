@@ -19,7 +19,7 @@ use crate::transaction::report::Outcome;
 use crate::transaction::session::Session;
 
 pub use pin::pin;
-pub use verify::verify_bound;
+pub use verify::{verify_bound, verify_bound_to};
 
 /// The files that would put these units into the VRF.
 ///

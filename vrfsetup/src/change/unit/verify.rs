@@ -13,6 +13,14 @@ use crate::error::Error;
 /// # Errors
 /// One is not bound to the VRF. A family that the service may not use at all cannot leak.
 pub fn verify_bound(vrf: &str) -> Result<(), Error> {
+    verify_bound_to(vrf, vrf)
+}
+
+/// The same where another device may stand for the VRF.
+///
+/// # Errors
+/// As [`verify_bound`].
+pub fn verify_bound_to(wanted: &str, vrf: &str) -> Result<(), Error> {
     let unspecified = ["0.0.0.0:0", "[::]:0"];
     let mut opened = 0;
     for address in unspecified {
@@ -23,7 +31,7 @@ pub fn verify_bound(vrf: &str) -> Result<(), Error> {
         };
         opened += 1;
         let device = getsockopt(&socket, sockopt::BindToDevice).map_err(Error::unreadable("a socket's device"))?;
-        if device.as_bytes() != vrf.as_bytes() {
+        if device.as_bytes() != wanted.as_bytes() {
             return Err(Error::Unbound(vrf.to_owned()));
         }
     }
