@@ -7,5 +7,6 @@
 #![forbid(unsafe_code)]
 
 pub mod cgroup;
+pub mod container;
 pub mod environment;
 pub mod socket;

@@ -96,6 +96,7 @@ const MODULES: &[&[Test]] = &[
     run::sequences::TESTS,
     run::container_table::TESTS,
     run::oci_agent::TESTS,
+    run::oci_doctor::TESTS,
     run::oci_hook::TESTS,
     run::oci_runtime::TESTS,
     run::gate::TESTS,

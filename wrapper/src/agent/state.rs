@@ -1,9 +1,8 @@
 //! What a runtime says of a container whose filter it hands over: ContainerProcessState of the OCI runtime specification.
 
 use serde_json::Value;
+use vrfabi::container::ANNOTATION;
 
-/// The annotation that names the VRF.
-const ANNOTATION: &str = "io.vrfrun.vrf";
 /// The name of the listener among the descriptors.
 const LISTENER: &str = "seccompFd";
 

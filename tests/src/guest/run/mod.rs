@@ -19,6 +19,7 @@ pub mod mp_join;
 pub mod names;
 pub mod net_cls;
 pub mod oci_agent;
+pub mod oci_doctor;
 pub mod oci_hook;
 pub mod oci_runtime;
 pub mod refusals;

@@ -29,20 +29,20 @@ const PAGE: &str = include_str!("../../../../docs/recipes.md");
 const LONG: Duration = Duration::from_secs(1000);
 
 /// The command of the page that begins with these words.
-fn line(beginning: &str) -> &'static str {
+pub(super) fn line(beginning: &str) -> &'static str {
     let (_, recipe) = PAGE.split_once("\n## A plain user's container of any image in a VRF\n").expect("the recipe");
     let found = recipe.lines().filter_map(|line| line.strip_prefix("$ ")).find(|line| line.starts_with(beginning));
     found.unwrap_or_else(|| panic!("no line {beginning}"))
 }
 
 /// A plain user with a home and a directory for sockets, and an image that is the user's.
-struct Home {
-    directory: PathBuf,
+pub(super) struct Home {
+    pub(super) directory: PathBuf,
     image: Image,
 }
 
 impl Home {
-    fn new(world: &World) -> Self {
+    pub(super) fn new(world: &World) -> Self {
         let home = Self { directory: world.directory().join("home"), image: image(world) };
         for name in ["", ".config", "run"] {
             fs::create_dir(home.directory.join(name)).expect("a directory");
@@ -53,7 +53,7 @@ impl Home {
         home
     }
 
-    fn order(&self, script: &str) -> Order {
+    pub(super) fn order(&self, script: &str) -> Order {
         let directory = self.directory.display();
         let script = script.replace("$ROOTFS", self.image.root.to_str().expect("a plain path"));
         user(["sh", "-euc", &script])
@@ -63,14 +63,14 @@ impl Home {
     }
 
     /// Runs a command of podman's.
-    fn podman(&self, world: &mut World, words: &str) -> Verdict {
+    pub(super) fn podman(&self, world: &mut World, words: &str) -> Verdict {
         let own = "podman --runtime crun --storage-driver vfs --events-backend none --log-level error \
                    --cgroup-manager cgroupfs";
         world.judge(&self.order(&format!("exec {own} {words}")))
     }
 
     /// Runs a program of the image's in a container, as the page says.
-    fn run(&self, world: &mut World, changes: &[(&str, &str)], options: &str, program: &str) -> Verdict {
+    pub(super) fn run(&self, world: &mut World, changes: &[(&str, &str)], options: &str, program: &str) -> Verdict {
         let mut words = line("podman run").trim_start_matches("podman ").to_owned();
         let (run, rootfs) = (format!("run --log-driver none {options} "), format!("--rootfs $ROOTFS {program}"));
         let own = [("run ", run.as_str()), ("debian apt-get update", rootfs.as_str())];
@@ -82,7 +82,7 @@ impl Home {
     }
 
     /// The agent, as it listens; before it, its profile.
-    fn agent(&self, world: &mut World) -> Running {
+    pub(super) fn agent(&self, world: &mut World) -> Running {
         let made = world.judge(&self.order(line("vrfrun oci-agent --profile")));
         assert_eq!(made.code, 0, "{made}");
         let agent = world.start(&self.order(&format!("exec {}", line("vrfrun oci-agent &").trim_end_matches(" &"))));
@@ -91,7 +91,7 @@ impl Home {
     }
 
     /// What the agent has said, now that it has ended; podman's own process ends too.
-    fn end(&self, world: &mut World, mut agent: Running) -> String {
+    pub(super) fn end(&self, world: &mut World, mut agent: Running) -> String {
         let ended = self.podman(world, "system migrate");
         assert_eq!(ended.code, 0, "{ended}");
         agent.terminate();

@@ -15,7 +15,6 @@ use crate::change::unit;
 use crate::error::Error;
 use crate::sys::netlink::Kernel;
 use crate::sys::{cgroup, run_dir};
-pub use state::ANNOTATION;
 use state::State;
 
 /// Longer than any state: annotations may be long.

@@ -3,12 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use vrfabi::container::ANNOTATION;
 
 use crate::error::Error;
 use crate::model::name;
-
-/// Whose value names the VRF.
-pub const ANNOTATION: &str = "io.vrfrun.vrf";
 
 /// What of it concerns us.
 #[derive(Debug, PartialEq, Eq, Deserialize)]

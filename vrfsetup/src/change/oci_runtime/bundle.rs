@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-
-use crate::change::oci_hook::ANNOTATION;
+use vrfabi::container::ANNOTATION;
 
 /// Adds the hook, by this program, where the annotation names a VRF. Whether it names one.
 ///

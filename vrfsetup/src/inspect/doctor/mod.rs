@@ -3,6 +3,7 @@
 //! The checks are pure and look at what is read here once. On a machine without VRFs only what would hinder the first
 //! one is a finding.
 
+mod agent;
 mod changes;
 mod emulated;
 mod host;
@@ -65,6 +66,7 @@ pub fn examine(kernel: &Kernel) -> Result<Vec<Finding>, Error> {
         findings.extend(users::all(system));
     }
     findings.extend(logins::of_pam(system));
+    findings.extend(agent::all(system));
     let has_emulated = !emulate::all(&inventory).is_empty();
     match system.vrfs().next() {
         Some(_) => findings.extend(routing::all(&inventory)),
