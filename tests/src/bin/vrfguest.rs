@@ -1,6 +1,7 @@
 //! What runs in a guest: process 1 (`init`), or a service of the systemd that is (`service`); one of its tests
 //! (`run NAME`), the demonstration (`demo`), or any program in a world of its own (`world PROGRAM…`), to look around.
-//! Rows of the leak matrix: `leaks ROW…`, or a single one, `leak ROW [COLUMN]…`. Random programs under the oracle:
+//! Rows of the leak matrix: `leaks [COLUMN]… ROW…`, or a single one, `leak ROW [COLUMN]…`; a program where a column has it,
+//! `into WAY UID PROGRAM…`. Random programs under the oracle:
 //! `sequences WAY FIRST COUNT`.
 
 use std::io;
@@ -22,12 +23,13 @@ fn main() -> ExitCode {
         ["leak", row, ..] if matrix::session::are_columns(&words[2..]) => {
             return said(matrix::session::one(row, &words[2..]));
         }
+        ["into", way, uid, _, ..] => return said(matrix::into::run(way, uid, &words[3..])),
         ["sequences", ..] => return said(guest::sequences(&words[1..])),
         ["run", name] if guest::run(name) => {}
         _ => {
             eprintln!(
-                "usage: vrfguest init | service | demo | run TEST | world PROGRAM... | leaks ROW... | leak ROW [COLUMN]... | \
-                 sequences WAY FIRST COUNT"
+                "usage: vrfguest init | service | demo | run TEST | world PROGRAM... | leaks [COLUMN]... ROW... | \
+                 leak ROW [COLUMN]... | into WAY UID PROGRAM... | sequences WAY FIRST COUNT"
             );
             return ExitCode::from(2);
         }

@@ -1,5 +1,5 @@
-//! The leak matrix: `vrfleaks [--jobs N] [--json FILE] [--document FILE] [KERNEL | ROW]…`. Everything, where
-//! nothing is named; `--written` runs nothing and writes the document from the JSON that is there.
+//! The leak matrix: `vrfleaks [--jobs N] [--json FILE] [--document FILE] [KERNEL | COLUMN | ROW]…`. Everything,
+//! where nothing is named; `--written` runs nothing and writes the document from the JSON that is there.
 //! Exit code 0 when no cell is a fault, 1 when one is, 2 when it could not be run.
 
 use std::path::Path;
@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use vrftests::harness::kernels;
 use vrftests::harness::vm::run::Runner;
+use vrftests::matrix::column;
 use vrftests::matrix::host::{self, Request};
 
 /// The packages of the heavy rows, beside the guests' usual ones.
@@ -36,6 +37,7 @@ fn run() -> Result<bool, String> {
                 request.jobs = Some(number.ok_or("--jobs needs a number")?);
             }
             name if kernels::named(name).is_some() => request.kernels.push(word),
+            name if column::named(name).is_some() => request.columns.push(word),
             _ => request.rows.push(word),
         }
     }

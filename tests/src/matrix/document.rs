@@ -26,17 +26,27 @@ pub fn rewrite(document: &str, measured: &str) -> Result<String, String> {
 
 /// What the records show: sums, the table, the differences between the kernels, the reasons.
 pub fn measured(records: &[Record], rows: &[Row], expectations: &Expectations) -> String {
-    let mut records: Vec<(&Record, Vec<Cell>)> = records.iter().map(|record| (record, record.plain_cells())).collect();
-    records.sort_by(|(one, _), (other, _)| one.kernel.cmp(&other.kernel));
-    let matrices: Vec<Matrix> = records
-        .iter()
-        .map(|(record, cells)| Matrix { kernel: &record.kernel, release: &record.release, rows, cells, expectations })
-        .collect();
+    let parts = |record| {
+        let cells: Vec<Cell> = Record::plain_cells(record);
+        (record, columns_of(&cells), cells)
+    };
+    let mut records: Vec<_> = records.iter().map(parts).collect();
+    records.sort_by(|(one, ..), (other, ..)| one.kernel.cmp(&other.kernel));
+    let mut matrices = Vec::new();
+    for (record, columns, cells) in &records {
+        let (kernel, release) = (record.kernel.as_str(), record.release.as_str());
+        matrices.push(Matrix { kernel, release, rows, columns, cells, expectations });
+    }
     let sums = matrices.iter().fold(String::new(), |mut text, matrix| {
         let _ = write!(text, "* Linux {}, {}", matrix.release, matrix.sum());
         text
     });
     format!("{sums}\n{}\n{}\n{}", table(&matrices, rows), differences(&matrices, rows), reasons(&matrices))
+}
+
+/// The columns that the machine was asked for.
+fn columns_of(cells: &[Cell]) -> Vec<Column> {
+    column::ALL.into_iter().filter(|column| cells.iter().any(|cell| cell.column == column.name)).collect()
 }
 
 /// A word for all kernels, or that they differ.

@@ -133,7 +133,7 @@ impl Expectations {
         if let Some(why) = row.absent.get(kernel) {
             return Expected::Absent(why.clone());
         }
-        if !row.only.is_empty() && !row.only.iter().any(|name| name == column.name) {
+        if !row.has(column) {
             return Expected::Absent("makes no sense by this column".to_owned());
         }
         if column.purpose == Purpose::Comparison {

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use super::cell::Cell;
+use super::column::{self, Column};
 use super::document;
 use super::expect::{Expectations, unknown_names};
 use super::record::{Record, merge};
@@ -20,6 +21,8 @@ use crate::harness::vm::run::{Runner, drive};
 pub struct Request {
     /// Names of kernels; all, where there are none.
     pub kernels: Vec<String>,
+    /// Names of columns; all, where there are none. Their references are measured with them.
+    pub columns: Vec<String>,
     /// Names of rows; all, where there are none.
     pub rows: Vec<String>,
     /// How many machines at a time; as many as there are processors, where it is not said.
@@ -34,7 +37,16 @@ pub struct Request {
 
 impl Request {
     fn is_whole(&self) -> bool {
-        self.kernels.is_empty() && self.rows.is_empty() && !self.is_written
+        self.kernels.is_empty() && self.columns.is_empty() && self.rows.is_empty() && !self.is_written
+    }
+
+    fn columns(&self) -> Vec<Column> {
+        let is_named = |column: Column| self.columns.iter().any(|name| name == column.name);
+        let is_needed = |column: &Column| {
+            let is_reference = |other: &Column| is_named(*other) && column::reference_of(*other) == *column;
+            self.columns.is_empty() || is_named(*column) || column::ALL.iter().any(is_reference)
+        };
+        column::ALL.into_iter().filter(is_needed).collect()
     }
 }
 
@@ -51,10 +63,13 @@ pub fn main(request: &Request, runner: &Runner) -> Result<bool, String> {
     if !strange.is_empty() {
         return Err(format!("the committed files speak of {strange:?}, which do not exist"));
     }
+    let columns = request.columns();
     let (mut records, mut sums, mut is_good) = (Vec::new(), String::new(), true);
     for (kernel, measured) in kernels.iter().zip(side_by_side(request, &kernels, &rows, runner)) {
+        let columns = &columns;
         let (kernel, release) = (kernel.name.as_str(), measured.release.as_str());
-        let matrix = Matrix { kernel, release, rows: &rows, cells: &measured.cells, expectations: &expectations };
+        let matrix =
+            Matrix { kernel, release, rows: &rows, columns, cells: &measured.cells, expectations: &expectations };
         println!("{}", matrix.print());
         sums.push_str(&matrix.sum());
         is_good &= !matrix.has_faults();
@@ -86,6 +101,7 @@ fn side_by_side(request: &Request, kernels: &[Kernel], rows: &[Row], runner: &Ru
     let jobs = request.jobs.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
     let results: Vec<Mutex<Measured>> = kernels.iter().map(|_| Mutex::default()).collect();
     let waiting = Mutex::new(kernels.iter().zip(&results));
+    let columns = request.columns();
     std::thread::scope(|scope| {
         for _ in 0..jobs.clamp(1, kernels.len()) {
             scope.spawn(|| {
@@ -94,7 +110,7 @@ fn side_by_side(request: &Request, kernels: &[Kernel], rows: &[Row], runner: &Ru
                     let next = waiting.lock().map(|mut waiting| waiting.next());
                     let Ok(Some((kernel, result))) = next else { return };
                     if let Ok(mut result) = result.lock() {
-                        *result = measure(kernel, rows, runner);
+                        *result = measure(kernel, &columns, rows, runner);
                     }
                 }
             });
@@ -105,9 +121,10 @@ fn side_by_side(request: &Request, kernels: &[Kernel], rows: &[Row], runner: &Ru
 
 /// Boots the kernel and collects its cells. What was measured before a machine died is shown; the rest counts as
 /// missing.
-fn measure(kernel: &Kernel, rows: &[Row], runner: &Runner) -> Measured {
+fn measure(kernel: &Kernel, columns: &[Column], rows: &[Row], runner: &Runner) -> Measured {
     let present = rows.iter().filter(|row| !row.absent.contains_key(&kernel.name));
     let mut words = vec![format!("{DIRECTORY}/vrfguest"), "leaks".to_owned()];
+    words.extend(columns.iter().map(|column| column.name.to_owned()));
     words.extend(present.map(|row| row.name.clone()));
     let (start, mut measured) = (Instant::now(), Measured::default());
     // The slowest row's preparation and its first cell, in an emulated machine.

@@ -26,8 +26,7 @@ pub fn cells<'a>(
     if let Some(line) = &row.prepare {
         shell(world, line, true);
     }
-    let makes_sense = |column: &Column| row.only.is_empty() || row.only.iter().any(|name| name == column.name);
-    let columns = column::ALL.into_iter().filter(makes_sense).filter(move |column| wanted(*column));
+    let columns = column::ALL.into_iter().filter(|column| row.has(*column)).filter(move |column| wanted(*column));
     columns.map(move |column| cell(world, row, column))
 }
 
@@ -38,10 +37,17 @@ fn cell(world: &mut World, row: &Row, column: Column) -> Cell {
             shell(world, line, as_root);
         }
     }
+    let line = |line: &str| format!("set -e; {}", line.replace("{uid}", &column.uid().to_string()));
+    if let Some(setting) = column.setting {
+        shell(world, &line(setting.begin), !setting.is_users || column.is_root);
+    }
     // The last acknowledgements of one cell must not be counted in the next.
     rest(world);
     let verdict = world.judge(&order(world, row, column));
     let mut cell = Cell::new(&row.name, column.name, &verdict, &rest(world));
+    if let Some(setting) = column.setting {
+        shell(world, &line(setting.end), true);
+    }
     if let Some(line) = &row.after {
         shell(world, line, column.is_root);
     }
@@ -71,7 +77,7 @@ fn order(world: &World, row: &Row, column: Column) -> Order {
     words.extend(row.run.iter().cloned());
     let bin = world.bin().to_string_lossy();
     let words = words.iter().map(|word| word.replace("{bin}", &bin));
-    let order = if column.is_root { judge::root(words) } else { judge::user(words) };
+    let order = if column.is_started_by_root() { judge::root(words) } else { judge::user(words) };
     order.within(Duration::from_secs(row.limit + GRACE))
 }
 

@@ -52,13 +52,14 @@ impl Record {
     }
 }
 
-/// Puts newer records in the place of older ones: a kernel's rows that were run again, and whole kernels.
+/// Puts newer records in the place of older ones: a kernel's cells that were run again, and whole kernels.
 pub fn merge(old: Vec<Record>, new: Vec<Record>) -> Vec<Record> {
     let mut merged = old;
     for mut record in new {
         match merged.iter_mut().find(|old| old.kernel == record.kernel) {
             Some(old) => {
-                old.cells.retain(|cell| !record.cells.iter().any(|newer| newer.cell.row == cell.cell.row));
+                let place = |record: &CellRecord| (record.cell.row.clone(), record.cell.column.clone());
+                old.cells.retain(|cell| !record.cells.iter().any(|newer| place(newer) == place(cell)));
                 old.cells.append(&mut record.cells);
                 old.release = record.release;
             }
@@ -81,6 +82,14 @@ mod tests {
             serde_json::from_str(&text).expect("a cell's record")
         });
         Record { kernel: kernel.to_owned(), release: String::new(), cells: cells.collect() }
+    }
+
+    #[test]
+    fn a_column_that_ran_again_leaves_the_others() {
+        let mut newer = record("a", &[("x", 9)]);
+        newer.cells[0].cell.column = "d".to_owned();
+        let merged = merge(vec![record("a", &[("x", 1)])], vec![newer]);
+        assert_eq!(merged[0].cells.len(), 2);
     }
 
     #[test]

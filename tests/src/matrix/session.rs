@@ -18,19 +18,20 @@ use crate::harness::process::remove_groups;
 use crate::harness::programs;
 use crate::harness::world::{Kind, World};
 
-/// Runs these rows one after the other, in one world. A row that breaks it ends its process; the rows after it
-/// get a new one.
+/// Runs these rows one after the other, in one world, by the columns among the names or by all. A row that breaks it ends
+/// its process; the rows after it get a new one.
 ///
 /// # Errors
 /// When a process cannot be started.
 pub fn all(names: &[String]) -> io::Result<()> {
     // Daemons that a row leaves come here to be buried.
     nix::sys::prctl::set_child_subreaper(true)?;
-    let mut rest = names;
+    let (columns, rows) = split(names);
+    let mut rest = &rows[..];
     while !rest.is_empty() {
         let begun = tempfile::NamedTempFile::new()?;
         let mut part = Command::new("/proc/self/exe");
-        part.arg("leaks-until-one-breaks").arg(begun.path()).args(rest).stdin(Stdio::null());
+        part.arg("leaks-until-one-breaks").arg(begun.path()).args(&columns).args(rest).stdin(Stdio::null());
         let status = part.status()?;
         bury_all(&[]);
         if status.success() {
@@ -53,9 +54,10 @@ pub fn until_one_breaks(begun: &str, names: &[String]) -> io::Result<()> {
     nix::sys::prctl::set_child_subreaper(true)?;
     let mut begun = File::options().append(true).open(begun)?;
     let mut world = build()?;
-    for name in names {
+    let (columns, rows) = split(names);
+    for name in &rows {
         begun.write_all(b".")?;
-        write_cells(&mut world, &known(name)?, |_| true)?;
+        write_cells(&mut world, &known(name)?, &columns)?;
         bury_all(&world.peers());
     }
     Ok(())
@@ -74,7 +76,12 @@ pub fn one(name: &str, only: &[String]) -> io::Result<()> {
     if row.prepare.is_some() && !programs::in_guest() {
         return Err(io::Error::other(format!("'{name}' is prepared in guests only")));
     }
-    write_cells(&mut build()?, &row, |column| only.is_empty() || only.iter().any(|name| name == column.name))
+    write_cells(&mut build()?, &row, only)
+}
+
+/// The columns among these names, and the rows.
+fn split(names: &[String]) -> (Vec<String>, Vec<String>) {
+    names.iter().cloned().partition(|name| column::named(name).is_some())
 }
 
 fn known(name: &str) -> io::Result<Row> {
@@ -85,7 +92,10 @@ fn build() -> io::Result<World> {
     if programs::in_guest() { World::of_machine(Kind::Vrfs) } else { World::new(demo::kind()) }
 }
 
-fn write_cells(world: &mut World, row: &Row, wanted: impl Fn(Column) -> bool) -> io::Result<()> {
+/// By all columns, where none is named. Off a machine of its own nobody makes a login or a container for it.
+fn write_cells(world: &mut World, row: &Row, only: &[String]) -> io::Result<()> {
+    let is_named = |column: Column| only.is_empty() || only.iter().any(|name| name == column.name);
+    let wanted = |column: Column| is_named(column) && (column.setting.is_none() || programs::in_guest());
     for cell in inside::cells(world, row, wanted) {
         let mut line = serde_json::to_vec(&cell)?;
         line.push(b'\n');

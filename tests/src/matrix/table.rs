@@ -18,6 +18,8 @@ pub struct Matrix<'a> {
     pub release: &'a str,
     /// The rows that were asked for.
     pub rows: &'a [Row],
+    /// The columns that were.
+    pub columns: &'a [Column],
     /// What came back.
     pub cells: &'a [Cell],
     /// The committed files.
@@ -32,7 +34,7 @@ impl Matrix<'_> {
     /// Each cell with its expectation and what is to be said of it.
     pub fn measured(&self) -> impl Iterator<Item = (&Row, Column, Expected, Option<&Cell>, Finding)> {
         self.rows.iter().flat_map(move |row| {
-            column::ALL.into_iter().map(move |column| {
+            self.columns.iter().map(move |&column| {
                 let expected = self.expectations.of(row, column, self.kernel);
                 let cell = self.cell(row, column);
                 let finding = self.finding(row, column, &expected, cell);
@@ -64,12 +66,12 @@ impl Matrix<'_> {
     fn grid(&self) -> String {
         let width = self.rows.iter().map(|row| row.name.len()).max().unwrap_or(0);
         let mut text = format!("{} (Linux {})\n{:width$}", self.kernel, self.release, "");
-        for column in column::ALL {
+        for column in self.columns {
             let _ = write!(text, "  {:>width$}", column.name, width = column.name.len());
         }
         for row in self.rows {
             let _ = write!(text, "\n{:width$}", row.name);
-            for column in column::ALL {
+            for &column in self.columns {
                 let word = self.word(row, column);
                 let _ = write!(text, "  {word:>width$}", width = column.name.len());
             }
@@ -83,6 +85,7 @@ impl Matrix<'_> {
         let expected = self.expectations.of(row, column, self.kernel);
         match (self.cell(row, column), &expected) {
             (_, Expected::Absent(_)) => "-".to_owned(),
+            _ if !self.columns.contains(&column) => "-".to_owned(),
             (None, _) => "?".to_owned(),
             (Some(cell), Expected::Leak(..)) if cell.verdict == Colour::Leak => "leak*".to_owned(),
             (Some(cell), Expected::Refused(_)) if cell.verdict == Colour::Closed => "refused".to_owned(),

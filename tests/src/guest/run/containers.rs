@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::guest_tests;
 use crate::harness::judge::{Verdict, root, user};
+use crate::harness::seccomp;
 use crate::harness::world::{Kind, World};
 
 guest_tests! {
@@ -23,8 +24,6 @@ guest_tests! {
     bpf_says_why_it_cannot_be_had_in_a_container,
 }
 
-/// Debian's package of podman's defaults.
-const PROFILE: &str = "/usr/share/containers/seccomp.json";
 /// What podman leaves root in a container.
 const CAPABILITIES: [&str; 11] = [
     "CAP_CHOWN",
@@ -146,7 +145,7 @@ pub fn config(world: &World, image: &Image, inside: Inside, words: &[&str]) -> V
     let bind =
         |from: &Path, to: &str| json!({"destination": to, "type": "bind", "source": from, "options": ["rbind", "ro"]});
     let mut namespaces: Vec<_> = ["pid", "ipc", "uts", "mount"].map(|kind| json!({"type": kind})).into();
-    let mut linux = json!({"seccomp": seccomp(capabilities)});
+    let mut linux = json!({"seccomp": seccomp::profile(capabilities)});
     if let Some([own, outer, count]) = inside.ids() {
         namespaces.push(json!({"type": "user"}));
         let mapping = json!([{"containerID": own, "hostID": outer, "size": count}]);
@@ -175,35 +174,6 @@ pub fn config(world: &World, image: &Image, inside: Inside, words: &[&str]) -> V
             bind(Path::new("/etc/resolv.conf"), "/etc/resolv.conf"),
         ],
         "linux": linux,
-    })
-}
-
-/// podman's profile in the form that an OCI runtime takes: its conditions on capabilities and machine decided.
-fn seccomp(capabilities: &[&str]) -> Value {
-    let profile: Value = serde_json::from_slice(&fs::read(PROFILE).expect("the profile")).expect("JSON");
-    let names = |list: &Value| {
-        list.as_array().into_iter().flatten().filter_map(Value::as_str).map(String::from).collect::<Vec<_>>()
-    };
-    let has = |name: &String| capabilities.contains(&name.as_str());
-    let applies = |rule: &&Value| {
-        let (includes, excludes) = (&rule["includes"], &rule["excludes"]);
-        let machines = names(&includes["arches"]);
-        names(&includes["caps"]).iter().all(has)
-            && !names(&excludes["caps"]).iter().any(has)
-            && (machines.is_empty() || machines.iter().any(|machine| machine == "amd64"))
-    };
-    let rules = profile["syscalls"].as_array().expect("rules").iter().filter(applies).map(|rule| {
-        let mut rule = rule.clone();
-        for key in ["includes", "excludes", "comment", "errno"] {
-            rule.as_object_mut().expect("a rule").remove(key);
-        }
-        rule
-    });
-    json!({
-        "defaultAction": profile["defaultAction"],
-        "defaultErrnoRet": profile["defaultErrnoRet"],
-        "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"],
-        "syscalls": rules.collect::<Vec<_>>(),
     })
 }
 

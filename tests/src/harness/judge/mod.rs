@@ -4,7 +4,7 @@ mod order;
 mod running;
 mod verdict;
 
-pub use order::{Order, root, user};
+pub use order::{Order, USER, root, user};
 pub use running::Running;
 pub use verdict::{Outcome, Verdict};
 

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::time::Duration;
 
 /// The plain user of the world.
-const USER: u32 = 1000;
+pub const USER: u32 = 1000;
 /// Only a command that hangs takes this long, even in an emulated machine on a busy host.
 const LIMIT: Duration = Duration::from_secs(150);
 

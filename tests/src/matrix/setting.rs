@@ -1,0 +1,70 @@
+//! What the ways that are not vrfrun's need around a cell: a user, a login, a container or an agent, made as its manager
+//! makes it. Pure.
+//!
+//! Whatever puts them into the VRF is the real program, called as PAM, an OCI runtime or an administrator calls it.
+
+/// Shell lines; `{uid}` is the number of the column's user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// Before a cell. Its packets are not counted.
+    pub begin: &'static str,
+    /// Run `begin` as the column's user, not as root.
+    pub is_users: bool,
+    /// After a cell and the last of its packets, as root.
+    pub end: &'static str,
+}
+
+/// The cgroup of a login below the hierarchy's root, as logind names it.
+pub const LOGIN: &str = "user.slice/user-{uid}.slice/session-leak.scope";
+/// The cgroup of a container, which is called by its id.
+pub const CONTAINER: &str = "leak-hook";
+/// What belongs to the agent's container: its socket, its configuration, its image.
+pub const BUNDLE: &str = "/tmp/leak-agent";
+
+/// Whatever runs as this user.
+pub const USER: Setting =
+    Setting { begin: "vrfsetup user {uid} blue", is_users: false, end: "vrfsetup user --remove {uid}" };
+
+/// A shell opens the session in the login's cgroup, and leaves it.
+pub const SESSION: Setting = Setting {
+    begin: "cd /sys/fs/cgroup; mkdir -p user.slice/user-{uid}.slice/session-leak.scope
+        echo 0 >user.slice/user-{uid}.slice/session-leak.scope/cgroup.procs
+        PAM_TYPE=open_session PAM_SERVICE=sshd exec vrfsetup session blue",
+    is_users: false,
+    // What the program has left keeps it, until the row ends.
+    end: "cd /sys/fs/cgroup; rmdir user.slice/user-{uid}.slice/session-leak.scope user.slice/user-{uid}.slice user.slice || true",
+};
+
+/// The same of a container, whose first process waits while the hook is called from outside.
+pub const HOOK: Setting = Setting {
+    begin: r#"cd /sys/fs/cgroup; mkdir -p leak-hook; echo 0 >leak-hook/cgroup.procs
+        (echo 0 >cgroup.procs; exec vrfsetup oci-hook) <<STATE
+            {"ociVersion": "1.0.2", "id": "leak-hook", "status": "creating", "pid": $$, "bundle": "/", "annotations": {"io.vrfrun.vrf": "blue"}}
+STATE"#,
+    is_users: false,
+    end: "rmdir /sys/fs/cgroup/leak-hook || true",
+};
+
+/// The agent of the column's user.
+pub const AGENT: Setting = Setting {
+    begin: "mkdir -p /tmp/leak-agent/root; cd /tmp/leak-agent
+        vrfrun oci-agent --socket /tmp/leak-agent/socket & echo $! >pid
+        until [ -S socket ]; do sleep 0.05; done",
+    is_users: true,
+    end: "cd /tmp; kill $(cat leak-agent/pid); rm -rf --one-file-system leak-agent",
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_and_names_are_of_the_same_places() {
+        assert!(SESSION.begin.contains(LOGIN));
+        assert!(
+            HOOK.begin.contains(&format!("mkdir -p {CONTAINER};"))
+                && HOOK.end.ends_with(&format!("/{CONTAINER} || true"))
+        );
+        assert!(AGENT.begin.contains(&format!("cd {BUNDLE}\n")));
+    }
+}
