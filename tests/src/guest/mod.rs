@@ -99,6 +99,7 @@ const MODULES: &[&[Test]] = &[
     run::oci_doctor::TESTS,
     run::oci_hook::TESTS,
     run::oci_runtime::TESTS,
+    run::own_network::TESTS,
     run::gate::TESTS,
     run::inherited::TESTS,
     docs::recipes_services::TESTS,

@@ -22,6 +22,7 @@ pub mod oci_agent;
 pub mod oci_doctor;
 pub mod oci_hook;
 pub mod oci_runtime;
+pub mod own_network;
 pub mod refusals;
 pub mod sealing;
 pub mod sequences;

@@ -48,17 +48,20 @@ impl<'a> Podman<'a> {
         Self { directory, runtime, manager, image }
     }
 
-    /// Judges a command of podman's.
-    pub fn judge(&self, world: &mut World, words: &str) -> Verdict {
+    /// podman with the options that keep it there.
+    pub fn own(&self) -> Vec<String> {
         let place = |name: &str| self.directory.join(name).display().to_string();
         let own = [("--root", place("storage")), ("--runroot", place("run")), ("--tmpdir", place("tmp"))];
         let own = own.into_iter().chain([("--hooks-dir", place("hooks.d")), ("--runtime", self.runtime.to_owned())]);
         let own = own.flat_map(|(option, value)| [option.to_owned(), value]);
         let fixed =
             ["--storage-driver=vfs", "--events-backend=none", "--log-level=error", "--cgroup-manager", self.manager];
-        let words = words.split_whitespace().map(str::to_owned);
-        let all = ["podman".to_owned()].into_iter().chain(own).chain(fixed.map(str::to_owned)).chain(words);
-        world.judge(&root(all))
+        ["podman".to_owned()].into_iter().chain(own).chain(fixed.map(str::to_owned)).collect()
+    }
+
+    /// Judges a command of podman's.
+    pub fn judge(&self, world: &mut World, words: &str) -> Verdict {
+        world.judge(&root(self.own().into_iter().chain(words.split_whitespace().map(str::to_owned))))
     }
 
     /// Runs a program of the image's in a container.
