@@ -37,7 +37,7 @@ pub fn in_vrfs() -> Vec<Process> {
     let (bound, mut labels) = (bound(), Labels::new());
     let own = netns(Path::new("/proc/thread-self"));
     let mut found: Vec<Process> = pids()
-        .filter(|&pid| own.is_some() && netns(&directory(pid)) == own)
+        .filter(|&pid| own.is_some() && netns(&visible(pid)) == own)
         .filter_map(|pid| {
             let Membership { vrf, by } = membership::of(&evidence(pid, &mut labels).ok()?, &bound)?;
             Some(Process { pid, command: command(pid), vrf: text(&vrf), mechanism: by })
@@ -73,7 +73,7 @@ pub fn held_by_its_user(pid: u32) -> Option<String> {
 pub fn socket_owners() -> HashMap<u64, Vec<u32>> {
     let mut owners: HashMap<u64, Vec<u32>> = HashMap::new();
     for pid in pids() {
-        for entry in fs::read_dir(directory(pid).join("fd")).into_iter().flatten().flatten() {
+        for entry in fs::read_dir(visible(pid).join("fd")).into_iter().flatten().flatten() {
             let target = fs::read_link(entry.path()).unwrap_or_default();
             let Some(inode) = socket_inode(target.as_os_str()) else { continue };
             let pids = owners.entry(inode).or_default();
@@ -91,6 +91,23 @@ pub fn command(pid: u32) -> String {
     text(fs::read(directory(pid).join("comm")).unwrap_or_default().trim_ascii_end())
 }
 
+/// A thread of a process that runs: the main one unless that has ended; None once all have.
+pub fn live_thread(pid: u32) -> Option<u32> {
+    if runs(&directory(pid)) {
+        return Some(pid);
+    }
+    let tasks = fs::read_dir(directory(pid).join("task")).into_iter().flatten().flatten();
+    tasks.filter(|task| runs(&task.path())).find_map(|task| task.file_name().to_str()?.parse().ok())
+}
+
+/// Whether a thread has not ended. A process's name, which comes before the state, may have brackets and spaces in it.
+fn runs(thread: &Path) -> bool {
+    let stat = fs::read(thread.join("stat")).unwrap_or_default();
+    let name_ends = stat.iter().rposition(|&byte| byte == b')');
+    let state = name_ends.and_then(|at| stat.get(at + 2));
+    state.is_some_and(|state| !b"ZX".contains(state))
+}
+
 /// `socket:[12345]`.
 pub fn socket_inode(target: &OsStr) -> Option<u64> {
     let number = target.as_bytes().strip_prefix(b"socket:[")?.strip_suffix(b"]")?;
@@ -106,12 +123,17 @@ fn directory(pid: u32) -> PathBuf {
     Path::new("/proc").join(pid.to_string())
 }
 
+/// Of a process whose main thread has ended, the others' tell what its own does not any more: cgroup, files, namespaces.
+fn visible(pid: u32) -> PathBuf {
+    directory(live_thread(pid).unwrap_or(pid))
+}
+
 fn netns(process: &Path) -> Option<u64> {
     fs::metadata(process.join("ns/net")).map(|metadata| metadata.ino()).ok()
 }
 
 fn evidence(pid: u32, labels: &mut Labels) -> io::Result<Evidence> {
-    let directory = directory(pid);
+    let directory = visible(pid);
     let status = fs::read(directory.join("status"))?;
     let is_filtered = is_filtered(&status);
     let cgroup = fs::read(directory.join("cgroup")).unwrap_or_default();
@@ -129,11 +151,12 @@ fn filtered_ancestors(status: &[u8]) -> Vec<Vec<u8>> {
     let mut environs = Vec::new();
     let mut parent = field(status, b"PPid:");
     while let Some(pid) = parent.filter(|_| environs.len() < ANCESTORS) {
-        let Ok(status) = fs::read(directory(pid).join("status")) else { break };
+        let directory = visible(pid);
+        let Ok(status) = fs::read(directory.join("status")) else { break };
         if !is_filtered(&status) {
             break;
         }
-        environs.push(fs::read(directory(pid).join("environ")).unwrap_or_default());
+        environs.push(fs::read(directory.join("environ")).unwrap_or_default());
         parent = field(&status, b"PPid:");
     }
     environs

@@ -1,5 +1,5 @@
-//! `vrfsetup move`: takes processes that run already into a VRF, or out of it: which they are (`select`), their cgroups
-//! (`place`), their sockets (`scan`, `socket`, `judge`), connections (`connection`), and what became of each (`verdict`).
+//! `vrfsetup move`: takes processes that run already into a VRF, or out of it: which they are (`select`, `found`), their cgroups
+//! (`place`, `ours`), their sockets (`scan`, `socket`, `judge`), connections (`connection`), and what became of each (`verdict`).
 //!
 //! The cgroup comes first, so that whatever the process makes from then on is bound; then its sockets, again until a round
 //! changes nothing. A run that is killed leaves each socket in one domain or in the other, and the next one goes on: nothing
@@ -8,7 +8,9 @@
 #![forbid(unsafe_code)]
 
 mod connection;
+mod found;
 mod judge;
+mod ours;
 mod place;
 mod scan;
 mod select;
@@ -29,6 +31,7 @@ use crate::plan::system::{self, System};
 use crate::sys::netlink::Kernel;
 use crate::sys::pidfd::{self, Process};
 use crate::sys::run_dir;
+use found::Found;
 use judge::Target;
 use place::{Entered, Places};
 use scan::{Round, Scan};
@@ -80,11 +83,13 @@ pub fn move_all(
     let vrf = wanted_vrf(kernel, &system, request.to)?;
     let unit = request.unit.map(select::cgroup_of_unit).transpose()?;
     let mut places = Places::new(kernel, vrf.clone(), netns, request.is_dry);
-    let first = select::processes(request.pids, unit.as_deref());
-    let leaves = first.iter().filter_map(|pid| places.vrf_of(*pid)).collect();
+    // Numbers are looked up once: another process may get one.
+    let named: Vec<Found> = request.pids.iter().filter_map(|pid| Found::of(*pid)).collect();
+    let first = select::processes(&named, unit.as_deref());
+    let leaves = first.iter().filter_map(|found| places.vrf_of(found.thread()?)).collect();
     let target = Target { vrf, leaves, links: &system };
-    let mut run =
-        Run { request, target, netns, unit, places: &mut places, processes: BTreeMap::new(), scan: Scan::default() };
+    let (processes, scan) = (BTreeMap::new(), Scan::default());
+    let mut run = Run { request, target, netns, named, unit, places: &mut places, processes, scan };
     run.skip_dead();
     // Before anything is changed: not every kernel lists them.
     run.scan.begin()?;
@@ -137,94 +142,112 @@ struct Run<'a> {
     request: &'a Request<'a>,
     target: Target<'a>,
     netns: u64,
+    named: Vec<Found>,
     unit: Option<String>,
     places: &'a mut Places<'a>,
     /// What became of each process.
-    processes: BTreeMap<u32, Verdict>,
+    processes: BTreeMap<Found, Verdict>,
     scan: Scan,
 }
 
 impl Run<'_> {
     /// Those that were asked for and are gone.
     fn skip_dead(&mut self) {
-        for pid in self.request.pids.iter().filter(|pid| !select::is_there(**pid)) {
-            self.note(*pid, Fate::Gone, None);
+        for pid in self.request.pids {
+            let found = self.named.iter().copied().find(|found| found.pid == *pid);
+            if found.and_then(|found| found.thread()).is_none() {
+                self.note(found.unwrap_or(Found { pid: *pid, started: 0 }), Fate::Gone, None);
+            }
         }
     }
 
     /// Once through all processes; whether anything was changed.
     fn round(&mut self) -> Result<bool, Error> {
         let mut has_changed = false;
-        let selected = select::processes(self.request.pids, self.unit.as_deref());
-        for pid in &selected {
-            has_changed |= self.enter(*pid);
+        let selected = select::processes(&self.named, self.unit.as_deref());
+        for process in &selected {
+            has_changed |= self.enter(*process);
         }
+        self.skip_replaced();
         self.places.give_up_empty();
-        let moved: Vec<u32> = selected.into_iter().filter(|pid| self.is_in_place(*pid)).collect();
+        let moved: Vec<Found> = selected.into_iter().filter(|process| self.is_in_place(process)).collect();
         self.scan.begin()?;
         let round = Round { target: &self.target, netns: self.netns, places: self.places, request: self.request };
-        for pid in moved {
-            has_changed |= self.scan.process(pid, &round);
+        for process in moved {
+            has_changed |= self.scan.process(process, &round);
         }
         has_changed |= self.scan.connections(&self.target, self.request);
         Ok(has_changed)
     }
 
+    /// Those whose numbers were asked for and have been given to others, which nobody has asked for.
+    fn skip_replaced(&mut self) {
+        for found in self.named.clone().into_iter().filter(Found::has_successor) {
+            self.note_new(found, Fate::Gone);
+        }
+    }
+
     /// Puts a process into its cgroup. One that was refused is left alone from then on.
-    fn enter(&mut self, pid: u32) -> bool {
-        if self.processes.get(&pid).is_some_and(|verdict| matches!(verdict.fate, Fate::Failed)) {
+    fn enter(&mut self, process: Found) -> bool {
+        if self.processes.get(&process).is_some_and(|verdict| matches!(verdict.fate, Fate::Failed)) {
             return false;
         }
-        if select::netns(pid).is_some_and(|netns| netns != self.netns) {
-            self.note(pid, Fate::Failed, Some("it is in another network namespace".to_owned()));
+        let Some(thread) = process.thread() else {
+            self.note_new(process, Fate::Gone);
+            return false;
+        };
+        if select::netns(thread).is_some_and(|netns| netns != self.netns) {
+            self.note(process, Fate::Failed, Some("it is in another network namespace".to_owned()));
             return false;
         }
-        if let Some(port) = self.emulated_by(pid) {
-            self.note(pid, Fate::Failed, Some(format!("it is in a VRF that is emulated by '{port}'")));
+        if let Some(port) = self.emulated_by(thread) {
+            self.note(process, Fate::Failed, Some(format!("it is in a VRF that is emulated by '{port}'")));
             return false;
         }
-        match self.places.enter(pid) {
-            Entered::Already => self.note_new(pid, Fate::Unchanged),
-            Entered::Gone => self.note_new(pid, Fate::Gone),
+        match self.places.enter(process) {
+            Entered::Already => self.note_new(process, Fate::Unchanged),
+            Entered::Gone => self.note_new(process, Fate::Gone),
             Entered::Moved(cgroup) => {
                 let fate = if self.request.is_dry { Fate::Moves } else { Fate::Moved };
-                self.note(pid, fate, Some(format!("cgroup '{cgroup}'")));
+                self.note(process, fate, Some(format!("cgroup '{cgroup}'")));
                 return true;
             }
-            Entered::Refused(why) => self.note(pid, Fate::Failed, Some(why)),
+            Entered::Refused(why) => self.note(process, Fate::Failed, Some(why)),
         }
         false
     }
 
-    /// The port of the emulated VRF whose cgroup a process is in.
-    fn emulated_by(&self, pid: u32) -> Option<String> {
-        let link = self.target.links.link_by_index(self.places.vrf_of(pid)?)?;
+    /// The port of the emulated VRF whose cgroup a thread is in.
+    fn emulated_by(&self, thread: u32) -> Option<String> {
+        let link = self.target.links.link_by_index(self.places.vrf_of(thread)?)?;
         (!link.is_vrf()).then(|| link.name.clone())
     }
 
-    fn is_in_place(&self, pid: u32) -> bool {
-        let fate = self.processes.get(&pid).map(|verdict| verdict.fate);
+    fn is_in_place(&self, process: &Found) -> bool {
+        let fate = self.processes.get(process).map(|verdict| verdict.fate);
         fate.is_some_and(|fate| !matches!(fate, Fate::Failed | Fate::Gone))
     }
 
     /// What an earlier round has done counts more than that it is done.
-    fn note_new(&mut self, pid: u32, fate: Fate) {
-        if !self.processes.contains_key(&pid) {
-            self.note(pid, fate, None);
+    fn note_new(&mut self, process: Found, fate: Fate) {
+        if !self.processes.contains_key(&process) {
+            self.note(process, fate, None);
         }
     }
 
-    fn note(&mut self, pid: u32, fate: Fate, why: Option<String>) {
-        let known = self.processes.get(&pid).map(|verdict| verdict.command.clone());
-        let command = known.unwrap_or_else(|| processes::command(pid));
-        self.processes.insert(pid, Verdict { pid, command, fate, why, subject: Subject::Process });
+    fn note(&mut self, process: Found, fate: Fate, why: Option<String>) {
+        let known = self.processes.get(&process).map(|verdict| verdict.command.clone());
+        let command = || if process.is_same() { processes::command(process.pid) } else { String::new() };
+        let (pid, command) = (process.pid, known.unwrap_or_else(command));
+        self.processes.insert(process, Verdict { pid, command, fate, why, subject: Subject::Process });
     }
 
     fn report(self, stopped: Option<String>) -> Report {
         self.places.remove_unused();
-        let moved: BTreeSet<u32> = self.processes.keys().copied().filter(|pid| self.is_in_place(*pid)).collect();
+        let in_place = self.processes.keys().filter(|process| self.is_in_place(process));
+        let moved: BTreeSet<u32> = in_place.map(|process| process.pid).collect();
         let commands: HashMap<u32, String> =
-            self.processes.iter().map(|(pid, verdict)| (*pid, verdict.command.clone())).collect();
+            self.processes.values().map(|verdict| (verdict.pid, verdict.command.clone())).collect();
         let sockets = self.scan.verdicts(&moved, &commands);
         Report { verdicts: self.processes.into_values().chain(sockets).collect(), stopped }
     }

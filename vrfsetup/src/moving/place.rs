@@ -6,15 +6,14 @@
 use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::net::UdpSocket;
-use std::os::fd::OwnedFd;
 
 use nix::sys::socket::{getsockopt, sockopt};
 use nix::sys::stat::fstat;
 use vrfabi::cgroup::{Cgroup as Name, Tail};
-use vrfbpf::Hook;
 use vrfbpf::set::{self, Device, Record};
 
-use super::select;
+use super::found::Found;
+use super::ours::{binds, is_at_or_below, ours};
 use crate::change::cgroup::Cgroup;
 use crate::change::unit;
 use crate::inspect::processes;
@@ -37,13 +36,6 @@ pub enum Entered {
     Refused(String),
 }
 
-/// Where a cgroup of ours stands, and whose it is.
-struct Ours {
-    parent: String,
-    path: String,
-    tail: Option<Tail>,
-}
-
 /// All cgroups of one run.
 pub struct Places<'a> {
     kernel: &'a Kernel,
@@ -64,17 +56,15 @@ impl<'a> Places<'a> {
         Self { kernel, vrf, netns, is_dry, wanted: HashMap::new(), left: BTreeSet::new(), held: Vec::new() }
     }
 
-    /// The index of the VRF whose cgroup of vrfrun's a process is in.
-    pub fn vrf_of(&self, pid: u32) -> Option<u32> {
-        let ours = ours(&cgroup::path_of(&pid.to_string()).ok()?)?;
+    /// The index of the VRF whose cgroup of vrfrun's a thread is in.
+    pub fn vrf_of(&self, thread: u32) -> Option<u32> {
+        let ours = ours(&cgroup::path_of(&thread.to_string()).ok()?)?;
         ours.tail.filter(|tail| tail.netns == self.netns).map(|tail| tail.ifindex)
     }
 
     /// Moves a process into its cgroup, or finds it there.
-    pub fn enter(&mut self, pid: u32) -> Entered {
-        if !select::is_there(pid) {
-            return Entered::Gone;
-        }
+    pub fn enter(&mut self, process: Found) -> Entered {
+        let pid = process.pid;
         if let Some(vrf) = processes::held_by_a_filter(pid) {
             let is_it = self.vrf.as_ref().is_some_and(|wanted| wanted.name == vrf);
             let why = format!("vrfrun holds it in '{vrf}' by a filter or a library that stay as long as it runs");
@@ -84,8 +74,8 @@ impl<'a> Places<'a> {
             return Entered::Refused(format!("'vrfsetup user' holds its user in '{vrf}'"));
         }
         for _ in 0..TRIES {
-            match self.try_to_enter(pid) {
-                Err(error) if is_gone(&error) && select::is_there(pid) => self.wanted.clear(),
+            match self.try_to_enter(process) {
+                Err(error) if is_gone(&error) && process.thread().is_some() => self.wanted.clear(),
                 Err(error) if is_gone(&error) => return Entered::Gone,
                 Err(error) => return Entered::Refused(format!("cannot join its cgroup: {}", text(&error))),
                 Ok(entered) => return entered,
@@ -94,8 +84,9 @@ impl<'a> Places<'a> {
         Entered::Refused("another process keeps removing the cgroup".to_owned())
     }
 
-    fn try_to_enter(&mut self, pid: u32) -> io::Result<Entered> {
-        let path = cgroup::path_of(&pid.to_string())?;
+    fn try_to_enter(&mut self, process: Found) -> io::Result<Entered> {
+        let Some(thread) = process.thread() else { return Ok(Entered::Gone) };
+        let path = cgroup::path_of(&thread.to_string())?;
         if path.starts_with("/..") {
             return Ok(Entered::Refused("its cgroup is outside this cgroup namespace".to_owned()));
         }
@@ -114,7 +105,9 @@ impl<'a> Places<'a> {
             return Ok(Entered::Already);
         }
         if !self.is_dry {
-            cgroup::put(&wanted, pid)?;
+            if let Some(why) = put(&wanted, process)? {
+                return Ok(Entered::Refused(why));
+            }
             self.left.extend(left.map(|ours| ours.path));
         }
         Ok(Entered::Moved(wanted))
@@ -195,7 +188,7 @@ impl<'a> Places<'a> {
             let tail = path.rsplit('/').next().and_then(|name| Name::parse(name.as_bytes())).map(|name| name.tail);
             let Some(tail) = tail.filter(|tail| tail.netns == self.netns) else { continue };
             let Ok(directory) = cgroup::open(&path) else { continue };
-            let is_empty = || cgroup::all_processes(&path).is_ok_and(|all| all.is_empty());
+            let is_empty = || cgroup::has_threads(&path).is_ok_and(|has| !has);
             if binds(&directory) && !matches!(set::give_up(&directory, is_empty), Ok(true)) {
                 self.held.extend(pidfd::inode(&directory).ok().map(|number| (tail.ifindex, number)));
             } else if is_empty() {
@@ -217,34 +210,15 @@ impl<'a> Places<'a> {
     }
 }
 
-/// The outermost cgroup of vrfrun's, or of `ip vrf exec`, on the way to this one: programs of ancestors run last and win.
-fn ours(path: &str) -> Option<Ours> {
-    let parts: Vec<&str> = path.split('/').collect();
-    let at = |end: usize| parts[..end].join("/");
-    let is_bound = |end: usize| cgroup::open(&at(end)).is_ok_and(|directory| binds(&directory));
-    let one = |end: usize, above: usize, tail| {
-        let parent = at(above);
-        Ours { parent: if parent.is_empty() { "/".to_owned() } else { parent }, path: at(end), tail }
-    };
-    for end in 1..=parts.len() {
-        let tail = Name::parse(parts[end - 1].as_bytes()).map(|name| name.tail);
-        if tail.is_some() && is_bound(end) {
-            return Some(one(end, end - 1, tail));
-        }
+/// Moves a process, which has lived until now: the cgroup may have taken a while to make. Why it must be told of where the
+/// number went to another process at this very moment, which nobody can keep from being moved.
+fn put(path: &str, process: Found) -> io::Result<Option<String>> {
+    if process.thread().is_none() {
+        return Err(io::Error::from_raw_os_error(libc::ESRCH));
     }
-    let end = parts.len();
-    (end > 2 && parts[end - 2] == "vrf" && is_bound(end)).then(|| one(end, end - 2, None))
-}
-
-/// Whether there is a program, or was when a run that gave the cgroup up was killed.
-fn binds(directory: &OwnedFd) -> bool {
-    Record::read(directory).is_some()
-        || Record::read_given_up(directory).is_some()
-        || vrfbpf::attached(Hook::SOCK_CREATE, directory).is_ok_and(|ids| !ids.is_empty())
-}
-
-fn is_at_or_below(path: &str, wanted: &str) -> bool {
-    path.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    cgroup::put(path, process.pid)?;
+    let why = || format!("it has ended, and another process has its number and is in cgroup '{path}' now");
+    Ok(process.has_successor().then(why))
 }
 
 /// Does something in a cgroup, and comes back.
@@ -282,22 +256,4 @@ fn unusable(path: &str, error: &io::Error) -> String {
 
 fn text(error: &io::Error) -> String {
     KernelError::from_io(error).to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_only_begins_alike_is_not_below() {
-        assert!(is_at_or_below("/a/b", "/a/b") && is_at_or_below("/a/b/c", "/a/b"));
-        assert!(!is_at_or_below("/a/bc", "/a/b") && !is_at_or_below("/a", "/a/b"));
-    }
-
-    #[test]
-    fn a_cgroup_that_only_has_the_name_is_not_left() {
-        for path in ["/", "/vrfrun-blue-7-4026531840", "/user.slice/vrf/blue", "/no/such"] {
-            assert!(ours(path).is_none(), "{path}");
-        }
-    }
 }

@@ -10,6 +10,7 @@ use std::path::Path;
 use nix::errno::Errno;
 
 use super::connection::Connections;
+use super::found::Found;
 use super::judge::{Decision, Target};
 use super::place::Places;
 use super::socket::{self, Seen};
@@ -32,6 +33,14 @@ pub struct Scan {
     /// The sockets of this round.
     seen: BTreeSet<u64>,
     connections: Connections,
+}
+
+/// The descriptors of one process.
+struct Listed {
+    pid: u32,
+    /// The thread that they were listed of: the main one, or one that runs.
+    thread: u32,
+    descriptors: Vec<(i32, Option<u64>)>,
 }
 
 /// What a round asks of each socket.
@@ -75,12 +84,24 @@ impl Scan {
     }
 
     /// All sockets of a process; whether anything was changed.
-    pub fn process(&mut self, pid: u32, round: &Round) -> bool {
+    pub fn process(&mut self, found: Found, round: &Round) -> bool {
         // What has ended meanwhile has no sockets.
-        let Ok(process) = Process::open(pid) else { return false };
-        let Ok(found) = descriptors(&format!("{pid}/fd")) else { return false };
-        let mut has_changed = false;
-        for (fd, inode) in &found {
+        let Some(thread) = found.thread() else { return false };
+        let opened = open(found.pid, thread);
+        let Ok(descriptors) = descriptors(&format!("{thread}/fd")) else { return false };
+        let listed = Listed { pid: found.pid, thread, descriptors };
+        match opened {
+            // Another process may have the number by now.
+            _ if !found.is_same() => false,
+            Ok(process) => self.sockets(&process, &listed, round),
+            Err(Errno::EINVAL) => self.unreachable(&listed),
+            Err(_) => false,
+        }
+    }
+
+    fn sockets(&mut self, process: &Process, listed: &Listed, round: &Round) -> bool {
+        let (mut has_changed, pid) = (false, listed.pid);
+        for (fd, inode) in &listed.descriptors {
             let Some(inode) = inode else {
                 let why = "sockets in its list of files cannot be seen".to_owned();
                 self.other(pid, *fd, "io_uring", Fate::Stays, why);
@@ -88,7 +109,7 @@ impl Scan {
             };
             self.descriptors.insert((pid, *fd), *inode);
             if self.seen.insert(*inode) {
-                match self.socket(&process, *fd, *inode, round) {
+                match self.socket(process, *fd, *inode, round) {
                     Ok(changed) => has_changed |= changed,
                     // Closed, or the process has ended: another one may still have it.
                     Err(Errno::EBADF | Errno::ESRCH) => {
@@ -100,8 +121,17 @@ impl Scan {
                 }
             }
         }
-        self.threads(pid, &found);
+        self.threads(listed);
         has_changed
+    }
+
+    /// An older kernel has copies of the main thread's descriptors only.
+    fn unreachable(&mut self, listed: &Listed) -> bool {
+        for (fd, _) in &listed.descriptors {
+            let why = "its main thread has ended, and the kernel has no pidfd of another one (Linux 6.9)".to_owned();
+            self.other(listed.pid, *fd, "socket", Fate::Stays, why);
+        }
+        false
     }
 
     /// Closes connections, or names them, also those that wait at listeners; whether anything was changed.
@@ -145,14 +175,15 @@ impl Scan {
     }
 
     /// A thread may have descriptors of its own (CLONE_FILES), of which no copy can be had.
-    fn threads(&mut self, pid: u32, found: &[(i32, Option<u64>)]) {
+    fn threads(&mut self, Listed { pid, thread: main, descriptors: found }: &Listed) {
         for entry in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
             let Some(thread) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
-            let own = if thread == pid { Vec::new() } else { descriptors(&format!("{thread}/fd")).unwrap_or_default() };
+            let own =
+                if thread == *main { Vec::new() } else { descriptors(&format!("{thread}/fd")).unwrap_or_default() };
             for (fd, _) in own.into_iter().filter(|(_, inode)| inode.is_some()) {
                 if !found.iter().any(|(known, _)| *known == fd) {
                     let why = format!("thread {thread} has it in a table of its own, which cannot be reached");
-                    self.other(pid, fd, "socket", Fate::Stays, why);
+                    self.other(*pid, fd, "socket", Fate::Stays, why);
                 }
             }
         }
@@ -187,6 +218,10 @@ impl Scan {
         all.extend(self.others.iter().map(|((pid, fd), state)| verdict(*pid, *fd, state, Vec::new())));
         all
     }
+}
+
+fn open(pid: u32, thread: u32) -> nix::Result<Process> {
+    if thread == pid { Process::open(pid) } else { Process::of_thread(thread) }
 }
 
 /// The descriptors below /proc that are sockets, with their inodes, and io_uring instances, without.

@@ -6,15 +6,16 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use super::found::{Found, stat};
+use super::ours::is_at_or_below;
 use crate::error::Error;
 use crate::sys::cgroup;
 
-/// All of them as of now, but for this one itself.
-pub fn processes(pids: &[u32], unit: Option<&str>) -> BTreeSet<u32> {
-    let mut all = with_descendants(pids);
-    // A cgroup that has gone meanwhile has no processes.
-    all.extend(unit.and_then(|path| cgroup::all_processes(path).ok()).into_iter().flatten());
-    all.remove(&std::process::id());
+/// All of them as of now, but for this one itself. `named`: as they were found at first.
+pub fn processes(named: &[Found], unit: Option<&str>) -> BTreeSet<Found> {
+    let mut all = with_descendants(named);
+    all.extend(unit.into_iter().flat_map(of_unit));
+    all.retain(|found| found.pid != std::process::id());
     all
 }
 
@@ -31,71 +32,81 @@ pub fn cgroup_of_unit(unit: &str) -> Result<String, Error> {
     if path.len() > 1 { Ok(path) } else { Err(Error::NotMoved(format!("unit '{unit}' does not run"))) }
 }
 
-/// Whether there is a process of this number, and not only what its parent has not asked for yet.
-pub fn is_there(pid: u32) -> bool {
-    stat(pid).is_some_and(|(state, _)| !['Z', 'X'].contains(&state))
+/// The inode of the network namespace of a thread; None once it is gone.
+pub fn netns(thread: u32) -> Option<u64> {
+    fs::metadata(Path::new("/proc").join(thread.to_string()).join("ns/net")).map(|metadata| metadata.ino()).ok()
 }
 
-/// The inode of its network namespace; None once it is gone.
-pub fn netns(pid: u32) -> Option<u64> {
-    fs::metadata(Path::new("/proc").join(pid.to_string()).join("ns/net")).map(|metadata| metadata.ino()).ok()
+/// A cgroup that has gone meanwhile has no processes. One whose number was given to another process since it was listed is
+/// not below it.
+fn of_unit(path: &str) -> Vec<Found> {
+    let listed = cgroup::all_processes(path).unwrap_or_default();
+    let is_its = |found: &Found| found.thread().is_some_and(|thread| is_below(thread, path));
+    listed.into_iter().filter_map(Found::of).filter(is_its).collect()
 }
 
-fn with_descendants(pids: &[u32]) -> BTreeSet<u32> {
-    if pids.is_empty() {
-        return BTreeSet::new();
-    }
-    let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
-    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        if let Some((_, parent)) = stat(pid) {
-            children.entry(parent).or_default().push(pid);
-        }
-    }
+fn is_below(thread: u32, path: &str) -> bool {
+    cgroup::path_of(&thread.to_string()).is_ok_and(|own| is_at_or_below(&own, path))
+}
+
+fn with_descendants(named: &[Found]) -> BTreeSet<Found> {
     let mut found = BTreeSet::new();
-    let mut next: Vec<u32> = pids.iter().copied().filter(|pid| is_there(*pid)).collect();
-    while let Some(pid) = next.pop() {
-        if found.insert(pid) {
-            next.extend(children.remove(&pid).unwrap_or_default());
+    let mut next: Vec<Found> = named.iter().copied().filter(|named| named.thread().is_some()).collect();
+    let mut children = if next.is_empty() { HashMap::new() } else { children() };
+    while let Some(parent) = next.pop() {
+        // What was listed is of the process that has the number now: that must still be the parent.
+        if parent.is_same() && found.insert(parent) {
+            next.extend(children.remove(&parent.pid).unwrap_or_default());
         }
     }
     found
 }
 
-/// State and parent, from /proc/PID/stat.
-fn stat(pid: u32) -> Option<(char, u32)> {
-    parse(&String::from_utf8_lossy(&fs::read(format!("/proc/{pid}/stat")).ok()?))
-}
-
-/// A process's name may have brackets and spaces in it.
-fn parse(stat: &str) -> Option<(char, u32)> {
-    let (_, fields) = stat.rsplit_once(") ")?;
-    let mut fields = fields.split(' ');
-    Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
+/// All processes, by their parents.
+fn children() -> HashMap<u32, Vec<Found>> {
+    let mut children: HashMap<u32, Vec<Found>> = HashMap::new();
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        if let Some(stat) = stat(pid) {
+            children.entry(stat.parent).or_default().push(Found { pid, started: stat.started });
+        }
+    }
+    children
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_name_with_brackets_is_no_state() {
-        assert_eq!(parse("7 (a) R 1) x) S 4 7 7"), Some(('S', 4)));
-        assert_eq!(parse(""), None);
+    fn of(pid: u32) -> BTreeSet<u32> {
+        processes(&Vec::from_iter(Found::of(pid)), None).into_iter().map(|found| found.pid).collect()
     }
 
     #[test]
     fn descendants_come_along_and_this_process_does_not() {
         let mut shell = Command::new("sh").args(["-c", "sleep 600 & wait"]).spawn().unwrap();
-        while processes(&[shell.id()], None).len() < 2 {
+        while of(shell.id()).len() < 2 {
             std::thread::yield_now();
         }
-        let own = processes(&[std::process::id()], None);
+        let own = of(std::process::id());
         assert!(own.contains(&shell.id()) && !own.contains(&std::process::id()), "{own:?}");
-        for pid in processes(&[shell.id()], None) {
+        let named = Found::of(shell.id()).unwrap();
+        for pid in of(shell.id()) {
             Command::new("kill").arg(pid.to_string()).status().unwrap();
         }
         shell.wait().unwrap();
-        assert!(!is_there(shell.id()) && processes(&[shell.id()], None).is_empty());
+        assert!(processes(&[named], None).is_empty());
+    }
+
+    /// As if the number had been given to another process.
+    #[test]
+    fn a_process_that_started_later_is_not_the_named_one_nor_its_descendants() {
+        let own = Found::of(std::process::id()).unwrap();
+        let mut child = Command::new("sleep").arg("600").spawn().unwrap();
+        let earlier = Found { started: own.started.wrapping_sub(1), ..own };
+        assert_eq!((processes(&[earlier], None), earlier.is_same()), (BTreeSet::new(), false));
+        assert!(processes(&[own], None).iter().any(|found| found.pid == child.id()));
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 }

@@ -63,6 +63,25 @@ pub fn all_processes(path: &str) -> io::Result<Vec<u32>> {
     Ok(all)
 }
 
+/// Whether any thread runs in a cgroup or in those below it. A process whose main thread has ended is listed where that ended,
+/// wherever the others are.
+///
+/// # Errors
+/// As [`open`].
+pub fn has_threads(path: &str) -> io::Result<bool> {
+    if !fs::read_to_string(found(path)?.join("cgroup.threads"))?.is_empty() {
+        return Ok(true);
+    }
+    for child in children(path)? {
+        match has_threads(&child) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Ok(false) => {}
+            answer => return answer,
+        }
+    }
+    Ok(false)
+}
+
 /// The paths of the cgroups right below one.
 ///
 /// # Errors

@@ -9,6 +9,8 @@ use nix::sys::stat::fstat;
 
 /// The network namespace that a socket was made in.
 const SIOCGSKNS: libc::c_ulong = 0x894c;
+/// For one thread (6.9).
+const PIDFD_THREAD: libc::c_int = libc::O_EXCL;
 const SO_BINDTOIFINDEX: libc::c_int = 62;
 
 /// A process; its number may be given to another one, its descriptor stays with it.
@@ -21,8 +23,20 @@ impl Process {
     /// # Errors
     /// ESRCH: it is gone; ENOSYS: the kernel is too old (5.3).
     pub fn open(pid: u32) -> nix::Result<Self> {
+        Self::with_flags(pid, 0)
+    }
+
+    /// Opens one thread, whose descriptors can be had after the main one has ended.
+    ///
+    /// # Errors
+    /// ESRCH: it is gone; EINVAL, ENOSYS: the kernel is too old (6.9).
+    pub fn of_thread(thread: u32) -> nix::Result<Self> {
+        Self::with_flags(thread, PIDFD_THREAD)
+    }
+
+    fn with_flags(pid: u32, flags: libc::c_int) -> nix::Result<Self> {
         // SAFETY: numbers only.
-        let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
+        let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, flags) })?;
         // SAFETY: the kernel just made this descriptor (close-on-exec), nobody else has it.
         Ok(Self(unsafe { OwnedFd::from_raw_fd(fd as RawFd) }))
     }
@@ -132,6 +146,18 @@ mod tests {
         let process = Process::open(child.id()).unwrap();
         child.wait().unwrap();
         assert_eq!(process.descriptor(0).unwrap_err(), Errno::ESRCH);
+    }
+
+    /// As it is after the main thread has ended.
+    #[test]
+    fn a_thread_has_the_descriptors_of_its_process() {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let number = socket.as_raw_fd();
+        let of_thread = move || Process::of_thread(nix::unistd::gettid().as_raw() as u32)?.descriptor(number);
+        match std::thread::spawn(of_thread).join().unwrap() {
+            Ok(copy) => assert_eq!(inode(&copy), inode(&socket.into())),
+            Err(errno) => assert_eq!(errno, Errno::EINVAL, "before 6.9"),
+        }
     }
 
     #[test]
