@@ -79,6 +79,7 @@ const AT_BOTH_ENDS: &[&[Test]] = &[
     setup::setup_declared::TESTS,
     setup::zones::TESTS,
     setup::moving::TESTS,
+    setup::moving_gone::TESTS,
     setup::user::TESTS,
     setup::user_file::TESTS,
     setup::user_limits::TESTS,

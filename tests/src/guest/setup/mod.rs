@@ -8,6 +8,7 @@ pub mod apply_changes;
 pub mod at_once;
 pub mod lockout;
 pub mod moving;
+pub mod moving_gone;
 pub mod neighbours;
 pub mod port_keeps;
 pub mod random_faults;
