@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod oci_agent;
+mod quick;
 mod values;
 
 use std::ffi::OsString;
@@ -46,7 +47,7 @@ Examples:
   vrfrun -v -m preload blue ssh router1";
 
 /// Run a program inside a VRF: without root, without BPF, without leaks.
-#[derive(Parser, Debug)]
+#[derive(Parser, Debug, Default)]
 #[command(name = "vrfrun", version, override_usage = USAGE, after_help = AFTER_HELP, max_term_width = 100)]
 struct Cli {
     /// How to bind: the first that can be proved, or this one
@@ -171,6 +172,12 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Options, Answer> {
 }
 
 fn read(args: &[OsString]) -> Result<Cli, Answer> {
+    quick::read(args).map_or_else(|| read_by_clap(args), Ok)
+}
+
+/// Out of line: its frame is some pages, which the other way does not need.
+#[inline(never)]
+fn read_by_clap(args: &[OsString]) -> Result<Cli, Answer> {
     Cli::try_parse_from(args).map_err(|error| answer(&error))
 }
 

@@ -4,9 +4,10 @@ use clap::ValueEnum;
 
 use crate::options::TraceFormat;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum MechanismArg {
     /// bpf where it can be had, else preload, else seccomp
+    #[default]
     Auto,
     /// A cgroup and a BPF program: root, covers everything
     Bpf,
