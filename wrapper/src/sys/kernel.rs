@@ -15,6 +15,10 @@ use nix::sys::stat::Mode;
 use nix::sys::utsname::uname;
 
 use crate::sys::process::descriptor;
+use crate::sys::syscall;
+
+/// Enough for most files at once.
+const ROOM: usize = 8 * 1024;
 
 /// A kernel release, as far as features go: (5, 14).
 pub type Release = (u32, u32);
@@ -106,18 +110,15 @@ fn open_file(path: &str) -> nix::Result<OwnedFd> {
 
 /// Reads until `is_end` says so of what was read and how much could have been.
 fn read_until(file: &OwnedFd, is_end: impl Fn(usize, usize) -> bool) -> nix::Result<Vec<u8>> {
-    let mut bytes = vec![0; 16 * 1024];
-    let mut length = 0;
+    let mut bytes = Vec::with_capacity(ROOM);
     loop {
-        let room = bytes.len() - length;
-        let got = nix::unistd::read(file, &mut bytes[length..])?;
-        length += got;
+        let room = bytes.capacity() - bytes.len();
+        let got = syscall::read_into_room(file, &mut bytes)?;
         if is_end(got, room) {
-            bytes.truncate(length);
             return Ok(bytes);
         }
-        if bytes.len() - length < 4096 {
-            bytes.resize(bytes.len() * 2, 0);
+        if bytes.capacity() - bytes.len() < ROOM / 2 {
+            bytes.reserve(bytes.len().max(ROOM));
         }
     }
 }

@@ -2,7 +2,7 @@
 //! has them. And fnmatch(3), which nix does not wrap either.
 
 use std::ffi::CStr;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 
@@ -73,6 +73,18 @@ pub fn get_entries(directory: RawFd, records: &mut [u8]) -> nix::Result<usize> {
     // SAFETY: the kernel writes at most `len` bytes into a live slice.
     let result = unsafe { libc::syscall(libc::SYS_getdents64, directory, records.as_mut_ptr(), records.len()) };
     Errno::result(result).map(|length| length as usize)
+}
+
+/// read(2) into the room that the buffer has left; how much came. The kernel alone touches that memory, and so no more of it
+/// than it writes.
+pub fn read_into_room(file: impl AsFd, buffer: &mut Vec<u8>) -> nix::Result<usize> {
+    let room = buffer.spare_capacity_mut();
+    // SAFETY: the kernel writes at most `len` bytes into live memory.
+    let got = unsafe { libc::read(file.as_fd().as_raw_fd(), room.as_mut_ptr().cast(), room.len()) };
+    let got = Errno::result(got).map(|got| (got as usize).min(room.len()))?;
+    // SAFETY: the kernel has written so many bytes behind the others, and there was room for them.
+    unsafe { buffer.set_len(buffer.len() + got) };
+    Ok(got)
 }
 
 /// A mount of cgroup2 that is attached nowhere and goes with its descriptor (5.2, CAP_SYS_ADMIN).

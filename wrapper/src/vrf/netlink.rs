@@ -3,9 +3,9 @@
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use crate::error::Error;
-use crate::sys;
+use crate::sys::{self, syscall};
 use nix::errno::Errno;
-use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket};
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, send, socket};
 use vrfnl::{Message, Messages, Request};
 
 /// Enough for one link with all its attributes; dumps come in pieces of at most this size.
@@ -34,7 +34,7 @@ impl Netlink {
     pub fn open_lenient() -> nix::Result<Self> {
         let kind = SockType::Raw;
         let socket = socket(AddressFamily::Netlink, kind, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRoute)?;
-        Ok(Self { socket, buffer: vec![0; BUFFER] })
+        Ok(Self { socket, buffer: Vec::with_capacity(BUFFER) })
     }
 
     /// Asks, and hands each message of the answer to `each`; a dump has many, anything else one.
@@ -72,8 +72,9 @@ impl Netlink {
             return Err(Errno::EIO);
         }
         loop {
-            let length = recv(self.socket.as_raw_fd(), &mut self.buffer, MsgFlags::empty())?;
-            for message in Messages(&self.buffer[..length]) {
+            self.buffer.clear();
+            syscall::read_into_room(&self.socket, &mut self.buffer)?;
+            for message in Messages(&self.buffer) {
                 match message {
                     Message::Error(errno) if errno != 0 => return Err(Errno::from_raw(errno)),
                     Message::Error(_) | Message::Done => return Ok(()),
