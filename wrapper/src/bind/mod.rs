@@ -86,13 +86,19 @@ pub fn candidates(options: &Options) -> Vec<Mechanism> {
 /// Binds by one mechanism, unless what binds this process already is enough.
 pub fn by(mechanism: Mechanism, request: &Request) -> Result<Binding, Unavailable> {
     // What another manager's cgroup leaves open, `bpf` holds; a filter cannot be put under a filter.
-    let may_be_enough = mechanism != Mechanism::Bpf || is_filtered();
-    may_be_enough.then(|| already_bound(request)).flatten().map_or_else(|| attempt(mechanism, request), Ok)
+    let is_filtered = is_filtered();
+    let may_be_enough = mechanism != Mechanism::Bpf || is_filtered;
+    if let Some(binding) = may_be_enough.then(|| already_bound(request)).flatten() {
+        return Ok(binding);
+    }
+    if is_filtered {
+        is_permitted(mechanism)?;
+    }
+    attempt(mechanism, request)
 }
 
 /// Binds by one mechanism and verifies it.
 fn attempt(mechanism: Mechanism, request: &Request) -> Result<Binding, Unavailable> {
-    is_permitted(mechanism)?;
     let bound = |guard| binding_without_shim(request.device, By::Mechanism(mechanism), guard);
     match mechanism {
         Mechanism::Bpf => bpf::bind(request.device, request.options.strict).map(|held| match held {
@@ -108,7 +114,7 @@ fn attempt(mechanism: Mechanism, request: &Request) -> Result<Binding, Unavailab
     }
 }
 
-/// No filter above ends this process for a call that the mechanism makes, as one of a systemd unit does.
+/// The filter above does not end this process for a call that the mechanism makes, as one of a systemd unit does.
 fn is_permitted(mechanism: Mechanism) -> Result<(), Unavailable> {
     let calls = match mechanism {
         Mechanism::Bpf => "bpf, fsopen, fsconfig or fsmount",
@@ -118,7 +124,7 @@ fn is_permitted(mechanism: Mechanism) -> Result<(), Unavailable> {
         Mechanism::Bpf => drop((Feature::CgroupPrograms.probe(), syscall::detached_cgroup2())),
         Mechanism::Preload | Mechanism::Seccomp => drop((Feature::Filter.probe(), pidfd::own_descriptor())),
     };
-    if !is_filtered() || process::survives(make_them) {
+    if process::survives(make_them) {
         return Ok(());
     }
     Err(Unavailable::new(format!("a seccomp filter above ends who calls {calls}")).hint(CALLS_ALLOWED))

@@ -45,6 +45,11 @@ impl Owner {
 
 /// What an outer run mounted for another VRF than this: where, the first mount first.
 pub fn find(vrf: &OsStr, mounts: &[u8]) -> Result<Vec<PathBuf>, Error> {
+    // Of these letters mountinfo writes none in another way. Mostly there is no mark, and this takes a tenth of the time.
+    let (first, others) = SOURCE.as_bytes().split_at(1);
+    if !mounts.split(|&b| b == first[0]).any(|behind| behind.starts_with(others)) {
+        return Ok(Vec::new());
+    }
     let mounts: Vec<Mount> = mounts.split(|&b| b == b'\n').filter_map(Mount::read).collect();
     if !mounts.iter().any(|mount| mount.owner.is_some()) {
         return Ok(Vec::new());

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::mount::{MsFlags, mount};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, lstat};
 
 use crate::error::Error;
 use crate::etc::marks::{self, Target};
@@ -99,12 +99,12 @@ fn names_in(directory: &Path) -> Result<Vec<OsString>, Error> {
         errno: errno_of(&error),
         hint: Some("vrfrun --no-etc …".into()),
     };
-    match std::fs::read_dir(directory) {
-        // A link that leads nowhere was meant to lead to files.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !directory.is_symlink() => Ok(Vec::new()),
-        Err(error) => Err(failed(error)),
-        Ok(entries) => entries.map(|entry| entry.map(|entry| entry.file_name()).map_err(failed)).collect(),
+    // Mostly there is none. A link that leads nowhere was meant to lead to files.
+    if lstat(directory) == Err(Errno::ENOENT) {
+        return Ok(Vec::new());
     }
+    let entries = std::fs::read_dir(directory).map_err(failed)?;
+    entries.map(|entry| entry.map(|entry| entry.file_name()).map_err(failed)).collect()
 }
 
 impl Plan {

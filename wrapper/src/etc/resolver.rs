@@ -13,7 +13,8 @@ pub fn reason(is_masked: bool) -> Option<String> {
 
 /// The reason, from the system's two files and whether a daemon is there.
 fn find(resolv_conf: &[u8], nsswitch: &[u8], is_there: impl Fn(&Daemon) -> bool) -> Option<String> {
-    let is_asked = |daemon: &Daemon| hosts_sources(nsswitch).any(|source| daemon.is_asked_by(source));
+    let sources: Vec<&[u8]> = hosts_sources(nsswitch).collect();
+    let is_asked = |daemon: &Daemon| sources.iter().any(|source| daemon.is_asked_by(source));
     for daemon in &DAEMONS {
         if daemon.is_asked_first() && is_there(daemon) {
             return Some(format!("{} answers from outside it", daemon.name));

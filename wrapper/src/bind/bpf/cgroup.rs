@@ -59,10 +59,11 @@ fn own_path(cgroups: &[u8]) -> Option<PathBuf> {
 fn mounted(mount_info: &[u8], own: &Path) -> Option<(PathBuf, PathBuf)> {
     mount_info.split(|&b| b == b'\n').find_map(|line| {
         let mut fields = line.split(|&b| b == b' ');
-        let (root, mount_point) = (kernel::unescape(fields.nth(3)?), kernel::unescape(fields.next()?));
+        let (root, mount_point) = (fields.nth(3)?, fields.next()?);
         let kind = fields.skip_while(|field| *field != b"-").nth(1)?;
+        let root = (kind == b"cgroup2").then(|| kernel::unescape(root))?;
         let inside = own.strip_prefix(&root).ok()?;
-        (kind == b"cgroup2").then(|| (mount_point, relative(inside)))
+        Some((kernel::unescape(mount_point), relative(inside)))
     })
 }
 

@@ -78,6 +78,9 @@ fn check_path(path: &Path) -> Result<(), Unavailable> {
 /// LD_PRELOAD as this process has it. Should it be there twice, all of it: glibc's linker obeys the last, musl's the
 /// first.
 pub fn existing_list() -> OsString {
+    if std::env::var_os(PRELOAD).is_none() {
+        return OsString::new();
+    }
     let lists = std::env::vars_os().filter(|(name, _)| name == PRELOAD).map(|(_, list)| list.into_vec());
     OsString::from_vec(lists.collect::<Vec<_>>().join(&b':'))
 }
