@@ -26,6 +26,7 @@ use std::ffi::OsString;
 
 pub use cli::{definition, oci_agent};
 pub use error::EXIT_OWN;
+pub use sys::arena::Arena;
 
 use bind::binding::{Binding, Request};
 use error::{Error, panic};

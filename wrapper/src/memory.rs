@@ -1,36 +1,54 @@
-//! Where vrfrun's memory comes from: mmap(2) alone, and one line on stderr where there is none.
+//! Where vrfrun's memory comes from: some pages of its own, then mmap(2) alone; and one line on stderr where there is none.
 //!
 //! A kernel that is out of memory fails mmap, but a seccomp filter may fail brk(2) too. glibc (2.36 and 2.41 were
 //! read) takes such an answer for an address and crashes, before main() and in malloc. Both then use mmap, whose
 //! failure they notice, if the two functions that call brk are these.
+//!
+//! A start needs little memory, and not for long: it is handed out from the first page on ([`Arena`]), and malloc, which
+//! touches more pages and takes ten times as long, is for what finds no room there.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 
-/// The system's allocator, except that a failure is vrfrun's own and no crash.
-struct Allocator;
+use vrfrun::Arena;
+
+/// The arena and the system's allocator, except that a failure is vrfrun's own and no crash.
+struct Allocator(Arena);
 
 #[global_allocator]
-static ALLOCATOR: Allocator = Allocator;
+static ALLOCATOR: Allocator = Allocator(Arena::empty());
 
-// SAFETY: all of it is the system's allocator; what it could not allocate is never returned.
+// SAFETY: memory is the arena's, which hands out each piece once, or the system's allocator's; what neither has is never
+// returned.
 unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's promise is passed on.
-        or_end(unsafe { System.alloc(layout) })
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: as above.
-        or_end(unsafe { System.alloc_zeroed(layout) })
+        self.0.take(layout).unwrap_or_else(|| {
+            // SAFETY: the caller's promise is passed on.
+            or_end(unsafe { System.alloc(layout) })
+        })
     }
 
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // SAFETY: as above.
-        or_end(unsafe { System.realloc(memory, layout, size) })
+        if !self.0.holds(memory) {
+            // SAFETY: as above; it came from there.
+            return or_end(unsafe { System.realloc(memory, layout, size) });
+        }
+        if self.0.resize(memory, layout.size(), size) {
+            return memory;
+        }
+        // SAFETY: the caller promises a size that makes a layout with this alignment, and memory of the old one's size.
+        unsafe {
+            let other = self.alloc(Layout::from_size_align_unchecked(size, layout.align()));
+            memory.copy_to_nonoverlapping(other, layout.size().min(size));
+            other
+        }
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: as above.
+        if self.0.holds(memory) {
+            self.0.resize(memory, layout.size(), 0);
+            return;
+        }
+        // SAFETY: as above; it came from there.
         unsafe { System.dealloc(memory, layout) }
     }
 }

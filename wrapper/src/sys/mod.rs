@@ -1,10 +1,11 @@
 //! System calls and small files: what neither the standard library nor nix says about this process and the kernel.
 //!
 //! Here, and nowhere else in the library, is unsafe code: in `syscall`, `process`, `pidfd`, `socket`,
-//! `seccomp`, `memory` and `io_uring`.
+//! `seccomp`, `memory`, `arena` and `io_uring`.
 //! Uses no other room. Decides nothing: it returns what the kernel said, and reports no error of its own.
 
 pub mod architecture;
+pub mod arena;
 pub mod capability;
 pub mod feature;
 pub mod interface_option;
