@@ -30,7 +30,7 @@ pub fn page(release: &str, measures: &Measures) -> String {
          (QEMU `-icount shift=2`): what else the host does changes nothing, and two runs differ by little more than where \
          things lie in memory. *Instructions* are thousands of them, the kernel's included, and where the kernel \
          makes a process wait, as long as that takes; a start is the median of several, a socket the quickest of \
-         many. *Added to a start* is what the way takes with `/bin/true` less what \
+         many, and its use the same of several programs. *Added to a start* is what the way takes with `/bin/true` less what \
          `/bin/true` takes alone; with `preload` the shim's own start in the program is counted in.\n\n\
          | what | ours | beside | its | ratio | bar | |\n|---|--:|---|--:|--:|--:|---|\n"
     );

@@ -21,6 +21,9 @@ const USERS: [(&str, &[&str]); 4] = [
     ("bpf", &["vrfrun", "-m", "bpf", "blue"]),
     ("strict", &["vrfrun", "--strict", "-m", "bpf", "blue"]),
 ];
+/// Programs that do it one after the other: one alone can be unlucky in where its socket and its packets lie, by a third of a
+/// send().
+const PROGRAMS: usize = 8;
 /// System calls that the filter lets pass.
 const OTHERS: u32 = 50_000;
 
@@ -61,9 +64,11 @@ fn beside_others() -> io::Result<()> {
     measured
 }
 
+/// Says what it takes in the quickest program of several.
 fn using(name: &str, before: &[&str], operation: &str, count: u32) -> io::Result<()> {
     let words = [before, &["bench_use", operation]].concat();
-    tell(&format!("use.{operation}.{name}"), nanoseconds(&words, count)?);
+    let times = (0..PROGRAMS).map(|_| nanoseconds(&words, count)).collect::<io::Result<Vec<f64>>>()?;
+    tell(&format!("use.{operation}.{name}"), times.into_iter().fold(f64::INFINITY, f64::min));
     Ok(())
 }
 
