@@ -130,18 +130,31 @@ fn which_table(machine: &Architecture) -> Vec<Step> {
 /// Ends where the family of a socket is to be looked at.
 fn calls(table: &Table, policy: &Policy) -> Vec<Step> {
     use Label::{Allow, Calls, NoSuchCall, Socket};
-    use Step::{At, Goto, IfAtLeast, IfBelow, IfEqual, Load};
-    let special = special(table, policy);
+    use Step::{At, Goto, IfAtLeast, IfEqual, Load};
+    let mut special = special(table, policy);
+    special.sort_unstable_by_key(|(number, _)| *number);
     // The call that is looked at most closely comes first. The verdict on most others depends on their number alone, so
-    // that the kernel remembers it and does not ask again (5.11); it asks about each when the filter is installed, and most
-    // are below all that are special.
+    // that the kernel remembers it and does not ask again (5.11); it asks about each when the filter is installed.
     let mut steps = vec![At(Calls(table.audit)), Load(NR), IfEqual(table.socket, Socket(table.audit))];
-    steps.extend(special.iter().map(|(number, _)| *number).min().map(|lowest| IfBelow(lowest, Allow)));
+    let (low, others) = low_calls(&special);
+    steps.extend(low);
     steps.extend(table.foreign_from.map(|first| IfAtLeast(first, NoSuchCall)));
-    steps.extend(special.into_iter().map(|(number, label)| IfEqual(number, label)));
+    steps.extend(others.iter().map(|(number, label)| IfEqual(*number, *label)));
     steps.extend([Goto(Allow), At(Socket(table.audit))]);
     steps.extend(policy.cookie.map(|cookie| with_cookie(table, cookie, policy)).into_iter().flatten());
     steps
+}
+
+/// Most calls are below all that are special; or below all but the first, where the second is far behind it. With those that
+/// remain to be looked at.
+fn low_calls(special: &[(u32, Label)]) -> (Vec<Step>, &[(u32, Label)]) {
+    match special {
+        [(first, label), others @ ..] if others.first().is_some_and(|(second, _)| second - first > *first) => {
+            (vec![Step::IfEqual(*first, *label), Step::IfBelow(others[0].0, Label::Allow)], others)
+        }
+        [(first, _), ..] => (vec![Step::IfBelow(*first, Label::Allow)], special),
+        [] => (Vec::new(), special),
+    }
 }
 
 /// The calls beside socket(2) that are not simply allowed.
