@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use crate::model::nft::Table;
 use crate::model::rule::Rule;
 use crate::model::step::Step;
 use crate::sys::netlink::KernelError;
@@ -135,6 +136,14 @@ pub enum Error {
     },
     /// Sockets of users would fail without the VRF.
     HasUsers { vrf: String, users: Vec<String> },
+    /// The outside of such an interface is put into a VRF in another way.
+    NotWireguard { name: String, kind: String },
+    /// A tunnel has no UDP port yet.
+    NoTunnelPort(String),
+    /// Two tunnels of two VRFs have one mark.
+    SharedMark { name: String, mark: u32, other: String },
+    /// The outer packets of tunnels would be stopped without the VRF.
+    HasTunnels { vrf: String, tunnels: Vec<String> },
     /// A file says something that cannot be.
     BadFile {
         /// The file.
@@ -158,6 +167,8 @@ pub enum Error {
     },
     /// nft(8) cannot be run, or was refused.
     Nft {
+        /// The table that it was about.
+        table: Table,
         /// What it said.
         refusal: KernelError,
     },
@@ -212,10 +223,23 @@ impl Error {
             Self::NoNetns { .. } => Some("ip netns list".to_owned()),
             Self::HasUnits { vrf, units } => Some(format!("vrfsetup unit --remove {vrf} {}", units.join(" "))),
             Self::HasUsers { users, .. } => users.first().map(|user| format!("vrfsetup user --remove {user}")),
+            Self::HasTunnels { tunnels, .. } => tunnels.first().map(|name| format!("vrfsetup tunnel --remove {name}")),
+            Self::NoTunnelPort(name) => Some(format!("ip link set {name} up")),
+            Self::SharedMark { name, .. } => Some(format!("wg set {name} fwmark 0")),
+            Self::NotWireguard { name, kind } => another_way(name, kind),
             Self::Unconfirmed => Some("vrfsetup confirm".to_owned()),
             Self::NotRolledBack { .. } | Self::Left(_) => Some("vrfsetup rollback".to_owned()),
             _ => None,
         }
+    }
+}
+
+/// How the outside of another kind of interface comes into a VRF.
+fn another_way(name: &str, kind: &str) -> Option<String> {
+    match kind {
+        "tun" => Some("vrfrun VRF PROGRAM, for the program that makes it".to_owned()),
+        "vxlan" => Some(format!("ip link add {name} type vxlan ... dev VRF")),
+        _ => None,
     }
 }
 
@@ -295,6 +319,17 @@ impl fmt::Display for Error {
                 let users = users.join(", ");
                 write!(f, "without '{vrf}', all sockets of its users would fail: {users} (--force goes on)")
             }
+            Self::NotWireguard { name, kind } => {
+                write!(f, "'{name}' ({kind}) is no WireGuard interface, whose outside alone is put into a VRF here")
+            }
+            Self::NoTunnelPort(name) => write!(f, "'{name}' has no UDP port yet"),
+            Self::SharedMark { name, mark, other } => {
+                write!(f, "'{name}' has the mark {mark:#x} of '{other}', whose outside is in another VRF")
+            }
+            Self::HasTunnels { vrf, tunnels } => {
+                let tunnels = tunnels.join(", ");
+                write!(f, "without '{vrf}', nothing would leave by its tunnels: {tunnels} (--force goes on)")
+            }
             Self::BadFile { path, line, text, what } => write!(f, "{}:{line}: {what}: {text}", path.display()),
             Self::ForeignFile(path) => write!(f, "'{}' is not by vrfsetup, and stays as it is", path.display()),
             Self::NobodysPrefix(prefix) => write!(f, "neither domain has a route of its own to {prefix}"),
@@ -302,7 +337,7 @@ impl fmt::Display for Error {
             Self::NoNetns { name, source } => {
                 write!(f, "cannot enter network namespace '{name}': {}", KernelError::from_io(source))
             }
-            Self::Nft { refusal } => write!(f, "cannot look at the conntrack zones: {refusal}"),
+            Self::Nft { table, refusal } => write!(f, "cannot look at {}: {refusal}", table.what),
             Self::NoZone(what) => write!(f, "no conntrack zone for {what}"),
             Self::Usage(what) => f.write_str(what),
         }

@@ -78,6 +78,7 @@ const AT_BOTH_ENDS: &[&[Test]] = &[
     setup::setup_knowing::TESTS,
     setup::setup_declared::TESTS,
     setup::zones::TESTS,
+    setup::tunnels::TESTS,
     setup::moving::TESTS,
     setup::moving_gone::TESTS,
     setup::user::TESTS,

@@ -1,7 +1,7 @@
 //! `vrfsetup del`: a VRF goes, with the routes of its table; its ports stay, with their addresses and routes.
 
 use crate::change::attach::{self, Defaults};
-use crate::change::{emulate, unit, user, zones};
+use crate::change::{emulate, tunnel, unit, user, zones};
 use crate::error::Error;
 use crate::model::link::Link;
 use crate::model::route::Route;
@@ -9,6 +9,7 @@ use crate::model::step::Step;
 use crate::plan::emulate as plan_emulate;
 use crate::plan::inventory::Inventory;
 use crate::plan::leftovers::{self, Leftover};
+use crate::plan::memory::Memory;
 use crate::plan::port::{Domain, Move};
 use crate::plan::sysctls;
 use crate::plan::tables;
@@ -33,6 +34,10 @@ pub fn del(session: &Session, name: &str) -> Result<Outcome, Error> {
     if !users.is_empty() && !session.takes_risks() {
         return Err(Error::HasUsers { vrf: vrf.name.clone(), users });
     }
+    let tunnels = Memory::read().tunnels_of(&vrf.name);
+    if !tunnels.is_empty() && !session.takes_risks() {
+        return Err(Error::HasTunnels { vrf: vrf.name.clone(), tunnels });
+    }
     let ports: Vec<&Link> = system.ports(vrf).collect();
     let deletion = plan(session, &inventory, vrf, &ports)?;
     let mut transaction = session.begin()?;
@@ -42,6 +47,7 @@ pub fn del(session: &Session, name: &str) -> Result<Outcome, Error> {
     let (settings, memory) = if is_last { sysctls::restore() } else { Default::default() };
     transaction.make_all(settings)?;
     transaction.try_make_all(memory.into_iter().chain(tables::unname_step(&vrf.name)))?;
+    tunnel::follow(session, &mut transaction, None)?;
     zones::follow(session, &mut transaction, None)?;
     transaction.commit()
 }
@@ -85,6 +91,7 @@ fn forget(session: &Session, inventory: &Inventory, name: &str) -> Result<Outcom
     }
     let mut transaction = session.begin()?;
     transaction.make_all(steps)?;
+    tunnel::follow(session, &mut transaction, None)?;
     zones::follow(session, &mut transaction, None)?;
     transaction.commit()
 }

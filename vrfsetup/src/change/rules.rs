@@ -103,7 +103,8 @@ fn plan_family(
     let (vrfs, emulated) = (rules::vrfs(inventory), emulate::names(inventory));
     let Policy { unreachable, is_legacy } = policy;
     let lookup = rules::lookup(rules, is_legacy);
-    let situation = Situation { family, rules, own: &own, unreachable, vrfs: &vrfs, emulated: &emulated, lookup };
+    let (vrfs, emulated, marks) = (&vrfs, &emulated, &rules::marks(rules));
+    let situation = Situation { family, rules, own: &own, unreachable, vrfs, emulated, marks, lookup };
     match rules::fix(&situation) {
         Err(_) if is_forced => Ok(rules::fix_regardless(&situation)),
         Err(InTheWay(rule)) => Err(Error::ForeignRule(rule)),

@@ -3,6 +3,7 @@
 
 use crate::error::Error;
 use crate::model::link::Link;
+use crate::model::nft::ZONES;
 use crate::model::step::Step;
 use crate::plan::memory::Memory;
 use crate::plan::system::System;
@@ -85,7 +86,7 @@ pub fn preview<'a>(
 /// Without a wish, and where they are off, nobody asks for nft.
 fn steps(members: impl FnOnce() -> Result<Members, Error>, wanted: Option<bool>) -> Result<Vec<Step>, Error> {
     let memory = Memory::read();
-    let listing = || nft::list().map_err(|refusal| Error::Nft { refusal });
+    let listing = || nft::list(ZONES).map_err(|refusal| Error::Nft { table: ZONES, refusal });
     match wanted.unwrap_or(memory.zones.is_some()) {
         true => zones::on(&members()?, memory, listing()?, feature::tracks_local_by_port()),
         false if wanted.is_some() => Ok(zones::off(memory, listing()?)),

@@ -168,6 +168,23 @@ pub enum Command {
         #[command(flatten)]
         change: Change,
     },
+    /// Put the outside of a WireGuard interface into a VRF, or list those that are in one
+    Tunnel {
+        /// The interface
+        #[arg(value_name = "IF", value_parser = name::device)]
+        name: Option<String>,
+        /// The VRF, or 'default'
+        #[arg(long = "in", value_name = "VRF", value_parser = name::device, requires = "name")]
+        vrf: Option<String>,
+        /// Put it back where it was
+        #[arg(long, requires = "name", conflicts_with = "vrf")]
+        remove: bool,
+        /// Only say what would be done; exit status 3 if anything would
+        #[arg(long, requires = "name")]
+        dry_run: bool,
+        #[command(flatten)]
+        change: Change,
+    },
     /// Show what VRFs need, in a network namespace of its own of which nothing stays
     Demo {
         /// Wait for Enter between the steps

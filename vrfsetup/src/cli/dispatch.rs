@@ -19,6 +19,7 @@ use crate::change::oci_hook;
 use crate::change::rollback;
 use crate::change::rules;
 use crate::change::session;
+use crate::change::tunnel;
 use crate::change::unit;
 use crate::change::user;
 use crate::change::zones;
@@ -33,6 +34,7 @@ use crate::inspect::export;
 use crate::inspect::metrics;
 use crate::inspect::processes::{self, Process};
 use crate::inspect::show;
+use crate::inspect::tunnels;
 use crate::inspect::users;
 use crate::inspect::zones as zones_shown;
 use crate::moving;
@@ -191,6 +193,21 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
         Command::User { refresh: true, change, .. } => changed(cli, user::refresh(&session(change)?)?),
         Command::User { user: Some(user), .. } => Err(Error::Usage(format!("say which VRF '{user}' is to be in"))),
         Command::User { .. } => done(print_all(cli, &users::all()?)),
+        Command::Tunnel { name: None, .. } => done(print_all(cli, &tunnels::all(&Inventory::read(&kernel)?)?)),
+        Command::Tunnel { name: Some(name), vrf: None, remove: false, .. } => {
+            Err(Error::Usage(format!("say which VRF the outside of '{name}' is to be in: --in VRF")))
+        }
+        Command::Tunnel { name: Some(name), vrf, dry_run, change, .. } => {
+            let session = if *dry_run { preview(change) } else { session(change)? };
+            let plan = tunnel::plan(&session, name, vrf.as_deref().filter(|vrf| *vrf != "default"))?;
+            if !*dry_run {
+                return changed(cli, tunnel::make(&session, plan)?);
+            }
+            let outcome = plan.preview()?;
+            let exit = differs(outcome.changed);
+            changed(cli, outcome.into_preview())?;
+            Ok(exit)
+        }
         Command::Demo { pause } => {
             demo::can_be_told(&kernel)?;
             demo::tell(*pause)

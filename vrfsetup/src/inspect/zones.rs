@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::error::Error;
+use crate::model::nft::ZONES;
 use crate::plan::memory::Memory;
 use crate::plan::system::System;
 use crate::plan::zones::{Listed, Members};
@@ -29,7 +30,7 @@ pub struct Zone {
 /// # Errors
 /// The kernel will not say, or nft(8) is not there.
 pub fn show(kernel: &Kernel) -> Result<Option<Vec<Zone>>, Error> {
-    let listing = nft::list().map_err(|refusal| Error::Nft { refusal })?;
+    let listing = nft::list(ZONES).map_err(|refusal| Error::Nft { table: ZONES, refusal })?;
     if listing.is_none() && Memory::read().zones.is_none() {
         return Ok(None);
     }

@@ -49,7 +49,10 @@ pub struct Selectors {
     pub iif: Option<String>,
     /// `oif`.
     pub oif: Option<String>,
-    /// Everything else (`fwmark 0x1`, `uidrange 0-99` …) in the words of ip(8).
+    /// `fwmark`: all of its bits, unless a `fwmask` is among the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fwmark: Option<u32>,
+    /// Everything else (`tos 0x10`, `uidrange 0-99` …) in the words of ip(8).
     pub others: Vec<String>,
 }
 
@@ -96,6 +99,11 @@ impl Rule {
         Self { action: Action::Unreachable, ..Self::l3mdev(family, priority) }
     }
 
+    /// `ip rule add pref PRIORITY unreachable protocol kernel`.
+    pub fn stop(family: Family, priority: u32) -> Self {
+        Self { action: Action::Unreachable, ..Self::lookup(family, priority, 0) }
+    }
+
     /// Whether it looks up packets of every VRF in the VRF's table.
     pub fn looks_up_vrfs(&self) -> bool {
         self.is_l3mdev && self.action == Action::Lookup
@@ -114,6 +122,21 @@ impl Rule {
         let length = if address.is_ipv4() { 32 } else { 128 };
         let selectors = Selectors { from: Some((address, length)), iif: Some("lo".to_owned()), ..Selectors::default() };
         Self { selectors, ..self }
+    }
+
+    /// The rule for packets with this mark.
+    pub fn of_mark(self, mark: u32) -> Self {
+        Self { selectors: Selectors { fwmark: Some(mark), ..Selectors::default() }, ..self }
+    }
+
+    /// The mark of the tunnels whose outer packets it leads into a VRF's table or stops: by nothing but the mark, and of
+    /// protocol kernel, as `vrfsetup tunnel` alone makes them.
+    pub fn tunnel_mark(&self) -> Option<u32> {
+        let selects_only = |mark| self.selectors == Selectors { fwmark: Some(mark), ..Selectors::default() };
+        let is_ours = self.protocol == Some(PROTOCOL_KERNEL)
+            && !self.is_l3mdev
+            && matches!(self.action, Action::Lookup | Action::Unreachable);
+        self.selectors.fwmark.filter(|mark| is_ours && selects_only(*mark))
     }
 
     /// Whether the two do the same, whoever made them.
@@ -192,6 +215,9 @@ impl Rule {
         }
         if let Some(oif) = &selectors.oif {
             write!(f, " oif {oif}")?;
+        }
+        if let Some(mark) = selectors.fwmark {
+            write!(f, " fwmark {mark:#x}")?;
         }
         for other in &selectors.others {
             write!(f, " {other}")?;

@@ -13,9 +13,9 @@ use crate::model::address::Address;
 use crate::model::device::Device;
 use crate::model::neighbour::Neighbour;
 use crate::model::nexthop::Nexthop;
+use crate::model::nft::{TUNNELS, ZONES};
 use crate::model::route::Route;
 use crate::model::rule::Rule;
-use crate::model::zones;
 
 /// One change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,6 +95,21 @@ pub enum Step {
         /// The new one.
         to: Option<String>,
     },
+    /// The same for the table by which tunnels receive in their VRFs.
+    SetTunnels {
+        /// The old table, as nft lists it.
+        from: Option<String>,
+        /// The new one.
+        to: Option<String>,
+    },
+    /// `wg set NAME fwmark MARK`: the mark of a WireGuard tunnel's outer packets.
+    SetFwmark {
+        device: Device,
+        /// The old mark, 0 for none.
+        from: u32,
+        /// The new one.
+        to: u32,
+    },
     /// `vrfsetup user`: binds a user's sockets to a VRF; None is no VRF.
     SetUser {
         /// The user's number.
@@ -141,7 +156,7 @@ impl Step {
             Self::AddNeighbour(_) | Self::DeleteNeighbour(_) => false,
             Self::AddNexthop(_) | Self::DeleteNexthop(_) => false,
             Self::SetSysctl { .. } | Self::WriteFile { .. } => false,
-            Self::SetZones { .. } | Self::SetUser { .. } => false,
+            Self::SetZones { .. } | Self::SetUser { .. } | Self::SetTunnels { .. } | Self::SetFwmark { .. } => false,
             Self::AddAltname(..) | Self::DeleteAltname(..) => false,
             _ => true,
         })
@@ -168,7 +183,7 @@ impl Step {
     pub fn is_made_alone(&self) -> bool {
         match self {
             Self::SetSysctl { .. } | Self::WriteFile { .. } => true,
-            Self::SetZones { .. } | Self::SetUser { .. } => true,
+            Self::SetZones { .. } | Self::SetUser { .. } | Self::SetTunnels { .. } | Self::SetFwmark { .. } => true,
             Self::AddAltname(..) | Self::DeleteAltname(..) => true,
             Self::AddNeighbour(_) | Self::DeleteNeighbour(_) | Self::AddNexthop(_) | Self::DeleteNexthop(_) => true,
             Self::AddRoute(route) => route.may_wait_for_its_source(),
@@ -207,6 +222,8 @@ impl Step {
             Self::SetSysctl { key, from, to } => Self::SetSysctl { key, from: to, to: from },
             Self::WriteFile { path, from, to } => Self::WriteFile { path, from: to, to: from },
             Self::SetZones { from, to } => Self::SetZones { from: to, to: from },
+            Self::SetTunnels { from, to } => Self::SetTunnels { from: to, to: from },
+            Self::SetFwmark { device, from, to } => Self::SetFwmark { device, from: to, to: from },
             Self::SetUser { uid, from, to } => Self::SetUser { uid, from: to, to: from },
         }
     }
@@ -245,10 +262,9 @@ impl fmt::Display for Step {
                 write!(f, "printf '{}' > {}", text.escape_debug(), path.display())
             }
             Self::WriteFile { path, to: None, .. } => write!(f, "rm {}", path.display()),
-            Self::SetZones { to: Some(text), .. } => {
-                write!(f, "printf '{}' | nft -f -", zones::script(Some(text)).escape_debug())
-            }
-            Self::SetZones { to: None, .. } => write!(f, "nft delete table inet {}", zones::TABLE),
+            Self::SetZones { to, .. } => f.write_str(&ZONES.command(to.as_deref())),
+            Self::SetTunnels { to, .. } => f.write_str(&TUNNELS.command(to.as_deref())),
+            Self::SetFwmark { device, to, .. } => write!(f, "wg set {} fwmark {to:#x}", device.name),
             Self::SetUser { uid, to: Some(vrf), .. } => write!(f, "vrfsetup user {uid} {vrf}"),
             Self::SetUser { uid, to: None, .. } => write!(f, "vrfsetup user --remove {uid}"),
         }

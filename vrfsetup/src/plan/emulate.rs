@@ -153,11 +153,12 @@ fn lookups(inventory: &Inventory, family: Family, name: &str, table: u32) -> Vec
     let mut emulated = names(inventory);
     emulated.retain(|(other, _)| other != name);
     emulated.push((name.to_owned(), table));
-    let is_stopped = rules.iter().any(|rule| rule.priority == FIRST && rule.action == Action::Unreachable);
+    let is_stop = |rule: &Rule| rule.action == Action::Unreachable && rule.tunnel_mark().is_none();
+    let is_stopped = rules.iter().any(|rule| rule.priority == FIRST && is_stop(rule));
     let unreachable = if is_stopped { Unreachable::Rule } else { Unreachable::Route };
     let (vrfs, lookup) = (rules::vrfs(inventory), rules::lookup(&rules, false));
-    let (rules, emulated) = (&rules, &emulated);
-    rules::fix_regardless(&Situation { family, rules, own: &[], unreachable, vrfs: &vrfs, emulated, lookup })
+    let (rules, emulated, marks) = (&rules, &emulated, &rules::marks(&rules));
+    rules::fix_regardless(&Situation { family, rules, own: &[], unreachable, vrfs: &vrfs, emulated, marks, lookup })
 }
 
 /// Remembers of a VRF that is to be made whether its port had the name before. Where any rule has it, the VRF has lost others,

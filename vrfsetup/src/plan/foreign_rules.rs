@@ -9,14 +9,14 @@ use crate::model::family::Family;
 use crate::model::prefix::contains;
 use crate::model::rule::{Action, Rule};
 
-/// The rules that are neither the kernel's own nor l3mdev rules, and that could match a packet for one of `own`.
+/// The rules that are neither the kernel's own, nor l3mdev rules or a tunnel's, and that could match a packet for one of `own`.
 pub fn in_the_way<'a>(rules: &'a [Rule], own: &[IpAddr]) -> Vec<&'a Rule> {
     rules.iter().filter(|rule| is_foreign(rule) && can_match_local(rule, own)).collect()
 }
 
 /// Whether somebody else made the rule.
 pub fn is_foreign(rule: &Rule) -> bool {
-    !rule.is_l3mdev && !rule.is_kernels_own()
+    !rule.is_l3mdev && !rule.is_kernels_own() && rule.tunnel_mark().is_none()
 }
 
 /// Whether the rule can match a packet that is destined to the loopback network or one of `own`.

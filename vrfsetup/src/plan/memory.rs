@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::family::Family;
 use crate::model::step::Step;
+use crate::model::tunnel::Tunnel;
 use crate::sys::run_dir;
 
 /// What was there before.
@@ -27,6 +28,9 @@ pub struct Memory {
     /// neither once somebody has flushed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zones: Option<BTreeMap<u32, u16>>,
+    /// The tunnels whose outside is in a VRF, by the names of their interfaces, which come and go.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tunnels: BTreeMap<String, Tunnel>,
 }
 
 impl Memory {
@@ -34,6 +38,11 @@ impl Memory {
     pub fn read() -> Self {
         let bytes = run_dir::path("memory").and_then(fs::read).unwrap_or_default();
         serde_json::from_slice(&bytes).unwrap_or_default()
+    }
+
+    /// The tunnels whose outside is in this VRF.
+    pub fn tunnels_of(&self, vrf: &str) -> Vec<String> {
+        self.tunnels.iter().filter(|(_, tunnel)| tunnel.vrf == vrf).map(|(name, _)| name.clone()).collect()
     }
 
     /// The step that writes it, or that removes its file if there is nothing to remember; none if nothing changed.

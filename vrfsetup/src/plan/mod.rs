@@ -22,6 +22,7 @@ pub mod seal;
 pub mod sysctls;
 pub mod system;
 pub mod tables;
+pub mod tunnels;
 pub mod unit_files;
 pub mod vrf;
 pub mod zones;

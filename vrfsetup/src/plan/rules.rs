@@ -58,6 +58,9 @@ pub enum Lookup {
     Both,
 }
 
+/// A mark, and the table of the VRF that its packets are in; None where the VRF is gone, and they are only stopped.
+pub type Marked = (u32, Option<u32>);
+
 /// Everything that a plan depends on.
 #[derive(Clone, Debug)]
 pub struct Situation<'a> {
@@ -73,6 +76,8 @@ pub struct Situation<'a> {
     pub vrfs: &'a [(String, u32)],
     /// Those that are emulated, by name and table: their packets find them by name alone.
     pub emulated: &'a [(String, u32)],
+    /// The marks of tunnels, with the tables that their outer packets go by.
+    pub marks: &'a [Marked],
     /// How the packets of the others find them.
     pub lookup: Lookup,
 }
@@ -100,7 +105,8 @@ pub fn fix(situation: &Situation) -> Result<Vec<Step>, InTheWay> {
 /// The same, whatever stands in the way (`--force-rules`).
 pub fn fix_regardless(situation: &Situation) -> Vec<Step> {
     let Situation { family, rules, unreachable, .. } = *situation;
-    let stops = if unreachable == Unreachable::Rule { stops(situation, FIRST) } else { Vec::new() };
+    let mut stops = if unreachable == Unreachable::Rule { stops(situation, FIRST) } else { Vec::new() };
+    stops.extend(marked_stops(situation, FIRST));
     let lookups = lookups(situation, FIRST);
     let is_missing = |rule: &&Rule| place(rules, rule).is_none();
     let mut steps: Vec<Step> = lookups.iter().filter(is_missing).cloned().map(Step::AddRule).collect();
@@ -130,7 +136,7 @@ fn is_for_the_same(one: &Rule, other: &Rule) -> bool {
 }
 
 /// The steps that put `local`, which is at 0, behind the other rules at 0. There is one at any instant.
-fn move_last(local: Rule) -> [Step; 4] {
+pub(super) fn move_last(local: Rule) -> [Step; 4] {
     let spare = Rule { priority: SPARE, ..local.clone() };
     [Step::AddRule(spare.clone()), Step::DeleteRule(local.clone()), Step::AddRule(local), Step::DeleteRule(spare)]
 }
@@ -143,7 +149,8 @@ fn place(rules: &[Rule], wanted: &Rule) -> Option<usize> {
 /// Rules that do the same elsewhere: `local` at any other preference, those of an earlier vrfsetup, those that networkd
 /// would remove, and stops that are not wanted.
 fn superseded(situation: &Situation, wanted_stops: &[Rule]) -> Vec<Step> {
-    let ours = |at| lookups(situation, at).into_iter().chain(stops(situation, at)).collect::<Vec<_>>();
+    let all_stops = |at| stops(situation, at).into_iter().chain(marked_stops(situation, at));
+    let ours = |at| lookups(situation, at).into_iter().chain(all_stops(at)).collect::<Vec<_>>();
     let (now, earlier) = (ours(FIRST), [ours(L3MDEV), ours(UNREACHABLE)].concat());
     let local = Rule::lookup(situation.family, FIRST, TABLE_LOCAL);
     let is_one_of = |rules: &[Rule], rule: &Rule| rules.iter().any(|other| other.is_same_as(rule));
@@ -161,14 +168,21 @@ fn superseded(situation: &Situation, wanted_stops: &[Rule]) -> Vec<Step> {
 fn lookups(situation: &Situation, at: u32) -> Vec<Rule> {
     let family = situation.family;
     let both = |(name, table): &(String, u32)| Rule::lookup(family, at, *table).both_ways(name);
-    for_vrfs(situation, Rule::l3mdev(family, at), both)
+    let of_mark = |(mark, table): &Marked| Some(Rule::lookup(family, at, (*table)?).of_mark(*mark));
+    let mut all = for_vrfs(situation, Rule::l3mdev(family, at), both);
+    all.extend(situation.marks.iter().filter_map(of_mark));
+    all
+}
+
+/// The rules that stop the marked packets which those lookups miss, whatever stops the others: the table may be gone.
+fn marked_stops(situation: &Situation, at: u32) -> Vec<Rule> {
+    situation.marks.iter().map(|(mark, _)| Rule::stop(situation.family, at).of_mark(*mark)).collect()
 }
 
 /// The rules that stop what those lookups miss.
 fn stops(situation: &Situation, at: u32) -> Vec<Rule> {
     let family = situation.family;
-    let stop = Rule { action: Action::Unreachable, ..Rule::lookup(family, at, 0) };
-    let both = |(name, _): &(String, u32)| stop.clone().both_ways(name);
+    let both = |(name, _): &(String, u32)| Rule::stop(family, at).both_ways(name);
     for_vrfs(situation, Rule::l3mdev_unreachable(family, at), both)
 }
 
@@ -188,7 +202,7 @@ fn obstacles<'a>(situation: &Situation, rules: &'a [Rule]) -> Vec<&'a Rule> {
 
 /// Plans the undoing, back to the rules that the kernel makes: `local` at 0, no unreachable rule. The l3mdev rule at
 /// 1000 stays while there are VRFs, which would not work without it, and where the kernel made it, which it does only
-/// once. The rules of emulated VRFs go back to where `add` makes them.
+/// once. The rules of emulated VRFs and of tunnels go back to where they are made.
 pub fn undo(
     family: Family,
     rules: &[Rule],
@@ -197,8 +211,10 @@ pub fn undo(
     emulated: &[(String, u32)],
 ) -> Vec<Step> {
     let (unreachable, lookup) = (Unreachable::None, Lookup::Both);
-    let situation = Situation { family, rules, own: &[], unreachable, vrfs, emulated: &[], lookup };
-    let named = |at| emulated.iter().flat_map(move |(name, table)| Rule::lookup(family, at, *table).both_ways(name));
+    let situation = Situation { family, rules, own: &[], unreachable, vrfs, emulated: &[], marks: &[], lookup };
+    let marks = marks(rules);
+    let of_marks = Situation { vrfs: &[], emulated, marks: &marks, lookup: Lookup::Names, ..situation.clone() };
+    let named = |at| lookups(&of_marks, at).into_iter().chain(marked_stops(&of_marks, at));
     let is_missing = |rule: &Rule| !rules.iter().any(|there| there.is_same_as(rule));
     let mut steps: Vec<Step> = named(L3MDEV).filter(is_missing).map(Step::AddRule).collect();
     let local = Rule::lookup(family, FIRST, TABLE_LOCAL);
@@ -208,8 +224,7 @@ pub fn undo(
         !vrfs.is_empty() && has_l3mdev_rules(rules) && !rules.iter().any(|rule| rule.is_same_as(&l3mdev));
     steps.extend(needs_l3mdev.then_some(Step::AddRule(l3mdev.clone())));
     steps.extend(superseded(&situation, &[]));
-    let stops = stops(&Situation { vrfs: &[], emulated, ..situation.clone() }, FIRST);
-    let stops = stops.into_iter().filter(|stop| !stop.is_l3mdev);
+    let stops = stops(&of_marks, FIRST);
     let lookups = lookups(&situation, FIRST).into_iter().chain((!keeps_l3mdev).then_some(l3mdev));
     let lookups = lookups.chain(named(FIRST)).chain(stops);
     for our in lookups {
@@ -227,6 +242,19 @@ pub fn is_fixed(rules: &[Rule]) -> bool {
 
 fn is_local(rule: &Rule) -> bool {
     rule.is_kernels_own() && rule.table == TABLE_LOCAL
+}
+
+/// The marks of tunnels that there are rules for, each with its table.
+pub fn marks(rules: &[Rule]) -> Vec<Marked> {
+    let mut marks: Vec<Marked> = Vec::new();
+    for (mark, rule) in rules.iter().filter_map(|rule| Some((rule.tunnel_mark()?, rule))) {
+        let table = (rule.action == Action::Lookup).then_some(rule.table);
+        match marks.iter_mut().find(|(known, _)| *known == mark) {
+            Some((_, known)) => *known = known.or(table),
+            None => marks.push((mark, table)),
+        }
+    }
+    marks
 }
 
 /// All VRFs by name and table.

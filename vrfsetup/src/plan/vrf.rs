@@ -188,8 +188,8 @@ impl<'a> VrfPlanner<'a> {
             return vec![self.rule(Rule::l3mdev_unreachable(family, UNREACHABLE))];
         }
         let (vrfs, lookup, unreachable) = (self.vrfs(), rules::lookup(&self.rules, false), Unreachable::Rule);
-        let (rules, emulated) = (&rules, &self.emulated);
-        let situation = Situation { family, rules, own: &[], unreachable, vrfs: &vrfs, emulated, lookup };
+        let (rules, emulated, marks) = (&rules, &self.emulated, &rules::marks(&rules));
+        let situation = Situation { family, rules, own: &[], unreachable, vrfs: &vrfs, emulated, marks, lookup };
         let steps = rules::fix_regardless(&situation);
         steps.iter().for_each(|step| step.apply_to_rules(&mut self.rules));
         steps

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use crate::error::Error;
+use crate::model::nft::ZONES;
 use crate::model::step::Step;
-use crate::model::zones::TABLE;
 use crate::plan::memory::Memory;
 use crate::plan::system::System;
 
@@ -120,7 +120,7 @@ fn text(zones: &BTreeMap<&str, u16>, with_local: bool) -> Result<String, Error> 
     if let Some((name, _)) = zones.iter().find(|(name, _)| !is_readable(name)) {
         return Err(Error::NoZone(format!("'{name}', whose name nft cannot read")));
     }
-    let mut text = format!("table inet {TABLE} {{\n");
+    let mut text = format!("table inet {} {{\n", ZONES.name);
     chain(&mut text, "prerouting", &rule("iifname", zones));
     let local = if with_local { rule("oifname", zones) } else { String::new() };
     chain(&mut text, "output", &local);
@@ -147,7 +147,7 @@ fn rule(key: &str, zones: &BTreeMap<&str, u16>) -> String {
 }
 
 /// Whether nft takes the name in quotes for what it is: at its end an asterisk stands for anything.
-fn is_readable(name: &str) -> bool {
+pub(super) fn is_readable(name: &str) -> bool {
     !name.contains(['"', '\\']) && !name.ends_with('*') && !name.contains(char::is_control)
 }
 
@@ -195,7 +195,7 @@ fn map<'a>(words: &mut impl Iterator<Item = &'a str>) -> Option<BTreeMap<String,
 
 /// A list of all tables without this one.
 pub fn without_own(ruleset: &str) -> String {
-    let head = format!("table inet {TABLE} {{");
+    let head = format!("table inet {} {{", ZONES.name);
     let mut is_own = false;
     let others = ruleset.lines().filter(|line| {
         is_own |= *line == head;

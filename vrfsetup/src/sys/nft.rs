@@ -1,4 +1,4 @@
-//! nft(8), by which the kernel is told of the one nftables table that is vrfsetup's.
+//! nft(8), by which the kernel is told of the nftables tables that are vrfsetup's.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 
 use nix::fcntl::{Flock, FlockArg};
 
-use crate::model::zones::{TABLE, script};
+use crate::model::nft::Table;
 use crate::sys::netlink::{KernelError, errno_text};
 use crate::sys::run_dir;
 
@@ -17,23 +17,26 @@ use crate::sys::run_dir;
 ///
 /// # Errors
 /// nft(8) is not installed, or what it was refused.
-pub fn list() -> Result<Option<String>, KernelError> {
-    let tables = run(&["list", "tables", "inet"], Stdio::null())?;
-    if !tables.lines().any(|line| line.trim() == format!("table inet {TABLE}")) {
-        return Ok(None);
+pub fn list(Table { families, name, .. }: Table) -> Result<Option<String>, KernelError> {
+    let mut listed = String::new();
+    for family in families {
+        let tables = run(&["list", "tables", family], Stdio::null())?;
+        if tables.lines().any(|line| line.trim() == format!("table {family} {name}")) {
+            listed += &run(&["-y", "list", "table", family, name], Stdio::null())?;
+        }
     }
-    run(&["-y", "list", "table", "inet", TABLE], Stdio::null()).map(Some)
+    Ok(Some(listed).filter(|listed| !listed.is_empty()))
 }
 
 /// Puts this text in the place of the table; None removes it.
 ///
 /// # Errors
 /// As [`list`]; then it is as it was.
-pub fn replace(table: Option<&str>) -> Result<(), KernelError> {
+pub fn replace(table: Table, text: Option<&str>) -> Result<(), KernelError> {
     let path = run_dir::path("nft")?;
     let mut file = open_alone(&path)?;
     file.set_len(0)?;
-    file.write_all(script(table).as_bytes())?;
+    file.write_all(table.script(text).as_bytes())?;
     let name = path.to_string_lossy();
     let made = run(&["-f", &name], file.try_clone()?.into()).map(drop);
     let _ = fs::remove_file(&path);

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::error::Error;
+use crate::model::device::Device;
 use crate::model::family::Family;
 use crate::model::rule::Rule;
 use crate::model::step::Step;
@@ -12,6 +13,7 @@ use crate::plan::rules::{self, FIRST, Lookup, Situation, Unreachable};
 use crate::plan::unit_files;
 use crate::sys::families;
 use crate::sys::files;
+use crate::sys::netlink::wireguard;
 use crate::sys::netlink::{Kernel, KernelError};
 use crate::sys::systemd;
 use crate::transaction::journal::Journal;
@@ -60,8 +62,8 @@ fn restore_order(kernel: &Kernel, family: Family) {
     }
     let is_stopped = rules.contains(&Rule::l3mdev_unreachable(family, FIRST));
     let unreachable = if is_stopped { Unreachable::Rule } else { Unreachable::None };
-    let situation =
-        Situation { family, rules: &rules, own: &[], unreachable, vrfs: &[], emulated: &[], lookup: Lookup::L3mdev };
+    let (rules, marks, lookup) = (&rules, &rules::marks(&rules), Lookup::L3mdev);
+    let situation = Situation { family, rules, own: &[], unreachable, vrfs: &[], emulated: &[], marks, lookup };
     let is_of_these = |step: &Step| match step {
         Step::AddRule(rule) | Step::DeleteRule(rule) => rule.priority <= FIRST + 1,
         _ => false,
@@ -101,8 +103,14 @@ fn is_so(kernel: &Kernel, step: &Step) -> bool {
         }
         Step::WriteFile { path, to, .. } => fs::read_to_string(path).ok() == *to,
         Step::SetUser { uid, to, .. } => users::is_in(*uid, to.as_deref()),
+        Step::SetFwmark { device, to, .. } => mark_of(device) == Some(*to),
         _ => false,
     }
+}
+
+/// The mark of a tunnel's outer packets; None where there is no such interface.
+fn mark_of(device: &Device) -> Option<u32> {
+    wireguard::outside(device.ifindex).ok().map(|outside| outside.mark)
 }
 
 /// None where the kernel does not say.
@@ -122,7 +130,7 @@ fn is_so_by_refusal(step: &Step, refusal: &KernelError) -> bool {
         Step::DeleteAltname(..) => GONE.contains(&refusal.errno),
         Step::AddAltname(..) => refusal.errno == libc::EEXIST,
         Step::AddNexthop(_) => refusal.errno == libc::EEXIST,
-        Step::SetDown(_) | Step::Release(..) => refusal.errno == libc::ENODEV,
+        Step::SetDown(_) | Step::Release(..) | Step::SetFwmark { .. } => refusal.errno == libc::ENODEV,
         Step::AddRoute(_) | Step::AddAddress(_) | Step::AddVrf(..) => refusal.errno == libc::EEXIST,
         _ => false,
     }
@@ -133,6 +141,7 @@ fn is_foreign_by_now(step: &Step) -> bool {
     match step {
         Step::WriteFile { path, from, .. } => fs::read_to_string(path).ok() != *from,
         Step::SetUser { uid, from, .. } => !users::is_in(*uid, from.as_deref()),
+        Step::SetFwmark { device, from, .. } => mark_of(device).is_some_and(|mark| mark != *from),
         _ => false,
     }
 }

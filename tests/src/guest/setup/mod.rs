@@ -18,6 +18,7 @@ pub mod setup_declared;
 pub mod setup_knowing;
 pub mod setup_ports;
 pub mod transactions;
+pub mod tunnels;
 pub mod undo;
 pub mod user;
 pub mod user_file;

@@ -23,6 +23,9 @@ pub struct Config {
     /// Users of lines with a mistake, as they are called there: whose sockets fail, unless they are in a VRF already.
     #[serde(skip)]
     pub closed: BTreeSet<String>,
+    /// `[tunnel]`: tunnels by their interfaces, each with the VRF that its outside is in.
+    #[serde(default)]
+    pub tunnel: BTreeMap<String, Spanned<String>>,
     /// `[sysctl]`: settings by the names of sysctl(8).
     #[serde(default)]
     pub sysctl: BTreeMap<String, Value>,

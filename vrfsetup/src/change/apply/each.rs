@@ -88,6 +88,7 @@ fn leave_out(config: &mut Config, section: &Section) -> bool {
             Some(_) => config.closed.insert(name.clone()),
             None => config.closed.remove(name),
         },
+        Section::Tunnel(name) => config.tunnel.remove(name).is_some(),
         Section::Zones => config.zones.on.take().is_some(),
         Section::Rules => std::mem::take(&mut config.rules.fix),
         Section::Default => !std::mem::take(&mut config.default.routes).is_empty(),

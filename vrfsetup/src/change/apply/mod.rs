@@ -13,6 +13,7 @@ mod renumber;
 mod scope;
 mod sections;
 pub mod source;
+mod tunnels;
 mod users;
 
 use std::collections::HashSet;
@@ -21,12 +22,13 @@ use std::path::Path;
 
 use crate::change::attach;
 use crate::change::del::Deletion;
-use crate::change::{user, zones};
+use crate::change::{tunnel, user, zones};
 use crate::error::Error;
 use crate::model::step::Step;
 use crate::plan::inventory::Inventory;
 use crate::plan::port::Move;
 use crate::plan::sysctls;
+use crate::plan::tunnels::ByName;
 use crate::plan::vrf::VrfPlanner;
 use crate::sys::accounts::Account;
 use crate::sys::rt_tables::Names;
@@ -54,6 +56,8 @@ enum Section {
     Zones,
     /// A user, as the file calls it.
     User(String),
+    /// A tunnel, by its name.
+    Tunnel(String),
     /// A setting, by its name.
     Setting(String),
     /// More than one of them.
@@ -72,6 +76,8 @@ pub struct Plan {
     settings: Vec<(String, String)>,
     /// Whether conntrack zones are switched, and what the change makes of them.
     zones: (Option<bool>, Vec<Step>),
+    /// The tunnels, where others than until now are in VRFs, and what the change makes of them.
+    tunnels: (Option<ByName>, Vec<Step>),
     /// Who is put into which VRF, and tries it.
     users: Vec<(Account, String)>,
     notes: Vec<String>,
@@ -120,8 +126,8 @@ impl Plan {
     /// What making it would report.
     pub fn preview(&self) -> Outcome {
         let notes = self.moves().flat_map(|moved| &moved.notes).chain(&self.notes);
-        let steps: Vec<Step> =
-            self.steps().cloned().chain(sysctls::preview(&self.settings)).chain(self.zones.1.clone()).collect();
+        let last = self.tunnels.1.iter().chain(&self.zones.1).cloned();
+        let steps: Vec<Step> = self.steps().cloned().chain(sysctls::preview(&self.settings)).chain(last).collect();
         notes.cloned().fold(Outcome::of(&steps), Outcome::note)
     }
 
@@ -176,6 +182,9 @@ fn plan_config(
     let (names, moved, at) = (Names::read(), Vec::new(), Section::All);
     let planner = Planner { session, source, config, inventory, vrf_planner, names, moved, may_lack_ports, prunes, at };
     let mut plan = planner.plan()?;
+    let wanted = plan.tunnels.0.clone();
+    let follows = tunnel::preview(session, &inventory.system, plan.steps(), wanted);
+    plan.tunnels.1 = follows.map_err(|error| (Section::All, error))?;
     let follows = zones::preview(session, &inventory.system, plan.steps(), config.zones.on);
     plan.zones = (config.zones.on, follows.map_err(|error| (Section::Zones, error))?);
     Ok(plan)
@@ -205,6 +214,7 @@ pub fn make(session: &Session, plan: Plan) -> Result<Outcome, Error> {
         user::verify(account, vrf).map_err(|error| transaction.abandon(error))?;
     }
     let about_users = (!plan.users.is_empty()).then(user::about_guard).flatten();
+    tunnel::follow(session, &mut transaction, plan.tunnels.0)?;
     zones::follow(session, &mut transaction, plan.zones.0)?;
     plan.notes.into_iter().chain(about_users).for_each(|note| transaction.note(note));
     transaction.commit()

@@ -77,6 +77,7 @@ impl Planner<'_> {
         self.rules(&mut plan)?;
         self.leaks(&domains, &mut plan)?;
         self.users(&mut plan)?;
+        self.tunnels(&mut plan)?;
         self.at = Section::All;
         if self.prunes {
             self.prune(&mut plan)?;
@@ -322,8 +323,9 @@ impl Planner<'_> {
             let rules = self.vrf_planner.rules(family);
             let unreachable = self.config.rules.unreachable;
             let (vrfs, lookup) = (self.vrf_planner.vrfs(), rules::lookup(&rules, false));
-            let emulated = self.vrf_planner.emulated();
-            let situation = Situation { family, rules: &rules, own: &own, unreachable, vrfs: &vrfs, emulated, lookup };
+            let (emulated, marks) = (self.vrf_planner.emulated(), &rules::marks(&rules));
+            let (rules, own, vrfs) = (&rules, &own, &vrfs);
+            let situation = Situation { family, rules, own, unreachable, vrfs, emulated, marks, lookup };
             let steps = match rules::fix(&situation) {
                 Err(_) if self.session.overrules_rules() => rules::fix_regardless(&situation),
                 Err(InTheWay(rule)) => return Err(Error::ForeignRule(rule)),

@@ -10,6 +10,7 @@ mod host;
 mod logins;
 mod routing;
 mod rules;
+mod tunnels;
 mod users;
 mod zones;
 
@@ -62,6 +63,7 @@ pub fn examine(kernel: &Kernel) -> Result<Vec<Finding>, Error> {
     findings.extend(routing::leftovers(&inventory));
     findings.extend(emulated::without_port(&inventory));
     findings.extend(zones::all(system));
+    findings.extend(tunnels::all(&inventory));
     if run_dir::is_first_netns() {
         findings.extend(users::all(system));
     }

@@ -2,6 +2,7 @@
 
 use super::Finding;
 use crate::inspect::zones::{self, Zone};
+use crate::model::nft::ZONES;
 use crate::plan::memory::Memory;
 use crate::plan::system::System;
 use crate::plan::zones::{Listed, Members};
@@ -13,7 +14,7 @@ pub fn all(system: &System) -> Vec<Finding> {
     if Memory::read().zones.is_none() {
         return Vec::new();
     }
-    judge(&Members::of(system), nft::list())
+    judge(&Members::of(system), nft::list(ZONES))
 }
 
 const FIX: &str = "vrfsetup zones on";

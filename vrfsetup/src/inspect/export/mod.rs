@@ -67,6 +67,8 @@ struct All<'a> {
     inbound: Vec<&'a Route>,
     has_zones: bool,
     users: Vec<Entry>,
+    /// Tunnels with their VRFs.
+    tunnels: Vec<(String, String)>,
 }
 
 impl<'a> All<'a> {
@@ -94,8 +96,10 @@ pub fn export(inventory: &Inventory, format: Format) -> Result<Vec<File>, Error>
     if let Some(name) = vrfs.iter().map(|vrf| vrf.name).chain(ports).find(|name| !name::is_one_word(name)) {
         return Err(Error::NotOneWord(name.to_owned()));
     }
-    let all =
-        All { vrfs, inbound: inbound(inventory), has_zones: Memory::read().zones.is_some(), users: users::visible() };
+    let memory = Memory::read();
+    let tunnels = memory.tunnels.into_iter().map(|(name, tunnel)| (name, tunnel.vrf)).collect();
+    let has_zones = memory.zones.is_some();
+    let all = All { vrfs, inbound: inbound(inventory), has_zones, users: users::visible(), tunnels };
     Ok(match format {
         Format::Toml => vec![toml::file(&all, &inventory.rules, &settings())],
         Format::Networkd => networkd::files(&all, &inventory.rules),

@@ -16,12 +16,8 @@ pub fn file(all: &All, rules: &[Rule], settings: &[(&str, String)]) -> File {
     if all.has_zones {
         text += "\n[zones]\non = true\n";
     }
-    if !all.users.is_empty() {
-        text += "\n[user]\n";
-    }
-    for user in &all.users {
-        let _ = writeln!(text, "{} = {}", quoted(&user.user), literal(&user.vrf));
-    }
+    table(&mut text, "user", all.users.iter().map(|user| (user.user.as_str(), user.vrf.as_str())));
+    table(&mut text, "tunnel", all.tunnels.iter().map(|(name, vrf)| (name.as_str(), vrf.as_str())));
     if !settings.is_empty() {
         text += "\n[sysctl]\n";
     }
@@ -34,6 +30,14 @@ pub fn file(all: &All, rules: &[Rule], settings: &[(&str, String)]) -> File {
     }
     all.vrfs.iter().for_each(|vrf| text += &section(vrf));
     File { path: "/etc/vrf/vrf.toml".into(), text }
+}
+
+/// A section of names, each with its VRF.
+fn table<'a>(text: &mut String, name: &str, entries: impl Iterator<Item = (&'a str, &'a str)>) {
+    let entries: Vec<String> = entries.map(|(name, vrf)| format!("{} = {}\n", quoted(name), literal(vrf))).collect();
+    if !entries.is_empty() {
+        let _ = write!(text, "\n[{name}]\n{}", entries.concat());
+    }
 }
 
 /// Whether VRFs' packets are looked up in their tables before the local one.
@@ -111,12 +115,14 @@ mod tests {
         };
         let inbound = parse("198.51.100.0/24 dev blue.1", 254).unwrap();
         let alice = Entry { user: "alice.x".into(), uid: 1000, vrf: "blue.1".into(), ifindex: None };
-        let all = All { vrfs: vec![vrf], inbound: vec![&inbound], has_zones: true, users: vec![alice] };
+        let tunnels = vec![("wg0".to_owned(), "blue.1".to_owned())];
+        let all = All { vrfs: vec![vrf], inbound: vec![&inbound], has_zones: true, users: vec![alice], tunnels };
         let text = file(&all, &[], &[("net.vrf.strict_mode", "1".into())]).text;
         let source = Source::new(Path::new("x"), &text);
         let config = source.read().unwrap_or_else(|error| panic!("{error}\n{text}"));
         assert_eq!(config.zones.on, Some(true));
         assert_eq!(config.user["alice.x"].get_ref(), "blue.1");
+        assert_eq!(config.tunnel["wg0"].get_ref(), "blue.1");
         let read = &config.vrf["blue.1"];
         assert_eq!(read.table.as_ref().map(|table| *table.get_ref()), Some(10));
         assert_eq!(source.routes(&read.routes).unwrap().len(), 2);

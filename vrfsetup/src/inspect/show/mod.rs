@@ -10,6 +10,7 @@ use crate::inspect::processes::{self, Process};
 use crate::model::link::Link;
 use crate::plan::emulate::{self, Emulated};
 use crate::plan::inventory::Inventory;
+use crate::plan::memory::Memory;
 use crate::sys::netlink::Kernel;
 use crate::sys::sock_diag::{self, Connection};
 use crate::sys::sysctl;
@@ -46,6 +47,7 @@ pub fn show(kernel: &Kernel, name: Option<&str>, with_sockets: bool) -> Result<V
     }
     let snapshot = Snapshot {
         inventory: &inventory,
+        memory: Memory::read(),
         sysctls: SYSCTLS.iter().filter_map(|name| Some((*name, sysctl::read_named(name)?))).collect(),
         processes: processes::in_vrfs(),
         sockets: if with_sockets { Some(Sockets::read()?) } else { None },
@@ -57,6 +59,7 @@ pub fn show(kernel: &Kernel, name: Option<&str>, with_sockets: bool) -> Result<V
 /// What is there besides the VRFs, read once for all of them.
 pub(crate) struct Snapshot<'a> {
     pub(crate) inventory: &'a Inventory,
+    pub(crate) memory: Memory,
     pub(crate) sysctls: Vec<(&'static str, String)>,
     pub(crate) processes: Vec<Process>,
     pub(crate) sockets: Option<Sockets>,

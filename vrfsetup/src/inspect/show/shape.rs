@@ -34,6 +34,9 @@ pub struct Vrf {
     pub(super) ports: Vec<Port>,
     pub(super) routes: Vec<RouteInfo>,
     pub(super) rules: Vec<RuleInfo>,
+    /// WireGuard interfaces whose outside is in it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) tunnels: Vec<String>,
     pub(super) sysctls: BTreeMap<&'static str, String>,
     pub(super) processes: Vec<Process>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -159,6 +162,7 @@ impl Vrf {
             ports: system.ports(link).map(|port| Port::new(system, link, port)).collect(),
             routes: routes.filter(|route| is_shown(route)).map(RouteInfo::new).collect(),
             rules: inventory.rules.iter().filter(|rule| concerns(rule, &link.name)).map(RuleInfo::new).collect(),
+            tunnels: snapshot.memory.tunnels_of(&link.name),
             sysctls: sysctls.iter().cloned().collect(),
             sockets: snapshot.sockets.as_ref().map(|_| sockets(snapshot, link, &processes)),
             processes,

@@ -23,6 +23,7 @@ impl fmt::Display for Vrf {
         }
         self.routes.iter().try_for_each(|route| writeln!(f, "  route {route}"))?;
         self.rules.iter().try_for_each(|rule| writeln!(f, "  rule {rule}"))?;
+        self.tunnels.iter().try_for_each(|tunnel| writeln!(f, "  tunnel {tunnel} (its outside)"))?;
         self.sysctls.iter().try_for_each(|(name, value)| writeln!(f, "  sysctl {name} = {value}"))?;
         for process in &self.processes {
             writeln!(f, "  process {} {} ({})", process.pid, process.command, by(process))?;

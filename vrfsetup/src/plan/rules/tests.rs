@@ -31,7 +31,16 @@ fn made(rules: &[Rule], steps: &[Step]) -> Vec<Rule> {
 
 fn situation(rules: &[Rule]) -> Situation<'_> {
     let unreachable = Unreachable::Rule;
-    Situation { family: Family::V4, rules, own: &[], unreachable, vrfs: &[], emulated: &[], lookup: Lookup::L3mdev }
+    Situation {
+        family: Family::V4,
+        rules,
+        own: &[],
+        unreachable,
+        vrfs: &[],
+        emulated: &[],
+        marks: &[],
+        lookup: Lookup::L3mdev,
+    }
 }
 
 fn fixed(rules: &[Rule]) -> Vec<Rule> {

@@ -15,6 +15,7 @@ pub mod route;
 pub mod rule;
 pub mod socket;
 mod step;
+pub mod wireguard;
 
 use std::cell::RefCell;
 use std::io;

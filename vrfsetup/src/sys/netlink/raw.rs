@@ -36,7 +36,7 @@ impl Kernel {
     }
 }
 
-fn request(kind: u16, flags: u16, body: &[u8]) -> Vec<u8> {
+pub(super) fn request(kind: u16, flags: u16, body: &[u8]) -> Vec<u8> {
     let mut bytes = ((HEADER + body.len()) as u32).to_ne_bytes().to_vec();
     bytes.extend(kind.to_ne_bytes());
     bytes.extend((NLM_F_REQUEST | flags).to_ne_bytes());

@@ -67,6 +67,7 @@ fn to_message(rule: &Rule) -> RuleMessage {
     }
     attributes.extend(rule.selectors.iif.clone().map(RuleAttribute::Iifname));
     attributes.extend(rule.selectors.oif.clone().map(RuleAttribute::Oifname));
+    attributes.extend(rule.selectors.fwmark.map(RuleAttribute::FwMark));
     message
 }
 
@@ -125,7 +126,10 @@ fn select(selectors: &mut Selectors, attribute: &RuleAttribute, message: &RuleMe
         // Always sent, with these values when nobody set them.
         RuleAttribute::SuppressPrefixLen(u32::MAX) | RuleAttribute::SuppressIfGroup(u32::MAX) => return,
         RuleAttribute::FwMask(u32::MAX) | RuleAttribute::FwMark(0) => return,
-        RuleAttribute::FwMark(mark) => format!("fwmark {mark:#x}"),
+        RuleAttribute::FwMark(mark) => {
+            selectors.fwmark = Some(*mark);
+            return;
+        }
         RuleAttribute::FwMask(mask) => format!("fwmask {mask:#x}"),
         RuleAttribute::SuppressPrefixLen(len) => format!("suppress_prefixlength {len}"),
         RuleAttribute::SuppressIfGroup(group) => format!("suppress_ifgroup {group}"),

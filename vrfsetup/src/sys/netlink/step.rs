@@ -7,8 +7,9 @@ use rtnetlink::packet_core::{NLM_F_ACK, NLM_F_REQUEST};
 
 use super::reply::{Message, Reply};
 use super::socket::bytes_of;
-use super::{Change, Kernel, KernelError, address, link, message, route, rule};
+use super::{Change, Kernel, KernelError, address, link, message, route, rule, wireguard};
 use crate::model::link::Link;
+use crate::model::nft::{TUNNELS, ZONES};
 use crate::model::route::Route;
 use crate::model::step::Step;
 use crate::sys::{files, nft, sysctl, users};
@@ -35,7 +36,9 @@ impl Kernel {
             Step::WriteFile { path, to, .. } => {
                 files::write(path, to.as_deref()).map_err(|error| KernelError::from_io(&error))
             }
-            Step::SetZones { to, .. } => nft::replace(to.as_deref()),
+            Step::SetZones { to, .. } => nft::replace(ZONES, to.as_deref()),
+            Step::SetTunnels { to, .. } => nft::replace(TUNNELS, to.as_deref()),
+            Step::SetFwmark { device, to, .. } => wireguard::set_mark(device.ifindex, *to),
             Step::SetUser { uid, to, .. } => self.set_user(*uid, to.as_deref()),
             _ => change(step).map_or(Ok(()), |change| self.change(change)),
         }
@@ -128,6 +131,6 @@ fn change(step: &Step) -> Option<Change> {
         Step::AddNeighbour(_) | Step::DeleteNeighbour(_) | Step::AddNexthop(_) | Step::DeleteNexthop(_) => return None,
         Step::AddAltname(..) | Step::DeleteAltname(..) => return None,
         Step::SetSysctl { .. } | Step::WriteFile { .. } => return None,
-        Step::SetZones { .. } | Step::SetUser { .. } => return None,
+        Step::SetZones { .. } | Step::SetUser { .. } | Step::SetTunnels { .. } | Step::SetFwmark { .. } => return None,
     })
 }

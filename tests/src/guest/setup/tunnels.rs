@@ -1,0 +1,282 @@
+//! A WireGuard interface whose outside is in a VRF. The same peer, with the same key and the same addresses, is in every
+//! domain, so that whoever is reached answers: what arrives where says which domain the outer packets were in.
+
+mod scene;
+
+use super::guest_tests;
+use super::{assert_same, json, nothing_to_do, state, vrfsetup};
+use crate::harness::judge::root;
+use crate::harness::world::plan::{OWN4, OWN6, WEB4, WEB6};
+use crate::harness::world::{Domain, World};
+use scene::{BEHIND, INSIDE, PEERS, PORT, Scene, here, tables, wait_for};
+
+guest_tests! {
+    outer_packets_are_in_blue_both_ways_and_after_the_peer_has_roamed,
+    without_its_vrf_nothing_leaves_by_a_tunnel,
+    a_tunnel_is_declared_exported_watched_over_and_put_back,
+    the_outside_of_a_vxlan_is_in_the_vrf_that_it_is_made_for,
+}
+
+/// The recipe's command and what it prints.
+fn recipe() -> (String, String) {
+    let page = include_str!("../../../../docs/recipes.md");
+    let recipe = page.split("\n## ").find(|recipe| recipe.contains("vrfsetup tunnel wg0")).expect("a recipe");
+    let command = recipe.lines().find_map(|line| line.strip_prefix("# vrfsetup tunnel wg0 ")).expect("a command");
+    let listed = recipe.lines().find(|line| line.starts_with("wg0: ")).expect("what is listed");
+    let command = command.split('#').next().unwrap_or_default().trim();
+    (format!("tunnel wg0 {command}"), format!("{listed}\n"))
+}
+
+fn outer_packets_are_in_blue_both_ways_and_after_the_peer_has_roamed() {
+    let mut scene = Scene::new();
+    // What happens without: whoever has the address in the default domain is the peer.
+    scene.make(&format!("{WEB4}:{PEERS}"));
+    let verdict = scene.ping(BEHIND[0], "1", "10");
+    assert_eq!((verdict.code, verdict.packets(Domain::Blue)), (0, 0), "{verdict}");
+    let at_default = scene.at_peer(Domain::Default, "wg show wg0 latest-handshakes");
+    assert!(!at_default.ends_with("\t0"), "{at_default}");
+    scene.at_peer(Domain::Default, "ip link set wg0 down");
+    scene.at_peer(Domain::Default, "ip link set wg0 up");
+
+    for endpoint in [format!("{WEB4}:{PEERS}"), format!("[{WEB6}]:{PEERS}")] {
+        scene.make(&endpoint);
+        let (command, listed) = recipe();
+        vrfsetup(&mut scene.world, 0, &command);
+        assert_eq!(vrfsetup(&mut scene.world, 0, "tunnel").text(), listed);
+        nothing_to_do(&mut scene.world, &command);
+        scene.assert_in_blue();
+        scene.assert_strangers(&[Domain::Red]);
+    }
+
+    // The peer goes on from another port, another address, another family, and speaks first.
+    scene.at_peer(Domain::Blue, "ip addr add 198.51.100.9/24 dev peer0");
+    let moves = [
+        ("wg set wg0 listen-port 5001".to_owned(), "[2001:db8:1::1]:5001"),
+        (format!("wg set wg0 peer {} endpoint {OWN4}:{PORT}", scene.public(0)), "198.51.100.1:5001"),
+        (format!("ip route add {OWN4}/32 dev peer0 src 198.51.100.9"), "198.51.100.9:5002"),
+        (format!("wg set wg0 peer {} endpoint [{OWN6}]:{PORT}", scene.public(0)), "[2001:db8:1::1]:5002"),
+    ];
+    for (how, endpoint) in moves {
+        scene.at_peer(Domain::Blue, &how);
+        if how.starts_with("ip ") {
+            scene.at_peer(Domain::Blue, "wg set wg0 listen-port 5002");
+        }
+        let ping = scene.world.at_peer(Domain::Blue, &["ping", "-n", "-i", "0.3", "-c", "2", "-W", "10", INSIDE[0]]);
+        let verdict = scene.world.judge(&root(ping));
+        assert_eq!(
+            (verdict.code, verdict.packets(Domain::Default), verdict.packets(Domain::Red)),
+            (0, 0, 0),
+            "{verdict}"
+        );
+        scene.assert_endpoint(endpoint);
+        scene.assert_in_blue();
+    }
+
+    // Wherever the rules of VRFs are.
+    for command in ["rules fix", "rules undo"] {
+        vrfsetup(&mut scene.world, 0, command);
+        nothing_to_do(&mut scene.world, command);
+        nothing_to_do(&mut scene.world, &recipe().0);
+        scene.assert_in_blue();
+    }
+    vrfsetup(&mut scene.world, 0, "zones on");
+    scene.assert_in_blue();
+    vrfsetup(&mut scene.world, 0, "zones off");
+    // Who knows the port in the default domain, and even the key, is not heard.
+    let endpoint = here("wg show wg0 endpoints");
+    scene.at_peer(Domain::Default, &format!("wg set wg0 peer {} endpoint {OWN4}:{PORT}", scene.public(0)));
+    let ping = scene.world.at_peer(Domain::Default, &["ping", "-n", "-c", "1", "-W", "2", INSIDE[0]]);
+    let verdict = scene.world.judge(&root(ping));
+    let packets = [Domain::Default, Domain::Blue, Domain::Red].map(|domain| verdict.packets(domain));
+    assert_eq!((verdict.code, packets), (1, [0; 3]), "{verdict}");
+    assert_eq!(here("wg show wg0 endpoints"), endpoint);
+    // A reverse path filter asks for the way back, which the default domain does not know.
+    here("sysctl -q -w net.ipv4.conf.lo.rp_filter=2");
+    here("ip route del default");
+    scene.at_peer(Domain::Blue, &format!("wg set wg0 peer {} endpoint {OWN4}:{PORT}", scene.public(0)));
+    scene.assert_in_blue();
+    scene.assert_strangers(&[Domain::Red]);
+    here("sysctl -q -w net.ipv4.conf.lo.rp_filter=0");
+    // With its inside in another VRF.
+    scene.world.ip("link set wg0 master red");
+    let ping = ["ping", "-n", "-i", "0.3", "-c", "3", "-W", "10", "-I", "red", BEHIND[0]];
+    let verdict = scene.world.judge(&root(ping));
+    let packets = [Domain::Default, Domain::Red].map(|domain| verdict.packets(domain));
+    assert_eq!((verdict.code, packets), (0, [0; 2]), "{verdict}");
+    scene.world.ip("link set wg0 nomaster");
+    // A connection from beyond would break.
+    let mut listener = scene.world.start(&root(["nc", "-l", INSIDE[0], "7777"]));
+    wait_for("-l", "sport = :7777");
+    let ends = scene.world.at_peer(Domain::Blue, &["nc", "-d", INSIDE[0], "7777"]);
+    let mut connection = scene.world.start(&root(ends));
+    wait_for("-o", "state established sport = :7777");
+    vrfsetup(&mut scene.world, 1, "tunnel wg0 --remove").assert_says(1, "uses 'wg0' and would break");
+    vrfsetup(&mut scene.world, 0, "tunnel wg0 --remove --force");
+    listener.terminate();
+    connection.terminate();
+    listener.finish(&mut scene.world);
+    connection.finish(&mut scene.world);
+}
+
+fn without_its_vrf_nothing_leaves_by_a_tunnel() {
+    let mut scene = Scene::new();
+    scene.make(&format!("{WEB4}:{PEERS}"));
+    vrfsetup(&mut scene.world, 0, "tunnel wg0 --in blue");
+    let refused = vrfsetup(&mut scene.world, 1, "del blue");
+    refused.assert_says(1, "without 'blue', nothing would leave by its tunnels: wg0");
+    refused.assert_says(1, "hint: vrfsetup tunnel --remove wg0");
+    scene.assert_in_blue();
+    for fix in [false, true] {
+        if fix {
+            vrfsetup(&mut scene.world, 0, "rules fix");
+        }
+        // Without its port, its route, itself: by vrfsetup and by others.
+        scene.make(&format!("{WEB4}:{PEERS}"));
+        vrfsetup(&mut scene.world, 0, "tunnel wg0 --in blue");
+        scene.world.ip("link set blue0 nomaster");
+        assert_eq!(scene.ping(BEHIND[0], "2", "2").packets(Domain::Default), 0);
+        scene.world.ip("link del blue");
+        let verdict = scene.ping(BEHIND[0], "2", "2");
+        assert_eq!(
+            [Domain::Default, Domain::Blue, Domain::Red].map(|domain| verdict.packets(domain)),
+            [0; 3],
+            "{verdict}"
+        );
+        let found = vrfsetup(&mut scene.world, 3, "doctor").text();
+        assert!(
+            found.contains("blue: nothing leaves by tunnel 'wg0': its VRF is gone; fix: vrfsetup tunnel wg0 --remove"),
+            "{found}"
+        );
+        scene.assert_strangers(&[Domain::Default, Domain::Red]);
+        // Made again with another table, it has its tunnel again.
+        let table = if fix { "30" } else { "31" };
+        vrfsetup(&mut scene.world, 0, &format!("add blue --table {table} --port blue0"));
+        scene.world.ip(&format!("route replace default via 198.51.100.1 dev blue0 table {table}"));
+        scene.make(&format!("{WEB4}:{PEERS}"));
+        vrfsetup(&mut scene.world, 0, "tunnel wg0 --in blue");
+        scene.assert_in_blue();
+        vrfsetup(&mut scene.world, 0, "del blue --force");
+        let verdict = scene.ping(BEHIND[0], "2", "2");
+        assert_eq!(
+            [Domain::Default, Domain::Blue, Domain::Red].map(|domain| verdict.packets(domain)),
+            [0; 3],
+            "{verdict}"
+        );
+        vrfsetup(&mut scene.world, 0, "add blue --table 10 --port blue0");
+        scene.world.ip("route replace default via 198.51.100.1 dev blue0 table 10");
+    }
+    scene.assert_strangers(&[Domain::Default, Domain::Red]);
+    vrfsetup(&mut scene.world, 0, "tunnel wg0 --remove");
+}
+
+fn a_tunnel_is_declared_exported_watched_over_and_put_back() {
+    let mut scene = Scene::new();
+    scene.make(&format!("{WEB4}:{PEERS}"));
+    let world = &mut scene.world;
+    let before = (state(world), tables(), here("sysctl -a --pattern ^net\\.ipv4\\.conf\\.lo\\."));
+    let now = |world: &World| (state(world), tables(), here("sysctl -a --pattern ^net\\.ipv4\\.conf\\.lo\\."));
+    let mark = || here("wg show wg0 fwmark");
+
+    // Refused, and nothing is done.
+    world.ip("link add vx0 type vxlan id 7 remote 192.0.2.80 dstport 4789");
+    vrfsetup(world, 1, "tunnel vx0 --in blue").assert_says(1, "hint: ip link add vx0 type vxlan ... dev VRF");
+    world.ip("link del vx0");
+    vrfsetup(world, 1, "tunnel wg0 --in green").assert_says(1, "no interface 'green'");
+    vrfsetup(world, 1, "tunnel none --in blue").assert_says(1, "no interface 'none'");
+    let to_do = vrfsetup(world, 3, "tunnel wg0 --in blue --dry-run").text();
+    assert!(to_do.contains("wg set wg0 fwmark 0x56520001") && to_do.contains("udp dport 51820"), "{to_do}");
+    assert_same(&before.0, &now(world).0);
+    assert_eq!((mark().as_str(), &before.1), ("off", &tables()));
+
+    // Set, rolled back, set and removed.
+    vrfsetup(world, 0, "tunnel wg0 --in blue");
+    assert_eq!(mark(), "0x56520001");
+    vrfsetup(world, 0, "rollback");
+    assert_same(&before.0, &now(world).0);
+    assert_eq!((mark().as_str(), now(world)), ("off", before.clone()));
+    vrfsetup(world, 0, "tunnel wg0 --in blue");
+    vrfsetup(world, 0, "tunnel wg0 --in default");
+    assert_same(&before.0, &now(world).0);
+    assert_eq!((mark().as_str(), now(world)), ("off", before.clone()));
+    nothing_to_do(world, "tunnel wg0 --remove");
+
+    // Its own mark is kept, and it follows ports.
+    here("wg set wg0 fwmark 0xca6c");
+    vrfsetup(world, 0, "tunnel wg0 --in blue");
+    let listed = json(&vrfsetup(world, 0, "-j tunnel"));
+    let wanted = serde_json::json!({"tunnel": "wg0", "vrf": "blue", "fwmark": "0xca6c", "port": 51820, "receives": ["blue0"], "differs": false});
+    assert_eq!(listed, serde_json::json!([wanted]));
+    world.ip("link add blue9 type dummy");
+    vrfsetup(world, 0, "attach blue blue9");
+    assert_eq!(json(&vrfsetup(world, 0, "-j tunnel"))[0]["receives"], serde_json::json!(["blue0", "blue9"]));
+    let shown = vrfsetup(world, 0, "show blue").text();
+    assert!(shown.contains("\n  tunnel wg0 (its outside)\n"), "{shown}");
+    vrfsetup(world, 0, "detach blue9");
+    assert_eq!(json(&vrfsetup(world, 0, "-j tunnel"))[0]["receives"], serde_json::json!(["blue0"]));
+    world.ip("link del blue9");
+
+    // Another's hand is found, and put right.
+    for hand in [
+        "nft flush ruleset",
+        "wg set wg0 fwmark 0",
+        "wg set wg0 listen-port 51821",
+        "ip -6 rule del fwmark 0xca6c lookup 10",
+    ] {
+        here(hand);
+        let found = vrfsetup(world, 3, "doctor").text();
+        assert!(
+            found.contains("tunnel 'wg0' are not as they should be; fix: vrfsetup tunnel wg0 --in blue"),
+            "{hand}: {found}"
+        );
+        vrfsetup(world, 0, "tunnel wg0 --in blue");
+        let found = vrfsetup(world, 3, "doctor").text();
+        assert!(!found.contains("tunnel"), "{hand}: {found}");
+    }
+
+    // As a file, and by a file.
+    let exported = vrfsetup(world, 0, "export").text();
+    assert!(exported.contains("\n[tunnel]\nwg0 = \"blue\"\n"), "{exported}");
+    let path = world.directory().join("x.toml");
+    std::fs::write(&path, &exported).expect("a file");
+    let apply = format!("apply {}", path.display());
+    vrfsetup(world, 0, &apply);
+    nothing_to_do(world, &apply);
+    vrfsetup(world, 0, "tunnel wg0 --remove");
+    assert_eq!(mark(), "0xca6c");
+    vrfsetup(world, 3, &format!("{apply} --dry-run"));
+    vrfsetup(world, 0, &apply);
+    assert_eq!(json(&vrfsetup(world, 0, "-j tunnel"))[0]["differs"], false);
+    std::fs::write(&path, exported.replace("wg0 = \"blue\"", "wg0 = \"green\"")).expect("a file");
+    vrfsetup(world, 2, &apply).assert_says(2, "no such VRF");
+    std::fs::write(&path, exported.replace("[tunnel]\nwg0 = \"blue\"\n", "")).expect("a file");
+    nothing_to_do(world, &apply);
+    vrfsetup(world, 0, &format!("{apply} --prune"));
+    assert_eq!(vrfsetup(world, 0, "tunnel").text(), "");
+    assert_eq!(tables(), before.1);
+
+    // An interface that is gone leaves what stops its packets, until it is given up.
+    vrfsetup(world, 0, "tunnel wg0 --in blue");
+    world.ip("link del wg0");
+    let found = vrfsetup(world, 3, "doctor").text();
+    assert!(found.contains("there is no tunnel 'wg0' any more; fix: vrfsetup tunnel wg0 --remove"), "{found}");
+    vrfsetup(world, 0, "tunnel wg0 --remove");
+    assert!(!here("ip rule").contains("fwmark") && !here("ip -6 rule").contains("fwmark"));
+    assert_eq!(tables(), before.1);
+}
+
+/// What the hint for such an interface, the manual and the recipe say.
+fn the_outside_of_a_vxlan_is_in_the_vrf_that_it_is_made_for() {
+    let mut scene = Scene::new();
+    // The others' own packets would be answered with ICMP errors.
+    let far = format!("ip link add vx0 type vxlan id 7 local {WEB4} remote {OWN4} dstport 4789");
+    for words in [&far, "ip addr add 10.8.0.2/24 dev vx0", "ip link set vx0 up"] {
+        scene.at_peer(Domain::Blue, words);
+    }
+    here(&format!("ip link add vx0 type vxlan id 7 local {OWN4} remote {WEB4} dstport 4789 dev blue"));
+    here("ip addr add 10.8.0.1/24 dev vx0");
+    here("ip link set vx0 up");
+    let verdict = scene.ping("10.8.0.2", "3", "10");
+    let packets = [Domain::Default, Domain::Red].map(|domain| verdict.packets(domain));
+    assert_eq!((verdict.code, packets), (0, [0; 2]), "{verdict}");
+    assert!(verdict.packets(Domain::Blue) >= 6, "three within and three around them: {verdict}");
+}

@@ -1,0 +1,193 @@
+//! `vrfsetup tunnel`: the outside of a WireGuard interface in a VRF, and what keeps that so when VRFs and ports change.
+
+use crate::error::Error;
+use crate::model::link::Link;
+use crate::model::nft::TUNNELS;
+use crate::model::rule::Rule;
+use crate::model::step::Step;
+use crate::model::tunnel::Tunnel;
+use crate::plan::inventory::Inventory;
+use crate::plan::memory::Memory;
+use crate::plan::sysctls;
+use crate::plan::system::{self, System};
+use crate::plan::tunnels::{self, ByName, Now};
+use crate::plan::zones::Members;
+use crate::sys::{nft, sysctl};
+use crate::transaction::lockout;
+use crate::transaction::report::Outcome;
+use crate::transaction::session::{Session, Transaction};
+
+/// The kernel looks for the way back to who sent a packet by its mark.
+const VALID_MARK: &str = "net/ipv4/conf/lo/src_valid_mark";
+/// Strict, it would want that way to lead over the loopback.
+const RP_FILTER: &str = "net/ipv4/conf/lo/rp_filter";
+
+/// What is to be done.
+pub struct Plan {
+    wanted: ByName,
+    steps: Vec<Step>,
+}
+
+impl Plan {
+    /// What making it would report.
+    ///
+    /// # Errors
+    /// The kernel has no such setting.
+    pub fn preview(&self) -> Result<Outcome, Error> {
+        let (settings, _) = settings(&self.wanted)?;
+        Ok(notes().into_iter().fold(Outcome::of(self.steps.iter().chain(&settings)), Outcome::note))
+    }
+}
+
+/// Plans to put the outside of a tunnel into a VRF, or, with None, back where it was; changes nothing.
+///
+/// # Errors
+/// It is no tunnel of WireGuard's, has no port or the mark of another, there is no such VRF, or a connection would break.
+pub fn plan(session: &Session, name: &str, vrf: Option<&str>) -> Result<Plan, Error> {
+    let inventory = Inventory::read(session.kernel)?;
+    let mut wanted = Memory::read().tunnels;
+    match vrf {
+        Some(vrf) => {
+            let vrf = inventory.system.existing_vrf(vrf)?.name.clone();
+            add(&inventory.system, &inventory.rules, &mut wanted, name, &vrf)?;
+        }
+        None if wanted.remove(name).is_none() => drop(inventory.system.existing(name)?),
+        None => {}
+    }
+    let steps = steps(&inventory.system, &inventory.rules, &Members::of(&inventory.system), &wanted)?;
+    if !steps.is_empty() {
+        refuse_if_used(session, &inventory.system, std::iter::once(name))?;
+    }
+    Ok(Plan { wanted, steps })
+}
+
+/// Refuses, unless the user takes the risk, to change the outside of a tunnel over which there is a connection.
+///
+/// # Errors
+/// There is one.
+pub fn refuse_if_used<'a>(
+    session: &Session,
+    system: &System,
+    names: impl Iterator<Item = &'a str>,
+) -> Result<(), Error> {
+    if session.takes_risks() {
+        return Ok(());
+    }
+    let links: Vec<&Link> = names.filter_map(|name| system.link(name)).collect();
+    lockout::refuse_if_in_use(session.kernel, system, &links)
+}
+
+/// Puts one more tunnel on the list.
+///
+/// # Errors
+/// As [`plan`].
+pub fn add(system: &System, rules: &[Rule], wanted: &mut ByName, name: &str, vrf: &str) -> Result<(), Error> {
+    let link = system.existing(name)?;
+    if !tunnels::is_wireguard(link) {
+        let kind = link.kind.clone().unwrap_or_else(|| "physical".to_owned());
+        return Err(Error::NotWireguard { name: name.to_owned(), kind });
+    }
+    let name = link.name.clone();
+    let outsides = tunnels::outsides(system, std::iter::once(&name))?;
+    let outside = outsides.get(&name).map(|(_, outside)| *outside).ok_or_else(|| Error::NoSuchLink(name.clone()))?;
+    if outside.port == 0 {
+        return Err(Error::NoTunnelPort(name));
+    }
+    let (mark, was) = match wanted.get(&name) {
+        Some(known) => (known.mark, known.was),
+        None => (tunnels::mark(wanted, rules, outside.mark), outside.mark),
+    };
+    if let Some((other, _)) = wanted.iter().find(|(other, of)| **other != name && of.mark == mark && of.vrf != vrf) {
+        return Err(Error::SharedMark { name, mark, other: other.clone() });
+    }
+    wanted.insert(name, Tunnel { vrf: vrf.to_owned(), mark, was });
+    Ok(())
+}
+
+/// Makes a plan.
+///
+/// # Errors
+/// nft(8) or the kernel refused; then nothing is changed.
+pub fn make(session: &Session, plan: Plan) -> Result<Outcome, Error> {
+    let mut transaction = session.begin()?;
+    make_steps(&mut transaction, plan.steps, &plan.wanted)?;
+    transaction.commit()
+}
+
+fn make_steps(transaction: &mut Transaction, steps: Vec<Step>, wanted: &ByName) -> Result<(), Error> {
+    transaction.make_all(steps)?;
+    let (settings, memory) = settings(wanted).map_err(|error| transaction.abandon(error))?;
+    transaction.make_all(settings)?;
+    transaction.try_make_all(memory)?;
+    if !wanted.is_empty() {
+        notes().into_iter().for_each(|note| transaction.note(note));
+    }
+    Ok(())
+}
+
+/// Leads the outer packets of tunnels by VRFs and ports as they are by now: the last step of a change but for the zones.
+/// `wanted` are other tunnels than until now.
+///
+/// # Errors
+/// As [`make`]; what the transaction did is undone.
+pub fn follow(session: &Session, transaction: &mut Transaction, wanted: Option<ByName>) -> Result<(), Error> {
+    let Some(wanted) = concerned(wanted) else { return Ok(()) };
+    let planned = Inventory::read(session.kernel)
+        .and_then(|inventory| steps(&inventory.system, &inventory.rules, &Members::of(&inventory.system), &wanted));
+    let planned = planned.map_err(|error| transaction.abandon(error))?;
+    make_steps(transaction, planned, &wanted)
+}
+
+/// What [`follow`] will do behind these steps.
+///
+/// # Errors
+/// As [`plan`].
+pub fn preview<'a>(
+    session: &Session,
+    system: &System,
+    before: impl Iterator<Item = &'a Step>,
+    wanted: Option<ByName>,
+) -> Result<Vec<Step>, Error> {
+    let Some(wanted) = concerned(wanted) else { return Ok(Vec::new()) };
+    let (mut members, mut rules) = (Members::of(system), system::rules(session.kernel)?);
+    for step in before {
+        members.apply(step);
+        step.apply_to_rules(&mut rules);
+    }
+    let mut steps = steps(system, &rules, &members, &wanted)?;
+    steps.extend(settings(&wanted)?.0);
+    Ok(steps)
+}
+
+/// The tunnels that are to be in VRFs; None where there are and were none, and nobody asks the kernel or nft.
+fn concerned(wanted: Option<ByName>) -> Option<ByName> {
+    let known = Memory::read().tunnels;
+    let wanted = wanted.unwrap_or_else(|| known.clone());
+    (!wanted.is_empty() || !known.is_empty()).then_some(wanted)
+}
+
+fn steps(system: &System, rules: &[Rule], members: &Members, wanted: &ByName) -> Result<Vec<Step>, Error> {
+    let memory = Memory::read();
+    if wanted.is_empty() && memory.tunnels.is_empty() {
+        return Ok(Vec::new());
+    }
+    let outsides = tunnels::outsides(system, wanted.keys().chain(memory.tunnels.keys()))?;
+    let listing = nft::list(TUNNELS).map_err(|refusal| Error::Nft { table: TUNNELS, refusal })?;
+    tunnels::steps(&Now { members, rules, outsides: &outsides, listing }, memory, wanted)
+}
+
+/// The settings that receiving by the loopback takes, and back when there are no tunnels any more.
+fn settings(wanted: &ByName) -> Result<(Vec<Step>, Option<Step>), Error> {
+    if wanted.is_empty() {
+        return sysctls::make_and_restore(Memory::read(), &[], &[VALID_MARK.to_owned(), RP_FILTER.to_owned()]);
+    }
+    let is_strict = sysctl::read(RP_FILTER).is_some_and(|value| value == "1");
+    sysctls::make(if is_strict { &[(VALID_MARK, "1"), (RP_FILTER, "2")] } else { &[(VALID_MARK, "1")] })
+}
+
+/// What the setting for all interfaces does to that of the loopback: strict, it counts more than none.
+fn notes() -> Option<String> {
+    const ALL: &str = "net/ipv4/conf/all/rp_filter";
+    let is_strict = sysctl::read(ALL).is_some_and(|value| value == "1");
+    is_strict.then(|| "net.ipv4.conf.all.rp_filter is 1: tunnels do not receive over IPv4; set it to 0 or 2".to_owned())
+}

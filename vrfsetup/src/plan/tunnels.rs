@@ -1,0 +1,236 @@
+//! Tunnels whose outside is in a VRF: from the tunnels that are wanted to rules, an nftables table and marks.
+//!
+//! WireGuard's outer socket is the kernel's, and nobody can bind it. What it sends has a mark, by which one rule leads it
+//! into the VRF's table and another stops what that table lacks, also when the VRF is gone. What comes in by the VRF's
+//! ports an unbound socket does not receive (`udp_l3mdev_accept` would have all others receive, too): before the VRF sees
+//! such a packet, the table `netdev vrfsetup_tunnels` hands it to the loopback with the same mark, by which it is found to
+//! be for an address of the VRF's. What has another mark, the table of the family inet drops.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+use crate::error::Error;
+use crate::model::device::Device;
+use crate::model::family::Family;
+use crate::model::link::Link;
+use crate::model::nft::TUNNELS;
+use crate::model::rule::{Rule, TABLE_LOCAL};
+use crate::model::step::Step;
+use crate::model::tunnel::Tunnel;
+use crate::plan::memory::Memory;
+use crate::plan::rules::{self, FIRST, L3MDEV, Marked};
+use crate::plan::system::System;
+use crate::plan::zones::{self, Members};
+use crate::sys::families;
+use crate::sys::netlink::wireguard::{self, Outside};
+
+/// Tunnels by the names of their interfaces.
+pub type ByName = BTreeMap<String, Tunnel>;
+
+/// Where marks begin that are chosen here; no other program is known to use these.
+const MARKS: u32 = 0x5652_0000;
+
+/// What is there.
+pub struct Now<'a> {
+    /// VRFs and their ports.
+    pub members: &'a Members,
+    pub rules: &'a [Rule],
+    /// WireGuard's interfaces, with what concerns their outer packets.
+    pub outsides: &'a Outsides,
+    /// The nftables table, as nft lists it.
+    pub listing: Option<String>,
+}
+
+/// The outsides of interfaces by name.
+pub type Outsides = BTreeMap<String, (Device, Outside)>;
+
+/// The outsides of these interfaces, as far as they are there.
+///
+/// # Errors
+/// The kernel will not say.
+pub fn outsides<'a>(system: &System, names: impl Iterator<Item = &'a String>) -> Result<Outsides, Error> {
+    let links = names.filter_map(|name| system.link(name).filter(|link| is_wireguard(link) && link.name == *name));
+    let read = |link: &Link| {
+        let outside = wireguard::outside(link.ifindex).map_err(Error::unreadable(format!("tunnel '{}'", link.name)))?;
+        Ok((link.name.clone(), (link.device(), outside)))
+    };
+    links.map(read).collect()
+}
+
+/// Whether it is one of WireGuard's.
+pub fn is_wireguard(link: &Link) -> bool {
+    link.kind.as_deref() == Some("wireguard")
+}
+
+/// The mark for a tunnel: the one that it has, else one that nobody has.
+pub fn mark(known: &ByName, rules: &[Rule], has: u32) -> u32 {
+    let is_taken = |mark: u32| {
+        known.values().any(|tunnel| tunnel.mark == mark) || rules.iter().any(|rule| rule.selectors.fwmark == Some(mark))
+    };
+    match has {
+        0 => (MARKS + 1..).find(|mark| !is_taken(*mark)).unwrap_or(MARKS),
+        has => has,
+    }
+}
+
+/// The steps by which these tunnels, and no others, are in their VRFs. First it is closed and can receive, then tunnels
+/// send that way; those that are no more have their own mark before its rules go.
+///
+/// # Errors
+/// A port has a name that nft cannot read.
+pub fn steps(now: &Now, memory: Memory, wanted: &ByName) -> Result<Vec<Step>, Error> {
+    let gone = memory.tunnels.iter().filter(|(name, _)| !wanted.contains_key(*name));
+    let back: Vec<Step> = gone.filter_map(|(name, tunnel)| mark_step(now, name, tunnel.was)).collect();
+    let mut steps = Vec::from_iter(Memory { tunnels: wanted.clone(), ..memory }.step());
+    let marks = marks(now, wanted);
+    let of_family = |family| {
+        let rules: Vec<Rule> = now.rules.iter().filter(|rule| rule.family == family).cloned().collect();
+        rule_steps(&rules, family, &marks)
+    };
+    let (added, removed): (Vec<_>, Vec<_>) = families::available().into_iter().map(of_family).unzip();
+    steps.extend(added.into_iter().flatten());
+    steps.extend(table_step(now, wanted)?);
+    steps.extend(wanted.iter().filter_map(|(name, tunnel)| mark_step(now, name, tunnel.mark)));
+    steps.extend(back);
+    steps.extend(removed.into_iter().flatten());
+    Ok(steps)
+}
+
+/// Each mark once: several tunnels of one VRF may have the same.
+fn marks(now: &Now, wanted: &ByName) -> Vec<Marked> {
+    let of = |tunnel: &Tunnel| (tunnel.mark, now.members.tables.get(&tunnel.vrf).copied());
+    wanted.values().map(of).collect::<BTreeMap<_, _>>().into_iter().collect()
+}
+
+fn mark_step(now: &Now, name: &str, to: u32) -> Option<Step> {
+    let (device, outside) = now.outsides.get(name)?;
+    (outside.mark != to).then(|| Step::SetFwmark { device: device.clone(), from: outside.mark, to })
+}
+
+/// The steps to the rules that lead these marks, and those that remove what is left of others. Where the rules of VRFs come
+/// before `local`, these do, too. A mark that was stopped is stopped at any instant.
+fn rule_steps(rules: &[Rule], family: Family, marks: &[Marked]) -> (Vec<Step>, Vec<Step>) {
+    let at = if rules::is_fixed(rules) { FIRST } else { L3MDEV };
+    let place = |wanted: &Rule| rules.iter().position(|rule| rule == wanted);
+    let (mut steps, mut kept) = (Vec::new(), Vec::new());
+    for (mark, table) in marks {
+        let lookup = table.map(|table| Rule::lookup(family, at, table).of_mark(*mark));
+        let stop = Rule::stop(family, at).of_mark(*mark);
+        let is_led = lookup.as_ref().is_none_or(|lookup| place(lookup).is_some_and(|led| Some(led) < place(&stop)));
+        if !is_led || place(&stop).is_none() {
+            steps.extend(lookup.iter().filter(|lookup| place(lookup).is_none()).cloned().map(Step::AddRule));
+            steps.push(Step::AddRule(stop.clone()));
+            steps.extend(place(&stop).map(|_| Step::DeleteRule(stop.clone())));
+        }
+        kept.extend(lookup.into_iter().chain([stop]));
+    }
+    let local = Rule::lookup(family, FIRST, TABLE_LOCAL);
+    let has_added = !steps.is_empty();
+    steps.extend(
+        (has_added && at == FIRST && place(&local).is_some()).then(|| rules::move_last(local)).into_iter().flatten(),
+    );
+    let surplus = rules.iter().filter(|rule| rule.tunnel_mark().is_some() && !kept.contains(rule));
+    (steps, surplus.rev().cloned().map(Step::DeleteRule).collect())
+}
+
+fn table_step(now: &Now, wanted: &ByName) -> Result<Option<Step>, Error> {
+    let to = text(now, wanted)?;
+    let is_so = match (&now.listing, &to) {
+        (Some(listing), Some(to)) => received(listing) == received(to),
+        (listing, to) => listing.is_none() && to.is_none(),
+    };
+    Ok((!is_so).then(|| Step::SetTunnels { from: now.listing.clone(), to }))
+}
+
+/// The tables, laid out as nft lists them; None where nothing is to be received.
+fn text(now: &Now, wanted: &ByName) -> Result<Option<String>, Error> {
+    let ports: Vec<(u16, &Tunnel)> =
+        wanted.iter().filter_map(|(name, tunnel)| Some((now.outsides.get(name)?.1.port, tunnel))).collect();
+    let vrfs = now.members.tables.keys().map(String::as_str);
+    let mut names = vrfs.chain(ports.iter().flat_map(|(_, tunnel)| now.members.ports(&tunnel.vrf)));
+    if let Some(name) = names.find(|name| !zones::is_readable(name)) {
+        return Err(Error::Usage(format!("nft cannot read the name of '{name}', which tunnels take")));
+    }
+    let text = || format!("{}{}", receiving(now.members, &ports), refusing(now.members, &ports));
+    Ok((!ports.is_empty()).then(text))
+}
+
+/// What comes in by the VRF's ports goes to the loopback, which takes only what is for its own hardware address.
+fn receiving(members: &Members, tunnels: &[(u16, &Tunnel)]) -> String {
+    let mut by_port: BTreeMap<&str, String> = BTreeMap::new();
+    for (port, Tunnel { vrf, mark, .. }) in tunnels {
+        for by in members.ports(vrf) {
+            let rules = by_port.entry(by).or_default();
+            let _ = writeln!(rules, "\t\tudp dport {port} meta mark set {mark:#010x} {TO_LOOPBACK}");
+        }
+    }
+    let mut text = format!("table netdev {} {{\n", TUNNELS.name);
+    for (at, (port, rules)) in by_port.iter().enumerate() {
+        let head = format!("type filter hook ingress device \"{port}\" priority 0; policy accept;");
+        let _ = write!(text, "\tchain port{at} {{\n\t\t{head}\n{MARTIANS}{rules}\t}}\n");
+    }
+    text + "}\n"
+}
+
+const TO_LOOPBACK: &str = "ether daddr set 00:00:00:00:00:00 fwd to \"lo\"";
+
+/// From the wire these addresses are nobody's; the loopback would let them pass.
+const MARTIANS: &str = "\t\tip saddr 127.0.0.0/8 accept\n\t\tip daddr 127.0.0.0/8 accept\n\
+                        \t\tip6 saddr ::1 accept\n\t\tip6 daddr ::1 accept\n";
+
+/// What comes in elsewhere in the default domain is not for the tunnel; what comes in by VRFs is for sockets bound there.
+fn refusing(members: &Members, tunnels: &[(u16, &Tunnel)]) -> String {
+    let vrfs: Vec<String> = members.tables.keys().map(|vrf| format!("\"{vrf}\"")).collect();
+    let elsewhere = if vrfs.is_empty() { String::new() } else { format!("iifname != {{ {} }} ", vrfs.join(", ")) };
+    let head = "type filter hook input priority -300; policy accept;";
+    let mut text = format!("table inet {} {{\n\tchain input {{\n\t\t{head}\n", TUNNELS.name);
+    for (port, tunnel) in tunnels {
+        let _ = writeln!(text, "\t\t{elsewhere}udp dport {port} meta mark != {:#010x} drop", tunnel.mark);
+    }
+    text + "\t}\n}\n"
+}
+
+/// A rule of such tables, in whatever way nft lists it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Received {
+    /// By which interface; None where it is dropped.
+    pub by: Option<String>,
+    /// By what it is not dropped.
+    spared: BTreeSet<String>,
+    pub port: u16,
+    pub mark: u32,
+}
+
+/// What such tables receive and drop.
+pub fn received(text: &str) -> BTreeSet<Received> {
+    let (mut received, mut by, mut spared, mut port) = (BTreeSet::new(), None, BTreeSet::new(), None);
+    let words: Vec<&str> = text.split_whitespace().collect();
+    for (at, word) in words.iter().enumerate() {
+        let next = |ahead: usize| words.get(at + ahead).copied().unwrap_or_default();
+        match *word {
+            "chain" => (by, spared, port) = (None, BTreeSet::new(), None),
+            "device" => by = Some(unquoted(next(1))),
+            "devices" => by = Some(unquoted(next(3))),
+            "iifname" => spared = words[at + 1..].iter().take_while(|word| **word != "udp").filter_map(name).collect(),
+            "dport" => port = next(1).parse().ok(),
+            "mark" => {
+                let mark = u32::from_str_radix(next(2).trim_start_matches("0x"), 16).ok();
+                let rule = |(port, mark)| Received { by: by.clone(), spared: std::mem::take(&mut spared), port, mark };
+                received.extend(port.take().zip(mark).map(rule));
+            }
+            _ => {}
+        }
+    }
+    received
+}
+
+fn name(word: &&str) -> Option<String> {
+    word.starts_with('"').then(|| unquoted(word))
+}
+
+fn unquoted(word: &str) -> String {
+    word.trim_end_matches([';', ',']).trim_matches('"').to_owned()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+use super::*;
+
+fn tunnel(vrf: &str, mark: u32) -> Tunnel {
+    Tunnel { vrf: vrf.to_owned(), mark, was: 0 }
+}
+
+fn device(name: &str) -> Device {
+    Device { ifindex: 7, name: name.to_owned() }
+}
+
+fn members() -> Members {
+    let mut members = Members::default();
+    members.apply(&Step::AddVrf(device("blue"), 10));
+    members.apply(&Step::Enslave(device("blue0"), device("blue")));
+    members.apply(&Step::Enslave(device("blue.1"), device("blue")));
+    members
+}
+
+fn outsides() -> Outsides {
+    [("wg0".to_owned(), (device("wg0"), Outside { port: 51820, mark: 0 }))].into()
+}
+
+fn born() -> Vec<Rule> {
+    vec![
+        Rule::lookup(Family::V4, 0, TABLE_LOCAL),
+        Rule::l3mdev(Family::V4, L3MDEV),
+        Rule::lookup(Family::V4, 32766, 254),
+    ]
+}
+
+fn fixed() -> Vec<Rule> {
+    let first = [Rule::l3mdev(Family::V4, 0), Rule::l3mdev_unreachable(Family::V4, 0)];
+    first.into_iter().chain(born()).collect()
+}
+
+/// What the kernel would hold after the steps. A packet with the mark is never led by what is not its own.
+fn made(rules: &[Rule], marks: &[Marked], guarded: bool) -> Vec<Rule> {
+    let mut rules = rules.to_vec();
+    let (steps, removed) = rule_steps(&rules.clone(), Family::V4, marks);
+    for step in steps.into_iter().chain(removed) {
+        step.apply_to_rules(&mut rules);
+        let stop = rules
+            .iter()
+            .position(|rule| rule.tunnel_mark() == Some(1) && rule.action != crate::model::rule::Action::Lookup);
+        let main = rules.iter().position(|rule| rule.table == 254);
+        assert!(!guarded || stop.is_some_and(|stop| Some(stop) < main), "{step}: {rules:?}");
+    }
+    rules
+}
+
+fn shown(rules: &[Rule]) -> Vec<String> {
+    rules.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_marks_rules_stand_with_those_of_vrfs_and_are_made_once() {
+    let once = made(&born(), &[(1, Some(10))], false);
+    let wanted = [
+        "0: from all lookup local",
+        "1000: from all l3mdev",
+        "1000: from all fwmark 0x1 lookup 10",
+        "1000: from all fwmark 0x1 unreachable",
+        "32766: from all lookup main",
+    ];
+    assert_eq!(shown(&once), wanted);
+    assert_eq!(rule_steps(&once, Family::V4, &[(1, Some(10))]), (vec![], vec![]));
+    assert_eq!(made(&once, &[], false), born());
+    let first = made(&fixed(), &[(1, Some(10))], false);
+    let wanted = [
+        "0: from all l3mdev",
+        "0: from all l3mdev unreachable",
+        "0: from all fwmark 0x1 lookup 10",
+        "0: from all fwmark 0x1 unreachable",
+        "0: from all lookup local",
+    ];
+    assert_eq!(shown(&first)[..5], wanted);
+    assert_eq!(rule_steps(&first, Family::V4, &[(1, Some(10))]), (vec![], vec![]));
+    assert_eq!(made(&first, &[], false), fixed());
+}
+
+#[test]
+fn a_marked_packet_is_stopped_at_any_instant_of_a_change() {
+    for rules in [born(), fixed()] {
+        let first = made(&rules, &[(1, Some(10))], false);
+        let other = made(&first, &[(1, Some(20))], true);
+        assert!(shown(&other).iter().any(|rule| rule.ends_with("fwmark 0x1 lookup 20")), "{other:?}");
+        assert!(!shown(&other).iter().any(|rule| rule.ends_with("fwmark 0x1 lookup 10")), "{other:?}");
+        let gone = made(&other, &[(1, None)], true);
+        assert_eq!(gone.iter().filter(|rule| rule.tunnel_mark().is_some()).count(), 1, "{gone:?}");
+        assert_eq!(made(&gone, &[(1, Some(10))], true).len(), first.len());
+    }
+}
+
+#[test]
+fn what_nft_lists_is_what_was_written_whatever_its_release() {
+    let (members, outsides) = (members(), outsides());
+    let now = Now { members: &members, rules: &[], outsides: &outsides, listing: None };
+    let wanted: ByName = [("wg0".to_owned(), tunnel("blue", MARKS + 1)), ("wg1".to_owned(), tunnel("red", 2))].into();
+    let text = text(&now, &wanted).unwrap().unwrap();
+    let (port, mark) = (51820, MARKS + 1);
+    let by = |device: &str| Received { by: Some(device.to_owned()), spared: BTreeSet::new(), port, mark };
+    let dropped = Received { by: None, spared: ["blue".to_owned()].into(), port, mark };
+    assert_eq!(received(&text), [by("blue.1"), by("blue0"), dropped].into());
+    let newer = text.replace("device \"blue0\"", "devices = { \"blue0\" }").replace("{ \"blue\" }", "\"blue\"");
+    assert_ne!(newer, text);
+    assert_eq!(received(&newer), received(&text));
+    assert_eq!(super::text(&now, &ByName::new()).unwrap(), None);
+    let now = Now { listing: Some(newer), ..now };
+    assert_eq!(table_step(&now, &wanted).unwrap(), None);
+    assert!(matches!(table_step(&now, &ByName::new()).unwrap(), Some(Step::SetTunnels { to: None, .. })));
+}
+
+#[test]
+fn a_tunnel_keeps_its_mark_and_gets_one_that_nobody_has() {
+    let known: ByName = [("wg1".to_owned(), tunnel("red", MARKS + 1))].into();
+    let rules = [Rule::lookup(Family::V4, 100, 7).of_mark(MARKS + 2)];
+    assert_eq!(mark(&known, &rules, 51820), 51820);
+    assert_eq!(mark(&known, &rules, 0), MARKS + 3);
+}
