@@ -2,7 +2,7 @@
 //!
 //! A kernel that is out of memory fails mmap, but a seccomp filter may fail brk(2) too. glibc (2.36 and 2.41 were
 //! read) takes such an answer for an address and crashes, before main() and in malloc. Both then use mmap, whose
-//! failure they notice, if the two functions that call brk are these.
+//! failure they notice, if the two functions that call brk are these. What malloc needs at first it finds in the program itself.
 //!
 //! A start needs little memory, and not for long: it is handed out from the first page on ([`Arena`]), and malloc, which
 //! touches more pages and takes ten times as long, is for what finds no room there.
@@ -69,7 +69,9 @@ fn or_end(memory: *mut u8) -> *mut u8 {
 #[cfg(all(target_env = "gnu", target_arch = "x86_64", target_feature = "crt-static"))]
 mod without_brk {
     use std::arch::asm;
+    use std::cell::UnsafeCell;
     use std::ffi::c_void;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
     /// The memory of the first thread's variables. No function of the C library may be called here: errno is one of
     /// these variables. NULL ends the program with the C library's own line and exit status 127.
@@ -86,9 +88,27 @@ mod without_brk {
         if (-4095..0).contains(&address) { std::ptr::null_mut() } else { address as *mut c_void }
     }
 
-    /// Never moves the break, so that malloc uses mmap.
+    /// As much as malloc asks for at first, and a little more.
+    const ROOM: usize = 160 * 1024;
+
+    #[repr(align(4096))]
+    struct Heap(UnsafeCell<[u8; ROOM]>);
+
+    // SAFETY: malloc, which alone has it, takes a lock before it asks for more.
+    unsafe impl Sync for Heap {}
+
+    static HEAP: Heap = Heap(UnsafeCell::new([0; ROOM]));
+    static TAKEN: AtomicUsize = AtomicUsize::new(0);
+
+    /// Hands out pages of the program's own instead of moving the break. Where they are too few, malloc uses mmap.
     #[unsafe(no_mangle)]
-    extern "C" fn __sbrk(_increment: isize) -> *mut c_void {
+    extern "C" fn __sbrk(increment: isize) -> *mut c_void {
+        let taken = TAKEN.load(Relaxed);
+        if (0..=(ROOM - taken) as isize).contains(&increment) {
+            TAKEN.store(taken + increment as usize, Relaxed);
+            // SAFETY: within the heap, or one past its end.
+            return unsafe { HEAP.0.get().cast::<u8>().add(taken) }.cast();
+        }
         // SAFETY: errno's address is always valid; malloc runs after the thread's variables are there.
         unsafe { *libc::__errno_location() = libc::ENOMEM };
         -1isize as *mut c_void
