@@ -178,7 +178,7 @@ fn of_two_moves_at_once_one_comes_last() {
 
 /// Before which of these system calls, one run after the other: into the VRF and out of it.
 const KILLS: [(&str, &[usize], &[usize]); 5] = [
-    ("mkdir", &[1], &[]),
+    ("mkdir", &[2], &[]),
     ("setsockopt", &[1, 4, 8], &[1, 3, 3]),
     ("bpf", &[2, 20], &[2, 6]),
     ("write", &[2, 3, 4], &[1, 2, 3]),

@@ -1,16 +1,22 @@
-//! `vrfsetup move` of a process that has ended in part: where it is afterwards is judged by who is answered and by packets.
+//! `vrfsetup move` of processes that end meanwhile, or have ended in part: which of them is moved is judged by who is answered
+//! and by packets.
 
 use std::fs;
 use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use super::guest_tests;
 use super::moving::{answers, start, world};
 use super::vrfsetup;
+use crate::harness::judge::{Running, root};
 
 guest_tests! {
     a_process_moves_whose_main_thread_has_ended,
+    another_process_that_gets_the_number_meanwhile_stays needs [Once],
 }
 
 /// Answers by UDP at 4004, and sends by one new socket after the other, each in a thread: the main one ends.
@@ -60,4 +66,59 @@ fn has_pidfds_of_threads() -> bool {
     let program = "import ctypes, os; print(ctypes.CDLL(None).syscall(434, os.getpid(), os.O_EXCL))";
     let shown = Command::new("python3").args(["-c", program]).output().expect("python3");
     String::from_utf8_lossy(&shown.stdout).trim() != "-1"
+}
+
+/// A child answers by UDP at 4004. At SIGUSR1 it is killed, and another one gets its number and does the same.
+const REUSED: &str = "
+import ctypes, os, signal, socket as S, struct
+def answer():
+    s = S.socket(S.AF_INET, S.SOCK_DGRAM); s.bind(('0.0.0.0', 4004)); print('up', os.getpid(), flush=True)
+    while True: s.sendto(*s.recvfrom(99))
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+first = os.fork()
+if first == 0: answer()
+signal.sigwait([signal.SIGUSR1])
+os.kill(first, signal.SIGKILL); os.waitpid(first, 0)
+number = ctypes.c_int(first)
+clone = struct.pack('10Q', 0, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, ctypes.addressof(number), 1)
+second = ctypes.CDLL(None, use_errno=True).syscall(435, clone, len(clone))
+assert second >= 0, os.strerror(ctypes.get_errno())
+if second == 0: print('again', flush=True); answer()
+os.waitpid(first, 0)
+";
+
+fn another_process_that_gets_the_number_meanwhile_stays() {
+    let mut world = world();
+    let mut parent = start(&mut world, REUSED);
+    let output = String::from_utf8_lossy(&parent.output()).into_owned();
+    let number = output.trim().strip_prefix("up ").expect("a number").to_owned();
+    // It stops when it has made the cgroup, before anybody is in it; the first directory is the one below /run.
+    let inject = "inject=mkdir:signal=SIGSTOP:when=2";
+    let words = ["strace", "-f", "-o", "/dev/null", "-e", inject, "vrfsetup", "move", "blue", &number];
+    let mut moving = world.start(&root(words));
+    for _ in 0..1000 {
+        if has_cgroup_of_blue() {
+            break;
+        }
+        sleep(Duration::from_millis(20));
+    }
+    assert!(has_cgroup_of_blue(), "no cgroup was made");
+    replace(&mut parent);
+    Command::new("pkill").args(["-CONT", "-x", "vrfsetup"]).status().expect("pkill");
+    let told = moving.finish(&mut world);
+    told.assert_says(0, "");
+    assert_eq!(told.text(), format!("process {number}: gone\n"));
+    assert_eq!(vrfsetup(&mut world, 0, &format!("identify {number}")).text(), "\n");
+    assert_eq!(answers(&mut world), ["4004 ", "", ""]);
+    assert!(!has_cgroup_of_blue(), "an empty cgroup is left");
+}
+
+fn replace(parent: &mut Running) {
+    kill(Pid::from_raw(parent.pid() as i32), Signal::SIGUSR1).expect("a signal");
+    parent.wait_for("again\nup");
+}
+
+fn has_cgroup_of_blue() -> bool {
+    let found = Command::new("find").args(["/sys/fs/cgroup", "-name", "vrfrun-blue-*"]).output().expect("find");
+    !found.stdout.is_empty()
 }
