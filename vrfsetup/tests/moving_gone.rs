@@ -20,18 +20,18 @@ print('up', flush=True); ctypes.CDLL(None).syscall(60, 0)
 /// A child has such a socket. At a line of standard input it is killed, and another one gets its number and has one.
 const REUSED: &str = "
 import ctypes, os, signal, socket as S, struct, sys, time
-def hold():
-    s = S.socket(S.AF_INET, S.SOCK_DGRAM); s.bind(('127.0.0.1', 0)); s.setsockopt(S.SOL_SOCKET, S.SO_BINDTODEVICE, b'going')
+def hold(device):
+    s = S.socket(S.AF_INET, S.SOCK_DGRAM); s.bind(('127.0.0.1', 0)); s.setsockopt(S.SOL_SOCKET, S.SO_BINDTODEVICE, device)
     print(os.getpid(), flush=True); time.sleep(600)
 first = os.fork()
-if first == 0: hold()
+if first == 0: hold(b'going')
 input()
 os.kill(first, signal.SIGKILL); os.waitpid(first, 0)
 number = ctypes.c_int(first)
 clone = struct.pack('10Q', 0, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, ctypes.addressof(number), 1)
 second = ctypes.CDLL(None, use_errno=True).syscall(435, clone, len(clone))
 assert second >= 0, os.strerror(ctypes.get_errno())
-if second == 0: hold()
+if second == 0: hold(b'late')
 input(); os.kill(first, signal.SIGKILL); os.waitpid(first, 0)
 ";
 
@@ -100,15 +100,17 @@ fn another_process_that_has_got_the_number_is_left_alone() {
     let moving = strace.spawn().expect("strace");
     let logged = || fs::read_to_string(&log).unwrap_or_default();
     wait_until("the stop", || logged().contains("--- stopped by SIGSTOP ---"));
+    // To the move, a device that was not there at first is one that is gone.
+    machine.ip("link add late type veth peer name later");
     say(&mut python);
     assert_eq!(python.line(), number, "the number is not given again");
-    machine.ip("link del going");
     let stopped = logged().split(' ').next().expect("a number").to_owned();
     Command::new("kill").args(["-CONT", &stopped]).status().expect("kill");
     let told = moving.wait_with_output().expect("strace");
     assert_says(&told, 0, "unchanged: nothing to do");
     fs::remove_file(&log).expect("the log");
-    // The second one is, once it is asked for.
+    // The second one is moved once it is asked for.
+    machine.ip("link del late");
     assert_says(&machine.vrfsetup(&format!("move default {number}")), 0, "which is gone: moved");
     say(&mut python);
     python.0.wait().expect("the end");
