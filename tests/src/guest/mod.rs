@@ -245,9 +245,13 @@ mod tests {
     }
 
     #[test]
-    fn every_kernel_of_another_machine_runs_the_whole_slice() {
-        for kernel in kernels::of(Arch::Aarch64) {
-            assert_eq!(expected_on(&kernel).count(), slice::SLICE.len(), "{}", kernel.name);
+    fn every_kernel_of_another_machine_runs_the_slice_or_what_its_line_names() {
+        for kernel in [Arch::Aarch64, Arch::Riscv64].into_iter().flat_map(kernels::of) {
+            let expected: Vec<String> = expected_on(&kernel).collect();
+            assert!(expected.len() == slice::SLICE.len() || !kernel.tests.is_empty(), "{}", kernel.name);
+            for beginning in &kernel.tests {
+                assert!(expected.iter().any(|name| name.starts_with(beginning)), "{}: {beginning}", kernel.name);
+            }
         }
     }
 

@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn every_kernel_of_the_list_has_vrfs_and_both_mechanisms() {
         let kernels = all();
-        assert_eq!(kernels.len(), 5);
+        assert_eq!(kernels.len(), 7);
         for kernel in kernels {
             for feature in [Feature::Vrf, Feature::Bpf, Feature::Gate] {
                 assert!(kernel.works.contains(&feature), "{}: {feature:?}", kernel.name);

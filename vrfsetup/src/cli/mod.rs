@@ -1,4 +1,4 @@
-//! The command line: what it can say (`args`, `groups`), and which verb does it and how its result is printed (`dispatch`,
+//! The command line: what it can say (`args`, `groups`), and which verb does it and how its result is printed (`dispatch`, `verbs`,
 //! `watch`, `output`) or what it has to say besides (`messages`); or that it is another program's (`runc`).
 //!
 //! May use every other room. Plans nothing and changes nothing itself, except that `-n` moves this thread into a network
@@ -13,6 +13,7 @@ mod messages;
 mod netns;
 mod output;
 mod runc;
+mod verbs;
 mod watch;
 
 pub use dispatch::{definition, main};

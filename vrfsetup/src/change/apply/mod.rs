@@ -2,6 +2,7 @@
 //! is not, or, asked to, removes it.
 
 pub mod config;
+mod content;
 mod each;
 mod emulated;
 mod emulation;

@@ -1,5 +1,6 @@
 //! `vrfsetup show`: the VRFs with all that belongs to each.
 
+mod fill;
 mod shape;
 mod text;
 

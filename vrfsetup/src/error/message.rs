@@ -1,0 +1,107 @@
+//! The message of each error: one line, which names the thing.
+
+use std::fmt;
+
+use super::Error;
+use crate::sys::netlink::{KernelError, errno_text};
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused { step, refusal } => write!(f, "refused '{step}', nothing is changed: {refusal}"),
+            Self::NotRolledBack { cause, left } => {
+                let left = left.join(", ");
+                match cause.as_ref() {
+                    Self::Refused { step, refusal } => {
+                        write!(f, "refused '{step}', and these could not be undone: {left}: {refusal}")
+                    }
+                    Self::Interrupted(signal) => write!(f, "ended by {signal}, and these could not be undone: {left}"),
+                    cause => write!(f, "{cause}; these could not be undone: {left}"),
+                }
+            }
+            Self::Interrupted(signal) => write!(f, "ended by {signal}, nothing is changed"),
+            Self::NoLock { source } => {
+                write!(f, "cannot use /run/vrfsetup, nothing is changed: {}", KernelError::from_io(source))
+            }
+            Self::NoProgram { vrf, refusal } => {
+                write!(f, "refused 'load a program for {vrf}', nothing is changed: {refusal}")
+            }
+            Self::Unreadable { what, refusal } => write!(f, "cannot read {what}: {refusal}"),
+            Self::NoSuchLink(name) => write!(f, "no interface '{name}': {}", errno_text(libc::ENODEV)),
+            Self::NoSuchProcess(pid) => write!(f, "no process {pid}: {}", errno_text(libc::ESRCH)),
+            Self::NotAVrf(name) => write!(f, "'{name}' exists and is not a VRF"),
+            Self::NameTaken(name) => write!(f, "another interface is called '{name}'"),
+            Self::Emulated { vrf, port } => write!(f, "VRF '{vrf}' is emulated by '{port}', its one port"),
+            Self::NoPort(name) => write!(f, "'{name}' cannot be a port of a VRF"),
+            Self::OtherTable { name, table } => write!(f, "VRF '{name}' exists with table {table}"),
+            Self::TableTaken { table, owner } => write!(f, "table {table} belongs to {owner}"),
+            Self::OtherMaster { port, master } => write!(f, "'{port}' is a port of '{master}'"),
+            Self::ForeignRule(rule) => {
+                write!(f, "rule '{rule}' ({}) would catch local packets before the local rule does", rule.family)
+            }
+            Self::SharedRoute { port, route } => {
+                write!(f, "route '{route}' leads over '{port}' and over interfaces that stay")
+            }
+            Self::DefaultRoute { device, route } => {
+                write!(
+                    f,
+                    "'{device}' takes default route '{route}' along, out of the default domain or into it (--force or --confirm SECONDS goes on)"
+                )
+            }
+            Self::InUse { device, connection } => {
+                write!(f, "{connection} uses '{device}' and would break (--force or --confirm SECONDS goes on)")
+            }
+            Self::NoSuchSetting(name) => write!(f, "this kernel has no setting '{name}'"),
+            Self::HasUnits { vrf, units } => {
+                write!(f, "without '{vrf}', its units would not start any more: {}", units.join(", "))
+            }
+            Self::Unconfirmed => f.write_str("an earlier change waits for its confirmation"),
+            Self::NothingToConfirm => f.write_str("no change waits for a confirmation"),
+            Self::NothingToUndo => f.write_str("no change to undo"),
+            Self::NotOneWord(name) => write!(f, "cannot export '{name}': a shell would not take it for one word"),
+            Self::OnlyToml(name) => write!(f, "cannot export '{name}': an emulated VRF is written as toml only"),
+            Self::Unfinished(what) => f.write_str(what),
+            Self::NoWayBack { source } => {
+                write!(f, "cannot prepare the rollback, nothing is changed: {}", KernelError::from_io(source))
+            }
+            Self::Unkept { source } => {
+                let why = KernelError::from_io(source);
+                write!(f, "the change is made, but the next run will undo it: cannot keep its journal: {why}")
+            }
+            Self::Left(steps) => write!(f, "could not be undone: {}", steps.join(", ")),
+            Self::OldSystemd(version) => write!(f, "systemd {version} cannot bind services (v249 can)"),
+            Self::NotMoved(why) => write!(f, "cannot move processes: {why}"),
+            Self::Unbound(vrf) => write!(f, "sockets made here are not bound to VRF '{vrf}'"),
+            Self::CannotBind { what, vrf, why } => write!(f, "cannot bind {what} to VRF '{vrf}': {why}"),
+            Self::NoSuchUser(name) => write!(f, "no user '{name}' in /etc/passwd; others are known by number only"),
+            Self::UserUnbound { user, vrf, why } => {
+                write!(f, "sockets of '{user}' do not come into VRF '{vrf}', nothing is changed: {why}")
+            }
+            Self::HasUsers { vrf, users } => {
+                let users = users.join(", ");
+                write!(f, "without '{vrf}', all sockets of its users would fail: {users} (--force goes on)")
+            }
+            Self::NotWireguard { name, kind } => {
+                write!(f, "'{name}' ({kind}) is no WireGuard interface, whose outside alone is put into a VRF here")
+            }
+            Self::NoTunnelPort(name) => write!(f, "'{name}' has no UDP port yet"),
+            Self::SharedMark { name, mark, other } => {
+                write!(f, "'{name}' has the mark {mark:#x} of '{other}', whose outside is in another VRF")
+            }
+            Self::HasTunnels { vrf, tunnels } => {
+                let tunnels = tunnels.join(", ");
+                write!(f, "without '{vrf}', nothing would leave by its tunnels: {tunnels} (--force goes on)")
+            }
+            Self::BadFile { path, line, text, what } => write!(f, "{}:{line}: {what}: {text}", path.display()),
+            Self::ForeignFile(path) => write!(f, "'{}' is not by vrfsetup, and stays as it is", path.display()),
+            Self::NobodysPrefix(prefix) => write!(f, "neither domain has a route of its own to {prefix}"),
+            Self::File { path, refusal } => write!(f, "cannot use '{}': {refusal}", path.display()),
+            Self::NoNetns { name, source } => {
+                write!(f, "cannot enter network namespace '{name}': {}", KernelError::from_io(source))
+            }
+            Self::Nft { table, refusal } => write!(f, "cannot look at {}: {refusal}", table.what),
+            Self::NoZone(what) => write!(f, "no conntrack zone for {what}"),
+            Self::Usage(what) => f.write_str(what),
+        }
+    }
+}
