@@ -17,9 +17,8 @@ use crate::harness::vm::plan::DIRECTORY;
 use crate::harness::world::{Domain, Kind};
 
 guest_tests! {
-    docker_puts_containers_of_any_image_into_the_vrf,
+    docker_and_containerd_put_containers_into_the_vrf,
     a_container_of_dockers_stays_in_the_vrf,
-    containerd_starts_a_container_in_the_vrf,
 }
 
 const RUNTIME: &str = "/usr/local/sbin/vrfrun-runc";
@@ -80,11 +79,11 @@ impl Drop for Docker {
     }
 }
 
-fn docker_puts_containers_of_any_image_into_the_vrf() {
+fn docker_and_containerd_put_containers_into_the_vrf() {
     let mut docker = Docker::new();
     let host = "docker run --rm --network host";
     let blue = format!("{host} --runtime vrf --annotation {ANNOTATION}=blue");
-    for program in ["/bin/plain_musl", "/bin/plain_musl_static", "/bin/plain", "/bin/go_client"] {
+    for program in ["/bin/plain_musl_static", "/bin/plain", "/bin/go_client"] {
         is_blue(&docker.judge(&format!("{blue} {IMAGE} {program}")));
     }
     is_blue(&docker.judge(&format!("{blue} --user 1000 --cap-drop all {IMAGE} /bin/plain")));
@@ -99,6 +98,7 @@ fn docker_puts_containers_of_any_image_into_the_vrf() {
         is_closed(&refused);
         assert!(!refused.text().contains("started") && refused.error_text().contains(why), "{refused}");
     }
+    containerd_does_the_same(&mut docker);
 }
 
 fn a_container_of_dockers_stays_in_the_vrf() {
@@ -112,7 +112,7 @@ fn a_container_of_dockers_stays_in_the_vrf() {
     assert!(found.text().contains(r#""vrf":"blue","mechanism":"oci-hook""#), "{found}");
     docker.must("docker restart -t 0 held");
     is_blue(&docker.judge(&execute));
-    // The daemon is another one afterwards, and the container is not.
+    // One daemon is killed, and the next starts the container again.
     systemctl(&mut docker.world, 0, "kill --kill-whom=main --signal=KILL docker.service");
     systemctl(&mut docker.world, 0, "start docker.service");
     docker.must("docker start held");
@@ -124,8 +124,8 @@ fn a_container_of_dockers_stays_in_the_vrf() {
     docker.must("docker rm -f held");
 }
 
-fn containerd_starts_a_container_in_the_vrf() {
-    let mut docker = Docker::new();
+/// By its own client, and the image that Docker has.
+fn containerd_does_the_same(docker: &mut Docker) {
     let archive = docker.world.directory().join("saved.tar").display().to_string();
     docker.must(&format!("docker save -o {archive} {IMAGE}"));
     docker.must(&format!("ctr images import --snapshotter native {archive}"));
