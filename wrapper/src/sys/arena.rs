@@ -4,7 +4,8 @@
 
 use std::alloc::Layout;
 use std::cell::UnsafeCell;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
 /// More than a start takes, with the room that it has for answers of the kernel; a page that nobody writes is none.
 const SIZE: usize = 256 * 1024;
@@ -16,7 +17,8 @@ pub struct Arena {
     taken: AtomicUsize,
 }
 
-// SAFETY: each piece has one owner: `taken` changes by compare and exchange only.
+// SAFETY: each piece has one owner: `taken` changes by compare and exchange only, which releases what is given back and acquires
+// what is handed out: whatever the last owner did to a piece has happened before the next one has it.
 unsafe impl Sync for Arena {}
 
 impl Arena {
@@ -32,7 +34,7 @@ impl Arena {
         loop {
             let start = (base + taken).checked_next_multiple_of(layout.align())? - base;
             let end = start.checked_add(layout.size()).filter(|end| *end <= SIZE)?;
-            match self.taken.compare_exchange_weak(taken, end, Relaxed, Relaxed) {
+            match self.taken.compare_exchange_weak(taken, end, Acquire, Relaxed) {
                 // SAFETY: within the memory.
                 Ok(_) => return Some(unsafe { self.memory.get().cast::<u8>().add(start) }),
                 Err(other) => taken = other,
@@ -50,7 +52,7 @@ impl Arena {
     pub fn resize(&self, piece: *mut u8, old: usize, new: usize) -> bool {
         let start = piece.addr() - self.base();
         let is_changed =
-            start + new <= SIZE && self.taken.compare_exchange(start + old, start + new, Relaxed, Relaxed).is_ok();
+            start + new <= SIZE && self.taken.compare_exchange(start + old, start + new, AcqRel, Relaxed).is_ok();
         is_changed || new <= old
     }
 
