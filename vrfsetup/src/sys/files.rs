@@ -1,8 +1,41 @@
-//! Files that others read at any time: whole, as they were or as they become, after a power loss too.
+//! Files that others read at any time: whole, as they were or as they become, after a power loss too. And files that others
+//! write, which root reads unasked.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+
+/// Longer than any file that is read unasked.
+const LONGEST: u64 = 1 << 20;
+
+/// Whether the last name of a path may be a symbolic link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Links {
+    Followed,
+    Refused,
+}
+
+/// Reads a file that a plain user may have put there. Only a regular file of some length is opened at all: a FIFO would keep
+/// us waiting, and some devices act when they are opened.
+///
+/// # Errors
+/// It is none, or cannot be read.
+pub fn read_of_anybody(path: &Path, links: Links) -> io::Result<Vec<u8>> {
+    let no_link = if links == Links::Refused { libc::O_NOFOLLOW } else { 0 };
+    let place = File::options().read(true).custom_flags(libc::O_PATH | no_link).open(path)?;
+    let found = place.metadata()?;
+    if !found.is_file() || found.len() > LONGEST {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    // Nor does whoever has a lease on it keep us waiting.
+    let same = format!("/proc/self/fd/{}", place.as_raw_fd());
+    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(same)?;
+    let mut content = Vec::new();
+    file.take(LONGEST).read_to_end(&mut content)?;
+    Ok(content)
+}
 
 /// Writes a file with this content, and makes the directories above it; without content, removes the file.
 ///
@@ -49,7 +82,35 @@ fn unfinished(path: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
+    use nix::sys::stat::Mode;
+    use nix::unistd::mkfifo;
+
     use super::*;
+
+    #[test]
+    fn what_is_no_regular_file_is_not_opened() {
+        let top = std::env::temp_dir().join(format!("vrfsetup-anybody-{}", std::process::id()));
+        fs::create_dir_all(&top).unwrap();
+        let read = |name: &str, links| read_of_anybody(&top.join(name), links).ok();
+        fs::write(top.join("file"), "text").unwrap();
+        symlink("file", top.join("link")).unwrap();
+        for (name, links, expected) in
+            [("file", Links::Refused, true), ("link", Links::Followed, true), ("link", Links::Refused, false)]
+        {
+            assert_eq!(read(name, links), expected.then(|| b"text".to_vec()), "{name} {links:?}");
+        }
+        // Nobody writes to it: to open it takes forever.
+        mkfifo(&top.join("fifo"), Mode::S_IRWXU).unwrap();
+        symlink("fifo", top.join("to-fifo")).unwrap();
+        symlink("/dev/zero", top.join("to-device")).unwrap();
+        File::create(top.join("long")).unwrap().set_len(LONGEST + 1).unwrap();
+        for name in ["fifo", "to-fifo", "to-device", "long", ".", "none"] {
+            assert_eq!((read(name, Links::Followed), read(name, Links::Refused)), (None, None), "{name}");
+        }
+        fs::remove_dir_all(top).unwrap();
+    }
 
     #[test]
     fn a_write_that_fails_leaves_no_file_and_no_directory() {

@@ -1,5 +1,6 @@
 //! What is half set up of `vrfrun oci-agent`, and of containers whose annotation names a VRF: profiles, the agent's socket,
-//! and the containers that crun runs.
+//! and the containers that crun runs. Plain users write much of that, which root reads: it is shown so that no terminal obeys
+//! it, and no line to type has any of it but names.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
@@ -11,7 +12,9 @@ use vrfabi::container::ANNOTATION;
 
 use super::Finding;
 use crate::inspect::processes;
+use crate::model::name;
 use crate::plan::system::System;
+use crate::sys::files::{Links, read_of_anybody};
 use crate::sys::{accounts, run_dir};
 
 /// crun takes it for the agent's socket where the profile names none.
@@ -20,6 +23,8 @@ const RECEIVER: &str = "run.oci.seccomp.receiver";
 const LISTENS: &str = "00010000";
 const PROFILE: &str = "vrfrun oci-agent --profile";
 const AGENT: &str = "vrfrun oci-agent &";
+/// As long as the name of a file can be.
+const LONGEST_SHOWN: usize = 255;
 
 /// A seccomp profile that hands socket(2) over.
 #[derive(Debug, PartialEq, Eq)]
@@ -55,22 +60,22 @@ pub fn all(system: &System) -> Vec<Finding> {
 
 /// `owner`: whose socket listens there.
 fn of_profile(profile: &Profile, owner: impl Fn(&str) -> Option<u32>) -> Option<Finding> {
-    let file = &profile.file;
+    let (file, typed) = (shown(&profile.file), typed(&profile.file));
     let Some(socket) = &profile.socket else {
         let what =
             format!("profile '{file}' names no agent: a container starts with it only by an annotation {RECEIVER}");
-        return Some(Finding::new("agent-unnamed", what, format!("{PROFILE} >{file}")));
+        return Some(Finding::new("agent-unnamed", what, format!("{PROFILE} >{typed}")));
     };
     match (owner(socket), profile.user) {
         (None, _) => {
-            let what = format!("no container starts with profile '{file}': nobody listens at '{socket}'");
+            let what = format!("no container starts with profile '{file}': nobody listens at '{}'", shown(socket));
             Some(Finding::new("agent-missing", what, AGENT))
         }
         (Some(agents), Some(user)) if agents != user => {
             let (agents, user) = (accounts::name_of(agents), accounts::name_of(user));
             let what =
                 format!("the agent of profile '{file}' is user '{agents}', and serves no container of user '{user}'");
-            Some(Finding::new("agent-user", what, format!("{PROFILE} >{file}; {AGENT}")))
+            Some(Finding::new("agent-user", what, format!("{PROFILE} >{typed}; {AGENT}")))
         }
         _ => None,
     }
@@ -82,8 +87,9 @@ fn of_container(
     has_vrf: impl Fn(&str) -> bool,
 ) -> Option<Finding> {
     let Container { id, vrf, socket, is_bound } = container;
-    let again = "then start the container again";
-    let finding = match (socket, vrf.as_deref()) {
+    let (id, again) = (shown(id), "then start the container again");
+    let vrf = vrf.as_deref().filter(|vrf| has_vrf(vrf) || is_name(vrf));
+    let finding = match (socket, vrf) {
         (Some(_), None) => {
             let what = format!("inet sockets of container '{id}' fail: no annotation {ANNOTATION} names a VRF");
             return Some(Finding::new(
@@ -98,7 +104,7 @@ fn of_container(
             Finding::new("container-vrf-missing", what, format!("vrfsetup add {vrf}, {again}"))
         }
         (Some(socket), Some(_)) if owner(socket).is_none() => {
-            let what = format!("inet sockets of container '{id}' fail: its agent at '{socket}' is gone");
+            let what = format!("inet sockets of container '{id}' fail: its agent at '{}' is gone", shown(socket));
             Finding::new("container-agent-gone", what, format!("{AGENT} {again}"))
         }
         (None, Some(_)) if !is_bound => {
@@ -108,7 +114,27 @@ fn of_container(
         }
         _ => return None,
     };
-    Some(finding.about(vrf.as_deref().unwrap_or_default()))
+    Some(finding.about(vrf.unwrap_or_default()))
+}
+
+/// A name that can be typed and printed.
+fn is_name(vrf: &str) -> bool {
+    name::vrf(vrf).is_ok() && is_printable(vrf)
+}
+
+fn is_printable(text: &str) -> bool {
+    text.chars().flat_map(char::escape_debug).eq(text.chars())
+}
+
+/// A path in a line to type.
+fn typed(path: &str) -> &str {
+    let is_word = name::is_one_word(path) && !path.contains(char::is_whitespace) && is_printable(path);
+    if is_word { path } else { "FILE" }
+}
+
+/// Somebody's text as text, even if it is longer or something else than it should be.
+fn shown(text: &str) -> String {
+    text.chars().take(LONGEST_SHOWN).flat_map(char::escape_debug).collect()
 }
 
 /// The paths of sockets that listen.
@@ -135,12 +161,12 @@ fn profiles() -> Vec<Profile> {
 
 /// `seccomp_profile = "FILE"`
 fn named_in(settings: &Path) -> Option<PathBuf> {
-    let table: toml::Table = fs::read_to_string(settings).ok()?.parse().ok()?;
+    let table: toml::Table = String::from_utf8(read_of_anybody(settings, Links::Followed).ok()?).ok()?.parse().ok()?;
     Some(table.get("containers")?.get("seccomp_profile")?.as_str()?.into())
 }
 
 fn read_profile(file: &Path, home: Option<&Path>) -> Option<Profile> {
-    let profile: Value = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
+    let profile: Value = serde_json::from_slice(&read_of_anybody(file, Links::Followed).ok()?).ok()?;
     let is_users = home.is_some_and(|home| file.starts_with(home));
     hands_over(&profile).then(|| Profile {
         file: file.display().to_string(),
@@ -171,7 +197,7 @@ fn entries(directory: &Path) -> Vec<PathBuf> {
 
 /// From crun's record of it and from what it was started with; None if it has ended or has a network of its own.
 fn read_container(state: &Path) -> Option<Container> {
-    let read = |path: PathBuf| serde_json::from_slice::<Value>(&fs::read(path).ok()?).ok();
+    let read = |path: PathBuf| serde_json::from_slice::<Value>(&read_of_anybody(&path, Links::Refused).ok()?).ok();
     let status = read(state.join("status"))?;
     let pid = u32::try_from(status["pid"].as_u64()?).ok()?;
     let netns = fs::metadata(format!("/proc/{pid}/ns/net")).ok()?.ino();
@@ -192,51 +218,4 @@ fn text(value: &Value) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_socket_listens_where_the_kernel_says_so() {
-        let text = "Num       RefCount Protocol Flags    Type St Inode Path\n\
-                    0000000000000000: 00000002 00000000 00010000 0001 01 1742 /run/vrfrun/oci-agent.sock\n\
-                    0000000000000000: 00000003 00000000 00000000 0001 03 1743 /run/other.sock\n\
-                    0000000000000000: 00000002 00000000 00010000 0001 01 1744\n";
-        assert_eq!(listening(text), BTreeSet::from(["/run/vrfrun/oci-agent.sock"]));
-    }
-
-    #[test]
-    fn a_profile_is_ours_if_it_hands_socket_over() {
-        let profile = |action: &str, name: &str| serde_json::json!({"syscalls": [{"names": [name], "action": action}]});
-        assert!(hands_over(&profile("SCMP_ACT_NOTIFY", "socket")));
-        assert!(!hands_over(&profile("SCMP_ACT_NOTIFY", "mount")) && !hands_over(&profile("SCMP_ACT_ALLOW", "socket")));
-        assert!(!hands_over(&Value::Null));
-    }
-
-    #[test]
-    fn each_half_of_a_setup_is_told_apart() {
-        let said = |socket: Option<&str>, user| {
-            let profile = Profile { file: "f".into(), socket: socket.map(str::to_owned), user };
-            of_profile(&profile, |socket| (socket == "/here").then_some(1000)).map(|finding| finding.finding)
-        };
-        assert_eq!(said(None, Some(1000)), Some("agent-unnamed"));
-        assert_eq!(said(Some("/there"), Some(1000)), Some("agent-missing"));
-        assert_eq!(said(Some("/here"), Some(1001)), Some("agent-user"));
-        assert_eq!((said(Some("/here"), Some(1000)), said(Some("/here"), None)), (None, None));
-    }
-
-    #[test]
-    fn a_container_that_is_not_where_it_should_be_is_named() {
-        let said = |socket: Option<&str>, vrf: Option<&str>, is_bound| {
-            let [socket, vrf] = [socket, vrf].map(|text| text.map(str::to_owned));
-            let container = Container { id: "c".into(), vrf, socket, is_bound };
-            let finding = of_container(&container, |socket| (socket == "/here").then_some(0), |vrf| vrf == "blue");
-            finding.map(|finding| finding.finding)
-        };
-        assert_eq!(said(Some("/here"), Some("blue"), false), None);
-        assert_eq!(said(Some("/here"), None, false), Some("container-without-vrf"));
-        assert_eq!(said(Some("/here"), Some("red"), false), Some("container-vrf-missing"));
-        assert_eq!(said(Some("/gone"), Some("blue"), false), Some("container-agent-gone"));
-        assert_eq!(said(None, Some("blue"), false), Some("container-unbound"));
-        assert_eq!((said(None, Some("blue"), true), said(None, None, false)), (None, None));
-    }
-}
+mod tests;
