@@ -26,14 +26,30 @@ impl Found {
 
     /// A thread of it that runs: the main one unless that has ended, whose cgroup, files and namespaces nobody sees any more.
     /// None once all have ended.
-    pub fn thread(&self) -> Option<u32> {
-        let thread = processes::live_thread(self.pid)?;
-        self.is_same().then_some(thread)
+    pub fn thread(&self) -> Option<Thread> {
+        let number = processes::live_thread(self.pid)?;
+        self.is_same().then_some(Thread { process: self.pid, number })
     }
 
     /// Whether another process has its number now.
     pub fn has_successor(&self) -> bool {
         Self::of(self.pid).is_some_and(|now| now != *self)
+    }
+}
+
+/// A thread of a process. Once it has ended, its number is given to another one, also one of another process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Thread {
+    /// The number of its process.
+    pub process: u32,
+    /// Its own, which is the same if it is the main one.
+    pub number: u32,
+}
+
+impl Thread {
+    /// Its directory below /proc as long as it is one of this process, unlike that of its number alone.
+    pub fn directory(self) -> String {
+        format!("{}/task/{}", self.process, self.number)
     }
 }
 
@@ -73,7 +89,8 @@ mod tests {
     #[test]
     fn this_process_runs_and_is_not_one_that_started_earlier() {
         let own = Found::of(std::process::id()).unwrap();
-        assert_eq!((own.thread(), own.has_successor()), (Some(own.pid), false));
+        let main = Thread { process: own.pid, number: own.pid };
+        assert_eq!((own.thread(), own.has_successor()), (Some(main), false));
         let earlier = Found { started: 0, ..own };
         assert_eq!((earlier.thread(), earlier.is_same(), earlier.has_successor()), (None, false, true));
     }

@@ -31,7 +31,7 @@ use crate::plan::system::{self, System};
 use crate::sys::netlink::Kernel;
 use crate::sys::pidfd::{self, Process};
 use crate::sys::run_dir;
-use found::Found;
+use found::{Found, Thread};
 use judge::Target;
 use place::{Entered, Places};
 use scan::{Round, Scan};
@@ -218,7 +218,7 @@ impl Run<'_> {
     }
 
     /// The port of the emulated VRF whose cgroup a thread is in.
-    fn emulated_by(&self, thread: u32) -> Option<String> {
+    fn emulated_by(&self, thread: Thread) -> Option<String> {
         let link = self.target.links.link_by_index(self.places.vrf_of(thread)?)?;
         (!link.is_vrf()).then(|| link.name.clone())
     }

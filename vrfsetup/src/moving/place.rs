@@ -12,7 +12,7 @@ use nix::sys::stat::fstat;
 use vrfabi::cgroup::{Cgroup as Name, Tail};
 use vrfbpf::set::{self, Device, Record};
 
-use super::found::Found;
+use super::found::{Found, Thread};
 use super::ours::{binds, is_at_or_below, ours};
 use crate::change::cgroup::Cgroup;
 use crate::change::unit;
@@ -57,8 +57,8 @@ impl<'a> Places<'a> {
     }
 
     /// The index of the VRF whose cgroup of vrfrun's a thread is in.
-    pub fn vrf_of(&self, thread: u32) -> Option<u32> {
-        let ours = ours(&cgroup::path_of(&thread.to_string()).ok()?)?;
+    pub fn vrf_of(&self, thread: Thread) -> Option<u32> {
+        let ours = ours(&cgroup::path_of(&thread.directory()).ok()?)?;
         ours.tail.filter(|tail| tail.netns == self.netns).map(|tail| tail.ifindex)
     }
 
@@ -86,7 +86,7 @@ impl<'a> Places<'a> {
 
     fn try_to_enter(&mut self, process: Found) -> io::Result<Entered> {
         let Some(thread) = process.thread() else { return Ok(Entered::Gone) };
-        let path = cgroup::path_of(&thread.to_string())?;
+        let path = cgroup::path_of(&thread.directory())?;
         if path.starts_with("/..") {
             return Ok(Entered::Refused("its cgroup is outside this cgroup namespace".to_owned()));
         }

@@ -10,7 +10,7 @@ use std::path::Path;
 use nix::errno::Errno;
 
 use super::connection::Connections;
-use super::found::Found;
+use super::found::{Found, Thread};
 use super::judge::{Decision, Target};
 use super::place::Places;
 use super::socket::{self, Seen};
@@ -41,6 +41,14 @@ struct Listed {
     /// The thread that they were listed of: the main one, or one that runs.
     thread: u32,
     descriptors: Vec<(i32, Option<u64>)>,
+}
+
+impl Listed {
+    /// None if the process has no such thread any more.
+    fn of(thread: Thread) -> Option<Self> {
+        let descriptors = descriptors(&format!("{}/fd", thread.directory())).ok()?;
+        Some(Self { pid: thread.process, thread: thread.number, descriptors })
+    }
 }
 
 /// What a round asks of each socket.
@@ -87,15 +95,16 @@ impl Scan {
     pub fn process(&mut self, found: Found, round: &Round) -> bool {
         // What has ended meanwhile has no sockets.
         let Some(thread) = found.thread() else { return false };
-        let opened = open(found.pid, thread);
-        let Ok(descriptors) = descriptors(&format!("{thread}/fd")) else { return false };
-        let listed = Listed { pid: found.pid, thread, descriptors };
+        let opened = open(thread);
+        // Opened first: one that is still listed below its process was not another one's before.
+        let Some(listed) = Listed::of(thread) else { return found.thread().is_some() };
         match opened {
             // Another process may have the number by now.
             _ if !found.is_same() => false,
             Ok(process) => self.sockets(&process, &listed, round),
             Err(Errno::EINVAL) => self.unreachable(&listed),
-            Err(_) => false,
+            // Another of its threads has them as well, which the next round sees.
+            Err(_) => found.thread().is_some(),
         }
     }
 
@@ -178,9 +187,8 @@ impl Scan {
     fn threads(&mut self, Listed { pid, thread: main, descriptors: found }: &Listed) {
         for entry in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
             let Some(thread) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
-            let own =
-                if thread == *main { Vec::new() } else { descriptors(&format!("{thread}/fd")).unwrap_or_default() };
-            for (fd, _) in own.into_iter().filter(|(_, inode)| inode.is_some()) {
+            let own = if thread == *main { None } else { Listed::of(Thread { process: *pid, number: thread }) };
+            for (fd, _) in own.into_iter().flat_map(|own| own.descriptors).filter(|(_, inode)| inode.is_some()) {
                 if !found.iter().any(|(known, _)| *known == fd) {
                     let why = format!("thread {thread} has it in a table of its own, which cannot be reached");
                     self.other(*pid, fd, "socket", Fate::Stays, why);
@@ -220,8 +228,8 @@ impl Scan {
     }
 }
 
-fn open(pid: u32, thread: u32) -> nix::Result<Process> {
-    if thread == pid { Process::open(pid) } else { Process::of_thread(thread) }
+fn open(Thread { process, number }: Thread) -> nix::Result<Process> {
+    if number == process { Process::open(process) } else { Process::of_thread(number) }
 }
 
 /// The descriptors below /proc that are sockets, with their inodes, and io_uring instances, without.
@@ -244,6 +252,7 @@ fn descriptors(directory: &str) -> io::Result<Vec<(i32, Option<u64>)>> {
 mod tests {
     use std::net::UdpSocket;
     use std::os::fd::AsRawFd;
+    use std::process::Command;
 
     use super::*;
 
@@ -254,6 +263,18 @@ mod tests {
         let inode = found.iter().find(|(fd, _)| *fd == socket.as_raw_fd()).unwrap().1;
         assert_eq!(inode, Some(pidfd::inode(&socket.into()).unwrap()));
         assert!(descriptors("0/fd").is_err());
+    }
+
+    /// As if the number of a thread that has ended had been given to another process.
+    #[test]
+    fn the_descriptors_of_a_number_that_another_process_has_are_not_a_threads() {
+        let own = std::process::id();
+        assert!(Listed::of(Thread { process: own, number: own }).is_some());
+        let mut child = Command::new("sleep").arg("600").spawn().unwrap();
+        assert!(descriptors(&format!("{}/fd", child.id())).is_ok());
+        assert!(Listed::of(Thread { process: own, number: child.id() }).is_none());
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::found::{Found, stat};
+use super::found::{Found, Thread, stat};
 use super::ours::is_at_or_below;
 use crate::error::Error;
 use crate::sys::cgroup;
@@ -33,8 +33,8 @@ pub fn cgroup_of_unit(unit: &str) -> Result<String, Error> {
 }
 
 /// The inode of the network namespace of a thread; None once it is gone.
-pub fn netns(thread: u32) -> Option<u64> {
-    fs::metadata(Path::new("/proc").join(thread.to_string()).join("ns/net")).map(|metadata| metadata.ino()).ok()
+pub fn netns(thread: Thread) -> Option<u64> {
+    fs::metadata(Path::new("/proc").join(thread.directory()).join("ns/net")).map(|metadata| metadata.ino()).ok()
 }
 
 /// A cgroup that has gone meanwhile has no processes. One whose number was given to another process since it was listed is
@@ -45,8 +45,8 @@ fn of_unit(path: &str) -> Vec<Found> {
     listed.into_iter().filter_map(Found::of).filter(is_its).collect()
 }
 
-fn is_below(thread: u32, path: &str) -> bool {
-    cgroup::path_of(&thread.to_string()).is_ok_and(|own| is_at_or_below(&own, path))
+fn is_below(thread: Thread, path: &str) -> bool {
+    cgroup::path_of(&thread.directory()).is_ok_and(|own| is_at_or_below(&own, path))
 }
 
 fn with_descendants(named: &[Found]) -> BTreeSet<Found> {
