@@ -10,6 +10,7 @@ use vrfbpf::programs::GONE;
 use vrfbpf::{User, Users};
 
 use crate::model::link::Link;
+use crate::sys::run_dir;
 
 /// Whose sockets are where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +71,7 @@ pub fn visible() -> State {
 /// # Errors
 /// The kernel's own; then it is as it was.
 pub fn set(uid: u32, vrf: Option<(&str, Option<u32>)>, ports: &Ports) -> io::Result<()> {
-    let cgroup = root()?.ok_or_else(|| io::Error::other("no cgroup2 is mounted"))?;
+    let cgroup = own_root()?.ok_or_else(|| io::Error::other("no cgroup2 is mounted"))?;
     match vrf {
         Some((vrf, ifindex)) => add(&cgroup, &User { uid, ifindex: ifindex.unwrap_or(GONE), vrf: vrf.into() }, ports)?,
         None => remove(&cgroup, uid)?,
@@ -92,7 +93,7 @@ pub fn ports_of(links: &[Link]) -> Ports {
 /// # Errors
 /// The kernel's own.
 pub fn write_ports(ports: &Ports) -> io::Result<()> {
-    let Some(cgroup) = root()? else { return Ok(()) };
+    let Some(cgroup) = own_root()? else { return Ok(()) };
     Ok(Users::find(&cgroup)?.map_or(Ok(()), |users| users.write_devices(ports).map(drop))?)
 }
 
@@ -101,7 +102,7 @@ pub fn write_ports(ports: &Ports) -> io::Result<()> {
 /// # Errors
 /// The kernel's own.
 pub fn restore_programs() -> io::Result<()> {
-    let Some(cgroup) = root()? else { return Ok(()) };
+    let Some(cgroup) = own_root()? else { return Ok(()) };
     Ok(Users::find(&cgroup)?.map_or(Ok(()), |users| users.attach(&cgroup))?)
 }
 
@@ -141,6 +142,14 @@ fn root() -> io::Result<Option<File>> {
     }
     let mounts = String::from_utf8_lossy(&fs::read("/proc/thread-self/mountinfo")?).into_owned();
     mount_point(&mounts).map(File::open).transpose()
+}
+
+/// The same for who changes something there: users, VRFs and ports are those of the machine's own network namespace.
+fn own_root() -> io::Result<Option<File>> {
+    if !run_dir::first_netns()? {
+        return Err(io::Error::other("users are not those of this network namespace"));
+    }
+    root()
 }
 
 /// `31 30 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw`

@@ -13,6 +13,7 @@ guest_tests! {
     a_mistake_about_a_user_is_named_and_nothing_is_changed,
     a_user_whose_vrf_a_boot_cannot_make_has_no_network,
     a_user_of_a_line_with_a_mistake_has_no_network_after_a_boot,
+    a_file_of_another_network_namespace_is_about_nobody,
     what_the_next_boot_would_make_otherwise_is_told,
 }
 
@@ -130,6 +131,36 @@ fn a_user_of_a_line_with_a_mistake_has_no_network_after_a_boot() {
     assert_answers(world, &bob, Domain::Red);
     // What `--each` waits for.
     fs::remove_dir_all("/run/vrfsetup/ports").expect("the ports that are expected");
+}
+
+/// And its ports are none of the machine's. Whatever is wrong with the file, users stay where they are.
+fn a_file_of_another_network_namespace_is_about_nobody() {
+    let mut users = with_alice();
+    let world = &mut users.0;
+    let bob = root([BOB, ASKS].concat());
+    let before = vrfsetup(world, 0, "user -j").text();
+    world.ip("netns add vrftest");
+    let path = world.directory().join("vrf.toml");
+    for lines in ["1001 = \"inner\"", "1001 = inner", "user = 7\n1001 = \"late\""] {
+        fs::write(&path, format!("[vrf.inner]\ntable = 77\n[user]\n{lines}\n")).expect("a file");
+        let verdict = vrfsetup(world, 1, &format!("-n vrftest apply --each {}", path.display()));
+        assert!(verdict.error_text().contains("left out: users are put into VRFs of the machine's own"), "{verdict}");
+        assert!(!verdict.text().contains("all sockets of user"), "{verdict}");
+        assert_eq!(vrfsetup(world, 0, "user -j").text(), before, "{lines}");
+    }
+    assert_eq!(world.ip_json("-n vrftest link show inner")[0]["ifname"], "inner");
+    for words in ["user user inner", "user --remove user", "user --refresh"] {
+        vrfsetup(world, 2, &format!("-n vrftest {words}")).assert_says(2, "the machine's own network namespace only");
+    }
+    // A port of a VRF in there.
+    world.ip("-n vrftest link add eth7 type veth peer eth8");
+    vrfsetup(world, 0, "-n vrftest attach inner eth7");
+    nothing_to_do(world, "user --refresh");
+    assert_answers(world, &as_alice(ASKS), Domain::Blue);
+    assert_answers(world, &bob, Domain::Default);
+    let script = "rm -f /run/vrfsetup/netns-$(stat -Lc %i /proc/self/ns/net)-*";
+    world.judge(&root(["ip", "netns", "exec", "vrftest", "sh", "-c", script]));
+    world.ip("netns del vrftest");
 }
 
 /// /etc/vrf, gone with this value.

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::config::Config;
 use super::source::Source;
 use super::{Plan, Scope, Section, make, plan_config, read, sections};
+use crate::change::user;
 use crate::error::Error;
 use crate::model::link::Link;
 use crate::plan::system::System;
@@ -53,6 +54,7 @@ pub fn apply(session: &Session, path: &Path, scope: &Scope) -> std::result::Resu
         // The boot has named those of other sections.
         errors.retain(|_| config.vrf.is_empty());
     }
+    errors.extend(leave_users_out_elsewhere(&mut config));
     loop {
         let planned = plan_config(session, Source::new(path, &legible.text), &config, true, false);
         let (section, error) = match planned.and_then(|plan| make_or_blame(session, plan)) {
@@ -64,6 +66,17 @@ pub fn apply(session: &Session, path: &Path, scope: &Scope) -> std::result::Resu
         }
         errors.push(error);
     }
+}
+
+/// Users are the machine's: another network namespace's file puts nobody anywhere, and closes nobody.
+fn leave_users_out_elsewhere(config: &mut Config) -> Option<Error> {
+    if config.user.is_empty() && config.closed.is_empty() {
+        return None;
+    }
+    let error = user::refuse_elsewhere().err()?;
+    config.user.clear();
+    config.closed.clear();
+    Some(error)
 }
 
 fn make_or_blame(session: &Session, plan: Plan) -> std::result::Result<(Outcome, Vec<Missing>), (Section, Error)> {

@@ -48,6 +48,10 @@ impl Planner<'_> {
 
     /// Those of lines with a mistake, which has been named. Who is in a VRF stays there.
     fn closed_users(&mut self, state: &State, declared: &mut Vec<Account>, plan: &mut Plan) {
+        if !run_dir::is_first_netns() {
+            // They would be closed on the whole machine.
+            return;
+        }
         for name in &self.config.closed {
             let Ok(account) = user::account(name) else { continue };
             if state.of(account.uid).is_some() || declared.iter().any(|other| other.uid == account.uid) {
