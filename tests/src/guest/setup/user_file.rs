@@ -102,7 +102,7 @@ fn a_user_of_a_line_with_a_mistake_has_no_network_after_a_boot() {
     let mut users = world();
     let world = &mut users.0;
     let bob = root([BOB, ASKS].concat());
-    for wrong in ["user = blue", "user = \"red\"\nuser = \"blue\""] {
+    for wrong in ["user = blue", "user = \"red\"\nuser = \"blue\"", "\"user\" = 7", "user.x = \"red\""] {
         let path = write(world, &format!("{wrong}\n1001 = \"red\""));
         let verdict = vrfsetup(world, 1, &format!("apply --each {path}"));
         assert!(verdict.text().contains("all sockets of user 'user' fail until its line"), "{wrong}\n{verdict}");
@@ -129,6 +129,13 @@ fn a_user_of_a_line_with_a_mistake_has_no_network_after_a_boot() {
     vrfsetup(world, 1, &format!("apply --each {path}"));
     assert_eq!(world.judge(&as_alice(ASKS)).outcome, Outcome::Closed);
     assert_answers(world, &bob, Domain::Red);
+    // Nor does one that is written without a section, nor a byte that is no UTF-8.
+    for text in [&b"user = { user = 7 }\n"[..], b"user.user = 7\n", b"[user]\nuser = \"blue\" # caf\xe9\n"] {
+        vrfsetup(world, 0, "user --remove user");
+        fs::write(&path, text).expect("a file");
+        vrfsetup(world, 1, &format!("apply --each {path}"));
+        assert_eq!(world.judge(&as_alice(ASKS)).outcome, Outcome::Closed, "{}", String::from_utf8_lossy(text));
+    }
     // What `--each` waits for.
     fs::remove_dir_all("/run/vrfsetup/ports").expect("the ports that are expected");
 }

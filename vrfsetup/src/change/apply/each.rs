@@ -2,13 +2,14 @@
 //! mistake, what the kernel refuses and ports that are not there cost nothing but themselves, and are named.
 
 use std::fmt;
+use std::fs;
 use std::path::Path;
 
 use serde::Serialize;
 
 use super::config::Config;
 use super::source::Source;
-use super::{Plan, Scope, Section, make, plan_config, read, sections};
+use super::{Plan, Scope, Section, make, plan_config, sections};
 use crate::change::user;
 use crate::error::Error;
 use crate::model::link::Link;
@@ -40,8 +41,8 @@ pub struct Result {
 /// # Errors
 /// Nothing at all can be made.
 pub fn apply(session: &Session, path: &Path, scope: &Scope) -> std::result::Result<Result, Error> {
-    let text = read(path)?;
-    let legible = sections::read(path, &text)?;
+    let bytes = fs::read(path).map_err(|error| Error::file(path, &error))?;
+    let legible = sections::read(path, &bytes)?;
     let (mut config, mut errors) = (scope.narrow(legible.config), legible.mistakes);
     // Of a file that cannot be read nobody knows which ports it waits for.
     if !legible.text.is_empty() {

@@ -15,6 +15,7 @@ mod scope;
 mod sections;
 pub mod source;
 mod tunnels;
+mod user_names;
 mod users;
 
 use std::collections::HashSet;

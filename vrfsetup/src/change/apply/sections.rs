@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::config::Config;
 use super::source::Source;
+use super::user_names;
 use crate::error::Error;
 
 /// What was read, the mistakes, and the text without the sections that have them. Lines keep their numbers.
@@ -19,80 +20,94 @@ pub struct Legible {
     pub text: String,
 }
 
-/// Reads the file without the sections that have a mistake, and without such lines of `[user]`. A mistake outside all sections
+/// Reads the file without the sections that have a mistake, and without such lines about users. A mistake outside all sections
 /// leaves nothing but the users, without a network.
 ///
 /// # Errors
 /// A mistake outside all sections of a file without users.
-pub fn read(path: &Path, text: &str) -> Result<Legible, Error> {
-    let (mut text, mut mistakes, mut is_rules_wrong) = (text.to_owned(), Vec::new(), false);
-    let mut closed = BTreeSet::new();
+pub fn read(path: &Path, bytes: &[u8]) -> Result<Legible, Error> {
+    let whole = String::from_utf8_lossy(bytes).into_owned();
+    let (mut text, mut mistakes, mut is_rules_wrong) = (whole.clone(), Vec::new(), false);
+    let (mut closed, mut garbled) = (BTreeSet::new(), garbled(path, bytes).into_iter());
     loop {
-        let error = match Source::new(path, &text).read() {
+        let first = garbled.find(|error| !is_gone(&text, error));
+        let error = match first.map_or_else(|| Source::new(path, &text).read(), Err) {
             Ok(mut config) => {
                 // What becomes of the rules is not known: they stay as they are.
                 config.rules.fix &= !is_rules_wrong;
                 config.user.retain(|name, _| !closed.contains(name));
+                if !mistakes.is_empty() {
+                    // What was left out may have hidden somebody.
+                    closed.extend(user_names::all(&whole).into_iter().filter(|name| !config.user.contains_key(name)));
+                }
                 config.closed = closed;
                 return Ok(Legible { config, mistakes, text });
             }
             Err(error) => error,
         };
         let Error::BadFile { line, .. } = error else { return Err(error) };
-        let Some(without) = without_mistake(&text, line, &mut closed) else { return closed_only(&text, error) };
         is_rules_wrong |= heading(&text, line).is_some_and(|heading| heading.starts_with("[rules]"));
+        let without = without_mistake(&text, line, &mut closed);
+        let Some(without) = without else { return closed_only(&whole, mistakes, error) };
         mistakes.push(error);
         text = without;
     }
 }
 
-/// The text with empty lines in the place of what has the mistake: a line of a user, who is then closed, or a section.
+/// Lines that are not UTF-8.
+fn garbled(path: &Path, bytes: &[u8]) -> Vec<Error> {
+    let lines = bytes.split(|&b| b == b'\n').zip(1..).filter(|(line, _)| std::str::from_utf8(line).is_err());
+    let error = |(line, at): (&[u8], usize)| Error::BadFile {
+        path: path.to_owned(),
+        line: at,
+        text: String::from_utf8_lossy(line).trim().to_owned(),
+        what: "not UTF-8".to_owned(),
+    };
+    lines.map(error).collect()
+}
+
+/// Whether its line has gone with its section.
+fn is_gone(text: &str, error: &Error) -> bool {
+    matches!(error, Error::BadFile { line, .. } if text.lines().nth(line - 1).is_none_or(str::is_empty))
+}
+
+/// The text with empty lines in the place of what has the mistake: a comment, a line about users, who are then closed, or a
+/// section.
 fn without_mistake(text: &str, line: usize, closed: &mut BTreeSet<String>) -> Option<String> {
     let wrong = text.lines().nth(line - 1).unwrap_or_default();
-    if heading(text, line).is_some_and(is_of_users) {
-        if !begins_section(wrong) && user_of(wrong).is_some() {
-            closed.extend(user_of(wrong));
-            return Some(without_lines(text, line - 1..line));
-        }
+    if wrong.trim_start().starts_with('#') {
+        return Some(without_lines(text, line - 1..line));
+    }
+    let is_of_users = heading(text, line).is_some_and(user_names::is_heading);
+    let named = match heading(text, line) {
+        Some(_) if is_of_users && !begins_section(wrong) => user_names::of_line(wrong).into_iter().collect(),
+        Some(_) => Vec::new(),
+        None => user_names::of_key(wrong),
+    };
+    if !named.is_empty() {
+        closed.extend(named);
+        return Some(without_lines(text, line - 1..line));
+    }
+    if is_of_users {
         // The heading, or something over several lines: nobody can tell whose.
-        closed.extend(users(text));
+        closed.extend(user_names::all(text));
     }
     without_section(text, line)
 }
 
-fn closed_only(text: &str, error: Error) -> Result<Legible, Error> {
-    let closed = users(text);
+fn closed_only(whole: &str, mut mistakes: Vec<Error>, error: Error) -> Result<Legible, Error> {
+    let closed = user_names::all(whole);
     if closed.is_empty() {
         return Err(error);
     }
+    mistakes.push(error);
     let mut config = Config { closed, ..Config::default() };
     config.rules.fix = false;
-    Ok(Legible { config, mistakes: vec![error], text: String::new() })
-}
-
-/// All users that lines of `[user]` begin with.
-fn users(text: &str) -> BTreeSet<String> {
-    let is_one = |at: &usize| heading(text, *at).is_some_and(is_of_users);
-    let lines = text.lines().enumerate().filter(|(at, line)| !begins_section(line) && is_one(&(at + 1)));
-    lines.filter_map(|(_, line)| user_of(line)).collect()
-}
-
-/// `alice` of `alice = blue`, `"alice" "blue"`; none of an empty line and a comment.
-fn user_of(line: &str) -> Option<String> {
-    let line = line.trim();
-    let key = match line.strip_prefix(['"', '\'']) {
-        Some(rest) => rest.split(['"', '\'']).next(),
-        None => line.split(|c: char| c == '=' || c == '#' || c.is_whitespace()).next(),
-    };
-    key.filter(|key| !key.is_empty()).map(str::to_owned)
+    Ok(Legible { config, mistakes, text: String::new() })
 }
 
 fn begins_section(line: &str) -> bool {
     line.trim_start().starts_with('[')
-}
-
-fn is_of_users(heading: &str) -> bool {
-    heading.trim_start_matches('[').trim_start().trim_start_matches(['"', '\'']).starts_with("user")
 }
 
 /// The heading above this line, from 1.
@@ -119,7 +134,7 @@ mod tests {
     use super::*;
 
     fn legible(text: &str) -> Legible {
-        read(Path::new("vrf.toml"), text).unwrap_or_else(|error| panic!("{error}"))
+        read(Path::new("vrf.toml"), text.as_bytes()).unwrap_or_else(|error| panic!("{error}"))
     }
 
     #[test]
@@ -141,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_mistake_before_the_first_section_costs_everything() {
-        assert!(read(Path::new("vrf.toml"), "nonsense\n[vrf.a]\n").is_err());
+        assert!(read(Path::new("vrf.toml"), b"nonsense\n[vrf.a]\n").is_err());
     }
 
     fn users_of(text: &str) -> (Vec<String>, Vec<String>, usize) {
@@ -183,6 +198,42 @@ mod tests {
         }
         let twice = "[user]\nal = \"a\"\n[vrf.a]\n[user]\nbob = \"a\"\n";
         assert_eq!(users_of(twice), (vec![], vec!["al".into(), "bob".into()], 1));
+    }
+
+    #[test]
+    fn a_user_outside_the_section_is_closed_by_a_mistake_too() {
+        for wrong in
+            ["user = { eve = 7 }", "user.eve = 7", "user = {\n  eve = 7,\n}", "user.eve = 7\nuser.\"eve\" = \"a\""]
+        {
+            let text = format!("{wrong}\n[vrf.a]\n");
+            let (users, closed, mistakes) = users_of(&text);
+            assert!(users.is_empty() && closed.contains(&"eve".to_owned()) && mistakes > 0, "{text}: {closed:?}");
+        }
+        let (users, closed, _) = users_of("user.al = \"a\"\nuser.eve = 7\n[vrf.a]\n");
+        assert_eq!((users, closed), (vec!["al".into()], vec!["eve".into()]));
+        // One whose line was left out before the mistake that costs all.
+        let (_, closed, _) = users_of("nonsense = 7\n[user]\neve =\nal = \"a\"\n");
+        assert_eq!(closed, ["al", "eve"]);
+        let hidden = users_of("[user]\neve = [\n[\"x\"]\n]\nbob = \"a\"\n[vrf.a]\n").1;
+        assert!(["bob", "eve"].iter().all(|name| hidden.contains(&(*name).to_owned())), "{hidden:?}");
+    }
+
+    fn of_bytes(bytes: &[u8]) -> (Vec<String>, Vec<String>, Vec<String>, Vec<String>) {
+        let Legible { config, mistakes, .. } = read(Path::new("vrf.toml"), bytes).expect("legible");
+        let said = mistakes.iter().map(ToString::to_string).collect();
+        (config.user.into_keys().collect(), config.closed.into_iter().collect(), config.vrf.into_keys().collect(), said)
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf_8_are_a_mistake_of_their_line() {
+        let text = b"# caf\xe9\n[vrf.a]\n# \xe9\n[vrf.b]\nports = [\"\xe9\", # \xe9\n\"\xe9\"]\n[user]\n# \xe9\nal = \"a\"\neve = \"a\" # \xe9\n";
+        let (users, closed, vrfs, said) = of_bytes(text);
+        assert_eq!((users, closed, vrfs), (vec!["al".into()], vec!["eve".into()], vec!["a".into()]));
+        assert_eq!(said.len(), 5, "{said:?}");
+        assert!(said[0].starts_with("vrf.toml:1: not UTF-8: # caf"), "{said:?}");
+        assert!(said[4].starts_with("vrf.toml:10: not UTF-8: eve"), "{said:?}");
+        let (users, closed, ..) = of_bytes(b"nons\xe9nse\n[user]\nal = \"a\"\n");
+        assert_eq!((users, closed), (vec![], vec!["al".into()]));
     }
 
     fn mistake(below: &str) -> String {

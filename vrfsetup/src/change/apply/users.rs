@@ -53,7 +53,7 @@ impl Planner<'_> {
             return;
         }
         for name in &self.config.closed {
-            let Ok(account) = user::account(name) else { continue };
+            let Some(account) = closed_account(name) else { continue };
             if state.of(account.uid).is_some() || declared.iter().any(|other| other.uid == account.uid) {
                 continue;
             }
@@ -71,6 +71,12 @@ fn account(planner: &Planner, name: &str, vrf: &Spanned<String>) -> Result<Accou
     user::read()?;
     let account = user::account(name).map_err(|error| planner.source.mistake_at(vrf, &error.to_string()))?;
     Ok(Account { name: name.to_owned(), ..account })
+}
+
+/// Whom a key means that may be no string: `al.x = "blue"` without quotes is about `al` in TOML, and means `al.x`.
+fn closed_account(name: &str) -> Option<Account> {
+    let first = || name.split_once('.').and_then(|(first, _)| user::account(first.trim_matches(['"', '\''])).ok());
+    user::account(name).ok().or_else(first)
 }
 
 /// Whether there is such a VRF in the end. Where not, it is a mistake; not at boot, which makes what it can.
