@@ -136,6 +136,8 @@ fn a_user_of_a_line_with_a_mistake_has_no_network_after_a_boot() {
         vrfsetup(world, 1, &format!("apply --each {path}"));
         assert_eq!(world.judge(&as_alice(ASKS)).outcome, Outcome::Closed, "{}", String::from_utf8_lossy(text));
     }
+    let exported = vrfsetup(world, 0, "export").text();
+    assert!(exported.contains("\n# user has no VRF and no network\n"), "{exported}");
     // What `--each` waits for.
     fs::remove_dir_all("/run/vrfsetup/ports").expect("the ports that are expected");
 }

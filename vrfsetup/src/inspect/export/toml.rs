@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 
-use super::{All, Exported, File, has_unreachable_rule, route_words};
+use super::{All, Entry, Exported, File, has_unreachable_rule, route_words};
 use crate::model::route::Route;
 use crate::model::rule::{Rule, TABLE_LOCAL};
 use crate::model::syntax;
+use crate::sys::users::NOWHERE;
 
 /// The one file.
 pub fn file(all: &All, rules: &[Rule], settings: &[(&str, String)]) -> File {
@@ -16,8 +17,8 @@ pub fn file(all: &All, rules: &[Rule], settings: &[(&str, String)]) -> File {
     if all.has_zones {
         text += "\n[zones]\non = true\n";
     }
-    table(&mut text, "user", all.users.iter().map(|user| (user.user.as_str(), user.vrf.as_str())));
-    table(&mut text, "tunnel", all.tunnels.iter().map(|(name, vrf)| (name.as_str(), vrf.as_str())));
+    table(&mut text, "user", all.users.iter().map(user));
+    table(&mut text, "tunnel", all.tunnels.iter().map(|(name, vrf)| entry(name, vrf)));
     if !settings.is_empty() {
         text += "\n[sysctl]\n";
     }
@@ -32,9 +33,18 @@ pub fn file(all: &All, rules: &[Rule], settings: &[(&str, String)]) -> File {
     File { path: "/etc/vrf/vrf.toml".into(), text }
 }
 
+/// Which VRF one is to be in whose line had a mistake nobody knows.
+fn user(Entry { user, vrf, .. }: &Entry) -> String {
+    if vrf == NOWHERE { format!("# {user} has no VRF and no network\n") } else { entry(user, vrf) }
+}
+
+fn entry(name: &str, vrf: &str) -> String {
+    format!("{} = {}\n", quoted(name), literal(vrf))
+}
+
 /// A section of names, each with its VRF.
-fn table<'a>(text: &mut String, name: &str, entries: impl Iterator<Item = (&'a str, &'a str)>) {
-    let entries: Vec<String> = entries.map(|(name, vrf)| format!("{} = {}\n", quoted(name), literal(vrf))).collect();
+fn table(text: &mut String, name: &str, entries: impl Iterator<Item = String>) {
+    let entries: Vec<String> = entries.collect();
     if !entries.is_empty() {
         let _ = write!(text, "\n[{name}]\n{}", entries.concat());
     }
@@ -93,7 +103,6 @@ fn literal(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::change::apply::source::Source;
-    use crate::inspect::users::Entry;
     use crate::model::syntax::route::parse;
     use std::path::Path;
 
@@ -115,13 +124,15 @@ mod tests {
         };
         let inbound = parse("198.51.100.0/24 dev blue.1", 254).unwrap();
         let alice = Entry { user: "alice.x".into(), uid: 1000, vrf: "blue.1".into(), ifindex: None };
+        let eve = Entry { user: "eve".into(), uid: 1001, vrf: NOWHERE.into(), ifindex: None };
         let tunnels = vec![("wg0".to_owned(), "blue.1".to_owned())];
-        let all = All { vrfs: vec![vrf], inbound: vec![&inbound], has_zones: true, users: vec![alice], tunnels };
+        let all = All { vrfs: vec![vrf], inbound: vec![&inbound], has_zones: true, users: vec![alice, eve], tunnels };
         let text = file(&all, &[], &[("net.vrf.strict_mode", "1".into())]).text;
         let source = Source::new(Path::new("x"), &text);
         let config = source.read().unwrap_or_else(|error| panic!("{error}\n{text}"));
         assert_eq!(config.zones.on, Some(true));
         assert_eq!(config.user["alice.x"].get_ref(), "blue.1");
+        assert!(text.contains("\n# eve has no VRF and no network\n") && config.user.len() == 1, "{text}");
         assert_eq!(config.tunnel["wg0"].get_ref(), "blue.1");
         let read = &config.vrf["blue.1"];
         assert_eq!(read.table.as_ref().map(|table| *table.get_ref()), Some(10));
