@@ -33,11 +33,10 @@ print('up', flush=True); ctypes.CDLL(None).syscall(60, 0)
 
 fn a_process_moves_whose_main_thread_has_ended() {
     let mut world = world();
-    let daemon = start(&mut world, LEADERLESS);
+    let mut daemon = start(&mut world, LEADERLESS);
     let pid = daemon.pid();
-    while !fs::read_to_string(format!("/proc/{pid}/stat")).expect("a process").contains(") Z ") {
-        sleep(Duration::from_millis(20));
-    }
+    let stat = || fs::read_to_string(format!("/proc/{pid}/stat")).expect("a process");
+    daemon.wait_until("the end of its main thread", || stat().contains(") Z "));
     let has_pidfds_of_threads = has_pidfds_of_threads();
     let code = if has_pidfds_of_threads { 0 } else { 3 };
     for (to, identified, old, new) in [
@@ -96,15 +95,9 @@ fn another_process_that_gets_the_number_meanwhile_stays() {
     let inject = "inject=mkdir:signal=SIGSTOP:when=2";
     let words = ["strace", "-f", "-o", "/dev/null", "-e", inject, "vrfsetup", "move", "blue", &number];
     let mut moving = world.start(&root(words));
-    for _ in 0..1000 {
-        if has_cgroup_of_blue() {
-            break;
-        }
-        sleep(Duration::from_millis(20));
-    }
-    assert!(has_cgroup_of_blue(), "no cgroup was made");
+    moving.wait_until("a cgroup", has_cgroup_of_blue);
     replace(&mut parent);
-    Command::new("pkill").args(["-CONT", "-x", "vrfsetup"]).status().expect("pkill");
+    moving.resume();
     let told = moving.finish(&mut world);
     told.assert_says(0, "");
     assert_eq!(told.text(), format!("process {number}: gone\n"));

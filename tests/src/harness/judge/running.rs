@@ -102,11 +102,25 @@ impl Running {
     /// When it does not come in time.
     pub fn wait_for(&mut self, text: &str) {
         while !String::from_utf8_lossy(&self.output()).contains(text) {
-            let ended = matches!(self.child.try_wait(), Ok(Some(_)));
-            let said = String::from_utf8_lossy(&read_all(&mut self.stderr).unwrap_or_default()).into_owned();
-            assert!(!ended && Instant::now() < self.deadline, "{:?} never said '{text}'\n{said}", self.words);
-            std::thread::sleep(Duration::from_millis(10));
+            self.wait_more(&format!("never said '{text}'"));
         }
+    }
+
+    /// Waits until something is so that comes of it while it runs.
+    ///
+    /// # Panics
+    /// When it does not come in time.
+    pub fn wait_until(&mut self, what: &str, is_so: impl Fn() -> bool) {
+        while !is_so() {
+            self.wait_more(&format!("has run without {what}"));
+        }
+    }
+
+    fn wait_more(&mut self, complaint: &str) {
+        let ended = matches!(self.child.try_wait(), Ok(Some(_)));
+        let said = String::from_utf8_lossy(&read_all(&mut self.stderr).unwrap_or_default()).into_owned();
+        assert!(!ended && Instant::now() < self.deadline, "{:?} {complaint}\n{said}", self.words);
+        std::thread::sleep(Duration::from_millis(10));
     }
 
     /// Waits for its end and judges it.
