@@ -9,8 +9,9 @@ use crate::error::Error;
 use crate::model::step::Step;
 use crate::plan::system::System;
 use crate::sys::accounts::{self, Account};
+use crate::sys::netlink::{Kernel, KernelError};
 use crate::sys::users::{self, State};
-use crate::sys::{cgroup, netlink::Kernel, resolver, run_dir, trial};
+use crate::sys::{cgroup, resolver, run_dir, trial};
 use crate::transaction::report::Outcome;
 use crate::transaction::session::Session;
 use crate::transaction::users as map;
@@ -143,10 +144,11 @@ pub fn verify(account: &Account, vrf: &str) -> Result<(), Error> {
 /// root's for one; what binds users stands on the first.
 ///
 /// # Errors
-/// A socket is not bound to the VRF, or this process may not become the user.
+/// A socket is not bound to the VRF, or this process may not go there or become the user.
 pub fn verify_as(uid: u32, vrf: &str) -> Result<(), Error> {
-    // Where it may not be joined, the trial tells the same of this one: success is proof in each.
-    let _ = cgroup::join("/");
+    // Of another one success would be no proof: what stands there may bind this process alone.
+    let unjoined = |error| Error::NotMoved(format!("the root of cgroup2: {}", KernelError::from_io(&error)));
+    cgroup::join("/").map_err(unjoined)?;
     let uid = Uid::from_raw(uid);
     let outcome = setgroups(&[]).and_then(|()| setresuid(uid, uid, uid));
     outcome.map_err(Error::unreadable("the sockets of this user"))?;

@@ -11,6 +11,7 @@ guest_tests! {
     others_and_other_network_namespaces_are_left_alone,
     what_cannot_be_is_refused_and_changes_nothing,
     a_caller_in_another_vrf_puts_a_user_into_this_one,
+    where_the_trial_fails_nothing_is_changed,
     what_the_manual_calls_open_is_open,
     a_prefix_that_another_domain_shares_is_out_of_reach,
     names_are_resolved_as_the_machine_does,
@@ -73,6 +74,44 @@ fn a_caller_in_another_vrf_puts_a_user_into_this_one() {
     assert_eq!(verdict.code, 0, "{verdict}");
     assert_answers(world, &as_alice(ASKS), Domain::Blue);
 }
+
+/// A program of another's that binds her first; and a root cgroup that the trial may not join, asked from one that is bound.
+fn where_the_trial_fails_nothing_is_changed() {
+    let mut users = world();
+    let world = &mut users.0;
+    let before = programs(world);
+    let red = world.ip_json("link show red")[0]["ifindex"].to_string();
+    let verdict = world.judge(&root(["python3", "-c", BINDS_FIRST, &red, "vrfsetup", "user", "user", "blue"]));
+    verdict.assert_says(1, "nothing is changed: sockets made here are not bound to VRF 'blue'");
+    assert_eq!((programs(world), vrfsetup(world, 0, "user").text().as_str()), (before, ""));
+    let script = "mount -o remount,bind,ro $(awk '/ - cgroup2 / { print $5; exit }' /proc/self/mountinfo)
+        exec vrfsetup user user blue";
+    let verdict = world.judge(&root(["ip", "vrf", "exec", "blue", "unshare", "-m", "sh", "-c", script]));
+    verdict.assert_says(1, "nothing is changed: cannot move processes: the root of cgroup2: Read-only file system");
+    assert_eq!((programs(world), vrfsetup(world, 0, "user").text().as_str()), (before, ""));
+    assert_answers(world, &as_alice(ASKS), Domain::Default);
+}
+
+/// Binds each new socket of user 1000's to the device of this number, by a program on the root cgroup, while a command runs.
+const BINDS_FIRST: &str = "
+import ctypes, os, struct, subprocess, sys
+device, command = int(sys.argv[1]), sys.argv[2:]
+def bpf(order, attr):
+    attr = ctypes.create_string_buffer(attr, 128)
+    made = ctypes.CDLL(None, use_errno=True).syscall(321, order, attr, 128)
+    assert made >= 0, os.strerror(ctypes.get_errno())
+    return made
+def insn(code, dst=0, src=0, off=0, imm=0): return struct.pack('BBhi', code, src << 4 | dst, off, imm)
+text = ctypes.create_string_buffer(b''.join([
+    insn(0xbf, 6, 1), insn(0x85, imm=15), insn(0xbc, 0, 0), insn(0x55, 0, off=2, imm=1000),
+    insn(0xb7, 2, imm=device), insn(0x63, 6, 2), insn(0xb7, 0, imm=1), insn(0x95)]))
+licence = ctypes.create_string_buffer(b'GPL')
+program = bpf(5, struct.pack('IIQQ', 9, 8, ctypes.addressof(text), ctypes.addressof(licence)))
+root = os.open([line.split()[4] for line in open('/proc/self/mountinfo') if ' - cgroup2 ' in line][0], os.O_RDONLY)
+bpf(8, struct.pack('IIII', root, program, 2, 2))
+try: told = subprocess.run(command).returncode
+finally: bpf(9, struct.pack('IIII', root, program, 2, 0))
+sys.exit(told)";
 
 /// Tells when one of these gets better, so that the manual does too.
 fn what_the_manual_calls_open_is_open() {
