@@ -12,6 +12,7 @@ guest_tests! {
     what_cannot_be_is_refused_and_changes_nothing,
     a_caller_in_another_vrf_puts_a_user_into_this_one,
     where_the_trial_fails_nothing_is_changed,
+    datagram_sockets_of_others_are_bound_and_stream_sockets_denied,
     what_the_manual_calls_open_is_open,
     a_prefix_that_another_domain_shares_is_out_of_reach,
     names_are_resolved_as_the_machine_does,
@@ -112,6 +113,24 @@ bpf(8, struct.pack('IIII', root, program, 2, 2))
 try: told = subprocess.run(command).returncode
 finally: bpf(9, struct.pack('IIII', root, program, 2, 0))
 sys.exit(told)";
+
+/// A stream socket may be AF_SMC's own, which hangs when it is bound.
+fn datagram_sockets_of_others_are_bound_and_stream_sockets_denied() {
+    let mut users = with_alice();
+    let handed_over = "
+import os, socket
+listener, client, datagrams = socket.socket(), socket.socket(), socket.socket(type=socket.SOCK_DGRAM)
+os.setresuid(1000, 1000, 1000)
+def tries(call, *words):
+    try: call(*words); print('done')
+    except OSError as error: print(error.strerror)
+tries(listener.bind, ('', 7003)); tries(client.connect, ('192.0.2.80', 7)); tries(datagrams.connect, ('192.0.2.80', 7))
+datagrams.send(b'x')
+print(datagrams.getsockopt(socket.SOL_SOCKET, 25, 16).rstrip(bytes(1)))";
+    let verdict = users.0.judge(&root(["python3", "-c", handed_over]));
+    let told = "Operation not permitted\nOperation not permitted\ndone\nb'blue'\n";
+    assert_eq!((verdict.outcome, verdict.text().as_str()), (Outcome::Blue, told), "{verdict}");
+}
 
 /// Tells when one of these gets better, so that the manual does too.
 fn what_the_manual_calls_open_is_open() {
