@@ -40,6 +40,8 @@ fn leave_ports_out(config: &mut Config) {
     config.sysctl.retain(|name, _| !is_ports(&name.replace('.', "/")));
     config.default.routes.clear();
     config.leak.clear();
+    // They receive by ports.
+    config.tunnel.clear();
 }
 
 fn is_general(device: &str, vrfs: &[String]) -> bool {
@@ -53,6 +55,31 @@ fn leave_others_out(config: &mut Config, port: &str) {
     config.leak.clear();
     config.user.clear();
     config.closed.clear();
+    config.tunnel.clear();
     config.rules.fix = false;
     config.zones.on = None;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::source::Source;
+    use super::*;
+
+    fn narrowed(scope: &Scope) -> Config {
+        let text = "[vrf.a]\nports = [\"eth1\"]\n[tunnel]\nwg0 = \"a\"\n";
+        scope.narrow(Source::new(Path::new("vrf.toml"), text).read().unwrap())
+    }
+
+    #[test]
+    fn tunnels_are_for_the_run_over_the_whole_file() {
+        assert_eq!(narrowed(&Scope::default()).tunnel.len(), 1);
+        for scope in
+            [Scope { is_without_ports: true, port: None }, Scope { is_without_ports: false, port: Some("eth1") }]
+        {
+            let left = narrowed(&scope);
+            assert_eq!((left.vrf.len(), left.tunnel.len()), (1, 0), "{scope:?}");
+        }
+    }
 }
