@@ -170,6 +170,21 @@ fn without_nft_it_is_refused_in_one_line() {
 }
 
 #[test]
+fn without_nft_a_declared_tunnel_costs_itself_alone() {
+    let namespace = Namespace::new();
+    let file = std::env::temp_dir().join(format!("vrfsetup-tunnel-{}.toml", std::process::id()));
+    std::fs::write(&file, "[vrf.blue]\n[tunnel]\nwg0 = \"blue\"\n").expect("a file");
+    let mut vrfsetup = namespace.command("env");
+    vrfsetup.args(["PATH=/nonexistent", env!("CARGO_BIN_EXE_vrfsetup"), "apply", "--each"]).arg(&file);
+    let output = vrfsetup.output().expect("vrfsetup");
+    std::fs::remove_file(file).expect("the file");
+    assert_says(&output, 1, "cannot look at what tunnels receive: cannot run nft: No such file or directory\n");
+    // What else is declared is made.
+    assert_says(&namespace.vrfsetup("rules fix"), 0, "nothing to do");
+    assert!(namespace.rules().contains("l3mdev"), "{}", namespace.rules());
+}
+
+#[test]
 fn a_declared_file_switches_them() {
     let namespace = with_foreign();
     let before = ruleset(&namespace);

@@ -94,14 +94,25 @@ pub fn add(system: &System, rules: &[Rule], wanted: &mut ByName, name: &str, vrf
         return Err(Error::NoTunnelPort(name));
     }
     let (mark, was) = match wanted.get(&name) {
-        Some(known) => (known.mark, known.was),
-        None => (tunnels::mark(wanted, rules, outside.mark), outside.mark),
+        // Else it has been given one of its own since.
+        Some(known) if [0, known.mark, known.was].contains(&outside.mark) => (known.mark, known.was),
+        _ => (tunnels::mark(wanted, rules, outside.mark), outside.mark),
     };
     if let Some((other, _)) = wanted.iter().find(|(other, of)| **other != name && of.mark == mark && of.vrf != vrf) {
         return Err(Error::SharedMark { name, mark, other: other.clone() });
     }
     wanted.insert(name, Tunnel { vrf: vrf.to_owned(), mark, was });
     Ok(())
+}
+
+/// Puts a tunnel on the list that is not there yet: with the mark, it is led or stopped from its first packet on.
+pub fn expect(rules: &[Rule], wanted: &mut ByName, name: &str, vrf: &str) {
+    let known = wanted.get(name).map(|known| (known.mark, known.was));
+    let (mark, was) = known.unwrap_or_else(|| (tunnels::mark(wanted, rules, 0), 0));
+    let is_shared = wanted.iter().any(|(other, of)| other != name && of.mark == mark && of.vrf != vrf);
+    if !is_shared {
+        wanted.insert(name.to_owned(), Tunnel { vrf: vrf.to_owned(), mark, was });
+    }
 }
 
 /// Makes a plan.

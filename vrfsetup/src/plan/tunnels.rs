@@ -136,7 +136,7 @@ fn rule_steps(rules: &[Rule], family: Family, marks: &[Marked]) -> (Vec<Step>, V
 fn table_step(now: &Now, wanted: &ByName) -> Result<Option<Step>, Error> {
     let to = text(now, wanted)?;
     let is_so = match (&now.listing, &to) {
-        (Some(listing), Some(to)) => received(listing) == received(to),
+        (Some(listing), Some(to)) => words(listing) == words(to),
         (listing, to) => listing.is_none() && to.is_none(),
     };
     Ok((!is_so).then(|| Step::SetTunnels { from: now.listing.clone(), to }))
@@ -155,13 +155,16 @@ fn text(now: &Now, wanted: &ByName) -> Result<Option<String>, Error> {
     Ok((!ports.is_empty()).then(text))
 }
 
-/// What comes in by the VRF's ports goes to the loopback, which takes only what is for its own hardware address.
+/// What comes in by the VRF's ports for this machine goes to the loopback, which takes only what is for its own hardware
+/// address. By the mark it is looked up in the VRF's table, where an address of this machine's leads to no interface. What
+/// is in transit has no mark.
 fn receiving(members: &Members, tunnels: &[(u16, &Tunnel)]) -> String {
     let mut by_port: BTreeMap<&str, String> = BTreeMap::new();
     for (port, Tunnel { vrf, mark, .. }) in tunnels {
         for by in members.ports(vrf) {
             let rules = by_port.entry(by).or_default();
-            let _ = writeln!(rules, "\t\tudp dport {port} meta mark set {mark:#010x} {TO_LOOPBACK}");
+            let _ = writeln!(rules, "\t\tudp dport {port} meta mark set {mark:#010x} {OWN} {TO_LOOPBACK}");
+            let _ = writeln!(rules, "\t\tudp dport {port} meta mark set {NONE:#010x}");
         }
     }
     let mut text = format!("table netdev {} {{\n", TUNNELS.name);
@@ -171,6 +174,11 @@ fn receiving(members: &Members, tunnels: &[(u16, &Tunnel)]) -> String {
     }
     text + "}\n"
 }
+
+/// The mark of packets that have none.
+const NONE: u32 = 0;
+
+const OWN: &str = "fib daddr . mark oif missing";
 
 const TO_LOOPBACK: &str = "ether daddr set 00:00:00:00:00:00 fwd to \"lo\"";
 
@@ -216,12 +224,22 @@ pub fn received(text: &str) -> BTreeSet<Received> {
             "mark" => {
                 let mark = u32::from_str_radix(next(2).trim_start_matches("0x"), 16).ok();
                 let rule = |(port, mark)| Received { by: by.clone(), spared: std::mem::take(&mut spared), port, mark };
-                received.extend(port.take().zip(mark).map(rule));
+                received.extend(port.take().zip(mark.filter(|mark| *mark != NONE)).map(rule));
             }
             _ => {}
         }
     }
     received
+}
+
+/// All words of such tables, in whatever way nft lists them: the only element of a set with or without braces, others in
+/// any order.
+fn words(text: &str) -> Vec<&str> {
+    let bare = text.split_whitespace().map(|word| word.trim_matches(['{', '}', ',', ';']));
+    let bare = bare.filter(|word| !["", "="].contains(word));
+    let mut words: Vec<&str> = bare.map(|word| if word == "devices" { "device" } else { word }).collect();
+    words.chunk_by_mut(|one, other| one.starts_with('"') && other.starts_with('"')).for_each(<[_]>::sort_unstable);
+    words
 }
 
 fn name(word: &&str) -> Option<String> {

@@ -1,20 +1,26 @@
 //! A WireGuard interface whose outside is in a VRF. The same peer, with the same key and the same addresses, is in every
 //! domain, so that whoever is reached answers: what arrives where says which domain the outer packets were in.
 
+mod declared;
 mod scene;
+mod transit;
 
 use super::guest_tests;
 use super::{assert_same, json, nothing_to_do, state, vrfsetup};
 use crate::harness::judge::root;
 use crate::harness::world::plan::{OWN4, OWN6, WEB4, WEB6};
 use crate::harness::world::{Domain, World};
+use declared::a_declared_tunnel_is_expected_and_wg_quick_brings_it_up_in_blue;
 use scene::{BEHIND, INSIDE, PEERS, PORT, Scene, here, tables, wait_for};
+use transit::what_is_in_transit_to_its_port_is_not_the_tunnels;
 
 guest_tests! {
     outer_packets_are_in_blue_both_ways_and_after_the_peer_has_roamed,
     without_its_vrf_nothing_leaves_by_a_tunnel,
     a_tunnel_is_declared_exported_watched_over_and_put_back,
     the_outside_of_a_vxlan_is_in_the_vrf_that_it_is_made_for,
+    a_declared_tunnel_is_expected_and_wg_quick_brings_it_up_in_blue,
+    what_is_in_transit_to_its_port_is_not_the_tunnels,
 }
 
 /// The recipe's command and what it prints.
@@ -218,6 +224,7 @@ fn a_tunnel_is_declared_exported_watched_over_and_put_back() {
     // Another's hand is found, and put right.
     for hand in [
         "nft flush ruleset",
+        "nft insert rule netdev vrfsetup_tunnels port0 accept",
         "wg set wg0 fwmark 0",
         "wg set wg0 listen-port 51821",
         "ip -6 rule del fwmark 0xca6c lookup 10",
@@ -258,7 +265,7 @@ fn a_tunnel_is_declared_exported_watched_over_and_put_back() {
     vrfsetup(world, 0, "tunnel wg0 --in blue");
     world.ip("link del wg0");
     let found = vrfsetup(world, 3, "doctor").text();
-    assert!(found.contains("there is no tunnel 'wg0' any more; fix: vrfsetup tunnel wg0 --remove"), "{found}");
+    assert!(found.contains("there is no tunnel 'wg0'; fix: vrfsetup tunnel wg0 --remove"), "{found}");
     vrfsetup(world, 0, "tunnel wg0 --remove");
     assert!(!here("ip rule").contains("fwmark") && !here("ip -6 rule").contains("fwmark"));
     assert_eq!(tables(), before.1);

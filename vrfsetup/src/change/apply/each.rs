@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::config::Config;
 use super::source::Source;
-use super::{Plan, Scope, Section, make, plan_config, sections};
+use super::{Plan, Scope, Section, make_parts, plan_config, sections};
 use crate::change::user;
 use crate::error::Error;
 use crate::model::link::Link;
@@ -82,12 +82,12 @@ fn leave_users_out_elsewhere(config: &mut Config) -> Option<Error> {
 
 fn make_or_blame(session: &Session, plan: Plan) -> std::result::Result<(Outcome, Vec<Missing>), (Section, Error)> {
     let missing = plan.missing.clone();
-    let made = make(session, plan.clone());
-    made.map(|outcome| (outcome, missing)).map_err(|error| match &error {
-        Error::Refused { step, .. } => (plan.section_of(step), error),
-        Error::UserUnbound { user, .. } => (Section::User(user.clone()), error),
-        Error::Nft { .. } | Error::NoZone(_) => (Section::Zones, error),
-        _ => (Section::All, error),
+    let made = make_parts(session, plan.clone());
+    made.map(|outcome| (outcome, missing)).map_err(|(section, error)| match (section, &error) {
+        (Some(section), _) => (section, error),
+        (None, Error::Refused { step, .. }) => (plan.section_of(step), error),
+        (None, Error::UserUnbound { user, .. }) => (Section::User(user.clone()), error),
+        (None, _) => (Section::All, error),
     })
 }
 
@@ -103,6 +103,7 @@ fn leave_out(config: &mut Config, section: &Section) -> bool {
             None => config.closed.remove(name),
         },
         Section::Tunnel(name) => config.tunnel.remove(name).is_some(),
+        Section::Tunnels => !std::mem::take(&mut config.tunnel).is_empty(),
         Section::Zones => config.zones.on.take().is_some(),
         Section::Rules => std::mem::take(&mut config.rules.fix),
         Section::Default => !std::mem::take(&mut config.default.routes).is_empty(),

@@ -60,6 +60,8 @@ enum Section {
     User(String),
     /// A tunnel, by its name.
     Tunnel(String),
+    /// All tunnels: they have one table.
+    Tunnels,
     /// A setting, by its name.
     Setting(String),
     /// More than one of them.
@@ -145,9 +147,6 @@ impl Plan {
 
     /// What this step is for. It may have learnt an index since it was planned, which its words do not show.
     fn section_of(&self, step: &Step) -> Section {
-        if matches!(step, Step::SetZones { .. }) {
-            return Section::Zones;
-        }
         let words = step.to_string();
         let is_it = |step: &Step| step.to_string() == words;
         let part = self.vrfs.iter().find(|part| part.steps().any(is_it)).map(|part| Section::Vrf(part.vrf.clone()));
@@ -186,7 +185,7 @@ fn plan_config(
     let mut plan = planner.plan()?;
     let wanted = plan.tunnels.0.clone();
     let follows = tunnel::preview(session, &inventory.system, plan.steps(), wanted);
-    plan.tunnels.1 = follows.map_err(|error| (Section::All, error))?;
+    plan.tunnels.1 = follows.map_err(|error| (Section::Tunnels, error))?;
     let follows = zones::preview(session, &inventory.system, plan.steps(), config.zones.on);
     plan.zones = (config.zones.on, follows.map_err(|error| (Section::Zones, error))?);
     Ok(plan)
@@ -197,15 +196,30 @@ fn plan_config(
 /// # Errors
 /// The kernel refused; then nothing is changed.
 pub fn make(session: &Session, plan: Plan) -> Result<Outcome, Error> {
-    let mut transaction = session.begin()?;
+    make_parts(session, plan).map_err(|(_, error)| error)
+}
+
+/// An error comes with what it costs, where that is known by when it came.
+fn make_parts(session: &Session, plan: Plan) -> Result<Outcome, (Option<Section>, Error)> {
+    let mut transaction = session.begin().map_err(|error| (None, error))?;
+    let (tunnels, zones) = (plan.tunnels.0.clone(), plan.zones.0);
+    let notes = make_first(&mut transaction, plan).map_err(|error| (None, error))?;
+    tunnel::follow(session, &mut transaction, tunnels).map_err(|error| (Some(Section::Tunnels), error))?;
+    zones::follow(session, &mut transaction, zones).map_err(|error| (Some(Section::Zones), error))?;
+    notes.into_iter().for_each(|note| transaction.note(note));
+    transaction.commit().map_err(|error| (None, error))
+}
+
+/// All but what follows VRFs and ports; what is to be said of it.
+fn make_first(transaction: &mut Transaction, plan: Plan) -> Result<Vec<String>, Error> {
     transaction.expect(plan.steps().count());
     // A port that goes in makes the kernel walk through every table that there is: each goes in as soon as it can.
     for part in plan.vrfs {
-        part.make(&mut transaction)?;
+        part.make(transaction)?;
     }
     transaction.make_all(plan.then.into_iter().map(|(_, step)| step))?;
     for part in plan.pruned {
-        part.make(&mut transaction)?;
+        part.make(transaction)?;
     }
     transaction.try_make_all(plan.extras)?;
     let wanted: Vec<(&str, &str)> = plan.settings.iter().map(|(key, to)| (key.as_str(), to.as_str())).collect();
@@ -216,8 +230,5 @@ pub fn make(session: &Session, plan: Plan) -> Result<Outcome, Error> {
         user::verify(account, vrf).map_err(|error| transaction.abandon(error))?;
     }
     let about_users = (!plan.users.is_empty()).then(user::about_guard).flatten();
-    tunnel::follow(session, &mut transaction, plan.tunnels.0)?;
-    zones::follow(session, &mut transaction, plan.zones.0)?;
-    plan.notes.into_iter().chain(about_users).for_each(|note| transaction.note(note));
-    transaction.commit()
+    Ok(plan.notes.into_iter().chain(about_users).collect())
 }

@@ -25,12 +25,13 @@ impl Planner<'_> {
             }
             if self.may_lack_ports && system.link(name).is_none() {
                 plan.missing.push(Missing { port: name.clone(), vrf: vrf.get_ref().clone() });
+                tunnel::expect(&self.inventory.rules, &mut wanted, name, vrf.get_ref());
                 continue;
             }
             let added = tunnel::add(system, &self.inventory.rules, &mut wanted, name, vrf.get_ref());
             added.map_err(|error| self.source.mistake_at(vrf, &error.to_string()))?;
         }
-        self.at = Section::All;
+        self.at = Section::Tunnels;
         let changed = wanted.keys().chain(known.keys()).filter(|name| wanted.get(*name) != known.get(*name));
         tunnel::refuse_if_used(self.session, system, changed.map(String::as_str))?;
         plan.tunnels.0 = (wanted != known).then_some(wanted);

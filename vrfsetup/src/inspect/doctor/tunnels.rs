@@ -24,7 +24,7 @@ fn finding(inventory: &Inventory, Entry { tunnel, vrf, port, .. }: &Entry) -> Fi
     let remove = format!("vrfsetup tunnel {tunnel} --remove");
     let is_there = inventory.system.link(vrf).is_some_and(|link| link.is_vrf());
     let (what, fix) = match port {
-        None => (format!("there is no tunnel '{tunnel}' any more"), remove),
+        None => (format!("there is no tunnel '{tunnel}'"), remove),
         Some(_) if !is_there => (format!("nothing leaves by tunnel '{tunnel}': its VRF is gone"), remove),
         Some(_) => (format!("rules, nftables, mark or port of tunnel '{tunnel}' are not as they should be"), again),
     };

@@ -111,6 +111,24 @@ fn what_nft_lists_is_what_was_written_whatever_its_release() {
 }
 
 #[test]
+fn whatever_is_missing_in_the_tables_or_too_much_is_noticed() {
+    let (mut members, outsides) = (members(), outsides());
+    members.apply(&Step::AddVrf(device("red"), 20));
+    let wanted: ByName = [("wg0".to_owned(), tunnel("blue", MARKS + 1))].into();
+    let now = |listing: String| Now { members: &members, rules: &[], outsides: &outsides, listing: Some(listing) };
+    let made = text(&now(String::new()), &wanted).unwrap().unwrap();
+    let is_made = |listing: &str| table_step(&now(listing.to_owned()), &wanted).unwrap().is_none();
+    assert!(is_made(&made) && is_made(&made.replace("{ \"blue\", \"red\" }", "{ \"red\", \"blue\" }")), "{made}");
+    for part in
+        [TO_LOOPBACK, OWN, "fwd to \"lo\"", "ip6 daddr ::1 accept", "meta mark set 0x00000000", "\"red\"", "drop"]
+    {
+        assert!(made.contains(part) && !is_made(&made.replacen(part, "", 1)), "{part}: {made}");
+    }
+    let head = "policy accept;\n";
+    assert!(!is_made(&made.replacen(head, &format!("{head}\t\taccept\n"), 1)), "{made}");
+}
+
+#[test]
 fn a_tunnel_keeps_its_mark_and_gets_one_that_nobody_has() {
     let known: ByName = [("wg1".to_owned(), tunnel("red", MARKS + 1))].into();
     let rules = [Rule::lookup(Family::V4, 100, 7).of_mark(MARKS + 2)];

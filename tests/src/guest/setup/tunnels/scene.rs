@@ -59,6 +59,10 @@ impl Scene {
         run(&self.world.at_peer(domain, &words.split_whitespace().collect::<Vec<_>>()))
     }
 
+    pub fn private(&self) -> String {
+        std::fs::read_to_string(&self.keys[0]).expect("a key")
+    }
+
     /// The public key of this machine, or of the peers.
     pub fn public(&self, whose: usize) -> String {
         run(&["sh", "-c", &format!("wg pubkey < {}", self.keys[whose])].map(str::to_owned))
