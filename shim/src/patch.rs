@@ -81,7 +81,7 @@ mod tests {
         2
     }
 
-    /// A page of its own with a function that answers 1 in 16 bytes, at this offset.
+    /// A page of its own with a function that answers 1, at this offset; the longest jump has room in it.
     fn function_at(offset: usize) -> Code {
         let rights = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
@@ -90,7 +90,7 @@ mod tests {
             let page = libc::mmap(core::ptr::null_mut(), 8192, rights, flags, -1, 0).cast::<u8>();
             let code = page.add(offset);
             code.copy_from(arch::tests::ANSWER_ONE.as_ptr(), arch::tests::ANSWER_ONE.len());
-            Code { start: code as usize, size: 16 }
+            Code { start: code as usize, size: arch::tests::ANSWER_ONE.len() }
         }
     }
 
@@ -135,7 +135,7 @@ mod tests {
             start.copy_from(arch::tests::LANDING_PAD.as_ptr(), 4);
             start.add(4).copy_from(arch::tests::ANSWER_ONE.as_ptr(), arch::tests::ANSWER_ONE.len());
             assert_eq!(call(code), 1);
-            assert_eq!(redirect(Code { size: 20, ..code }, answers_two as *const () as usize), Ok(()));
+            assert_eq!(redirect(Code { size: 4 + code.size, ..code }, answers_two as *const () as usize), Ok(()));
             assert_eq!(*(code.start as *const [u8; 4]), arch::tests::LANDING_PAD);
         }
         assert_eq!(call(code), 2);

@@ -125,8 +125,9 @@ pub(crate) fn flush_code(start: usize, len: usize) {
 pub(crate) mod tests {
     use super::*;
 
-    /// `li a0, 1; ret`, and nops to 16 bytes.
-    pub(crate) const ANSWER_ONE: [u8; 16] = [0x13, 0x05, 0x10, 0, 0x67, 0x80, 0, 0, 0x13, 0, 0, 0, 0x13, 0, 0, 0];
+    /// `li a0, 1; ret`, and nops to 20 bytes.
+    pub(crate) const ANSWER_ONE: [u8; 20] =
+        [0x13, 0x05, 0x10, 0, 0x67, 0x80, 0, 0, 0x13, 0, 0, 0, 0x13, 0, 0, 0, 0x13, 0, 0, 0];
 
     /// `lpad 0`
     pub(crate) const LANDING_PAD: [u8; 4] = [0x17, 0, 0, 0];
