@@ -155,16 +155,13 @@ fn text(now: &Now, wanted: &ByName) -> Result<Option<String>, Error> {
     Ok((!ports.is_empty()).then(text))
 }
 
-/// What comes in by the VRF's ports for this machine goes to the loopback, which takes only what is for its own hardware
-/// address. By the mark it is looked up in the VRF's table, where an address of this machine's leads to no interface. What
-/// is in transit has no mark.
+/// What comes in by the VRF's ports for the tunnel's goes to the loopback, which takes only what is for its own hardware address.
 fn receiving(members: &Members, tunnels: &[(u16, &Tunnel)]) -> String {
     let mut by_port: BTreeMap<&str, String> = BTreeMap::new();
     for (port, Tunnel { vrf, mark, .. }) in tunnels {
         for by in members.ports(vrf) {
             let rules = by_port.entry(by).or_default();
-            let _ = writeln!(rules, "\t\tudp dport {port} meta mark set {mark:#010x} {OWN} {TO_LOOPBACK}");
-            let _ = writeln!(rules, "\t\tudp dport {port} meta mark set {NONE:#010x}");
+            let _ = writeln!(rules, "\t\tudp dport {port} meta mark set {mark:#010x} {TO_LOOPBACK}");
         }
     }
     let mut text = format!("table netdev {} {{\n", TUNNELS.name);
@@ -174,11 +171,6 @@ fn receiving(members: &Members, tunnels: &[(u16, &Tunnel)]) -> String {
     }
     text + "}\n"
 }
-
-/// The mark of packets that have none.
-const NONE: u32 = 0;
-
-const OWN: &str = "fib daddr . mark oif missing";
 
 const TO_LOOPBACK: &str = "ether daddr set 00:00:00:00:00:00 fwd to \"lo\"";
 
@@ -224,7 +216,7 @@ pub fn received(text: &str) -> BTreeSet<Received> {
             "mark" => {
                 let mark = u32::from_str_radix(next(2).trim_start_matches("0x"), 16).ok();
                 let rule = |(port, mark)| Received { by: by.clone(), spared: std::mem::take(&mut spared), port, mark };
-                received.extend(port.take().zip(mark.filter(|mark| *mark != NONE)).map(rule));
+                received.extend(port.take().zip(mark).map(rule));
             }
             _ => {}
         }

@@ -3,7 +3,6 @@
 
 mod declared;
 mod scene;
-mod transit;
 
 use super::guest_tests;
 use super::{assert_same, json, nothing_to_do, state, vrfsetup};
@@ -12,7 +11,6 @@ use crate::harness::world::plan::{OWN4, OWN6, WEB4, WEB6};
 use crate::harness::world::{Domain, World};
 use declared::a_declared_tunnel_is_expected_and_wg_quick_brings_it_up_in_blue;
 use scene::{BEHIND, INSIDE, PEERS, PORT, Scene, here, tables, wait_for};
-use transit::what_is_in_transit_to_its_port_is_not_the_tunnels;
 
 guest_tests! {
     outer_packets_are_in_blue_both_ways_and_after_the_peer_has_roamed,
@@ -20,7 +18,6 @@ guest_tests! {
     a_tunnel_is_declared_exported_watched_over_and_put_back,
     the_outside_of_a_vxlan_is_in_the_vrf_that_it_is_made_for,
     a_declared_tunnel_is_expected_and_wg_quick_brings_it_up_in_blue,
-    what_is_in_transit_to_its_port_is_not_the_tunnels,
 }
 
 /// The recipe's command and what it prints.
