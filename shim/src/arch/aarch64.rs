@@ -1,6 +1,6 @@
 //! aarch64.
 
-use core::arch::{asm, global_asm};
+use core::arch::asm;
 use core::sync::atomic::AtomicU32;
 
 /// mmap(2) with the offset in bytes (here 0).
@@ -34,17 +34,6 @@ pub(crate) fn socket(domain: i32, kind: i32, protocol: i32, cookie: u64) -> isiz
     };
     result
 }
-
-global_asm!(
-    ".pushsection .tbss.vrfshim,\"awT\",@nobits",
-    ".hidden vrfshim_thread_word",
-    ".globl vrfshim_thread_word",
-    ".type vrfshim_thread_word, @object",
-    ".size vrfshim_thread_word, 4",
-    ".p2align 2",
-    "vrfshim_thread_word: .zero 4",
-    ".popsection",
-);
 
 /// Initial-exec TLS by hand: `#[thread_local]` is unstable, and the default model's descriptors may allocate.
 #[inline(always)]

@@ -14,3 +14,15 @@
 mod machine;
 
 pub(crate) use machine::*;
+
+// The thread's word, to which `thread_word()` finds the way.
+core::arch::global_asm!(
+    ".pushsection .tbss.vrfshim,\"awT\",@nobits",
+    ".hidden vrfshim_thread_word",
+    ".globl vrfshim_thread_word",
+    ".type vrfshim_thread_word, @object",
+    ".size vrfshim_thread_word, 4",
+    ".p2align 2",
+    "vrfshim_thread_word: .zero 4",
+    ".popsection",
+);

@@ -53,14 +53,6 @@ global_asm!(
     "ret",
     ".size vrfshim_syscall, . - vrfshim_syscall",
     ".popsection",
-    ".pushsection .tbss.vrfshim,\"awT\",@nobits",
-    ".hidden vrfshim_thread_word",
-    ".globl vrfshim_thread_word",
-    ".type vrfshim_thread_word, @object",
-    ".size vrfshim_thread_word, 4",
-    ".p2align 2",
-    "vrfshim_thread_word: .zero 4",
-    ".popsection",
 );
 
 /// Initial-exec TLS by hand: `#[thread_local]` is unstable, and the default model calls `___tls_get_addr`, which may
