@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::guest_tests;
 use super::oci_agent::{Home, line};
-use super::oci_hook::{fetch, is_blue, is_closed};
+use super::oci_hook::{fetch, is_blue, is_closed, make_blue};
 use crate::guest::setup::json;
 use crate::harness::judge::root;
 use crate::harness::world::{Domain, Kind, World};
@@ -28,17 +28,6 @@ fn found(world: &mut World, home: &Home) -> Vec<String> {
 #[track_caller]
 fn finds(world: &mut World, home: &Home, expected: &[&str]) {
     assert_eq!(found(world, home), expected);
-}
-
-fn make_blue(world: &World) {
-    for words in [
-        "link add blue type vrf table 10",
-        "link set blue up",
-        "link set blue0 master blue",
-        "route add default via 198.51.100.1 dev blue0 table 10",
-    ] {
-        world.ip(words);
-    }
 }
 
 fn doctor_names_what_is_half_set_up() {

@@ -114,6 +114,18 @@ fn world() -> World {
     World::of_machine(Kind::Vrfs).expect("a world")
 }
 
+/// The VRF as the world has it, after somebody has deleted it.
+pub fn make_blue(world: &World) {
+    for words in [
+        "link add blue type vrf table 10",
+        "link set blue up",
+        "link set blue0 master blue",
+        "route add default via 198.51.100.1 dev blue0 table 10",
+    ] {
+        world.ip(words);
+    }
+}
+
 /// busybox asks the world's web server.
 pub fn fetch() -> String {
     format!("/bin/busybox wget -qO- http://{WEB4}/")
@@ -220,14 +232,7 @@ fn a_container_and_what_is_executed_in_it_stay_in_the_vrf() {
         world.ip("link del blue");
         is_closed(&podman.judge(&mut world, &execute));
         is_closed(&podman.judge(&mut world, "restart -t 0 held"));
-        for words in [
-            "link add blue type vrf table 10",
-            "link set blue up",
-            "link set blue0 master blue",
-            "route add default via 198.51.100.1 dev blue0 table 10",
-        ] {
-            world.ip(words);
-        }
+        make_blue(&world);
         let again = podman.judge(&mut world, "start held");
         assert_eq!(again.code, 0, "{again}");
         is_blue(&podman.judge(&mut world, &execute));
