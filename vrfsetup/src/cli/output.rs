@@ -11,7 +11,7 @@ use crate::error::Error;
 /// Each by itself, or all as one list.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub fn print_all<T: Serialize + Display>(cli: &Cli, results: &[T]) -> Result<(), Error> {
     if cli.json { print(json(cli, results)) } else { results.iter().try_for_each(print) }
 }
