@@ -62,9 +62,9 @@ impl Request {
 pub enum Message<'a> {
     /// A message of this type (`RTM_NEWLINK`, …) with its body.
     Data(u16, &'a [u8]),
-    /// The kernel refused, with this positive errno; 0 is an acknowledgement.
+    /// The kernel refused, or broke a dump off, with this positive errno; 0 is an acknowledgement.
     Error(i32),
-    /// The end of a dump.
+    /// The end of a dump, which is whole.
     Done,
 }
 
@@ -81,9 +81,10 @@ impl<'a> Iterator for Messages<'a> {
         // A datagram that was cut by a short buffer still has its first attributes: hand out what is there.
         let body = self.0.get(HEADER..len.min(self.0.len()))?;
         self.0 = self.0.get(align(len)..).unwrap_or_default();
+        let errno = || u32_at(body, 0).map_or(libc::EPROTO, |e| (e as i32).wrapping_neg());
         Some(match i32::from(kind) {
-            libc::NLMSG_DONE => Message::Done,
-            libc::NLMSG_ERROR => Message::Error(u32_at(body, 0).map_or(libc::EPROTO, |e| (e as i32).wrapping_neg())),
+            libc::NLMSG_DONE if errno() == 0 => Message::Done,
+            libc::NLMSG_DONE | libc::NLMSG_ERROR => Message::Error(errno()),
             _ => Message::Data(kind, body),
         })
     }
@@ -108,6 +109,10 @@ mod tests {
     fn an_error_message_gives_a_positive_errno() {
         let mut bytes = Request::new(libc::NLMSG_ERROR as u16, 0, &(-libc::ENODEV).to_ne_bytes()).as_bytes().to_vec();
         assert_eq!(Messages(&bytes).next(), Some(Message::Error(libc::ENODEV)));
+        bytes[4] = libc::NLMSG_DONE as u8;
+        assert_eq!(Messages(&bytes).next(), Some(Message::Error(libc::ENODEV)), "the dump is not whole");
+        bytes[16..20].fill(0);
+        assert_eq!(Messages(&bytes).next(), Some(Message::Done));
         bytes[0] = 3; // shorter than its own header
         assert_eq!(Messages(&bytes).next(), None);
     }

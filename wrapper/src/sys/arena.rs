@@ -1,30 +1,28 @@
 //! Memory that lies in the program itself and is handed out one piece behind the other. What is given back is free again if it
 //! was the last piece: so what a loop takes and gives back stays where it is, and the rest is gone. It is no more than this,
 //! however long the process lives.
+#![forbid(unsafe_code)]
 
 use std::alloc::Layout;
-use std::cell::UnsafeCell;
-use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicUsize};
 
 /// More than a start takes, with the room that it has for answers of the kernel; a page that nobody writes is none.
 const SIZE: usize = 256 * 1024;
 
-/// The memory, and how much of it is taken.
+/// The memory, and how much of it is taken. Each piece has one owner: `taken` changes by compare and exchange only, which
+/// releases what is given back and acquires what is handed out. So whatever the last owner did to a piece has happened before the
+/// next one has it. The bytes are atomic for the compiler alone, which then lets a shared arena hand out memory to be written.
 #[repr(align(64))]
 pub struct Arena {
-    memory: UnsafeCell<[u8; SIZE]>,
+    memory: [AtomicU8; SIZE],
     taken: AtomicUsize,
 }
-
-// SAFETY: each piece has one owner: `taken` changes by compare and exchange only, which releases what is given back and acquires
-// what is handed out: whatever the last owner did to a piece has happened before the next one has it.
-unsafe impl Sync for Arena {}
 
 impl Arena {
     /// With nothing taken.
     pub const fn empty() -> Self {
-        Self { memory: UnsafeCell::new([0; SIZE]), taken: AtomicUsize::new(0) }
+        Self { memory: [const { AtomicU8::new(0) }; SIZE], taken: AtomicUsize::new(0) }
     }
 
     /// The next piece; None if there is no room.
@@ -35,8 +33,7 @@ impl Arena {
             let start = (base + taken).checked_next_multiple_of(layout.align())? - base;
             let end = start.checked_add(layout.size()).filter(|end| *end <= SIZE)?;
             match self.taken.compare_exchange_weak(taken, end, Acquire, Relaxed) {
-                // SAFETY: within the memory.
-                Ok(_) => return Some(unsafe { self.memory.get().cast::<u8>().add(start) }),
+                Ok(_) => return Some(self.start().wrapping_add(start)),
                 Err(other) => taken = other,
             }
         }
@@ -56,8 +53,12 @@ impl Arena {
         is_changed || new <= old
     }
 
+    fn start(&self) -> *mut u8 {
+        self.memory.as_ptr().cast_mut().cast()
+    }
+
     fn base(&self) -> usize {
-        self.memory.get().addr()
+        self.start().addr()
     }
 }
 
@@ -99,9 +100,6 @@ mod tests {
                 .take(bytes(SIZE, 1))
                 .is_some_and(|piece| arena.holds(piece) && arena.holds(piece.wrapping_add(SIZE - 1)))
         );
-        assert_eq!(
-            (arena.take(bytes(1, 1)), arena.holds(arena.memory.get().cast::<u8>().wrapping_add(SIZE))),
-            (None, false)
-        );
+        assert_eq!((arena.take(bytes(1, 1)), arena.holds(arena.start().wrapping_add(SIZE))), (None, false));
     }
 }

@@ -1,8 +1,11 @@
 //! io_uring's filters (7.0): registers one for the making of sockets, and asks a ring what it says.
+#![forbid(unsafe_code)]
 
-use io_uring::{IoUring, opcode};
+use io_uring::IoUring;
 use libc::sock_filter;
 use nix::errno::Errno;
+
+use crate::sys::syscall::{ask_for_socket, io_uring_register};
 
 const IORING_REGISTER_BPF_FILTER: libc::c_uint = 37;
 const IORING_OP_SOCKET: u32 = 45;
@@ -28,7 +31,7 @@ struct Registration {
 /// Puts a filter over IORING_OP_SOCKET. `details_size` is that of what the kernel shows the filter: it wants to know
 /// that we know.
 pub fn filter_sockets(filter: &[sock_filter], details_size: u8) -> nix::Result<()> {
-    register(&Registration {
+    register(Some(&Registration {
         command: IO_URING_BPF_CMD_FILTER,
         command_flags: 0,
         reserved: 0,
@@ -39,30 +42,23 @@ pub fn filter_sockets(filter: &[sock_filter], details_size: u8) -> nix::Result<(
         reserved_too: [0; 3],
         filter: filter.as_ptr().expose_provenance() as u64,
         reserved_last: [0; 5],
-    })
+    }))
 }
 
-fn register(registration: *const Registration) -> nix::Result<()> {
-    // SAFETY: the kernel reads one structure, and copies it and the instructions that it names; both live in the
-    // caller. What cannot be read is EFAULT.
-    Errno::result(unsafe {
-        libc::syscall(libc::SYS_io_uring_register, NO_RING, IORING_REGISTER_BPF_FILTER, registration, 1)
-    })
-    .map(drop)
+fn register(registration: Option<&Registration>) -> nix::Result<()> {
+    io_uring_register(NO_RING, IORING_REGISTER_BPF_FILTER, registration)
 }
 
 /// Whether the kernel knows such filters: nothing is registered, for there is no structure to read. A kernel that does
 /// not know the operation says EINVAL, before 6.13 EBADF.
 pub fn knows_filters() -> bool {
-    !matches!(register(std::ptr::null()), Err(Errno::EINVAL | Errno::EBADF | Errno::ENOSYS) | Ok(()))
+    !matches!(register(None), Err(Errno::EINVAL | Errno::EBADF | Errno::ENOSYS) | Ok(()))
 }
 
 /// Asks a ring of our own for a socket: whether it is denied. False where there is no ring.
 pub fn is_socket_denied() -> bool {
     let Ok(mut ring) = IoUring::new(1) else { return false };
-    let wanted = opcode::Socket::new(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0).build();
-    // SAFETY: the entry names no memory.
-    if unsafe { ring.submission().push(&wanted) }.is_err() || ring.submit_and_wait(1).is_err() {
+    if ask_for_socket(&mut ring, libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC).is_err() {
         return false;
     }
     ring.completion().next().is_some_and(|answer| answer.result() < 0)

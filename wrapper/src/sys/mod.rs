@@ -1,7 +1,6 @@
 //! System calls and small files: what neither the standard library nor nix says about this process and the kernel.
 //!
-//! Here, and nowhere else in the library, is unsafe code: in `syscall`, `process`, `pidfd`, `socket`,
-//! `seccomp`, `memory`, `arena` and `io_uring`.
+//! Here, and nowhere else in the library, is unsafe code: in `syscall`, `process`, `socket` and `seccomp`.
 //! Uses no other room. Decides nothing: it returns what the kernel said, and reports no error of its own.
 
 pub mod architecture;

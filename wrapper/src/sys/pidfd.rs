@@ -1,37 +1,18 @@
 //! Descriptors of processes (pidfd_open(2), 5.3): a number may be given to another process, a descriptor stays with its
 //! own.
+#![forbid(unsafe_code)]
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::unistd::Pid;
+
+use crate::sys::syscall;
 
 /// Takes a thread too, not only a process (6.9).
 const PIDFD_THREAD: libc::c_uint = libc::O_EXCL as libc::c_uint;
 /// `struct pidfd_info` has who the process acts as.
 const PIDFD_INFO_CREDS: u64 = 1 << 1;
-/// `_IOWR(0xff, 11, struct pidfd_info)` (6.13)
-const PIDFD_GET_INFO: libc::Ioctl = (3 << 30 | (size_of::<Info>() as u32) << 16 | 0xff << 8 | 11) as libc::Ioctl;
-
-/// `struct pidfd_info` in its first version.
-#[repr(C)]
-#[derive(Default)]
-struct Info {
-    mask: u64,
-    cgroup: u64,
-    pid: u32,
-    tgid: u32,
-    ppid: u32,
-    ruid: u32,
-    rgid: u32,
-    euid: u32,
-    egid: u32,
-    suid: u32,
-    sgid: u32,
-    fsuid: u32,
-    fsgid: u32,
-    spare: u32,
-}
 
 /// Who a process acts as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,18 +47,13 @@ impl Pidfd {
 
     /// Whether the number is still its own.
     pub fn is_alive(&self) -> bool {
-        // SAFETY: numbers, and a null pointer for "no details".
-        let sent =
-            unsafe { libc::syscall(libc::SYS_pidfd_send_signal, self.0.as_raw_fd(), 0, std::ptr::null::<u8>(), 0) };
         // EPERM is an answer about a process that is there.
-        !matches!(Errno::result(sent), Err(errno) if errno != Errno::EPERM)
+        !matches!(syscall::pidfd_probe(&self.0), Err(errno) if errno != Errno::EPERM)
     }
 
     /// Who it acts as now (6.13). ENOTTY and EINVAL: the kernel is older; ESRCH: it is gone.
     pub fn ids(&self) -> nix::Result<Ids> {
-        let mut info = Info { mask: PIDFD_INFO_CREDS, ..Info::default() };
-        // SAFETY: the kernel reads and writes one live structure of the size in the number.
-        Errno::result(unsafe { libc::ioctl(self.0.as_raw_fd(), PIDFD_GET_INFO, &raw mut info) })?;
+        let info = syscall::pidfd_get_info(&self.0, PIDFD_INFO_CREDS)?;
         if info.mask & PIDFD_INFO_CREDS == 0 {
             return Err(Errno::ESRCH);
         }
@@ -86,10 +62,7 @@ impl Pidfd {
 
     /// A copy of its descriptor (5.6; needs the right to trace it).
     pub fn descriptor(&self, number: RawFd) -> nix::Result<OwnedFd> {
-        // SAFETY: numbers only.
-        let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_getfd, self.0.as_raw_fd(), number, 0) })?;
-        // SAFETY: the kernel just made this descriptor (close-on-exec), nobody else has it.
-        Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+        syscall::pidfd_getfd(&self.0, number)
     }
 }
 
@@ -105,15 +78,13 @@ pub fn own_descriptor() -> nix::Result<OwnedFd> {
 }
 
 fn open(pid: u32, flags: libc::c_uint) -> nix::Result<Pidfd> {
-    // SAFETY: numbers only.
-    let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, flags) })?;
-    // SAFETY: the kernel just made this descriptor (close-on-exec), nobody else has it.
-    Ok(Pidfd(unsafe { OwnedFd::from_raw_fd(fd as RawFd) }))
+    syscall::pidfd_open(pid, flags).map(Pidfd)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::syscall::PidfdInfo;
 
     #[test]
     fn a_descriptor_knows_whether_its_process_is_there() {
@@ -128,7 +99,7 @@ mod tests {
 
     #[test]
     fn the_kernels_structure_has_64_bytes() {
-        assert_eq!(size_of::<Info>(), 64);
+        assert_eq!(size_of::<PidfdInfo>(), 64);
         let own = Pidfd::open(std::process::id()).unwrap().ids();
         assert!(own.is_err() || own.is_ok_and(|ids| ids.uid == nix::unistd::geteuid().as_raw()));
     }

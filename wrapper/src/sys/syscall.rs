@@ -2,8 +2,10 @@
 //! has them. And fnmatch(3), which nix does not wrap either.
 
 use std::ffi::CStr;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr::null_mut;
 
+use io_uring::{IoUring, opcode};
 use nix::errno::Errno;
 
 const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
@@ -25,6 +27,29 @@ pub struct CapabilitySets {
     /// What exec keeps.
     pub inheritable: u32,
 }
+
+/// `struct pidfd_info` in its first version.
+#[repr(C)]
+#[derive(Default)]
+pub struct PidfdInfo {
+    pub mask: u64,
+    cgroup: u64,
+    pid: u32,
+    tgid: u32,
+    ppid: u32,
+    ruid: u32,
+    rgid: u32,
+    pub euid: u32,
+    pub egid: u32,
+    suid: u32,
+    sgid: u32,
+    pub fsuid: u32,
+    pub fsgid: u32,
+    spare: u32,
+}
+
+/// `_IOWR(0xff, 11, struct pidfd_info)` (6.13)
+const PIDFD_GET_INFO: libc::Ioctl = (3 << 30 | (size_of::<PidfdInfo>() as u32) << 16 | 0xff << 8 | 11) as libc::Ioctl;
 
 /// Whether the name matches the pattern, byte by byte (fnmatch(3) without a locale).
 pub fn matches(pattern: &CStr, name: &CStr) -> bool {
@@ -87,6 +112,19 @@ pub fn read_into_room(file: impl AsFd, buffer: &mut Vec<u8>) -> nix::Result<usiz
     Ok(got)
 }
 
+/// recv(2) of one datagram into the room that the buffer has left; how long it was, for which there may have been no room.
+pub fn receive_into_room(socket: impl AsFd, buffer: &mut Vec<u8>) -> nix::Result<usize> {
+    let room = buffer.spare_capacity_mut();
+    // SAFETY: the kernel writes at most `len` bytes into live memory.
+    let length =
+        unsafe { libc::recv(socket.as_fd().as_raw_fd(), room.as_mut_ptr().cast(), room.len(), libc::MSG_TRUNC) };
+    let length = Errno::result(length)? as usize;
+    let got = length.min(room.len());
+    // SAFETY: the kernel has written so many bytes behind the others, and there was room for them.
+    unsafe { buffer.set_len(buffer.len() + got) };
+    Ok(length)
+}
+
 /// A mount of cgroup2 that is attached nowhere and goes with its descriptor (5.2, CAP_SYS_ADMIN).
 pub fn detached_cgroup2() -> nix::Result<OwnedFd> {
     const FSOPEN_CLOEXEC: libc::c_long = 1;
@@ -99,5 +137,98 @@ pub fn detached_cgroup2() -> nix::Result<OwnedFd> {
         Errno::result(libc::syscall(libc::SYS_fsconfig, fs.as_raw_fd(), FSCONFIG_CMD_CREATE, 0usize, 0usize, 0))?;
         let mount = Errno::result(libc::syscall(libc::SYS_fsmount, fs.as_raw_fd(), FSMOUNT_CLOEXEC, 0))?;
         Ok(OwnedFd::from_raw_fd(mount as RawFd))
+    }
+}
+
+/// prctl(2) with an operation that has no argument and only answers; negative if it is not known.
+pub fn prctl_get(operation: libc::c_int) -> libc::c_int {
+    // SAFETY: numbers only.
+    unsafe { libc::prctl(operation, 0, 0, 0, 0) }
+}
+
+/// pidfd_open(2) (5.3).
+pub fn pidfd_open(pid: u32, flags: libc::c_uint) -> nix::Result<OwnedFd> {
+    // SAFETY: numbers only.
+    let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, flags) })?;
+    // SAFETY: the kernel just made this descriptor (close-on-exec), nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// pidfd_send_signal(2) (5.1) without a signal.
+pub fn pidfd_probe(pidfd: &OwnedFd) -> nix::Result<()> {
+    // SAFETY: numbers, and a null pointer for "no details".
+    Errno::result(unsafe {
+        libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), 0, std::ptr::null::<u8>(), 0)
+    })
+    .map(drop)
+}
+
+/// PIDFD_GET_INFO (6.13): what the mask asks for, and which of it there was.
+pub fn pidfd_get_info(pidfd: &OwnedFd, mask: u64) -> nix::Result<PidfdInfo> {
+    let mut info = PidfdInfo { mask, ..PidfdInfo::default() };
+    // SAFETY: the kernel reads and writes one live structure of the size in the number.
+    Errno::result(unsafe { libc::ioctl(pidfd.as_raw_fd(), PIDFD_GET_INFO, &raw mut info) })?;
+    Ok(info)
+}
+
+/// pidfd_getfd(2) (5.6).
+pub fn pidfd_getfd(pidfd: &OwnedFd, number: RawFd) -> nix::Result<OwnedFd> {
+    // SAFETY: numbers only.
+    let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_getfd, pidfd.as_raw_fd(), number, 0) })?;
+    // SAFETY: the kernel just made this descriptor (close-on-exec), nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// io_uring_register(2) with one structure, or, to learn whether the operation is known, with none.
+pub fn io_uring_register<T>(ring: RawFd, operation: libc::c_uint, argument: Option<&T>) -> nix::Result<()> {
+    let argument = argument.map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: the kernel reads one structure, and copies it and what it names; all of it lives in the caller. What cannot be
+    // read is EFAULT.
+    Errno::result(unsafe { libc::syscall(libc::SYS_io_uring_register, ring, operation, argument, 1) }).map(drop)
+}
+
+/// Asks a ring for a socket (5.19), and waits for the answer.
+pub fn ask_for_socket(ring: &mut IoUring, domain: libc::c_int, kind: libc::c_int) -> std::io::Result<()> {
+    let wanted = opcode::Socket::new(domain, kind, 0).build();
+    // SAFETY: the entry names no memory.
+    unsafe { ring.submission().push(&wanted) }.map_err(std::io::Error::other)?;
+    ring.submit_and_wait(1).map(drop)
+}
+
+/// A page that nobody uses.
+pub struct Page(*mut libc::c_void);
+
+impl Page {
+    const SIZE: usize = 4096;
+
+    /// Of memory.
+    pub fn new(rights: libc::c_int) -> nix::Result<Self> {
+        Self::map(rights, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1)
+    }
+
+    /// Of a file.
+    pub fn of_file(file: BorrowedFd, rights: libc::c_int) -> nix::Result<Self> {
+        Self::map(rights, libc::MAP_PRIVATE, file.as_raw_fd())
+    }
+
+    fn map(rights: libc::c_int, flags: libc::c_int, fd: RawFd) -> nix::Result<Self> {
+        // SAFETY: the kernel chooses a place where nothing is.
+        match unsafe { libc::mmap(null_mut(), Self::SIZE, rights, flags, fd, 0) } {
+            libc::MAP_FAILED => Err(Errno::last()),
+            page => Ok(Self(page)),
+        }
+    }
+
+    /// mprotect(2).
+    pub fn protect(&self, rights: libc::c_int) -> nix::Result<()> {
+        // SAFETY: the page is ours, and nothing is in it.
+        Errno::result(unsafe { libc::mprotect(self.0, Self::SIZE, rights) }).map(drop)
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        // SAFETY: ours, and nothing refers to it.
+        unsafe { libc::munmap(self.0, Self::SIZE) };
     }
 }

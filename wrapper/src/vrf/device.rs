@@ -82,9 +82,11 @@ fn has_no_vrfs() -> bool {
 pub(super) fn find(netlink: &mut Netlink, name: &OsStr) -> nix::Result<(Link, OsString)> {
     let request = link::get(name.as_bytes()).ok_or(Errno::ENODEV)?;
     let mut found = None;
-    netlink.ask(&request, false, |body| {
-        let own_name = link::name(body).map(|name| OsStr::from_bytes(name).to_owned());
-        found = link::parse(body).zip(own_name);
+    netlink.with_room(|netlink| {
+        netlink.ask(&request, false, |body| {
+            let own_name = link::name(body).map(|name| OsStr::from_bytes(name).to_owned());
+            found = link::parse(body).zip(own_name);
+        })
     })?;
     found.ok_or(Errno::EPROTO)
 }

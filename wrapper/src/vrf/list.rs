@@ -21,7 +21,7 @@ pub fn names() -> Result<Vec<OsString>, Error> {
         let is_emulated = found.is_some_and(|(link, own_name)| link.vrf_table.is_none() && own_name != name);
         names.extend(is_emulated.then(|| name.to_owned()));
     }
-    netlink.ask(&link::vrfs(), true, |body| names.extend(name(body))).map_err(Error::kernel("list the VRFs"))?;
+    names.extend(netlink.links(&link::vrfs(), name).map_err(Error::kernel("list the VRFs"))?);
     names.sort();
     // A link that changes while the kernel lists them can come twice.
     names.dedup();

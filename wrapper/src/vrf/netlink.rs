@@ -8,8 +8,14 @@ use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, send, socket};
 use vrfnl::{Message, Messages, Request};
 
-/// Enough for one link with all its attributes; dumps come in pieces of at most this size.
-const BUFFER: usize = 32 * 1024;
+/// The kernel makes the pieces of a dump as large as this, fills them with zeros first, and adds what it keeps for itself (320
+/// bytes): two pages, then. Routes by hundreds of gateways are longer, and links with dozens of alternative names.
+const BUFFER: usize = 8 * 1024 - 320;
+/// The kernel makes no larger ones.
+const LARGEST: usize = 32 * 1024;
+/// The kernel knows of a larger buffer when it has been read into. Names may be added meanwhile; more often than this it is
+/// something else.
+const TRIES: usize = 8;
 
 /// A routing socket in the current network namespace.
 pub struct Netlink {
@@ -38,6 +44,7 @@ impl Netlink {
     }
 
     /// Asks, and hands each message of the answer to `each`; a dump has many, anything else one.
+    /// EMSGSIZE: one of them was longer than the buffer, which has room for it now (see [`Self::with_room`]).
     pub fn ask(&mut self, request: &Request, is_dump: bool, mut each: impl FnMut(&[u8])) -> nix::Result<()> {
         self.exchange(request, is_dump, |body| {
             each(body);
@@ -45,19 +52,32 @@ impl Netlink {
         })
     }
 
-    /// Asks for a dump and reads while `goes_on` says true. Returns the socket only if the dump was read to its end:
-    /// otherwise the rest stays unread in it.
-    pub fn read_while(
-        mut self,
-        request: &Request,
-        mut goes_on: impl FnMut(&[u8]) -> bool,
-    ) -> nix::Result<Option<Self>> {
+    /// Asks for a dump and reads while `goes_on` says true. Returns whether the dump was read to its end: otherwise the rest
+    /// stays unread in the socket. EMSGSIZE as for [`Self::ask`].
+    pub fn read_while(&mut self, request: &Request, mut goes_on: impl FnMut(&[u8]) -> bool) -> nix::Result<bool> {
         let mut is_read = true;
         self.exchange(request, true, |body| {
             is_read = goes_on(body);
             is_read
         })?;
-        Ok(is_read.then_some(self))
+        Ok(is_read)
+    }
+
+    /// Does this from its beginning until there is room for all answers.
+    pub fn with_room<T>(&mut self, mut work: impl FnMut(&mut Self) -> nix::Result<T>) -> nix::Result<T> {
+        (1..TRIES)
+            .map(|_| work(self))
+            .find(|outcome| !matches!(outcome, Err(Errno::EMSGSIZE)))
+            .unwrap_or_else(|| work(self))
+    }
+
+    /// What is read of the links in the answer to a dump.
+    pub fn links<T>(&mut self, request: &Request, mut read: impl FnMut(&[u8]) -> Option<T>) -> nix::Result<Vec<T>> {
+        self.with_room(|netlink| {
+            let mut links = Vec::new();
+            netlink.ask(request, true, |body| links.extend(read(body)))?;
+            Ok(links)
+        })
     }
 
     fn exchange(
@@ -71,18 +91,35 @@ impl Netlink {
         if send(self.socket.as_raw_fd(), request, MsgFlags::empty())? != request.len() {
             return Err(Errno::EIO);
         }
+        let mut longest = 0;
         loop {
             self.buffer.clear();
-            syscall::read_into_room(&self.socket, &mut self.buffer)?;
+            longest = syscall::receive_into_room(&self.socket, &mut self.buffer)?.max(longest);
+            let is_cut = longest > self.buffer.capacity();
             for message in Messages(&self.buffer) {
                 match message {
+                    // A piece of the dump had no room for even one message.
+                    Message::Error(libc::EMSGSIZE) => return Err(self.make_room(LARGEST)),
                     Message::Error(errno) if errno != 0 => return Err(Errno::from_raw(errno)),
+                    Message::Error(_) | Message::Done if is_cut => return Err(self.make_room(longest)),
                     Message::Error(_) | Message::Done => return Ok(()),
+                    // The rest of a dump is read before it is asked for again.
+                    Message::Data(..) if is_cut => {}
                     Message::Data(_, body) if !goes_on(body) || !is_dump => return Ok(()),
                     Message::Data(..) => {}
                 }
             }
+            if is_cut && !is_dump {
+                return Err(self.make_room(longest));
+            }
         }
+    }
+
+    /// For the next answer.
+    fn make_room(&mut self, length: usize) -> Errno {
+        self.buffer.clear();
+        self.buffer.reserve(length);
+        Errno::EMSGSIZE
     }
 }
 
@@ -91,4 +128,34 @@ fn set_strict_check(netlink: &OwnedFd) {
     let on: libc::c_int = 1;
     // Failure only means an older kernel.
     let _ = sys::socket::set(netlink, libc::SOL_NETLINK, libc::NETLINK_GET_STRICT_CHK, &on.to_ne_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vrfnl::link;
+
+    fn index(body: &[u8]) -> Option<u32> {
+        link::parse(body).map(|link| link.ifindex)
+    }
+
+    /// One that has no room for any link.
+    fn small() -> Netlink {
+        Netlink { buffer: Vec::with_capacity(64), ..Netlink::connect().unwrap() }
+    }
+
+    #[test]
+    fn an_answer_that_has_no_room_is_asked_for_again() {
+        let mut found = None;
+        small().with_room(|small| small.ask(&link::get(b"lo").unwrap(), false, |body| found = index(body))).unwrap();
+        assert_eq!(found, Some(1));
+    }
+
+    #[test]
+    fn a_list_with_a_link_that_has_no_room_is_read_again() {
+        let (all, mut netlink) = (link::ports(0), small());
+        assert!(netlink.ask(&all, true, |body| panic!("{body:?}")) == Err(Errno::EMSGSIZE));
+        assert!(netlink.links(&all, index).unwrap().contains(&1), "there is room for it now");
+        assert!(small().links(&all, index).unwrap().contains(&1));
+    }
 }

@@ -15,13 +15,12 @@ pub struct Port {
 
 /// The device itself, and then its ports.
 pub fn with_device(device: &Device) -> nix::Result<Vec<Port>> {
-    let mut all = vec![Port { ifindex: device.ifindex, name: device.name.to_string_lossy().into() }];
-    let each = |body: &[u8]| {
-        if let Some(found) = link::parse(body).filter(|found| found.master == device.ifindex) {
-            let name = String::from_utf8_lossy(link::name(body).unwrap_or_default()).into();
-            all.push(Port { ifindex: found.ifindex, name });
-        }
+    let port = |body: &[u8]| {
+        let found = link::parse(body).filter(|found| found.master == device.ifindex)?;
+        let name = String::from_utf8_lossy(link::name(body).unwrap_or_default()).into();
+        Some(Port { ifindex: found.ifindex, name })
     };
-    Netlink::open_lenient()?.ask(&link::ports(device.ifindex), true, each)?;
+    let mut all = vec![Port { ifindex: device.ifindex, name: device.name.to_string_lossy().into() }];
+    all.extend(Netlink::open_lenient()?.links(&link::ports(device.ifindex), port)?);
     Ok(all)
 }

@@ -23,21 +23,26 @@ pub fn is_sealed(spare: &mut Option<Netlink>, family: u8, table: u32) -> Result<
 }
 
 fn read(spare: &mut Option<Netlink>, family: u8, table: u32) -> nix::Result<Seal> {
-    let mut seal = Seal::default();
-    let mut count = 0;
-    *spare = spare.take().map_or_else(Netlink::connect, Ok)?.read_while(&route::dump(family, table, None), |body| {
-        count += usize::from(seal.see(body, table));
-        count < FEW
+    let mut netlink = spare.take().map_or_else(Netlink::connect, Ok)?;
+    let (mut seal, is_read) = netlink.with_room(|netlink| {
+        let (mut seal, mut count) = (Seal::default(), 0);
+        let is_read = netlink.read_while(&route::dump(family, table, None), |body| {
+            count += usize::from(seal.see(body, table));
+            count < FEW
+        })?;
+        Ok((seal, is_read))
     })?;
-    if spare.is_none() {
-        let mut netlink = Netlink::connect()?;
+    if !is_read {
+        netlink = Netlink::connect()?;
         for kind in [THROW, UNREACHABLE, BLACKHOLE, PROHIBIT] {
-            netlink.ask(&route::dump(family, table, Some(kind)), true, |body| {
-                seal.see(body, table);
+            netlink.with_room(|netlink| {
+                netlink.ask(&route::dump(family, table, Some(kind)), true, |body| {
+                    seal.see(body, table);
+                })
             })?;
         }
-        *spare = Some(netlink);
     }
+    *spare = Some(netlink);
     Ok(seal)
 }
 
