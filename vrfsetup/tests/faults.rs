@@ -126,9 +126,15 @@ fn a_run_that_waits_for_another_can_be_ended() {
     assert_says(&namespace.vrfsetup(IDLE), 0, "nothing to do");
     let before = namespace.rules();
     let [lock] = files(&namespace, ".lock").try_into().expect("a lock");
+    // Without a child, which would outlive flock(1), and with it the test.
     let mut holder = Command::new("flock");
-    let mut holder =
-        holder.arg(&lock).args(["sh", "-c", "echo; exec sleep 60"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut holder = holder
+        .arg("--no-fork")
+        .arg(&lock)
+        .args(["sh", "-c", "echo; exec sleep 60"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     std::io::Read::read_exact(holder.stdout.as_mut().unwrap(), &mut [0]).expect("a line");
     let mut command = Command::new("timeout");
     command.args(["--signal=INT", "1", env!("CARGO_BIN_EXE_vrfsetup"), "-n", &namespace.path(), "rules", "fix"]);
