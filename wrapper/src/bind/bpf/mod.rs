@@ -148,7 +148,7 @@ impl Wanted<'_> {
         }
         let record = self.put(group, |_| false)?;
         self.verify(&record.gaps)?;
-        ports::refresh_all(self.device, self.netns)?;
+        ports::refresh_others(self.device, self.netns, record.ports)?;
         // Without CAP_SYS_ADMIN there is none, and the next run looks for itself.
         let _ = record.write(group.directory());
         group.remove_empty_siblings();
