@@ -20,3 +20,11 @@ extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
     });
     vrfrun::run(arguments)
 }
+
+/// Where the program lies, for libraries that are loaded by a path relative to it: a static program has none, and glibc would
+/// read a link in /proc at each start. This is its own answer where it does not know.
+#[cfg(all(target_env = "gnu", target_feature = "crt-static"))]
+#[unsafe(no_mangle)]
+extern "C" fn _dl_get_origin() -> *mut c_char {
+    std::ptr::without_provenance_mut(usize::MAX)
+}
