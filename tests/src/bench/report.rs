@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::bar::{Bar, Limit, Mark, Unit};
-use super::bars::BARS;
+use super::bars;
 use super::{Measures, NANOSECONDS_PER_INSTRUCTION};
 
 /// What the table cannot say.
@@ -34,7 +34,7 @@ pub fn page(release: &str, measures: &Measures) -> String {
          `/bin/true` takes alone; with `preload` the shim's own start in the program is counted in.\n\n\
          | what | ours | beside | its | ratio | bar | |\n|---|--:|---|--:|--:|--:|---|\n"
     );
-    for bar in BARS {
+    for bar in bars::all() {
         page.push_str(&row(bar, measures));
     }
     page.push_str(REMARKS);
@@ -47,14 +47,14 @@ pub fn page(release: &str, measures: &Measures) -> String {
 pub fn misses(measures: &Measures) -> Vec<&'static str> {
     let holds = |bar: &Bar, worst| Bar { limit: Some(worst), ..*bar }.mark(measures) == Mark::Pass;
     let is_explained = |bar: &&Bar| bar.known.is_some_and(|(_, worst)| holds(bar, worst));
-    let missed = BARS.iter().filter(|bar| bar.mark(measures) == Mark::Miss);
+    let missed = bars::all().filter(|bar| bar.mark(measures) == Mark::Miss);
     missed.filter(|bar| !is_explained(bar)).map(|bar| bar.what).collect()
 }
 
 /// Why bars are missed where they are.
 fn known(measures: &Measures) -> String {
     let mut text = String::new();
-    for bar in BARS.iter().filter(|bar| bar.mark(measures) == Mark::Miss) {
+    for bar in bars::all().filter(|bar| bar.mark(measures) == Mark::Miss) {
         if let Some((reason, _)) = bar.known {
             let _ =
                 writeln!(text, "\n**Missed: {}** beside {}: {reason}.", bar.what.trim_start_matches("… "), bar.beside);
@@ -124,6 +124,6 @@ mod tests {
     fn without_measures_every_bar_is_missed_and_the_page_says_so() {
         let none = Measures::new();
         assert!(page("6.12", &none).contains("not measured"));
-        assert_eq!(misses(&none).len(), BARS.iter().filter(|bar| bar.limit.is_some()).count());
+        assert_eq!(misses(&none).len(), bars::all().filter(|bar| bar.limit.is_some()).count());
     }
 }

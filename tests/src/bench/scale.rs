@@ -20,6 +20,8 @@ const FIRST_TABLE: u32 = 10_000;
 enum Ports {
     Down,
     Up,
+    /// Up, each with an IPv6 address that the kernel drops when the port goes into its VRF.
+    Addressed,
 }
 
 /// Measures vrfsetup, and what `ip` needs to show the same.
@@ -38,6 +40,8 @@ pub fn ours() -> io::Result<()> {
         tell(&format!("scale.show_ip_{size}"), shown);
         tell(&format!("scale.show_vrfsetup_{size}"), time(&mut quiet(&["vrfsetup", "show", "-j"])?)?);
     }
+    stage.namespace_with_ports(AT_WORK, Ports::Addressed)?;
+    tell("scale.kept_vrfsetup", stage.apply(AT_WORK)?);
     Ok(())
 }
 
@@ -46,11 +50,13 @@ pub fn ours() -> io::Result<()> {
 pub fn theirs() -> io::Result<()> {
     let mut stage = Stage::new()?;
     stage.namespace_with_ports(AT_WORK, Ports::Up)?;
-    tell("scale.work_ip", stage.ip_batch(&vrfs_for_ip(AT_WORK))?);
+    tell("scale.work_ip", stage.ip_batch(&vrfs_for_ip(AT_WORK, Ports::Up))?);
     for size in SIZES {
         stage.namespace_with_ports(size, Ports::Down)?;
-        tell(&format!("scale.add_ip_{size}"), stage.ip_batch(&vrfs_for_ip(size))?);
+        tell(&format!("scale.add_ip_{size}"), stage.ip_batch(&vrfs_for_ip(size, Ports::Down))?);
     }
+    stage.namespace_with_ports(AT_WORK, Ports::Addressed)?;
+    tell("scale.kept_ip", stage.ip_batch(&vrfs_for_ip(AT_WORK, Ports::Addressed))?);
     Ok(())
 }
 
@@ -70,9 +76,14 @@ impl Stage {
     fn namespace_with_ports(&mut self, size: u32, ports: Ports) -> io::Result<()> {
         unshare(CloneFlags::CLONE_NEWNET)?;
         let mut script = String::from("link set lo up\n");
-        let up = if ports == Ports::Up { "up" } else { "" };
+        let up = if ports == Ports::Down { "down" } else { "up" };
         for number in 0..size {
-            let _ = writeln!(script, "link add p{number} type dummy\nlink set p{number} addrgenmode none {up}");
+            // In this order: up first, it would have a link-local address, which vrfsetup keeps and `ip` loses.
+            let _ = writeln!(script, "link add p{number} type dummy\nlink set p{number} addrgenmode none");
+            let _ = writeln!(script, "link set p{number} {up}");
+            if ports == Ports::Addressed {
+                let _ = writeln!(script, "{}", address(number));
+            }
         }
         self.ip_batch(&script)?;
         self.kept.push(File::open("/proc/thread-self/ns/net")?);
@@ -92,8 +103,13 @@ impl Stage {
     }
 }
 
+/// A link-local one, which `keep_addr_on_down` does not keep.
+fn address(number: u32) -> String {
+    format!("addr add fe80::1/64 dev p{number} nodad")
+}
+
 /// What `vrfsetup apply` makes of [`declared`], step by step.
-fn vrfs_for_ip(size: u32) -> String {
+fn vrfs_for_ip(size: u32, ports: Ports) -> String {
     let mut script = String::new();
     for number in 0..size {
         let table = FIRST_TABLE + number;
@@ -105,6 +121,9 @@ fn vrfs_for_ip(size: u32) -> String {
              route add unreachable ::/0 table {table} metric 4278198272\n\
              link set p{number} master v{number}\nlink set p{number} up\nroute add 198.51.100.0/24 dev p{number} table {table}\n"
         );
+        if ports == Ports::Addressed {
+            let _ = writeln!(script, "{}", address(number));
+        }
     }
     script
 }

@@ -139,16 +139,19 @@ mod tests {
         link::parse(body).map(|link| link.ifindex)
     }
 
-    /// One that has no room for any link.
+    /// One that has no room for any link, nor for its name.
     fn small() -> Netlink {
-        Netlink { buffer: Vec::with_capacity(64), ..Netlink::connect().unwrap() }
+        Netlink { buffer: Vec::with_capacity(36), ..Netlink::connect().unwrap() }
     }
 
     #[test]
     fn an_answer_that_has_no_room_is_asked_for_again() {
         let mut found = None;
-        small().with_room(|small| small.ask(&link::get(b"lo").unwrap(), false, |body| found = index(body))).unwrap();
-        assert_eq!(found, Some(1));
+        let mut ask = |netlink: &mut Netlink| {
+            netlink.ask(&link::get(b"lo").unwrap(), false, |body| found = link::name(body).map(<[u8]>::to_vec))
+        };
+        small().with_room(&mut ask).unwrap();
+        assert_eq!(found.as_deref(), Some(&b"lo"[..]));
     }
 
     #[test]
