@@ -20,7 +20,7 @@ use clap::{CommandFactory, Parser};
 
 use crate::cli::oci_agent::OCI_AGENT;
 use crate::cli::values::{MechanismArg, TraceArg};
-use crate::error::{EXIT_OWN, Error};
+use crate::error::Error;
 use crate::options::{Command, DEFAULT, Each, EtcSpec, Mechanism, Options, Task, TraceFormat};
 
 const USAGE: &str = "vrfrun [OPTIONS] VRF [--] COMMAND [ARG]...\n       vrfrun [OPTIONS] --explain [-j] VRF\n       \
@@ -145,7 +145,7 @@ impl Answer {
         match self {
             Answer::Text(text) => match std::io::stdout().write_all(text.as_bytes()) {
                 Ok(()) => 0,
-                Err(_) => EXIT_OWN,
+                Err(error) => Error::unwritten(&error).report(),
             },
             Answer::Refused(error) => error.report(),
         }

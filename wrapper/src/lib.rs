@@ -99,14 +99,14 @@ fn prepare(options: &Options, program: &exec::Program) -> Result<Prepared, Error
     let mut etc = overlay::plan(device.as_ref(), &options.etc)?;
     let Some(device) = device else {
         let binding = bind::trace(bind::leave::leave()?, options, None)?;
-        etc.apply(None, &program.path)?;
+        etc.apply(None, Some(&program.path))?;
         return Ok(Prepared { environment: finish(binding, options, account)?, bound: Bound::default() });
     };
     seal::check(netlink, &device, options.strict)?;
     let inherited = look_at_inherited(options, program, &device)?;
     let request = Request { device: &device, options, program: Some(program) };
     let binding = bind::bind(&request)?;
-    etc.apply(Some(&device), &program.path)?;
+    etc.apply(Some(&device), Some(&program.path))?;
     etc.say_names(&device, options.verbose);
     let bound = inherited.bind(&device)?;
     match finish(binding, options, account) {

@@ -84,6 +84,12 @@ impl Error {
         Error::NoProc { file: "/proc/self/mountinfo", errno }
     }
 
+    /// What was to be printed is not.
+    pub fn unwritten(error: &io::Error) -> Error {
+        let errno = error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
+        Error::Kernel { tried: "write to standard output".into(), errno }
+    }
+
     /// The exit status that says this to a script.
     pub fn exit_status(&self) -> i32 {
         match self {

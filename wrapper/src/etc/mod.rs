@@ -10,7 +10,7 @@ mod given;
 mod marks;
 mod mounted;
 pub mod names;
-mod namespace;
+pub mod namespace;
 mod outer;
 pub mod overlay;
 mod ownership;

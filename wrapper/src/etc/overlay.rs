@@ -118,8 +118,9 @@ impl Plan {
         self.resolv_conf.is_some() || self.files.iter().any(|(_, over)| over == Path::new(RESOLV_CONF))
     }
 
-    /// Gives this process a mount namespace with the files in it, and warns where this program will not like it.
-    pub fn apply(&mut self, device: Option<&Device>, program: &Path) -> Result<(), Error> {
+    /// Gives this process a mount namespace with the files in it, and warns where this program will not like it; a trial
+    /// has none.
+    pub fn apply(&mut self, device: Option<&Device>, program: Option<&Path>) -> Result<(), Error> {
         if let Some(point) = self.outer.first() {
             if !is_effective(CAP_SYS_ADMIN) {
                 return Err(outer::refused(point));
@@ -128,14 +129,14 @@ impl Plan {
             outer::remove(&self.vrf, &self.outer)?;
         }
         if let Some(device) = device {
-            self.look_for_servers(device, Some(program));
+            self.look_for_servers(device, program);
         }
         if self.is_empty() {
             return Ok(());
         }
         let is_root = is_effective(CAP_SYS_ADMIN);
         self.enter_and_put(is_root)?;
-        if !is_root {
+        if let Some(program) = program.filter(|_| !is_root) {
             ownership::check(program);
         }
         Ok(())
