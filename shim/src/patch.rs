@@ -2,7 +2,7 @@
 //!
 //! First choice: a copy of its pages in a memfd, changed there and mapped over the old ones in one step. That never
 //! makes memory writable and executable at once (PR_SET_MDWE, SELinux execmod) and other threads see the old page or
-//! the new one. Where memfd_create is forbidden or missing (before 3.17): mprotect.
+//! the new one. Where memfd_create is forbidden or missing (before 3.17), or no file may be written (RLIMIT_FSIZE): mprotect.
 
 use crate::arch::{self, Jump};
 use crate::libc_object::Code;
@@ -45,6 +45,9 @@ fn pages(start: usize, len: usize) -> (usize, usize) {
 
 unsafe fn remap(at: usize, jump: &[u8]) -> Result<(), Errno> {
     let (first, len) = pages(at, jump.len());
+    if !sys::may_write(len) {
+        return Err(Errno(libc::EFBIG));
+    }
     let behind = at + jump.len();
     // SAFETY: what stands before and behind the jump in whole pages of mapped code.
     let [before, rest] = unsafe {

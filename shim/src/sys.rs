@@ -155,6 +155,15 @@ pub(crate) fn memfd(name: &CStr) -> Result<c_int, Errno> {
     }
 }
 
+/// Whether this process may write a file of this length: who exceeds RLIMIT_FSIZE is ended by SIGXFSZ.
+pub(crate) fn may_write(len: usize) -> bool {
+    let mut limit = [u64::MAX; 2];
+    let args = [0, libc::RLIMIT_FSIZE as usize, 0, limit.as_mut_ptr() as usize, 0, 0];
+    // SAFETY: the kernel writes two numbers of 64 bits, for 32-bit programs as well.
+    let _ = result(unsafe { arch::syscall(libc::SYS_prlimit64 as usize, args) });
+    limit[0] >= len as u64
+}
+
 /// Writes three pieces to a file, one behind the other, in one call.
 pub(crate) fn write_pieces(fd: c_int, pieces: [&[u8]; 3]) -> Result<(), Errno> {
     let vectors = pieces.map(|piece| libc::iovec { iov_base: piece.as_ptr().cast_mut().cast(), iov_len: piece.len() });

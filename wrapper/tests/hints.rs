@@ -31,6 +31,17 @@ fn too_few_descriptors_are_said_and_what_gives_more() {
     root(script).prints("10\nsocket blue\n");
 }
 
+/// SIGXFSZ ends whoever writes more to a file than RLIMIT_FSIZE allows, a file in memory too.
+#[test]
+fn where_no_file_may_be_written_programs_are_bound_or_it_is_said() {
+    for mechanism in ["bpf", "preload", "seccomp"] {
+        root(&format!("ulimit -f 0; vrfrun -m {mechanism} --interface blue probe socket")).prints("socket blue\n");
+        let names = root(&format!("ulimit -f 0; vrfrun -m {mechanism} --dns 192.0.2.53 --interface blue true"));
+        says(&names, "vrfrun: cannot make files in memory over /etc: File too large\nhint: ulimit -f unlimited\n");
+    }
+    user("ulimit -f 0; vrfrun -m preload --interface blue probe socket").prints("socket blue\n");
+}
+
 /// Names of which a terminal would obey a part.
 #[test]
 fn a_failure_is_one_line_whatever_is_named() {

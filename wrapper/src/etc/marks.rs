@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::stat::{Mode, SFlag, fstat};
 
 use crate::error::Error;
@@ -50,7 +51,11 @@ impl Target {
 
 /// Puts a mark over each of these, and the text over /etc/resolv.conf. `source` is the owner's.
 pub fn put(source: &OsStr, targets: &[&Target], text: Option<(&[u8], &Target)>) -> Result<(), Error> {
-    let failed = |errno| Error::Etc { tried: "make files in memory over /etc".into(), errno, hint: None };
+    let failed = |errno| Error::Etc {
+        tried: "make files in memory over /etc".into(),
+        errno,
+        hint: (errno == Errno::EFBIG).then(|| "ulimit -f unlimited".into()),
+    };
     let before = mounted::place(c"/etc").map_err(failed)?;
     let size = ROOM + text.map_or(0, |(text, _)| text.len());
     let options = format!("mode=0755,size={size}");
@@ -95,6 +100,10 @@ fn write_new(path: &str, text: &[u8]) -> nix::Result<()> {
             return Err(Errno::EIO.into());
         }
         file.set_permissions(fs::Permissions::from_mode(0o644))?; // whatever the umask took away
+        // SIGXFSZ would end us.
+        if getrlimit(Resource::RLIMIT_FSIZE).is_ok_and(|(limit, _)| limit < text.len() as u64) {
+            return Err(Errno::EFBIG.into());
+        }
         file.write_all(text)
     };
     new().map_err(|error| errno_of(&error))
