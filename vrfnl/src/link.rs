@@ -7,6 +7,7 @@ const IFLA_IFNAME: u16 = 3;
 const IFLA_MASTER: u16 = 10;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_EXT_MASK: u16 = 29;
+const IFLA_ALT_IFNAME: u16 = 53;
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
 const IFLA_VRF_TABLE: u16 = 1;
@@ -16,6 +17,8 @@ const IFINFOMSG: usize = 16;
 
 /// The longest interface name that the kernel takes, without its NUL.
 pub const NAME_MAX: usize = 15;
+/// The longest alternative name, likewise.
+pub const ALTERNATIVE_NAME_MAX: usize = 127;
 
 /// What a link is, as far as binding to it goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,9 +41,22 @@ pub fn get(name: &[u8]) -> Option<Request> {
     }
     let mut c_name = [0; NAME_MAX + 1];
     c_name.iter_mut().zip(name).for_each(|(to, from)| *to = *from);
-    let request = Request::new(libc::RTM_GETLINK, 0, &[0; IFINFOMSG])
-        .attribute(IFLA_EXT_MASK, &RTEXT_FILTER_SKIP_STATS.to_ne_bytes());
-    Some(request.attribute(IFLA_IFNAME, c_name.get(..=name.len())?))
+    Some(one().attribute(IFLA_IFNAME, c_name.get(..=name.len())?))
+}
+
+/// Asks for the link of this alternative name (5.5), which may be longer than its own. None where [`get`] would do, and for
+/// one that is too long for that, too.
+pub fn get_alternative(name: &[u8]) -> Option<Request> {
+    if !(NAME_MAX + 1..=ALTERNATIVE_NAME_MAX).contains(&name.len()) || name.contains(&0) {
+        return None;
+    }
+    let mut c_name = [0; ALTERNATIVE_NAME_MAX + 1];
+    c_name.iter_mut().zip(name).for_each(|(to, from)| *to = *from);
+    Some(one().attribute(IFLA_ALT_IFNAME, c_name.get(..=name.len())?))
+}
+
+fn one() -> Request {
+    Request::new(libc::RTM_GETLINK, 0, &[0; IFINFOMSG]).attribute(IFLA_EXT_MASK, &RTEXT_FILTER_SKIP_STATS.to_ne_bytes())
 }
 
 /// Asks for the ports of this link (`ip link show master NAME`). Before 4.6 all links come: look at [`Link::master`].
@@ -119,5 +135,10 @@ mod tests {
             assert!(get(name).is_none());
         }
         assert!(get(b"fifteen-letters").is_some());
+        for name in [&b""[..], b"fifteen-letters", b"sixteen-\0letters", &[b'a'; ALTERNATIVE_NAME_MAX + 1]] {
+            assert!(get_alternative(name).is_none());
+        }
+        let longest = get_alternative(&[b'a'; ALTERNATIVE_NAME_MAX]).unwrap();
+        assert!(longest.as_bytes().ends_with(b"aaa\0"));
     }
 }

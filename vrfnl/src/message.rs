@@ -3,7 +3,7 @@
 use crate::attr::{align, u16_at, u32_at};
 
 const HEADER: usize = 16;
-const CAPACITY: usize = 96;
+const CAPACITY: usize = 176;
 
 /// A request, built in place; no request that this crate builds is longer than its buffer.
 #[derive(Clone, Debug)]

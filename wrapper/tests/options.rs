@@ -122,8 +122,10 @@ fn keys_of(object: &Value) -> Vec<&String> {
 #[test]
 fn explain_in_json_has_its_shape() {
     let all = explained("", 0);
-    let keys = ["already_bound", "chosen", "ifindex", "mechanisms", "name_servers", "table", "vrf", "warning"];
+    let keys =
+        ["already_bound", "chosen", "ifindex", "mechanisms", "name_servers", "refused", "table", "vrf", "warning"];
     assert_eq!(keys_of(&all), keys);
+    assert!(all["refused"].is_null(), "{all}");
     assert_eq!((&all["vrf"], &all["chosen"], &all["table"]), (&"blue".into(), &"preload".into(), &Value::Null));
     assert!(all["ifindex"].is_u64() && (all["warning"].is_null() || all["warning"].is_string()), "{all}");
     let mechanisms = all["mechanisms"].as_array().unwrap();
@@ -168,6 +170,16 @@ fn an_alternative_name_stands_for_the_devices_own() {
         let seen = play_after(setting, Who::Root, &script);
         seen.prints("blue\nblues\nsocket blue\ninet6 blue\n");
         assert!(seen.stderr().contains(" device=blue "), "{seen}");
+    }
+    // An alternative name may be longer than any name.
+    for length in [16, 127] {
+        let long = "m".repeat(length);
+        let setting = format!("ip link property add dev blue altname {long}");
+        for (who, mechanism) in [(Who::Root, "bpf"), (Who::User, "preload"), (Who::User, "seccomp")] {
+            let script = format!("vrfrun -m {mechanism} --interface {long} sh -c 'echo $VRFRUN_VRF; probe socket'");
+            play_after(&setting, who, &script).prints("blue\nsocket blue\n");
+        }
+        user(&format!("vrfrun --interface {long} true")).fails(125, "No such device");
     }
     let seen = play_after(setting, Who::User, "vrfrun --explain -j --interface mgmt");
     let json: Value = serde_json::from_str(&seen.stdout()).unwrap();

@@ -80,7 +80,8 @@ fn has_no_vrfs() -> bool {
 /// Looks a link up by name (`ip link show NAME`), which may be an alternative one; its own is what sockets say. ENODEV also
 /// for what no link can be called.
 pub(super) fn find(netlink: &mut Netlink, name: &OsStr) -> nix::Result<(Link, OsString)> {
-    let request = link::get(name.as_bytes()).ok_or(Errno::ENODEV)?;
+    let name = name.as_bytes();
+    let request = link::get(name).or_else(|| link::get_alternative(name)).ok_or(Errno::ENODEV)?;
     let mut found = None;
     netlink.with_room(|netlink| {
         netlink.ask(&request, false, |body| {
