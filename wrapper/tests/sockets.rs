@@ -133,6 +133,23 @@ fn a_child_in_a_network_namespace_of_its_own_gets_its_own_sockets() {
     // The shim looks for the device there, and finds none.
     for mechanism in ["preload", "preload --no-supervisor"] {
         root(&format!("vrfrun -m {mechanism} --interface blue unshare -n probe socket")).prints("socket ENODEV\n");
+        let there = "ip link add blue type veth peer name other; probe socket; ip link del blue; probe socket";
+        root(&format!("vrfrun -m {mechanism} --interface blue unshare -n sh -c '{there}'"))
+            .prints("socket blue\nsocket ENODEV\n");
+    }
+}
+
+#[test]
+fn bpf_knows_a_device_by_its_index_and_the_others_by_its_name() {
+    let script = "ip link set blue down; ip link set blue name green; $probe socket
+        ip link set red down; ip link set red name blue; $probe socket";
+    for (mechanism, program, expected) in [
+        ("bpf", "probe", "socket green\nsocket green\n"),
+        ("preload", "probe", "socket ENODEV\nsocket blue\n"),
+        ("preload", "probe-static", "socket ENODEV\nsocket blue\n"),
+        ("seccomp", "probe", "socket ENODEV\nsocket blue\n"),
+    ] {
+        root(&format!("probe={program} vrfrun -m {mechanism} --interface blue sh -c '{script}'")).prints(expected);
     }
 }
 
