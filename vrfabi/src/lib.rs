@@ -9,4 +9,5 @@
 pub mod cgroup;
 pub mod container;
 pub mod environment;
+pub mod group;
 pub mod socket;

@@ -126,6 +126,11 @@ impl Program {
         self.push(op(0x57, to, 0, 0, number))
     }
 
+    /// `to >>= number`, without a sign.
+    pub(crate) fn shift_right(&mut self, to: u8, number: i32) -> &mut Self {
+        self.push(op(0x77, to, 0, 0, number))
+    }
+
     /// `to += from`
     pub(crate) fn add_register(&mut self, to: u8, from: u8) -> &mut Self {
         self.push(op(0x0f, to, from, 0, 0))

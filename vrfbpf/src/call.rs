@@ -18,6 +18,8 @@ pub struct Hook {
 impl Hook {
     /// When an inet socket is made (4.10).
     pub const SOCK_CREATE: Hook = Hook { program_type: 9, attach_type: 2 };
+    /// When a packet has come for a socket (4.10).
+    pub const INGRESS: Hook = Hook { program_type: 8, attach_type: 0 };
     /// When a socket's packet leaves by a device (4.10).
     pub const EGRESS: Hook = Hook { program_type: 8, attach_type: 1 };
     /// When an inet socket is bound to an address (4.17).

@@ -154,7 +154,7 @@ impl<const WORDS: usize> AsRawFd for Map<WORDS> {
 
 const BPF_MAP_CREATE: libc::c_long = 0;
 const BPF_MAP_LOOKUP_ELEM: libc::c_long = 1;
-const BPF_MAP_UPDATE_ELEM: libc::c_long = 2;
+pub(crate) const BPF_MAP_UPDATE_ELEM: libc::c_long = 2;
 const BPF_MAP_DELETE_ELEM: libc::c_long = 3;
 const BPF_MAP_GET_NEXT_KEY: libc::c_long = 4;
 const BPF_MAP_LOOKUP_BATCH: libc::c_long = 24;
@@ -197,11 +197,11 @@ fn create(map_type: u32, map_name: &[u8], value_size: usize, room: u32) -> nix::
 
 /// The part of `union bpf_attr` for one element; `value` is the next key for BPF_MAP_GET_NEXT_KEY.
 #[repr(C)]
-struct ElementAttributes {
-    map_fd: u32,
-    key: u64,
-    value: u64,
-    flags: u64,
+pub(crate) struct ElementAttributes {
+    pub map_fd: u32,
+    pub key: u64,
+    pub value: u64,
+    pub flags: u64,
 }
 
 /// The part of `union bpf_attr` for BPF_MAP_LOOKUP_BATCH.

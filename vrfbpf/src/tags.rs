@@ -1,17 +1,20 @@
 //! Tags on sockets: a map whose entries live in the sockets themselves (BPF_MAP_TYPE_SK_STORAGE, 5.2; in a program at
 //! socket creation 5.10).
 
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
-use crate::call::bpf_fd;
+use nix::errno::Errno;
+
+use crate::call::{bpf, bpf_fd};
 use crate::ids::MAPS;
-use crate::map::CreateAttributes;
+use crate::map::{BPF_MAP_UPDATE_ELEM, CreateAttributes, ElementAttributes};
 use crate::memlock::with_memlock;
 
 const BPF_BTF_LOAD: libc::c_long = 18;
 const BPF_MAP_CREATE: libc::c_long = 0;
 const BPF_MAP_TYPE_SK_STORAGE: u32 = 24;
 const BPF_F_NO_PREALLOC: u32 = 1;
+const BPF_EXIST: u64 = 2;
 /// An accepted socket has its listener's tag: without it, servers in child namespaces would lose their packets.
 const BPF_F_CLONE: u32 = 1 << 9;
 
@@ -40,6 +43,22 @@ impl Tags {
     /// The map of this id, which the caller knows to be one (CAP_SYS_ADMIN).
     pub(crate) fn by_id(id: u32) -> nix::Result<Self> {
         MAPS.open(id).map(Self)
+    }
+
+    /// Changes the tag of a socket that has one.
+    ///
+    /// # Errors
+    /// As bpf(2).
+    pub(crate) fn change(&self, socket: impl AsFd, tag: u32) -> nix::Result<()> {
+        let socket = socket.as_fd().as_raw_fd();
+        let address = |number: *const u32| number.expose_provenance() as u64;
+        let (key, value) = (address((&raw const socket).cast()), address(&raw const tag));
+        let mut attributes = ElementAttributes { map_fd: self.as_raw_fd() as u32, key, value, flags: BPF_EXIST };
+        // SAFETY: the kernel reads a descriptor and a number of 32 bits, both live.
+        match unsafe { bpf(BPF_MAP_UPDATE_ELEM, &mut attributes) } {
+            Ok(_) | Err(Errno::ENOENT) => Ok(()),
+            Err(errno) => Err(errno),
+        }
     }
 }
 

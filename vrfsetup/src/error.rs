@@ -127,6 +127,8 @@ pub enum Error {
     },
     /// Nobody has this name.
     NoSuchUser(String),
+    /// There is no group of this name.
+    NoGroup(&'static str),
     /// A socket made as this user is not bound to the VRF, although the programs are attached.
     UserUnbound {
         user: String,
@@ -222,6 +224,7 @@ impl Error {
             Self::OnlyToml(_) => Some("vrfsetup export --format toml".to_owned()),
             Self::NoNetns { .. } => Some("ip netns list".to_owned()),
             Self::HasUnits { vrf, units } => Some(format!("vrfsetup unit --remove {vrf} {}", units.join(" "))),
+            Self::NoGroup(name) => Some(format!("groupadd --system {name}")),
             Self::HasUsers { users, .. } => users.first().map(|user| format!("vrfsetup user --remove {user}")),
             Self::HasTunnels { tunnels, .. } => tunnels.first().map(|name| format!("vrfsetup tunnel --remove {name}")),
             Self::NoTunnelPort(name) => Some(format!("ip link set {name} up")),

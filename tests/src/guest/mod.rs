@@ -83,7 +83,10 @@ const AT_BOTH_ENDS: &[&[Test]] = &[
     setup::moving_gone::TESTS,
     setup::user::TESTS,
     setup::user_file::TESTS,
+    setup::user_inbound::TESTS,
+    setup::user_leaves::TESTS,
     setup::user_limits::TESTS,
+    setup::user_moved::TESTS,
     setup::user_ways::TESTS,
 ];
 

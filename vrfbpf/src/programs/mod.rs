@@ -19,7 +19,9 @@ pub use create::create;
 pub use egress::egress;
 pub use sendmsg::sendmsg;
 pub use setsockopt::setsockopt;
-pub use user::{Assignments, GONE, Guard, SLOTS, user_bind, user_connect, user_create, user_egress, user_sendmsg};
+pub use user::{
+    Assignments, GONE, Guard, NO_GROUP, SLOTS, user_bind, user_connect, user_create, user_packet, user_sendmsg,
+};
 
 use std::os::fd::RawFd;
 
@@ -167,7 +169,7 @@ mod tests {
                 add("user_connect", user_connect(&users, rescue));
                 add("user_sendmsg", user_sendmsg(&users, rescue));
             }
-            guard.iter().for_each(|guard| add("user_egress", user_egress(guard)));
+            guard.iter().for_each(|guard| add("user_packet", user_packet(guard)));
         }
         all
     }

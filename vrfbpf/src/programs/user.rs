@@ -9,7 +9,11 @@
 //! What these programs bind they *guard*: the socket carries a tag with the index of its VRF, which nothing that its program
 //! does can change. The program at egress asks for the tag only, which is the cheapest thing to ask for there, and lets
 //! packets of all sockets without one pass: those of others, of other network namespaces, and those that an inner program
-//! has bound. So it needs to know neither the user nor the namespace.
+//! has bound. So it needs to know neither the user nor the namespace. The same program at ingress keeps out what comes by
+//! another domain to a socket that has lost its device.
+//!
+//! A user may have a *group* whose processes are let alone: the real group id is the one thing that a process keeps over
+//! execve(2), that these programs can ask for on every kernel, and that nobody without the right to it can give itself.
 
 use std::os::fd::RawFd;
 
@@ -25,9 +29,13 @@ use crate::asm::{Label, Program};
 /// The index of a VRF that is not there: no device has it, so who is bound to it gets nowhere.
 pub const GONE: u32 = i32::MAX as u32;
 
-/// Where a value of the map has the device's index and its name.
+/// No group: nobody has this id.
+pub const NO_GROUP: u32 = u32::MAX;
+
+/// Where a value of the map has the device's index, its name, and the group whose processes are let alone.
 const INDEX: i16 = 0;
 const NAME: i32 = 4;
+const GROUP: i16 = 20;
 
 /// How many slots the table has: a power of two.
 pub const SLOTS: usize = 1024;
@@ -37,7 +45,7 @@ pub const SLOTS: usize = 1024;
 pub struct Assignments {
     /// The table: a byte for the user ids of each slot (their last bits), 0 where the map has none of them.
     pub slots: RawFd,
-    /// The map: beside each user id stand the index of the VRF and its name, padded with zeros to 16 bytes.
+    /// The map: beside each user id stand the index of the VRF, its name, padded with zeros to 16 bytes, and the group.
     pub map: RawFd,
     /// The cookie of our network namespace (5.14). Without it, ours must be the initial one.
     pub netns: Option<u64>,
@@ -104,9 +112,10 @@ pub fn user_sendmsg(users: &Assignments, rescue: Rescue) -> Program {
     program
 }
 
-/// BPF_CGROUP_INET_EGRESS: a packet of a guarded socket leaves by its VRF or one of its ports, or not at all, whatever device
-/// the socket has by now (SO_BINDTODEVICE, scope ids, connect(AF_UNSPEC)) and its packet names (IP_PKTINFO, multicast).
-pub fn user_egress(guard: &Guard) -> Program {
+/// BPF_CGROUP_INET_EGRESS and INGRESS: a packet of a guarded socket leaves and comes by its VRF or one of its ports, or not at
+/// all, whatever device the socket has by now (SO_BINDTODEVICE, scope ids, connect(AF_UNSPEC)) and its packet names
+/// (IP_PKTINFO, multicast).
+pub fn user_packet(guard: &Guard) -> Program {
     let mut program = Program::default();
     program.copy(6, 1).load_long(7, 6, SKB_SOCKET).if_equal(7, 0, Label::Allow);
     program.tag_of(guard.tags, 7, 0).if_equal(0, 0, Label::Allow).load_word(7, 0, 0);
@@ -117,14 +126,15 @@ pub fn user_egress(guard: &Guard) -> Program {
 }
 
 impl Program {
-    /// r6 = the context, r8 = what stands beside the caller's user id in the map. Goes on for such a user only, and for a
-    /// socket of our network namespace.
+    /// r6 = the context, r8 = what stands beside the caller's user id in the map. Goes on for such a user only, unless it is
+    /// in the group that stands there, and for a socket of our network namespace.
     fn begin_with_user(&mut self, users: &Assignments) -> &mut Self {
         self.copy(6, 1).call(GET_CURRENT_UID_GID).and(0, SLOTS as i32 - 1);
         self.set_map_value(1, users.slots).add_register(1, 0).load_byte(1, 1, 0).if_equal(1, 0, Label::Allow);
         // Asked for once more: to keep it would cost everybody an instruction.
-        self.call(GET_CURRENT_UID_GID).store_word(10, -4, 0).copy(2, 10).add(2, -4);
+        self.call(GET_CURRENT_UID_GID).store_word(10, -4, 0).copy(2, 10).add(2, -4).shift_right(0, 32).copy(7, 0);
         self.set_map(1, users.map).call(MAP_LOOKUP_ELEM).if_equal(0, 0, Label::Allow).copy(8, 0);
+        self.load_word(1, 8, GROUP).if_same(1, 7, Label::Allow);
         self.if_not_ours(users.netns)
     }
 
@@ -174,7 +184,7 @@ mod tests {
             assert_eq!(maps(program), [4, 5, 6, 7]);
         }
         assert_eq!(maps(user_create(&Assignments { guard: None, ..USERS })), [4, 5]);
-        assert_eq!(maps(user_egress(&GUARD)), [6, 7]);
+        assert_eq!(maps(user_packet(&GUARD)), [6, 7]);
     }
 
     #[test]

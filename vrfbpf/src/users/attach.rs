@@ -10,15 +10,19 @@ use crate::attachment::{attach, attached, detach_program};
 use crate::call::{Hook, load_as};
 use crate::found::{Found, by_id};
 use crate::memlock::OfNobody;
-use crate::programs::{Rescue, user_bind, user_connect, user_create, user_egress, user_sendmsg};
+use crate::programs::{Rescue, user_bind, user_connect, user_create, user_packet, user_sendmsg};
 
 /// Where programs ask who calls.
 pub const ADDRESS_HOOKS: [Hook; 7] =
     [Hook::SOCK_CREATE, Hook::CONNECT4, Hook::CONNECT6, Hook::BIND4, Hook::BIND6, Hook::SENDMSG4, Hook::SENDMSG6];
 
-/// All places. The program that lets packets leave comes first: no tag is put where nothing reads it.
-const HOOKS: [Hook; 8] = [
+/// Where packets are judged.
+const PACKET_HOOKS: [Hook; 2] = [Hook::EGRESS, Hook::INGRESS];
+
+/// All places. The programs that let packets pass come first: no tag is put where nothing reads it.
+const HOOKS: [Hook; 9] = [
     Hook::EGRESS,
+    Hook::INGRESS,
     Hook::CONNECT4,
     Hook::CONNECT6,
     Hook::BIND4,
@@ -78,7 +82,7 @@ impl Users {
 
     /// Whether the kernel takes what guards.
     pub(super) fn can_guard(&self) -> bool {
-        [Hook::EGRESS, Hook::SOCK_CREATE].into_iter().all(|hook| self.load_best(hook).is_ok())
+        PACKET_HOOKS.into_iter().chain([Hook::SOCK_CREATE]).all(|hook| self.load_best(hook).is_ok())
     }
 
     fn variants(&self, hook: Hook) -> Vec<Program> {
@@ -86,7 +90,7 @@ impl Users {
         let both =
             |make: fn(&_, Rescue) -> Program| [Rescue::BindOwn, Rescue::Deny].map(|how| make(&users, how)).into();
         match hook {
-            Hook::EGRESS => users.guard.iter().map(user_egress).collect(),
+            Hook::EGRESS | Hook::INGRESS => users.guard.iter().map(user_packet).collect(),
             Hook::CONNECT4 | Hook::CONNECT6 => both(user_connect),
             Hook::BIND4 | Hook::BIND6 => vec![user_bind(&users)],
             Hook::SENDMSG4 | Hook::SENDMSG6 => both(user_sendmsg),
@@ -96,13 +100,13 @@ impl Users {
 
     fn hooks(&self) -> impl Iterator<Item = Hook> + use<> {
         let is_guarded = self.is_guarded();
-        HOOKS.into_iter().filter(move |hook| is_guarded || *hook != Hook::EGRESS)
+        HOOKS.into_iter().filter(move |hook| is_guarded || !PACKET_HOOKS.contains(hook))
     }
 
-    /// Each names the map of users second, and the one at egress that of devices.
+    /// Each names the map of users second, and those of packets that of devices.
     fn has_program(&self, hook: Hook, cgroup: impl AsFd) -> nix::Result<bool> {
         let id = match &self.guarding {
-            Some(guarding) if hook == Hook::EGRESS => guarding.id()?,
+            Some(guarding) if PACKET_HOOKS.contains(&hook) => guarding.id()?,
             _ => self.map.id()?,
         };
         Ok(programs(hook, cgroup)?.iter().any(|found| found.maps.get(1) == Some(&id)))

@@ -1,7 +1,7 @@
 //! What keeps packets of users' sockets in their VRFs: the tags on the sockets, and the ports of each VRF.
 
 use std::collections::HashMap;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 
 use crate::map::Map;
 use crate::programs::Guard;
@@ -39,6 +39,14 @@ impl Guarding {
     /// For programs.
     pub fn guard(&self) -> Guard {
         Guard { tags: self.tags.as_raw_fd(), devices: self.devices.as_raw_fd() }
+    }
+
+    /// Changes the tag of a socket that has one.
+    ///
+    /// # Errors
+    /// As bpf(2).
+    pub fn retag(&self, socket: impl AsFd, vrf: u32) -> nix::Result<()> {
+        self.tags.change(socket, vrf)
     }
 
     /// The id of the map of devices, by which the program at egress is known.

@@ -13,7 +13,7 @@ use nix::errno::Errno;
 use crate::map::Map;
 use crate::memlock::OfNobody;
 use crate::netns::netns_cookie;
-use crate::programs::{Assignments, SLOTS};
+use crate::programs::{Assignments, NO_GROUP, SLOTS};
 use attach::ADDRESS_HOOKS;
 use guard::Guarding;
 
@@ -33,6 +33,8 @@ pub struct User {
     pub ifindex: u32,
     /// The name of the VRF.
     pub vrf: Vec<u8>,
+    /// The group whose processes of this user are in no VRF.
+    pub group: Option<u32>,
 }
 
 /// As many words as the table of slots has.
@@ -41,13 +43,13 @@ const WORDS: usize = SLOTS / 4;
 /// The map, the table that tells most others from its users, and what keeps packets in.
 #[derive(Debug)]
 pub struct Users {
-    map: Map<5>,
+    map: Map<6>,
     slots: Map<WORDS>,
     guarding: Option<Guarding>,
 }
 
 impl Users {
-    /// The one whose programs stand on this cgroup, if there is one. Any program of it but that at egress is enough.
+    /// The one whose programs stand on this cgroup, if there is one. Any program of it but those of packets is enough.
     ///
     /// # Errors
     /// EPERM without CAP_SYS_ADMIN; else as bpf(2).
@@ -106,6 +108,14 @@ impl Users {
         self.guarding.as_ref().map_or(Ok(false), |guarding| guarding.write(devices))
     }
 
+    /// Lets packets of a guarded socket pass by another VRF, which it is bound to.
+    ///
+    /// # Errors
+    /// As bpf(2).
+    pub fn retag(&self, socket: impl AsFd, vrf: u32) -> nix::Result<()> {
+        self.guarding.as_ref().map_or(Ok(()), |guarding| guarding.retag(socket, vrf))
+    }
+
     /// All users, by their ids.
     ///
     /// # Errors
@@ -153,15 +163,16 @@ fn slots(uids: &[u32]) -> [u32; WORDS] {
     std::array::from_fn(|at| u32::from_ne_bytes(std::array::from_fn(|byte| bytes[4 * at + byte])))
 }
 
-fn value(user: &User) -> [u32; 5] {
+fn value(user: &User) -> [u32; 6] {
     let byte = |at: usize| user.vrf.get(at).copied().filter(|_| at < 15).unwrap_or(0);
     let word = |at: usize| u32::from_ne_bytes(std::array::from_fn(|place| byte(4 * at + place)));
-    [user.ifindex, word(0), word(1), word(2), word(3)]
+    [user.ifindex, word(0), word(1), word(2), word(3), user.group.unwrap_or(NO_GROUP)]
 }
 
-fn user(uid: u32, value: [u32; 5]) -> User {
-    let name = value[1..].iter().flat_map(|word| word.to_ne_bytes());
-    User { uid, ifindex: value[0], vrf: name.take_while(|byte| *byte != 0).collect() }
+fn user(uid: u32, value: [u32; 6]) -> User {
+    let name = value[1..5].iter().flat_map(|word| word.to_ne_bytes());
+    let group = Some(value[5]).filter(|group| *group != NO_GROUP);
+    User { uid, ifindex: value[0], vrf: name.take_while(|byte| *byte != 0).collect(), group }
 }
 
 #[cfg(test)]
@@ -177,11 +188,11 @@ mod tests {
 
     #[test]
     fn a_user_is_read_back() {
-        for name in ["blue", "b", "fifteen-letters"] {
-            let alice = User { uid: 1000, ifindex: 7, vrf: name.as_bytes().to_vec() };
+        for (name, group) in [("blue", None), ("b", Some(0)), ("fifteen-letters", Some(990))] {
+            let alice = User { uid: 1000, ifindex: 7, vrf: name.as_bytes().to_vec(), group };
             assert_eq!(user(1000, value(&alice)), alice);
             // The kernel reads the name up to its NUL.
-            let bytes: Vec<u8> = value(&alice)[1..].iter().flat_map(|word| word.to_ne_bytes()).collect();
+            let bytes: Vec<u8> = value(&alice)[1..5].iter().flat_map(|word| word.to_ne_bytes()).collect();
             assert_eq!((&bytes[..name.len()], bytes[name.len()], bytes.len()), (name.as_bytes(), 0, 16));
         }
     }

@@ -3,14 +3,16 @@
 use std::path::Path;
 
 use nix::unistd::{Uid, setgroups, setresuid};
+use vrfabi::group::DEFAULT_DOMAIN;
 
 use crate::change::unit;
 use crate::error::Error;
+use crate::model::place::Place;
 use crate::model::step::Step;
 use crate::plan::system::System;
 use crate::sys::accounts::{self, Account};
 use crate::sys::netlink::{Kernel, KernelError};
-use crate::sys::users::{self, State};
+use crate::sys::users::{self, Assigned, State};
 use crate::sys::{cgroup, resolver, run_dir, trial};
 use crate::transaction::report::Outcome;
 use crate::transaction::session::Session;
@@ -19,15 +21,19 @@ use crate::transaction::users as map;
 /// Puts the user into the VRF.
 ///
 /// # Errors
-/// There is no such user or VRF, the kernel refused, or sockets stay unbound; then nothing is changed.
-pub fn set(session: &Session, user: &str, vrf: &str) -> Result<Outcome, Error> {
+/// There is no such user, VRF or group to leave by, the kernel refused, or sockets stay unbound; then nothing is changed.
+pub fn set(session: &Session, user: &str, vrf: &str, may_leave: bool) -> Result<Outcome, Error> {
     let account = account(user)?;
     let vrf = System::read(session.kernel)?.existing_vrf(vrf)?.name.clone();
+    if may_leave && !has_way_out() {
+        return Err(Error::NoGroup(DEFAULT_DOMAIN));
+    }
     let state = read()?;
     refuse_elsewhere()?;
     let repaired = repair(session, &state)?;
     let mut transaction = session.begin()?;
-    transaction.make_all(step(&state, account.uid, Some(&vrf)))?;
+    let place = Place { vrf: vrf.clone(), may_leave };
+    transaction.make_all(step(&state, account.uid, Some(&place)))?;
     verify(&account, &vrf).map_err(|error| transaction.abandon(error))?;
     about_names(&vrf).into_iter().chain(about_guard()).for_each(|note| transaction.note(note));
     let outcome = transaction.commit()?;
@@ -69,9 +75,14 @@ pub fn refresh(session: &Session) -> Result<Outcome, Error> {
 }
 
 /// The step that puts a user into a VRF, or takes it out; none where it is so.
-pub fn step(state: &State, uid: u32, to: Option<&str>) -> Option<Step> {
-    let from = state.of(uid).map(|user| user.vrf.clone());
-    (from.as_deref() != to).then(|| Step::SetUser { uid, from, to: to.map(str::to_owned) })
+pub fn step(state: &State, uid: u32, to: Option<&Place>) -> Option<Step> {
+    let from = state.of(uid).map(Assigned::place);
+    (from.as_ref() != to).then(|| Step::SetUser { uid, from, to: to.cloned() })
+}
+
+/// Whether there is the group by which a user leaves.
+pub fn has_way_out() -> bool {
+    accounts::group(DEFAULT_DOMAIN).is_some()
 }
 
 /// The users of this VRF, as one calls them.

@@ -159,6 +159,9 @@ pub enum Command {
         /// The VRF
         #[arg(value_name = "VRF", value_parser = name::device)]
         name: Option<String>,
+        /// Leave those of its processes in the default domain whose group is 'vrf-default'
+        #[arg(long, requires = "name")]
+        allow_default: bool,
         /// Take the user out again
         #[arg(long, requires = "user", conflicts_with = "name")]
         remove: bool,

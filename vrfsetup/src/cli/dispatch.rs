@@ -181,12 +181,12 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
         Command::User { user: Some(user), remove: true, change, .. } => {
             changed(cli, user::remove(&session(change)?, user)?)
         }
-        Command::User { user: Some(user), name: Some(vrf), change, .. } => {
-            changed(cli, user::set(&session(change)?, user, vrf)?)
+        Command::User { user: Some(user), name: Some(vrf), allow_default, change, .. } => {
+            changed(cli, user::set(&session(change)?, user, vrf, *allow_default)?)
         }
         Command::User { refresh: true, change, .. } => changed(cli, user::refresh(&session(change)?)?),
         Command::User { user: Some(user), .. } => Err(Error::Usage(format!("say which VRF '{user}' is to be in"))),
-        Command::User { .. } => done(print_all(cli, &users::all()?)),
+        Command::User { .. } => done(print_all(cli, &users::all(&kernel)?)),
         Command::Tunnel { name: None, .. } => done(print_all(cli, &tunnels::all(&Inventory::read(&kernel)?)?)),
         Command::Tunnel { name: Some(name), vrf: None, remove: false, .. } => {
             Err(Error::Usage(format!("say which VRF the outside of '{name}' is to be in: --in VRF")))

@@ -59,8 +59,9 @@ pub struct Evidence {
     pub labels: Vec<Option<String>>,
     /// /proc/PID/environ; empty where it may not be read.
     pub environ: Vec<u8>,
-    /// Its real user id, as far as it can be read.
+    /// Its real user and group ids, as far as they can be read.
     pub uid: Option<u32>,
+    pub gid: Option<u32>,
     /// Whether a seccomp filter is on it.
     pub is_filtered: bool,
     /// The environments of its ancestors, nearest first, as far as each is filtered, too.
@@ -73,7 +74,25 @@ pub struct Bound {
     /// systemd's units, with the VRF that each is bound to.
     pub units: BTreeMap<Vec<u8>, Vec<u8>>,
     /// Users, with the VRF that each is in.
-    pub users: BTreeMap<u32, Vec<u8>>,
+    pub users: BTreeMap<u32, BoundUser>,
+}
+
+/// Where a user is.
+#[derive(Clone, Debug)]
+pub struct BoundUser {
+    /// The VRF.
+    pub vrf: Vec<u8>,
+    /// The group whose processes are not.
+    pub group: Option<u32>,
+}
+
+impl Bound {
+    /// The VRF that a process is in because of its user.
+    pub fn by_user(&self, evidence: &Evidence) -> Option<Vec<u8>> {
+        let user = self.users.get(&evidence.uid?)?;
+        let is_out = user.group.is_some() && user.group == evidence.gid;
+        (!is_out).then(|| user.vrf.clone())
+    }
 }
 
 /// Decides. The program of a user stands on the root cgroup and leaves alone what an inner one has bound.
@@ -85,7 +104,7 @@ pub fn of(evidence: &Evidence, bound: &Bound) -> Option<Membership> {
             return Some(found);
         }
     }
-    let by_user = || Some(Membership { vrf: bound.users.get(&evidence.uid?)?.clone(), by: By::User });
+    let by_user = || Some(Membership { vrf: bound.by_user(evidence)?, by: By::User });
     by_cgroup(&evidence.cgroup, &evidence.labels, &bound.units).or_else(by_user)
 }
 
@@ -161,7 +180,8 @@ mod tests {
 
     fn found(evidence: &Evidence) -> Option<(String, By)> {
         let units = BTreeMap::from([(b"sshd.service".to_vec(), b"mgmt".to_vec())]);
-        let bound = Bound { units, users: BTreeMap::from([(1000, b"blue".to_vec())]) };
+        let bound =
+            Bound { units, users: BTreeMap::from([(1000, BoundUser { vrf: b"blue".to_vec(), group: Some(990) })]) };
         of(evidence, &bound).map(|found| (String::from_utf8(found.vrf).unwrap(), found.by))
     }
 
@@ -226,11 +246,13 @@ mod tests {
 
     #[test]
     fn a_user_is_in_its_vrf_unless_something_nearer_says_otherwise() {
-        let of_user = |uid, path: &str| Evidence { uid: Some(uid), ..in_cgroup(path) };
+        let of_user = |uid, path: &str| Evidence { uid: Some(uid), gid: Some(1000), ..in_cgroup(path) };
         assert_eq!(found(&of_user(1000, "/user.slice/session-1.scope")), Some(("blue".into(), By::User)));
         assert_eq!(found(&of_user(1001, "/user.slice/session-1.scope")), None);
         assert_eq!(found(&of_user(1000, "/user.slice/vrf/red")), Some(("red".into(), By::IpVrfExec)));
         assert_eq!(found(&of_user(1000, "/system.slice/sshd.service")), Some(("mgmt".into(), By::Systemd)));
+        let outside = Evidence { gid: Some(990), ..of_user(1000, "/user.slice/session-1.scope") };
+        assert_eq!(found(&outside), None, "in the group that is left outside");
     }
 
     #[test]

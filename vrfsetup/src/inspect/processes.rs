@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 
 use serde::Serialize;
 
-use crate::inspect::membership::{self, Bound, By, Evidence, Membership};
+use crate::inspect::membership::{self, Bound, BoundUser, By, Evidence, Membership};
 use crate::plan::unit_files;
 use crate::sys::cgroup::{self, Labels};
 use crate::sys::{run_dir, users};
@@ -65,8 +65,7 @@ pub fn held_by_a_filter(pid: u32) -> Option<String> {
 
 /// The VRF in which `vrfsetup user` holds all sockets of a process's user.
 pub fn held_by_its_user(pid: u32) -> Option<String> {
-    let uid = evidence(pid, &mut Labels::new()).ok()?.uid?;
-    bound().users.get(&uid).map(|vrf| text(vrf))
+    bound().by_user(&evidence(pid, &mut Labels::new()).ok()?).map(|vrf| text(&vrf))
 }
 
 /// Which processes have which sockets open, by the sockets' inodes. Processes of others are invisible to a plain user.
@@ -142,6 +141,7 @@ fn evidence(pid: u32, labels: &mut Labels) -> io::Result<Evidence> {
         cgroup,
         environ: fs::read(directory.join("environ")).unwrap_or_default(),
         uid: field(&status, b"Uid:"),
+        gid: field(&status, b"Gid:"),
         is_filtered,
         filtered_ancestors: if is_filtered { filtered_ancestors(&status) } else { Vec::new() },
     })
@@ -175,7 +175,8 @@ fn field(status: &[u8], name: &[u8]) -> Option<u32> {
 /// Users are in VRFs of the machine's own network namespace only.
 fn bound() -> Bound {
     let state = if run_dir::is_first_netns() { users::visible() } else { users::State::default() };
-    Bound { units: units(), users: state.users.into_iter().map(|user| (user.uid, user.vrf.into_bytes())).collect() }
+    let bound = |users::Assigned { vrf, group, .. }| BoundUser { vrf: vrf.into_bytes(), group };
+    Bound { units: units(), users: state.users.into_iter().map(|user| (user.uid, bound(user))).collect() }
 }
 
 /// systemd's units that are bound to an interface, with its name. A systemd before v260 does not know the property, and

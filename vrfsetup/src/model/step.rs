@@ -14,6 +14,7 @@ use crate::model::device::Device;
 use crate::model::neighbour::Neighbour;
 use crate::model::nexthop::Nexthop;
 use crate::model::nft::{TUNNELS, ZONES};
+use crate::model::place::Place;
 use crate::model::route::Route;
 use crate::model::rule::Rule;
 
@@ -115,9 +116,9 @@ pub enum Step {
         /// The user's number.
         uid: u32,
         /// The VRF before.
-        from: Option<String>,
+        from: Option<Place>,
         /// The VRF from now on.
-        to: Option<String>,
+        to: Option<Place>,
     },
 }
 
@@ -265,7 +266,10 @@ impl fmt::Display for Step {
             Self::SetZones { to, .. } => f.write_str(&ZONES.command(to.as_deref())),
             Self::SetTunnels { to, .. } => f.write_str(&TUNNELS.command(to.as_deref())),
             Self::SetFwmark { device, to, .. } => write!(f, "wg set {} fwmark {to:#x}", device.name),
-            Self::SetUser { uid, to: Some(vrf), .. } => write!(f, "vrfsetup user {uid} {vrf}"),
+            Self::SetUser { uid, to: Some(place), .. } if place.is_nowhere() => {
+                write!(f, "# user {uid} is closed: all its sockets fail")
+            }
+            Self::SetUser { uid, to: Some(place), .. } => write!(f, "vrfsetup user {uid} {place}"),
             Self::SetUser { uid, to: None, .. } => write!(f, "vrfsetup user --remove {uid}"),
         }
     }

@@ -12,9 +12,11 @@ mod found;
 mod judge;
 mod ours;
 mod place;
+mod round;
 mod scan;
 mod select;
 mod socket;
+mod tag;
 mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -34,7 +36,9 @@ use crate::sys::run_dir;
 use found::{Found, Thread};
 use judge::Target;
 use place::{Entered, Places};
-use scan::{Round, Scan};
+use round::Round;
+use scan::Scan;
+use tag::Tags;
 use verdict::{Fate, Subject};
 pub use verdict::{Report, Verdict};
 
@@ -89,7 +93,7 @@ pub fn move_all(
     let leaves = first.iter().filter_map(|found| places.vrf_of(found.thread()?)).collect();
     let target = Target { vrf, leaves, links: &system };
     let (processes, scan) = (BTreeMap::new(), Scan::default());
-    let mut run = Run { request, target, netns, named, unit, places: &mut places, processes, scan };
+    let mut run = Run { request, target, netns, named, unit, places: &mut places, processes, scan, tags: Tags::find() };
     run.skip_dead();
     // Before anything is changed: not every kernel lists them.
     run.scan.begin()?;
@@ -148,6 +152,7 @@ struct Run<'a> {
     /// What became of each process.
     processes: BTreeMap<Found, Verdict>,
     scan: Scan,
+    tags: Tags,
 }
 
 impl Run<'_> {
@@ -172,7 +177,8 @@ impl Run<'_> {
         self.places.give_up_empty();
         let moved: Vec<Found> = selected.into_iter().filter(|process| self.is_in_place(process)).collect();
         self.scan.begin()?;
-        let round = Round { target: &self.target, netns: self.netns, places: self.places, request: self.request };
+        let (target, tags) = (&self.target, &self.tags);
+        let round = Round { target, tags, netns: self.netns, places: self.places, request: self.request };
         for process in moved {
             has_changed |= self.scan.process(process, &round);
         }

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -12,10 +11,10 @@ use nix::errno::Errno;
 use super::connection::Connections;
 use super::found::{Found, Thread};
 use super::judge::{Decision, Target};
-use super::place::Places;
+use super::round::Round;
 use super::socket::{self, Seen};
 use super::verdict::{Description, Fate, State, Subject, Verdict};
-use super::{Request, domain_name, rebind};
+use super::{Request, domain_name};
 use crate::error::Error;
 use crate::inspect::processes;
 use crate::sys::netlink::errno_text;
@@ -48,31 +47,6 @@ impl Listed {
     fn of(thread: Thread) -> Option<Self> {
         let descriptors = descriptors(&format!("{}/fd", thread.directory())).ok()?;
         Some(Self { pid: thread.process, thread: thread.number, descriptors })
-    }
-}
-
-/// What a round asks of each socket.
-pub struct Round<'a> {
-    pub target: &'a Target<'a>,
-    /// The network namespace.
-    pub netns: u64,
-    pub places: &'a Places<'a>,
-    pub request: &'a Request<'a>,
-}
-
-impl Round<'_> {
-    /// What becomes of a socket, and why.
-    fn carry_out(&self, decision: Decision, socket: &OwnedFd) -> (Fate, Option<String>) {
-        match decision {
-            Decision::Leave => (Fate::Unchanged, None),
-            Decision::Stay(why) => (Fate::Stays, Some(why)),
-            Decision::Close => (Fate::Stays, None),
-            Decision::Rebind if self.request.is_dry => (Fate::Moves, None),
-            Decision::Rebind => match rebind(socket, self.target) {
-                Ok(()) => (Fate::Moved, None),
-                Err(errno) => (Fate::Failed, Some(errno_text(errno as i32))),
-            },
-        }
     }
 }
 

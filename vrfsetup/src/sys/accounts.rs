@@ -1,4 +1,4 @@
-//! /etc/passwd: users by name and by number. A static binary has no name services; who is known to those alone has a number.
+//! /etc/passwd and /etc/group: users and groups by name and by number. A static binary has no name services; who is known to those alone has a number.
 
 use std::fs;
 
@@ -19,6 +19,12 @@ pub fn look_up(text: &str) -> Option<Account> {
 /// What the user of this number is called.
 pub fn name_of(uid: u32) -> String {
     name_in(&passwd(), uid)
+}
+
+/// The number of the group of this name. Root's is no answer: it is that of every service.
+pub fn group(name: &str) -> Option<u32> {
+    let groups = String::from_utf8_lossy(&fs::read("/etc/group").unwrap_or_default()).into_owned();
+    entries(&groups).find(|entry| entry.0 == name).map(|(_, gid)| gid).filter(|gid| *gid != 0)
 }
 
 fn passwd() -> String {

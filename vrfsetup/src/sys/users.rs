@@ -6,11 +6,13 @@ use std::fs::{self, File};
 use std::io;
 
 use nix::errno::Errno;
+use vrfabi::group::DEFAULT_DOMAIN;
 use vrfbpf::programs::GONE;
 use vrfbpf::{User, Users};
 
 use crate::model::link::Link;
-use crate::sys::run_dir;
+use crate::model::place::Place;
+use crate::sys::{accounts, run_dir};
 
 /// Whose sockets are where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +23,20 @@ pub struct Assigned {
     pub vrf: String,
     /// The index that its sockets are bound to; None while there is no such VRF.
     pub ifindex: Option<u32>,
+    /// The group whose processes are left in the default domain.
+    pub group: Option<u32>,
+}
+
+impl Assigned {
+    /// Where the user is.
+    pub fn place(&self) -> Place {
+        Place { vrf: self.vrf.clone(), may_leave: self.group.is_some() }
+    }
+
+    /// Whether the group has another number by now, or none.
+    pub fn has_stale_group(&self) -> bool {
+        self.group.is_some() && self.group != accounts::group(DEFAULT_DOMAIN)
+    }
 }
 
 /// What the kernel has.
@@ -34,9 +50,6 @@ pub struct State {
     /// keep them from leaving by others.
     pub ports: Option<Ports>,
 }
-
-/// The name of no VRF, for users who are to be in one that nobody can tell: no interface can have it, so their sockets fail.
-pub const NOWHERE: &str = ".";
 
 /// Ports of VRFs, each with the index of its VRF, by the ports.
 pub type Ports = Vec<(u32, u32)>;
@@ -65,18 +78,17 @@ pub fn visible() -> State {
     read().unwrap_or_default()
 }
 
-/// Puts a user's sockets into the VRF of this name, whose index is None while it is not there; or takes the user out. `ports`:
-/// those of all VRFs.
+/// Puts a user's sockets into a VRF, whose index is None while it is not there; or takes the user out. Who may leave cannot
+/// while there is no group for it. `ports`: those of all VRFs.
 ///
 /// # Errors
 /// The kernel's own; then it is as it was.
-pub fn set(uid: u32, vrf: Option<(&str, Option<u32>)>, ports: &Ports) -> io::Result<()> {
+pub fn set(uid: u32, to: Option<(&Place, Option<u32>)>, ports: &Ports) -> io::Result<()> {
     let cgroup = own_root()?.ok_or_else(|| io::Error::other("no cgroup2 is mounted"))?;
-    match vrf {
-        Some((vrf, ifindex)) => add(&cgroup, &User { uid, ifindex: ifindex.unwrap_or(GONE), vrf: vrf.into() }, ports)?,
-        None => remove(&cgroup, uid)?,
-    }
-    Ok(())
+    let Some((place, ifindex)) = to else { return Ok(remove(&cgroup, uid)?) };
+    let group = place.may_leave.then(|| accounts::group(DEFAULT_DOMAIN)).flatten();
+    let vrf = place.vrf.clone().into_bytes();
+    Ok(add(&cgroup, &User { uid, ifindex: ifindex.unwrap_or(GONE), vrf, group }, ports)?)
 }
 
 /// The ports of all VRFs.
@@ -126,16 +138,19 @@ fn remove(cgroup: &File, uid: u32) -> Result<(), Errno> {
     if users.all()?.is_empty() { Users::detach_all(cgroup) } else { Ok(()) }
 }
 
-fn assigned(User { uid, ifindex, vrf }: User) -> Assigned {
+fn assigned(User { uid, ifindex, vrf, group }: User) -> Assigned {
     let ifindex = Some(ifindex).filter(|&ifindex| ifindex != GONE);
-    Assigned { uid, vrf: String::from_utf8_lossy(&vrf).into_owned(), ifindex }
+    Assigned { uid, vrf: String::from_utf8_lossy(&vrf).into_owned(), ifindex, group }
 }
 
 /// The first cgroup namespace (PROC_CGROUP_INIT_INO of the kernel).
 const FIRST_CGROUP_NAMESPACE: u64 = 0xefff_fffb;
 
 /// The root of cgroup2; None where none is mounted, or what is mounted begins below the machine's own, as in containers.
-fn root() -> io::Result<Option<File>> {
+///
+/// # Errors
+/// /proc cannot be read, or it cannot be opened.
+pub fn root() -> io::Result<Option<File>> {
     use std::os::unix::fs::MetadataExt;
     if fs::metadata("/proc/thread-self/ns/cgroup")?.ino() != FIRST_CGROUP_NAMESPACE {
         return Ok(None);

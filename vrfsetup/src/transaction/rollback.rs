@@ -102,7 +102,7 @@ fn is_so(kernel: &Kernel, step: &Step) -> bool {
             kernel.link(&device.name).is_ok_and(|link| link.table != Some(*table))
         }
         Step::WriteFile { path, to, .. } => fs::read_to_string(path).ok() == *to,
-        Step::SetUser { uid, to, .. } => users::is_in(*uid, to.as_deref()),
+        Step::SetUser { uid, to, .. } => users::is_in(*uid, to.as_ref()),
         Step::SetFwmark { device, to, .. } => mark_of(device) == Some(*to),
         _ => false,
     }
@@ -140,7 +140,7 @@ fn is_so_by_refusal(step: &Step, refusal: &KernelError) -> bool {
 fn is_foreign_by_now(step: &Step) -> bool {
     match step {
         Step::WriteFile { path, from, .. } => fs::read_to_string(path).ok() != *from,
-        Step::SetUser { uid, from, .. } => !users::is_in(*uid, from.as_deref()),
+        Step::SetUser { uid, from, .. } => !users::is_in(*uid, from.as_ref()),
         Step::SetFwmark { device, from, .. } => mark_of(device).is_some_and(|mark| mark != *from),
         _ => false,
     }

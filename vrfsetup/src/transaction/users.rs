@@ -2,8 +2,10 @@
 //! packets leave by the ports that a VRF has. Whoever changes any of these tells the kernel's maps.
 
 use crate::model::link::Link;
+use crate::model::place::Place;
 use crate::model::step::Step;
 use crate::sys::netlink::{Kernel, KernelError};
+use crate::sys::users::Assigned;
 use crate::sys::{run_dir, users};
 
 /// Whether these steps make or delete a VRF, or change the ports of one.
@@ -13,9 +15,9 @@ pub fn are_touched<'a>(steps: impl IntoIterator<Item = &'a Step>) -> bool {
     steps.into_iter().any(is_of_vrf)
 }
 
-/// Whether the user is in this VRF, or in none. Where nobody can tell it is not.
-pub fn is_in(uid: u32, vrf: Option<&str>) -> bool {
-    users::read().is_ok_and(|state| state.of(uid).map(|user| user.vrf.as_str()) == vrf)
+/// Whether the user is at this place, or in no VRF. Where nobody can tell it is not.
+pub fn is_in(uid: u32, place: Option<&Place>) -> bool {
+    users::read().is_ok_and(|state| state.of(uid).map(Assigned::place).as_ref() == place)
 }
 
 /// Brings the map up to date; what could not be done, as a note. Who may not read it is not told: a container's root.
@@ -37,10 +39,11 @@ pub fn correct(kernel: &Kernel, state: &users::State) -> Result<bool, KernelErro
     let links = kernel.links()?;
     let index =
         |name: &str| links.iter().find(|link| link.name == name && link.is_vrf()).map(|link: &Link| link.ifindex);
-    let stale: Vec<_> = state.users.iter().filter(|user| index(&user.vrf) != user.ifindex).collect();
+    let is_stale = |user: &&Assigned| index(&user.vrf) != user.ifindex || user.has_stale_group();
+    let stale: Vec<_> = state.users.iter().filter(is_stale).collect();
     let ports = users::ports_of(&links);
     for user in &stale {
-        users::set(user.uid, Some((&user.vrf, index(&user.vrf))), &ports)?;
+        users::set(user.uid, Some((&user.place(), index(&user.vrf))), &ports)?;
     }
     if state.lacks_programs {
         users::restore_programs()?;

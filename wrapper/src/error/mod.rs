@@ -65,7 +65,7 @@ pub enum Error {
     /// `--user` by somebody who is not root.
     NotRoot(OsString),
     /// The sockets of this process are bound by something that cannot be left.
-    CannotLeave { device: OsString, why: String },
+    CannotLeave { device: OsString, why: String, hint: Option<String> },
     /// The program cannot be run.
     CannotRun { program: PathBuf, errno: Errno },
     /// The program was not found.
@@ -126,6 +126,7 @@ impl Error {
                 _ => "ip netns list".into(),
             }),
             Error::Unsealed { fix, .. } => Some(fix.clone()),
+            Error::CannotLeave { hint, .. } => hint.clone(),
             Error::GroupOfAnother { user, .. } => Some(format!("vrfrun -u {}:GROUP …", text(user))),
             Error::ForeignDescriptor { is_strict: true, fd, .. } => {
                 Some(format!("close it: {fd}>&- or {fd}<&- in a shell"))
@@ -194,7 +195,7 @@ impl Display for Error {
                 let why = format!("it has no entry in /etc/passwd, and group {number} is '{}'", text(owner));
                 write!(f, "cannot become '{}': {why}", text(user))
             }
-            Error::CannotLeave { device, why } => write!(f, "cannot leave '{}': {why}", text(device)),
+            Error::CannotLeave { device, why, .. } => write!(f, "cannot leave '{}': {why}", text(device)),
             Error::CannotRun { program, errno } => {
                 write!(f, "cannot run '{}': {}", program.display(), errno.desc())
             }

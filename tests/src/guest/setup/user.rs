@@ -70,12 +70,12 @@ pub(super) fn assert_answers(world: &mut World, order: &Order, domain: Domain) {
     assert_eq!(others.map(|other| verdict.packets(other)).sum::<u64>(), 0, "{order:?}\n{verdict}");
 }
 
-/// How many programs stand on the root cgroup, by bpf(2) itself: egress, create, bind, connect, sendmsg.
+/// How many programs stand on the root cgroup, by bpf(2) itself: ingress, egress, create, bind, connect, sendmsg.
 pub(super) fn programs(world: &mut World) -> u32 {
     let script = "import ctypes, os, struct
 root = [line.split()[4] for line in open('/proc/self/mountinfo') if ' - cgroup2 ' in line][0]
 fd, total = os.open(root, os.O_RDONLY), 0
-for hook in (1, 2, 8, 9, 10, 11, 14, 15):
+for hook in (0, 1, 2, 8, 9, 10, 11, 14, 15):
     ids = ctypes.create_string_buffer(256)
     attr = ctypes.create_string_buffer(struct.pack('IIIIQII', fd, hook, 0, 0, ctypes.addressof(ids), 64, 0), 32)
     assert ctypes.CDLL(None, use_errno=True).syscall(321, 16, attr, 32) == 0, os.strerror(ctypes.get_errno())
@@ -256,14 +256,14 @@ fn the_last_user_takes_the_programs_along() {
     let script = "vrfsetup user 1000 blue & vrfsetup user 1001 red & wait %1 && wait %2";
     let verdict = world.judge(&root(["sh", "-c", script]));
     assert_eq!(verdict.code, 0, "{verdict}");
-    assert_eq!(programs(world), before + 8, "one program at each hook");
+    assert_eq!(programs(world), before + 9, "one program at each hook");
     assert_answers(world, &as_alice(ASKS), Domain::Blue);
     assert_answers(world, &root([BOB, ASKS].concat()), Domain::Red);
     nothing_to_do(world, "user 1000 blue");
     vrfsetup(world, 0, "user 1000 red");
     assert_answers(world, &as_alice(ASKS), Domain::Red);
     vrfsetup(world, 0, "user --remove 1000");
-    assert_eq!(programs(world), before + 8, "the other user has them still");
+    assert_eq!(programs(world), before + 9, "the other user has them still");
     vrfsetup(world, 0, "user --remove 1001");
     nothing_to_do(world, "user --remove 1001");
     assert_eq!((programs(world), vrfsetup(world, 0, "user").text().as_str()), (before, ""));

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::model::user_line::UserLine;
 use crate::plan::rules::Unreachable;
 
 /// A whole file.
@@ -19,7 +20,7 @@ pub struct Config {
     pub zones: Zones,
     /// `[user]`: users by name or number, each with the VRF that its sockets are in.
     #[serde(default)]
-    pub user: BTreeMap<String, Spanned<String>>,
+    pub user: BTreeMap<String, Spanned<UserLine>>,
     /// Users of lines with a mistake, as they are called there: whose sockets fail, unless they are in a VRF already.
     #[serde(skip)]
     pub closed: BTreeSet<String>,

@@ -88,8 +88,8 @@ impl<'a> Source<'a> {
             }
             self.different(name, &vrf.routes, &mut declared)?;
         }
-        for vrf in config.user.values() {
-            crate::model::name::vrf(vrf.get_ref()).map_err(|why| self.mistake_at(vrf, &why))?;
+        for line in config.user.values() {
+            crate::model::name::vrf(&line.get_ref().0.vrf).map_err(|why| self.mistake_at(line, &why))?;
         }
         self.different("default", &config.default.routes, &mut declared)?;
         config.leak.iter().try_for_each(|leak| self.leak(leak, &mut declared))

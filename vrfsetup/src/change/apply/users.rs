@@ -1,16 +1,19 @@
 //! `[user]`: the users whose sockets are in a VRF.
 
 use toml::Spanned;
+use vrfabi::group::DEFAULT_DOMAIN;
 
 use super::planner::Planner;
 use super::{Plan, Section};
 use crate::change::user;
 use crate::error::Error;
 use crate::model::link::Link;
+use crate::model::place::Place;
 use crate::model::step::Step;
+use crate::model::user_line::UserLine;
 use crate::sys::accounts::Account;
 use crate::sys::run_dir;
-use crate::sys::users::{self, NOWHERE, State};
+use crate::sys::users::{self, Assigned, State};
 
 impl Planner<'_> {
     /// Plans them, and with `--prune` that those who are not declared leave. Whom the file puts into a VRF that a boot
@@ -19,19 +22,20 @@ impl Planner<'_> {
         let config = self.config;
         let state = if run_dir::is_first_netns() { users::visible() } else { State::default() };
         let mut declared: Vec<Account> = Vec::new();
-        for (name, vrf) in &config.user {
+        for (name, line) in &config.user {
             self.at = Section::User(name.clone());
-            let account = account(self, name, vrf)?;
+            let account = account(self, name, line)?;
             if let Some(other) = declared.iter().find(|other| other.uid == account.uid) {
-                return Err(self.source.mistake_at(vrf, &format!("the same user as '{}'", other.name)));
+                return Err(self.source.mistake_at(line, &format!("the same user as '{}'", other.name)));
             }
-            let is_made = will_be(self, vrf)?;
+            let place = place(self, line, name, plan)?;
+            let is_made = will_be(self, line)?;
             if !is_made {
-                plan.notes.push(format!("all sockets of user '{name}' fail: there is no VRF '{}'", vrf.get_ref()));
+                plan.notes.push(format!("all sockets of user '{name}' fail: there is no VRF '{}'", place.vrf));
             }
-            if let Some(step) = step(self, &state, account.uid, vrf.get_ref()) {
+            if let Some(step) = step(self, &state, account.uid, &place) {
                 plan.then.push((self.at.clone(), step));
-                plan.users.extend(is_made.then(|| (account.clone(), vrf.get_ref().clone())));
+                plan.users.extend(is_made.then(|| (account.clone(), place.vrf)));
             }
             declared.push(account);
         }
@@ -58,18 +62,19 @@ impl Planner<'_> {
                 continue;
             }
             plan.notes.push(format!("all sockets of user '{name}' fail until its line in [user] is right"));
-            plan.then
-                .extend(user::step(state, account.uid, Some(NOWHERE)).map(|step| (Section::User(name.clone()), step)));
+            plan.then.extend(
+                user::step(state, account.uid, Some(&Place::nowhere())).map(|step| (Section::User(name.clone()), step)),
+            );
             declared.push(account);
         }
     }
 }
 
 /// Called as the file calls it, so that errors name what is left out.
-fn account(planner: &Planner, name: &str, vrf: &Spanned<String>) -> Result<Account, Error> {
+fn account(planner: &Planner, name: &str, line: &Spanned<UserLine>) -> Result<Account, Error> {
     user::refuse_elsewhere()?;
     user::read()?;
-    let account = user::account(name).map_err(|error| planner.source.mistake_at(vrf, &error.to_string()))?;
+    let account = user::account(name).map_err(|error| planner.source.mistake_at(line, &error.to_string()))?;
     Ok(Account { name: name.to_owned(), ..account })
 }
 
@@ -79,15 +84,30 @@ fn closed_account(name: &str) -> Option<Account> {
     user::account(name).ok().or_else(first)
 }
 
+/// Without the group nobody leaves: a mistake, but at boot no reason to have no network.
+fn place(planner: &Planner, line: &Spanned<UserLine>, name: &str, plan: &mut Plan) -> Result<Place, Error> {
+    let place = line.get_ref().0.clone();
+    if !place.may_leave || user::has_way_out() {
+        return Ok(place);
+    }
+    let what = Error::NoGroup(DEFAULT_DOMAIN).to_string();
+    if !planner.may_lack_ports {
+        return Err(planner.source.mistake_at(line, &what));
+    }
+    plan.notes.push(format!("user '{name}' cannot leave the VRF: {what}"));
+    Ok(Place { may_leave: false, ..place })
+}
+
 /// Whether there is such a VRF in the end. Where not, it is a mistake; not at boot, which makes what it can.
-fn will_be(planner: &Planner, vrf: &Spanned<String>) -> Result<bool, Error> {
-    let is_there = !planner.prunes && there(planner, vrf.get_ref()).is_some();
-    let declared = planner.config.vrf.get(vrf.get_ref());
+fn will_be(planner: &Planner, line: &Spanned<UserLine>) -> Result<bool, Error> {
+    let vrf = &line.get_ref().0.vrf;
+    let is_there = !planner.prunes && there(planner, vrf).is_some();
+    let declared = planner.config.vrf.get(vrf);
     if declared.map_or(is_there, |declared| !declared.emulate) {
         return Ok(true);
     }
     let what = if declared.is_some() { "users cannot be in an emulated VRF" } else { "no such VRF" };
-    if planner.may_lack_ports { Ok(false) } else { Err(planner.source.mistake_at(vrf, what)) }
+    if planner.may_lack_ports { Ok(false) } else { Err(planner.source.mistake_at(line, what)) }
 }
 
 fn there<'p>(planner: &'p Planner, vrf: &str) -> Option<&'p Link> {
@@ -95,9 +115,10 @@ fn there<'p>(planner: &'p Planner, vrf: &str) -> Option<&'p Link> {
 }
 
 /// None where the kernel has it so. One that knows an older VRF of this name is told again.
-fn step(planner: &Planner, state: &State, uid: u32, vrf: &str) -> Option<Step> {
-    let (now, index) = (state.of(uid), there(planner, vrf).map(|link| link.ifindex));
-    let is_so = now.is_some_and(|user| user.vrf == vrf && user.ifindex == index) && !state.lacks_programs;
-    let from = now.map(|user| user.vrf.clone());
-    (!is_so).then(|| Step::SetUser { uid, from, to: Some(vrf.to_owned()) })
+fn step(planner: &Planner, state: &State, uid: u32, place: &Place) -> Option<Step> {
+    let (now, index) = (state.of(uid), there(planner, &place.vrf).map(|link| link.ifindex));
+    let is_it = |user: &Assigned| user.place() == *place && user.ifindex == index && !user.has_stale_group();
+    let is_so = now.is_some_and(is_it) && !state.lacks_programs;
+    let from = now.map(Assigned::place);
+    (!is_so).then(|| Step::SetUser { uid, from, to: Some(place.clone()) })
 }

@@ -5,7 +5,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use serde::Deserialize;
+use vrfabi::group::DEFAULT_DOMAIN;
+
 use super::Finding;
+use crate::model::place::Place;
+use crate::model::user_line::UserLine;
 use crate::plan::system::System;
 use crate::sys::accounts;
 use crate::sys::users::{self, Assigned, State};
@@ -14,8 +19,8 @@ const REFRESH: &str = "vrfsetup user --refresh";
 const FILE: &str = "/etc/vrf/vrf.toml";
 const UNIT: &str = "/etc/systemd/system/sysinit.target.wants/vrfsetup-early.service";
 
-/// What a boot makes: users by number, each with its VRF.
-type Declared = BTreeMap<u32, String>;
+/// What a boot makes: users by number, each with its place.
+type Declared = BTreeMap<u32, Place>;
 
 /// All findings about them; none where the kernel's may not be read.
 pub fn all(system: &System) -> Vec<Finding> {
@@ -37,16 +42,22 @@ pub fn all(system: &System) -> Vec<Finding> {
 fn declared(text: &str) -> Option<Declared> {
     let table: toml::Table = text.parse().ok()?;
     let users = table.get("user").and_then(|users| users.as_table()).into_iter().flatten();
-    Some(users.filter_map(|(name, vrf)| Some((accounts::look_up(name)?.uid, vrf.as_str()?.to_owned()))).collect())
+    let place = |line: &toml::Value| Some(UserLine::deserialize(line.clone()).ok()?.0);
+    Some(users.filter_map(|(name, line)| Some((accounts::look_up(name)?.uid, place(line)?))).collect())
 }
 
 fn of_boot(state: &State, declared: &Declared) -> Vec<Finding> {
-    let has = |uid: u32, vrf: &str| state.of(uid).is_some_and(|user| user.vrf == vrf);
-    let lacking = declared.iter().filter(|(uid, vrf)| !has(**uid, vrf)).map(|(uid, vrf)| {
-        let what = format!("user '{}' is not in the VRF, as {FILE} has it", accounts::name_of(*uid));
-        Finding::new("user-not-applied", what, format!("vrfsetup apply {FILE}")).about(vrf)
+    let has = |uid: u32, place: &Place| state.of(uid).is_some_and(|user| user.place() == *place);
+    let lacking = declared.iter().filter(|(uid, place)| !has(**uid, place)).map(|(uid, place)| {
+        let name = accounts::name_of(*uid);
+        let what = match state.of(*uid).is_some_and(|user| user.vrf == place.vrf) {
+            false => format!("user '{name}' is not in the VRF, as {FILE} has it"),
+            true => format!("whether user '{name}' may leave the VRF is not as {FILE} has it"),
+        };
+        Finding::new("user-not-applied", what, format!("vrfsetup apply {FILE}")).about(&place.vrf)
     });
-    let unkept = state.users.iter().filter(|user| !declared.contains_key(&user.uid)).map(|user| {
+    let is_unkept = |user: &&Assigned| !user.place().is_nowhere() && !declared.contains_key(&user.uid);
+    let unkept = state.users.iter().filter(is_unkept).map(|user| {
         let name = accounts::name_of(user.uid);
         let what = format!("user '{name}' is in the VRF until the next boot: [user] in {FILE} does not have it");
         Finding::new("user-not-kept", what, format!("vrfsetup export, for the line '{name} = …'")).about(&user.vrf)
@@ -90,12 +101,12 @@ fn name_of(system: &System, ifindex: u32) -> String {
 
 fn of(system: &System, user: &Assigned) -> Option<Finding> {
     let name = accounts::name_of(user.uid);
+    if user.place().is_nowhere() {
+        let what = format!("user '{name}' is closed, all its sockets fail: its line in [user] of {FILE} has a mistake");
+        return Some(Finding::new("user-closed", what, format!("vrfsetup apply {FILE}, which names it")));
+    }
     let index = system.link(&user.vrf).filter(|link| link.is_vrf() && link.name == user.vrf).map(|link| link.ifindex);
     let (finding, what, fix) = match index {
-        None if user.vrf == users::NOWHERE => {
-            let what = format!("all sockets of user '{name}' fail: its line in [user] of {FILE} has a mistake");
-            ("user-without-vrf", what, format!("vrfsetup apply {FILE}, which names it"))
-        }
         None => {
             let fix = format!("vrfsetup add {}; or vrfsetup user --remove {name}", user.vrf);
             ("user-without-vrf", format!("all sockets of user '{name}' fail: there is no such VRF"), fix)
@@ -103,6 +114,10 @@ fn of(system: &System, user: &Assigned) -> Option<Finding> {
         Some(_) if index != user.ifindex => {
             let what = format!("all sockets of user '{name}' fail: the VRF was made again since");
             ("user-stale", what, REFRESH.to_owned())
+        }
+        Some(_) if user.has_stale_group() => {
+            let what = format!("a group that is no more '{DEFAULT_DOMAIN}' leads user '{name}' out of the VRF");
+            ("user-group", what, REFRESH.to_owned())
         }
         Some(_) => return None,
     };
@@ -113,12 +128,13 @@ fn of(system: &System, user: &Assigned) -> Option<Finding> {
 mod tests {
     use super::*;
     use crate::model::link::Link;
+    use crate::model::place::NOWHERE;
 
     #[test]
     fn each_way_of_being_cut_off_is_told_apart() {
         let system = System::new(vec![Link::plain(7, "blue", Some(10)), Link::plain(8, "red", None)], vec![]);
         let finding = |vrf: &str, ifindex, lacks_programs| {
-            let users = vec![Assigned { uid: 4_294_967_000, vrf: vrf.to_owned(), ifindex }];
+            let users = vec![Assigned { uid: 4_294_967_000, vrf: vrf.to_owned(), ifindex, group: None }];
             of_kernel(&system, &State { users, lacks_programs, ports: Some(Vec::new()) })
                 .into_iter()
                 .map(|finding| finding.finding)
@@ -129,13 +145,14 @@ mod tests {
         assert_eq!(finding("blue", None, true), ["user-stale", "user-programs"]);
         assert_eq!(finding("red", Some(8), false), ["user-without-vrf"]);
         assert_eq!(finding("green", None, false), ["user-without-vrf"]);
+        assert_eq!(finding(NOWHERE, None, false), ["user-closed"]);
     }
 
     #[test]
     fn ports_that_others_have_changed_and_a_kernel_without_a_guard_are_told() {
         let port = Link { master: Some(7), ..Link::plain(3, "eth1", None) };
         let system = System::new(vec![Link::plain(7, "blue", Some(10)), port], vec![]);
-        let users = vec![Assigned { uid: 4_294_967_000, vrf: "blue".to_owned(), ifindex: Some(7) }];
+        let users = vec![Assigned { uid: 4_294_967_000, vrf: "blue".to_owned(), ifindex: Some(7), group: None }];
         let said = |ports| {
             let state = State { users: users.clone(), lacks_programs: false, ports };
             of_kernel(&system, &state).pop().map(|found| (found.finding, found.what))
@@ -150,14 +167,18 @@ mod tests {
 
     #[test]
     fn what_the_next_boot_would_make_otherwise_is_told() {
-        let user = |uid, vrf: &str| Assigned { uid, vrf: vrf.to_owned(), ifindex: Some(7) };
-        let state = State { users: vec![user(4_294_967_000, "blue"), user(4_294_967_001, "blue")], ..State::default() };
+        let user = |uid, vrf: &str| Assigned { uid, vrf: vrf.to_owned(), ifindex: Some(7), group: None };
+        let users = vec![user(4_294_967_000, "blue"), user(4_294_967_001, "blue"), user(4_294_967_002, NOWHERE)];
+        let state = State { users, ..State::default() };
         let said = |text: &str| {
             of_boot(&state, &declared(text).expect("TOML")).into_iter().map(|said| said.finding).collect::<Vec<_>>()
         };
         let both = "[user]\n4294967000 = \"blue\"\n4294967001 = \"blue\"\n";
         assert_eq!(said(both), [""; 0]);
         assert_eq!(said(&both.replace("7001 = \"blue\"", "7001 = \"red\"")), ["user-not-applied"]);
+        assert_eq!(said(&both.replace("7001 = \"blue\"", "7001 = { vrf = \"blue\" }")), [""; 0]);
+        let leaves = both.replace("7001 = \"blue\"", "7001 = { vrf = \"blue\", allow-default = true }");
+        assert_eq!(said(&leaves), ["user-not-applied"]);
         assert_eq!(said("[user]\n4294967000 = \"blue\"\n"), ["user-not-kept"]);
         assert_eq!(said("[vrf.blue]\n"), ["user-not-kept"; 2]);
     }

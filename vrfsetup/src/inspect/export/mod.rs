@@ -99,7 +99,8 @@ pub fn export(inventory: &Inventory, format: Format) -> Result<Vec<File>, Error>
     let memory = Memory::read();
     let tunnels = memory.tunnels.into_iter().map(|(name, tunnel)| (name, tunnel.vrf)).collect();
     let has_zones = memory.zones.is_some();
-    let all = All { vrfs, inbound: inbound(inventory), has_zones, users: users::visible(), tunnels };
+    let all =
+        All { vrfs, inbound: inbound(inventory), has_zones, users: users::visible(&inventory.system.links), tunnels };
     Ok(match format {
         Format::Toml => vec![toml::file(&all, &inventory.rules, &settings())],
         Format::Networkd => networkd::files(&all, &inventory.rules),

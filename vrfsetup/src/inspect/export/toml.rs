@@ -6,7 +6,6 @@ use super::{All, Entry, Exported, File, has_unreachable_rule, route_words};
 use crate::model::route::Route;
 use crate::model::rule::{Rule, TABLE_LOCAL};
 use crate::model::syntax;
-use crate::sys::users::NOWHERE;
 
 /// The one file.
 pub fn file(all: &All, rules: &[Rule], settings: &[(&str, String)]) -> File {
@@ -34,8 +33,14 @@ pub fn file(all: &All, rules: &[Rule], settings: &[(&str, String)]) -> File {
 }
 
 /// Which VRF one is to be in whose line had a mistake nobody knows.
-fn user(Entry { user, vrf, .. }: &Entry) -> String {
-    if vrf == NOWHERE { format!("# {user} has no VRF and no network\n") } else { entry(user, vrf) }
+fn user(Entry { user, vrf, allow_default, .. }: &Entry) -> String {
+    match vrf {
+        None => format!("# {user} has no VRF and no network\n"),
+        Some(vrf) if *allow_default => {
+            format!("{} = {{ vrf = {}, allow-default = true }}\n", quoted(user), literal(vrf))
+        }
+        Some(vrf) => entry(user, vrf),
+    }
 }
 
 fn entry(name: &str, vrf: &str) -> String {
@@ -103,6 +108,7 @@ fn literal(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::change::apply::source::Source;
+    use crate::inspect::users::State;
     use crate::model::syntax::route::parse;
     use std::path::Path;
 
@@ -123,16 +129,21 @@ mod tests {
             routes: routes.iter().collect(),
         };
         let inbound = parse("198.51.100.0/24 dev blue.1", 254).unwrap();
-        let alice = Entry { user: "alice.x".into(), uid: 1000, vrf: "blue.1".into(), ifindex: None };
-        let eve = Entry { user: "eve".into(), uid: 1001, vrf: NOWHERE.into(), ifindex: None };
+        let user = |user: &str, vrf: Option<&str>, allow_default| {
+            let (user, vrf) = (user.to_owned(), vrf.map(str::to_owned));
+            Entry { user, uid: 1000, vrf, ifindex: None, allow_default, state: State::Closed, reason: None }
+        };
+        let users =
+            vec![user("alice.x", Some("blue.1"), false), user("bob", Some("blue.1"), true), user("eve", None, false)];
         let tunnels = vec![("wg0".to_owned(), "blue.1".to_owned())];
-        let all = All { vrfs: vec![vrf], inbound: vec![&inbound], has_zones: true, users: vec![alice, eve], tunnels };
+        let all = All { vrfs: vec![vrf], inbound: vec![&inbound], has_zones: true, users, tunnels };
         let text = file(&all, &[], &[("net.vrf.strict_mode", "1".into())]).text;
         let source = Source::new(Path::new("x"), &text);
         let config = source.read().unwrap_or_else(|error| panic!("{error}\n{text}"));
         assert_eq!(config.zones.on, Some(true));
-        assert_eq!(config.user["alice.x"].get_ref(), "blue.1");
-        assert!(text.contains("\n# eve has no VRF and no network\n") && config.user.len() == 1, "{text}");
+        let place = |user: &str| config.user[user].get_ref().0.to_string();
+        assert_eq!((place("alice.x"), place("bob")), ("blue.1".to_owned(), "blue.1 --allow-default".to_owned()));
+        assert!(text.contains("\n# eve has no VRF and no network\n") && config.user.len() == 2, "{text}");
         assert_eq!(config.tunnel["wg0"].get_ref(), "blue.1");
         let read = &config.vrf["blue.1"];
         assert_eq!(read.table.as_ref().map(|table| *table.get_ref()), Some(10));

@@ -10,6 +10,7 @@ use super::socket::bytes_of;
 use super::{Change, Kernel, KernelError, address, link, message, route, rule, wireguard};
 use crate::model::link::Link;
 use crate::model::nft::{TUNNELS, ZONES};
+use crate::model::place::Place;
 use crate::model::route::Route;
 use crate::model::step::Step;
 use crate::sys::{files, nft, sysctl, users};
@@ -39,7 +40,7 @@ impl Kernel {
             Step::SetZones { to, .. } => nft::replace(ZONES, to.as_deref()),
             Step::SetTunnels { to, .. } => nft::replace(TUNNELS, to.as_deref()),
             Step::SetFwmark { device, to, .. } => wireguard::set_mark(device.ifindex, *to),
-            Step::SetUser { uid, to, .. } => self.set_user(*uid, to.as_deref()),
+            Step::SetUser { uid, to, .. } => self.set_user(*uid, to.as_ref()),
             _ => change(step).map_or(Ok(()), |change| self.change(change)),
         }
     }
@@ -67,11 +68,11 @@ impl Kernel {
     }
 
     /// The VRF may be gone by now, or not be there yet: then the user's sockets fail until it is.
-    fn set_user(&self, uid: u32, vrf: Option<&str>) -> Result<(), KernelError> {
+    fn set_user(&self, uid: u32, place: Option<&Place>) -> Result<(), KernelError> {
         let links = self.links()?;
         let is_it = |link: &&Link, vrf: &str| link.name == vrf && link.is_vrf();
         let index = |vrf| links.iter().find(|link| is_it(link, vrf)).map(|link| link.ifindex);
-        let outcome = users::set(uid, vrf.map(|vrf| (vrf, index(vrf))), &users::ports_of(&links));
+        let outcome = users::set(uid, place.map(|place| (place, index(&place.vrf))), &users::ports_of(&links));
         outcome.map_err(|error| KernelError::from_io(&error))
     }
 

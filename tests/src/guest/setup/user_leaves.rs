@@ -1,0 +1,164 @@
+//! `vrfsetup user --allow-default`: processes of the user whose group is `vrf-default` are left in the default domain; nobody
+//! else's are, and the user's others are not.
+
+use std::fs;
+
+use super::guest_tests;
+use super::user::{ALICE, ASKS, BOB, as_alice, assert_answers, with_alice, world};
+use super::{json, nothing_to_do, vrfsetup};
+use crate::harness::judge::{Order, root};
+use crate::harness::world::{Domain, World};
+
+guest_tests! {
+    a_user_leaves_its_vrf_by_the_group_where_root_allows_it,
+    what_leaves_is_nobody_elses_and_nothing_that_is_bound,
+    who_may_leave_is_kept_undone_and_told,
+    without_the_group_nobody_leaves,
+}
+
+/// In the group, as alice and as bob.
+const OUT: &[&str] = &["setpriv", "--reuid=1000", "--regid=990", "--clear-groups"];
+const BOB_OUT: &[&str] = &["setpriv", "--reuid=1001", "--regid=990", "--clear-groups"];
+
+/// The group with this number, and alice in it.
+fn add_group(world: &mut World, gid: u32) {
+    let mut groups = fs::read_to_string("/etc/group").expect("groups");
+    assert!(!groups.contains("vrf-default:"), "{groups}");
+    groups += &format!("vrf-default:x:{gid}:user\n");
+    world.replace("/etc/group", groups.as_bytes()).expect("a file over the groups");
+}
+
+fn as_out(words: &[&str]) -> Order {
+    root([OUT, words].concat())
+}
+
+/// As a user does it: no helper of ours, and no right but that of the group.
+fn a_user_leaves_its_vrf_by_the_group_where_root_allows_it() {
+    let mut users = with_alice();
+    let world = &mut users.0;
+    add_group(world, 990);
+    let in_group: &[&str] = &["setpriv", "--reuid=1000", "--regid=1000", "--groups=990"];
+    let leaves = as_alice(&["sg", "vrf-default", "-c", "vrfrun default on_use udp4 sendto answer"]);
+    let refused = world.judge(&root([in_group, &["vrfrun", "default"], ASKS].concat()));
+    refused.assert_says(125, "cannot leave 'blue'");
+    assert!(refused.error_text().contains("hint: sg vrf-default -c 'vrfrun default"), "{refused}");
+    world.judge(&leaves).assert_says(125, "cannot leave 'blue'");
+    assert_answers(world, &as_out(ASKS), Domain::Blue);
+
+    let verdict = vrfsetup(world, 0, "user user blue --allow-default");
+    assert_eq!(verdict.text(), "changed:\n  vrfsetup user 1000 blue --allow-default\n", "{verdict}");
+    assert_answers(world, &leaves, Domain::Default);
+    for words in
+        ["udp4 sendto answer", "tcp4 connect answer", "udp4 bind sendto answer", "udp4 connect unspec sendto answer"]
+    {
+        let words: Vec<&str> = ["on_use"].into_iter().chain(words.split(' ')).collect();
+        assert_answers(world, &as_out(&words), Domain::Default);
+    }
+    // Her others are in the VRF as before, and do not leave by themselves.
+    assert_answers(world, &as_alice(ASKS), Domain::Blue);
+    assert_answers(world, &root([in_group, ASKS].concat()), Domain::Blue);
+    world.judge(&as_alice(&["vrfrun", "default", "true"])).assert_says(125, "cannot leave 'blue'");
+    let tries = as_alice(&["unshare", "-Ur", "setpriv", "--regid=990", "--keep-groups", "true"]);
+    assert_ne!(world.judge(&tries).code, 0, "a user namespace has her own group only");
+}
+
+fn what_leaves_is_nobody_elses_and_nothing_that_is_bound() {
+    let mut users = world();
+    let world = &mut users.0;
+    add_group(world, 990);
+    vrfsetup(world, 0, "user user blue --allow-default");
+    vrfsetup(world, 0, "user 1001 red");
+    assert_answers(world, &root([BOB_OUT, ASKS].concat()), Domain::Red);
+    assert_answers(world, &root([BOB, ASKS].concat()), Domain::Red);
+    // A socket of the VRF's that is handed over stays there; so does one of an inner vrfrun.
+    let hands_over = "
+import os, socket
+made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+os.setresgid(990, 990, 990); os.setresuid(1000, 1000, 1000)
+made.connect(('192.0.2.80', 7)); made.send(b'x\\n')
+print('answer', made.recv(30).decode().strip())";
+    let words = ["setpriv", "--ruid=1000", "--clear-groups", "python3", "-c", hands_over];
+    let verdict = world.judge(&root(words));
+    assert_eq!(verdict.packets(Domain::Default), 0, "{verdict}");
+    assert!(verdict.packets(Domain::Blue) > 0, "{verdict}");
+    assert_answers(world, &root([&["vrfrun", "-m", "bpf", "-u", "1000:990", "red"], ASKS].concat()), Domain::Red);
+    // Whom the list calls bound is told from who is out.
+    let identified = |world: &mut World, before: &[&str]| {
+        let sleeps = format!(
+            "{} sh -c 'echo $$; exec sleep 1000' > out & until pid=$(grep . out); do sleep 0.1; done; \
+            vrfsetup identify $pid; kill $pid; rm out",
+            before.join(" ")
+        );
+        let script = format!("cd {}; {sleeps}", world.directory().display());
+        world.judge(&root(["sh", "-c", &script])).text()
+    };
+    assert_eq!(identified(world, ALICE), "blue\n");
+    assert_eq!(identified(world, OUT), "\n");
+}
+
+fn who_may_leave_is_kept_undone_and_told() {
+    let mut users = with_alice();
+    let world = &mut users.0;
+    add_group(world, 990);
+    let leaves = as_out(ASKS);
+    vrfsetup(world, 0, "user user blue --allow-default");
+    nothing_to_do(world, "user user blue --allow-default");
+    assert!(vrfsetup(world, 0, "user").text().ends_with("  blue  --allow-default\n"));
+    let listed = json(&vrfsetup(world, 0, "user -j"));
+    assert_eq!((&listed[0]["allow_default"], &listed[0]["state"]), (&true.into(), &"bound".into()), "{listed}");
+    let exported = vrfsetup(world, 0, "export").text();
+    assert!(exported.contains("\n[user]\nuser = { vrf = \"blue\", allow-default = true }\n"), "{exported}");
+    let path = world.directory().join("vrf.toml");
+    fs::write(&path, &exported).expect("a file");
+    let apply = format!("apply {}", path.display());
+    vrfsetup(world, 0, &apply);
+    nothing_to_do(world, &apply);
+    assert_answers(world, &leaves, Domain::Default);
+    // Whoever is not said to may leave may not.
+    vrfsetup(world, 0, "user user blue");
+    assert_answers(world, &leaves, Domain::Blue);
+    vrfsetup(world, 0, "rollback");
+    assert_answers(world, &leaves, Domain::Default);
+    vrfsetup(world, 0, "user --remove user");
+    vrfsetup(world, 0, &apply);
+    assert_answers(world, &leaves, Domain::Default);
+    fs::write(&path, exported.replace(", allow-default = true", "")).expect("a file");
+    vrfsetup(world, 0, &apply);
+    assert_answers(world, &leaves, Domain::Blue);
+    // A VRF that is made again brings no right along, and takes none.
+    vrfsetup(world, 0, "user user red --allow-default");
+    world.ip("link del red");
+    world.ip("link add red type vrf table 20");
+    vrfsetup(world, 0, "user --refresh");
+    assert_answers(world, &leaves, Domain::Default);
+    assert_eq!(json(&vrfsetup(world, 0, "user -j"))[0]["allow_default"], true);
+}
+
+fn without_the_group_nobody_leaves() {
+    let mut users = world();
+    let world = &mut users.0;
+    let verdict = vrfsetup(world, 1, "user user blue --allow-default");
+    verdict.assert_says(1, "no group 'vrf-default' in /etc/group");
+    assert!(verdict.error_text().contains("hint: groupadd --system vrf-default"), "{verdict}");
+    assert_eq!(vrfsetup(world, 0, "user").text(), "");
+    let path = world.directory().join("vrf.toml");
+    let exported = vrfsetup(world, 0, "export").text();
+    fs::write(&path, exported + "\n[user]\nuser = { vrf = \"blue\", allow-default = true }\n").expect("a file");
+    vrfsetup(world, 2, &format!("apply {}", path.display())).assert_says(2, "no group 'vrf-default'");
+    // At boot she has a network, in the VRF.
+    let verdict = vrfsetup(world, 0, &format!("apply --each {}", path.display()));
+    assert!(verdict.text().contains("user 'user' cannot leave the VRF"), "{verdict}");
+    assert_answers(world, &as_out(ASKS), Domain::Blue);
+    fs::remove_dir_all("/run/vrfsetup/ports").expect("the ports that are expected");
+    // A number that is another group's by now leads nobody out.
+    add_group(world, 990);
+    vrfsetup(world, 0, "user user blue --allow-default");
+    assert_answers(world, &as_out(ASKS), Domain::Default);
+    let groups = fs::read_to_string("/etc/group").expect("groups").replace("vrf-default:x:990:", "vrf-default:x:991:");
+    world.replace("/etc/group", groups.as_bytes()).expect("a file over the groups");
+    let found = json(&vrfsetup(world, 3, "doctor -j"));
+    let names = found.as_array().expect("findings").iter().map(|found| found["finding"].clone());
+    assert!(names.collect::<Vec<_>>().contains(&"user-group".into()), "{found}");
+    vrfsetup(world, 0, "user --refresh");
+    assert_answers(world, &as_out(ASKS), Domain::Blue);
+}
