@@ -186,6 +186,9 @@ fn names_are_resolved_as_the_machine_does() {
     let read = |world: &mut World, order: &Order| world.judge(order).text();
     let (alice, machine) = (as_alice(&["cat", "/etc/resolv.conf"]), root(["cat", "/etc/resolv.conf"]));
     assert_eq!(read(world, &alice), read(world, &machine));
+    // Her own vrfrun for the same VRF finds her sockets there, and puts the files in place.
+    let by_vrfrun = read(world, &as_alice(&["vrfrun", "blue", "cat", "/etc/resolv.conf"]));
+    assert_eq!(by_vrfrun, "nameserver 203.0.113.99\n");
     world.replace("/etc/resolv.conf", b"nameserver 127.0.0.53\n").expect("a file over resolv.conf");
     let verdict = vrfsetup(world, 0, "user user red");
     assert!(verdict.text().contains("names may not be resolved in 'red': the name server 127.0.0.53"), "{verdict}");
