@@ -61,7 +61,7 @@ fn the_kernel_takes_every_program_of_users_and_gives_them_back() {
     let path = std::path::Path::new(mount.expect("cgroup2")).join(format!("vrfbpf-test-{}", std::process::id()));
     std::fs::create_dir(&path).expect("a cgroup");
     let cgroup = std::fs::File::open(&path).expect("a cgroup");
-    let alice = User { uid: 12345, ifindex: 7, vrf: b"fifteen-letters".to_vec() };
+    let alice = User { uid: 12345, ifindex: 7, vrf: b"fifteen-letters".to_vec(), group: Some(990) };
     let outcome = std::panic::catch_unwind(|| {
         let users = Users::make().expect("a map of users");
         users.set(&alice).expect("a user");
@@ -77,7 +77,7 @@ fn the_kernel_takes_every_program_of_users_and_gives_them_back() {
         );
         assert_eq!((users.write_devices(&[(3, 8)]), users.devices()), (Ok(true), Ok(vec![(3, 8)])));
         assert_eq!(users.is_attached(&cgroup), Ok(true));
-        for hook in [Hook::SOCK_CREATE, Hook::EGRESS] {
+        for hook in [Hook::SOCK_CREATE, Hook::EGRESS, Hook::INGRESS] {
             assert_eq!(vrfbpf::attached(hook, &cgroup).map(|ids| ids.len()), Ok(1));
         }
         users.remove(alice.uid).expect("the user removed");

@@ -77,6 +77,7 @@ const AT_BOTH_ENDS: &[&[Test]] = &[
     setup::apply_changes::TESTS,
     setup::setup_knowing::TESTS,
     setup::setup_declared::TESTS,
+    setup::doctor_logins::TESTS,
     setup::zones::TESTS,
     setup::tunnels::TESTS,
     setup::moving::TESTS,

@@ -80,18 +80,18 @@ pub struct Bound {
 /// Where a user is.
 #[derive(Clone, Debug)]
 pub struct BoundUser {
-    /// The VRF.
-    pub vrf: Vec<u8>,
+    /// The VRF; None of one who is closed.
+    pub vrf: Option<Vec<u8>>,
     /// The group whose processes are not.
     pub group: Option<u32>,
 }
 
 impl Bound {
-    /// The VRF that a process is in because of its user.
-    pub fn by_user(&self, evidence: &Evidence) -> Option<Vec<u8>> {
+    /// The user of a process, if that is held.
+    pub fn by_user(&self, evidence: &Evidence) -> Option<&BoundUser> {
         let user = self.users.get(&evidence.uid?)?;
         let is_out = user.group.is_some() && user.group == evidence.gid;
-        (!is_out).then(|| user.vrf.clone())
+        (!is_out).then_some(user)
     }
 }
 
@@ -104,7 +104,7 @@ pub fn of(evidence: &Evidence, bound: &Bound) -> Option<Membership> {
             return Some(found);
         }
     }
-    let by_user = || Some(Membership { vrf: bound.by_user(evidence)?, by: By::User });
+    let by_user = || Some(Membership { vrf: bound.by_user(evidence)?.vrf.clone()?, by: By::User });
     by_cgroup(&evidence.cgroup, &evidence.labels, &bound.units).or_else(by_user)
 }
 
@@ -180,8 +180,10 @@ mod tests {
 
     fn found(evidence: &Evidence) -> Option<(String, By)> {
         let units = BTreeMap::from([(b"sshd.service".to_vec(), b"mgmt".to_vec())]);
-        let bound =
-            Bound { units, users: BTreeMap::from([(1000, BoundUser { vrf: b"blue".to_vec(), group: Some(990) })]) };
+        let bound = Bound {
+            units,
+            users: BTreeMap::from([(1000, BoundUser { vrf: Some(b"blue".to_vec()), group: Some(990) })]),
+        };
         of(evidence, &bound).map(|found| (String::from_utf8(found.vrf).unwrap(), found.by))
     }
 

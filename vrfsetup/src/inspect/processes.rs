@@ -63,9 +63,11 @@ pub fn held_by_a_filter(pid: u32) -> Option<String> {
     [By::Preload, By::Seccomp].contains(&found.by).then(|| text(&found.vrf))
 }
 
-/// The VRF in which `vrfsetup user` holds all sockets of a process's user.
+/// Where `vrfsetup user` holds all sockets of a process's user.
 pub fn held_by_its_user(pid: u32) -> Option<String> {
-    bound().by_user(&evidence(pid, &mut Labels::new()).ok()?).map(|vrf| text(&vrf))
+    let (evidence, bound) = (evidence(pid, &mut Labels::new()).ok()?, bound());
+    let vrf = &bound.by_user(&evidence)?.vrf;
+    Some(vrf.as_ref().map_or_else(|| "no VRF and without a network".to_owned(), |vrf| format!("'{}'", text(vrf))))
 }
 
 /// Which processes have which sockets open, by the sockets' inodes. Processes of others are invisible to a plain user.
@@ -175,7 +177,8 @@ fn field(status: &[u8], name: &[u8]) -> Option<u32> {
 /// Users are in VRFs of the machine's own network namespace only.
 fn bound() -> Bound {
     let state = if run_dir::is_first_netns() { users::visible() } else { users::State::default() };
-    let bound = |users::Assigned { vrf, group, .. }| BoundUser { vrf: vrf.into_bytes(), group };
+    let vrf = |user: &users::Assigned| (!user.place().is_nowhere()).then(|| user.vrf.clone().into_bytes());
+    let bound = |user: users::Assigned| BoundUser { vrf: vrf(&user), group: user.group };
     Bound { units: units(), users: state.users.into_iter().map(|user| (user.uid, bound(user))).collect() }
 }
 

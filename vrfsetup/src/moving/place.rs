@@ -70,8 +70,8 @@ impl<'a> Places<'a> {
             let why = format!("vrfrun holds it in '{vrf}' by a filter or a library that stay as long as it runs");
             return if is_it { Entered::Already } else { Entered::Refused(why) };
         }
-        if let Some(vrf) = self.vrf.is_none().then(|| processes::held_by_its_user(pid)).flatten() {
-            return Entered::Refused(format!("'vrfsetup user' holds its user in '{vrf}'"));
+        if let Some(place) = self.vrf.is_none().then(|| processes::held_by_its_user(pid)).flatten() {
+            return Entered::Refused(format!("'vrfsetup user' holds its user in {place}"));
         }
         for _ in 0..TRIES {
             match self.try_to_enter(process) {

@@ -6,6 +6,7 @@
 pub mod apply_again;
 pub mod apply_changes;
 pub mod at_once;
+pub mod doctor_logins;
 pub mod lockout;
 pub mod moving;
 pub mod moving_gone;

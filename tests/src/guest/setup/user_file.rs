@@ -112,7 +112,10 @@ fn a_user_of_a_line_with_a_mistake_has_no_network_after_a_boot() {
         assert_eq!(world.judge(&as_alice(ASKS)).outcome, Outcome::Closed, "{wrong}");
         assert_answers(world, &bob, Domain::Red);
         let listed = vrfsetup(world, 0, "user").text();
-        assert!(listed.contains("its line in vrf.toml has a mistake"), "{listed}");
+        assert!(listed.contains("  -  (closed: its line in vrf.toml has a mistake)"), "{listed}");
+        let listed = json(&vrfsetup(world, 0, "user -j"));
+        let told = ["vrf", "state", "reason"].map(|key| listed[0][key].clone());
+        assert_eq!(told, [serde_json::Value::Null, "closed".into(), "mistake".into()], "{listed}");
         vrfsetup(world, 0, "user --remove user");
     }
     // Who is in a VRF already stays there; and the line is put right.
