@@ -170,18 +170,38 @@ fn without_nft_it_is_refused_in_one_line() {
 }
 
 #[test]
-fn without_nft_a_declared_tunnel_costs_itself_alone() {
+fn without_nft_declared_tunnels_and_zones_cost_themselves_alone() {
     let namespace = Namespace::new();
     let file = std::env::temp_dir().join(format!("vrfsetup-tunnel-{}.toml", std::process::id()));
-    std::fs::write(&file, "[vrf.blue]\n[tunnel]\nwg0 = \"blue\"\n").expect("a file");
-    let mut vrfsetup = namespace.command("env");
-    vrfsetup.args(["PATH=/nonexistent", env!("CARGO_BIN_EXE_vrfsetup"), "apply", "--each"]).arg(&file);
-    let output = vrfsetup.output().expect("vrfsetup");
-    std::fs::remove_file(file).expect("the file");
-    assert_says(&output, 1, "cannot look at what tunnels receive: cannot run nft: No such file or directory\n");
+    let sections = "[sysctl]\n\"net.ipv4.ip_forward\" = 1\n[zones]\non = true\n[vrf.blue]\n[tunnel]\nwg0 = \"blue\"\n";
+    std::fs::write(&file, sections).expect("a file");
+    let apply = || {
+        let mut vrfsetup = namespace.command("env");
+        vrfsetup.args(["PATH=/nonexistent", env!("CARGO_BIN_EXE_vrfsetup"), "apply", "--each"]).arg(&file);
+        vrfsetup.output().expect("vrfsetup")
+    };
+    let said = [
+        "cannot look at what tunnels receive: cannot run nft: No such file or directory\n",
+        "cannot look at the conntrack zones: cannot run nft: No such file or directory\n",
+    ];
+    let first = apply();
+    said.iter().for_each(|words| assert_says(&first, 1, words));
     // What else is declared is made.
     assert_says(&namespace.vrfsetup("rules fix"), 0, "nothing to do");
-    assert!(namespace.rules().contains("l3mdev"), "{}", namespace.rules());
+    assert_eq!(namespace.sysctl("net/ipv4/ip_forward"), "1\n");
+
+    // The same where they are on already, and where the file says nothing of them any more.
+    assert_says(&namespace.vrfsetup("zones on"), 0, "changed");
+    let before = ruleset(&namespace);
+    for words in [sections, "[sysctl]\n\"net.ipv4.ip_forward\" = 1\n"] {
+        std::fs::write(&file, words).expect("a file");
+        namespace.write_sysctl("net/ipv4/ip_forward", "0");
+        let again = apply();
+        assert_says(&again, 1, said[1]);
+        assert_eq!(text(&again).matches("conntrack zones").count(), 1, "{}", text(&again));
+        assert_eq!((namespace.sysctl("net/ipv4/ip_forward").as_str(), ruleset(&namespace)), ("1\n", before.clone()));
+    }
+    std::fs::remove_file(&file).expect("the file");
 }
 
 #[test]

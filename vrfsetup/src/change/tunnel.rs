@@ -8,34 +8,23 @@ use crate::model::step::Step;
 use crate::model::tunnel::Tunnel;
 use crate::plan::inventory::Inventory;
 use crate::plan::memory::Memory;
-use crate::plan::sysctls;
 use crate::plan::system::{self, System};
 use crate::plan::tunnels::{self, ByName, Now};
 use crate::plan::zones::Members;
-use crate::sys::{nft, sysctl};
+use crate::sys::nft;
 use crate::transaction::lockout;
 use crate::transaction::report::Outcome;
 use crate::transaction::session::{Session, Transaction};
 
-/// The kernel looks for the way back to who sent a packet by its mark.
-const VALID_MARK: &str = "net/ipv4/conf/lo/src_valid_mark";
-/// Strict, it would want that way to lead over the loopback.
-const RP_FILTER: &str = "net/ipv4/conf/lo/rp_filter";
-
 /// What is to be done.
 pub struct Plan {
-    wanted: ByName,
     steps: Vec<Step>,
 }
 
 impl Plan {
     /// What making it would report.
-    ///
-    /// # Errors
-    /// The kernel has no such setting.
-    pub fn preview(&self) -> Result<Outcome, Error> {
-        let (settings, _) = settings(&self.wanted)?;
-        Ok(notes().into_iter().fold(Outcome::of(self.steps.iter().chain(&settings)), Outcome::note))
+    pub fn preview(&self) -> Outcome {
+        Outcome::of(&self.steps)
     }
 }
 
@@ -58,7 +47,7 @@ pub fn plan(session: &Session, name: &str, vrf: Option<&str>) -> Result<Plan, Er
     if !steps.is_empty() {
         refuse_if_used(session, &inventory.system, std::iter::once(name))?;
     }
-    Ok(Plan { wanted, steps })
+    Ok(Plan { steps })
 }
 
 /// Refuses, unless the user takes the risk, to change the outside of a tunnel over which there is a connection.
@@ -121,19 +110,8 @@ pub fn expect(rules: &[Rule], wanted: &mut ByName, name: &str, vrf: &str) {
 /// nft(8) or the kernel refused; then nothing is changed.
 pub fn make(session: &Session, plan: Plan) -> Result<Outcome, Error> {
     let mut transaction = session.begin()?;
-    make_steps(&mut transaction, plan.steps, &plan.wanted)?;
+    transaction.make_all(plan.steps)?;
     transaction.commit()
-}
-
-fn make_steps(transaction: &mut Transaction, steps: Vec<Step>, wanted: &ByName) -> Result<(), Error> {
-    transaction.make_all(steps)?;
-    let (settings, memory) = settings(wanted).map_err(|error| transaction.abandon(error))?;
-    transaction.make_all(settings)?;
-    transaction.try_make_all(memory)?;
-    if !wanted.is_empty() {
-        notes().into_iter().for_each(|note| transaction.note(note));
-    }
-    Ok(())
 }
 
 /// Leads the outer packets of tunnels by VRFs and ports as they are by now: the last step of a change but for the zones.
@@ -146,7 +124,7 @@ pub fn follow(session: &Session, transaction: &mut Transaction, wanted: Option<B
     let planned = Inventory::read(session.kernel)
         .and_then(|inventory| steps(&inventory.system, &inventory.rules, &Members::of(&inventory.system), &wanted));
     let planned = planned.map_err(|error| transaction.abandon(error))?;
-    make_steps(transaction, planned, &wanted)
+    transaction.make_all(planned)
 }
 
 /// What [`follow`] will do behind these steps.
@@ -165,9 +143,7 @@ pub fn preview<'a>(
         members.apply(step);
         step.apply_to_rules(&mut rules);
     }
-    let mut steps = steps(system, &rules, &members, &wanted)?;
-    steps.extend(settings(&wanted)?.0);
-    Ok(steps)
+    steps(system, &rules, &members, &wanted)
 }
 
 /// The tunnels that are to be in VRFs; None where there are and were none, and nobody asks the kernel or nft.
@@ -185,20 +161,4 @@ fn steps(system: &System, rules: &[Rule], members: &Members, wanted: &ByName) ->
     let outsides = tunnels::outsides(system, wanted.keys().chain(memory.tunnels.keys()))?;
     let listing = nft::list(TUNNELS).map_err(|refusal| Error::Nft { table: TUNNELS, refusal })?;
     tunnels::steps(&Now { members, rules, outsides: &outsides, listing }, memory, wanted)
-}
-
-/// The settings that receiving by the loopback takes, and back when there are no tunnels any more.
-fn settings(wanted: &ByName) -> Result<(Vec<Step>, Option<Step>), Error> {
-    if wanted.is_empty() {
-        return sysctls::make_and_restore(Memory::read(), &[], &[VALID_MARK.to_owned(), RP_FILTER.to_owned()]);
-    }
-    let is_strict = sysctl::read(RP_FILTER).is_some_and(|value| value == "1");
-    sysctls::make(if is_strict { &[(VALID_MARK, "1"), (RP_FILTER, "2")] } else { &[(VALID_MARK, "1")] })
-}
-
-/// What the setting for all interfaces does to that of the loopback: strict, it counts more than none.
-fn notes() -> Option<String> {
-    const ALL: &str = "net/ipv4/conf/all/rp_filter";
-    let is_strict = sysctl::read(ALL).is_some_and(|value| value == "1");
-    is_strict.then(|| "net.ipv4.conf.all.rp_filter is 1: tunnels do not receive over IPv4; set it to 0 or 2".to_owned())
 }

@@ -197,7 +197,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
             if !*dry_run {
                 return changed(cli, tunnel::make(&session, plan)?);
             }
-            let outcome = plan.preview()?;
+            let outcome = plan.preview();
             let exit = differs(outcome.changed);
             changed(cli, outcome.into_preview())?;
             Ok(exit)

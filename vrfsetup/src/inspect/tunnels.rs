@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::model::nft::TUNNELS;
 use crate::plan::inventory::Inventory;
 use crate::plan::memory::Memory;
-use crate::plan::tunnels::{self, Now, Received};
+use crate::plan::tunnels::{self, Now};
 use crate::plan::zones::Members;
 use crate::sys::nft;
 
@@ -21,8 +21,6 @@ pub struct Entry {
     pub fwmark: u32,
     /// The UDP port; None while there is no such interface.
     pub port: Option<u16>,
-    /// By which ports of the VRF it receives.
-    pub receives: Vec<String>,
     /// Whether it is not as it should be: something was changed since, or the interface or the VRF is gone.
     pub differs: bool,
 }
@@ -39,17 +37,14 @@ pub fn all(inventory: &Inventory) -> Result<Vec<Entry>, Error> {
     let members = Members::of(&inventory.system);
     let outsides = tunnels::outsides(&inventory.system, memory.tunnels.keys())?;
     let listing = nft::list(TUNNELS).map_err(|refusal| Error::Nft { table: TUNNELS, refusal })?;
-    let received = listing.as_deref().map(tunnels::received).unwrap_or_default();
     let now = Now { members: &members, rules: &inventory.rules, outsides: &outsides, listing };
     let wanted = memory.tunnels.clone();
     let steps = tunnels::steps(&now, memory, &wanted)?;
     let entry = |(name, tunnel): (&String, &crate::model::tunnel::Tunnel)| {
         let port = outsides.get(name).map(|(_, outside)| outside.port);
-        let is_its = |rule: &&Received| Some(rule.port) == port && rule.mark == tunnel.mark;
-        let receives = received.iter().filter(is_its).filter_map(|rule| rule.by.clone()).collect();
         let is_whole = port.is_some() && members.tables.contains_key(&tunnel.vrf) && steps.is_empty();
         let (tunnel, vrf, fwmark) = (name.clone(), tunnel.vrf.clone(), tunnel.mark);
-        Entry { tunnel, vrf, fwmark, port, receives, differs: !is_whole }
+        Entry { tunnel, vrf, fwmark, port, differs: !is_whole }
     };
     Ok(wanted.iter().map(entry).collect())
 }
@@ -65,9 +60,6 @@ impl fmt::Display for Entry {
         match self.port {
             Some(port) => write!(f, ", port {port}")?,
             None => f.write_str(", no such interface")?,
-        }
-        if !self.receives.is_empty() {
-            write!(f, " by {}", self.receives.join(" "))?;
         }
         writeln!(f, "{}", if self.differs { ", differs" } else { "" })
     }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 /// A table, or one in each of several families.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Table {
-    /// `inet`, `netdev`.
+    /// `inet`, `ip6`.
     pub families: &'static [&'static str],
     pub name: &'static str,
     /// What it is for, as errors say it.
@@ -16,8 +16,7 @@ pub struct Table {
 pub const ZONES: Table = Table { families: &["inet"], name: "vrfsetup_zones", what: "the conntrack zones" };
 
 /// Those by which tunnels receive in their VRFs, and nowhere else.
-pub const TUNNELS: Table =
-    Table { families: &["netdev", "inet"], name: "vrfsetup_tunnels", what: "what tunnels receive" };
+pub const TUNNELS: Table = Table { families: &["ip", "ip6"], name: "vrfsetup_tunnels", what: "what tunnels receive" };
 
 impl Table {
     /// What puts this text in the place of the table, or removes it: nft makes all of a file or nothing, in one transaction

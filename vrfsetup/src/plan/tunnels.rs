@@ -1,13 +1,12 @@
 //! Tunnels whose outside is in a VRF: from the tunnels that are wanted to rules, an nftables table and marks.
 //!
 //! WireGuard's outer socket is the kernel's, and nobody can bind it. What it sends has a mark, by which one rule leads it
-//! into the VRF's table and another stops what that table lacks, also when the VRF is gone. What comes in by the VRF's
-//! ports an unbound socket does not receive (`udp_l3mdev_accept` would have all others receive, too): before the VRF sees
-//! such a packet, the table `netdev vrfsetup_tunnels` hands it to the loopback with the same mark, by which it is found to
-//! be for an address of the VRF's. What has another mark, the table of the family inet drops.
+//! into the VRF's table and another stops what that table lacks, also when the VRF is gone. What comes in by the VRF an
+//! unbound socket does not receive (`udp_l3mdev_accept` would have all others receive, too): of what is for this machine
+//! the nftables tables `vrfsetup_tunnels` send a copy on to the loopback, with the same mark. What comes in elsewhere in the
+//! default domain and has another mark, they drop.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
+use std::collections::BTreeMap;
 
 use crate::error::Error;
 use crate::model::device::Device;
@@ -146,82 +145,46 @@ fn table_step(now: &Now, wanted: &ByName) -> Result<Option<Step>, Error> {
 fn text(now: &Now, wanted: &ByName) -> Result<Option<String>, Error> {
     let ports: Vec<(u16, &Tunnel)> =
         wanted.iter().filter_map(|(name, tunnel)| Some((now.outsides.get(name)?.1.port, tunnel))).collect();
-    let vrfs = now.members.tables.keys().map(String::as_str);
-    let mut names = vrfs.chain(ports.iter().flat_map(|(_, tunnel)| now.members.ports(&tunnel.vrf)));
-    if let Some(name) = names.find(|name| !zones::is_readable(name)) {
+    if let Some(name) = now.members.tables.keys().find(|name| !zones::is_readable(name)) {
         return Err(Error::Usage(format!("nft cannot read the name of '{name}', which tunnels take")));
     }
-    let text = || format!("{}{}", receiving(now.members, &ports), refusing(now.members, &ports));
+    let text = || {
+        let of_family = |(family, loopback)| {
+            let chains = refusing(now.members, &ports) + &receiving(now.members, &ports, loopback);
+            format!("table {family} {} {{\n{chains}}}\n", TUNNELS.name)
+        };
+        TUNNELS.families.iter().zip(["127.0.0.1", "::1"]).map(of_family).collect()
+    };
     Ok((!ports.is_empty()).then(text))
 }
-
-/// What comes in by the VRF's ports for the tunnel's goes to the loopback, which takes only what is for its own hardware address.
-fn receiving(members: &Members, tunnels: &[(u16, &Tunnel)]) -> String {
-    let mut by_port: BTreeMap<&str, String> = BTreeMap::new();
-    for (port, Tunnel { vrf, mark, .. }) in tunnels {
-        for by in members.ports(vrf) {
-            let rules = by_port.entry(by).or_default();
-            let _ = writeln!(rules, "\t\tudp dport {port} meta mark set {mark:#010x} {TO_LOOPBACK}");
-        }
-    }
-    let mut text = format!("table netdev {} {{\n", TUNNELS.name);
-    for (at, (port, rules)) in by_port.iter().enumerate() {
-        let head = format!("type filter hook ingress device \"{port}\" priority 0; policy accept;");
-        let _ = write!(text, "\tchain port{at} {{\n\t\t{head}\n{MARTIANS}{rules}\t}}\n");
-    }
-    text + "}\n"
-}
-
-const TO_LOOPBACK: &str = "ether daddr set 00:00:00:00:00:00 fwd to \"lo\"";
-
-/// From the wire these addresses are nobody's; the loopback would let them pass.
-const MARTIANS: &str = "\t\tip saddr 127.0.0.0/8 accept\n\t\tip daddr 127.0.0.0/8 accept\n\
-                        \t\tip6 saddr ::1 accept\n\t\tip6 daddr ::1 accept\n";
 
 /// What comes in elsewhere in the default domain is not for the tunnel; what comes in by VRFs is for sockets bound there.
 fn refusing(members: &Members, tunnels: &[(u16, &Tunnel)]) -> String {
     let vrfs: Vec<String> = members.tables.keys().map(|vrf| format!("\"{vrf}\"")).collect();
     let elsewhere = if vrfs.is_empty() { String::new() } else { format!("iifname != {{ {} }} ", vrfs.join(", ")) };
-    let head = "type filter hook input priority -300; policy accept;";
-    let mut text = format!("table inet {} {{\n\tchain input {{\n\t\t{head}\n", TUNNELS.name);
-    for (port, tunnel) in tunnels {
-        let _ = writeln!(text, "\t\t{elsewhere}udp dport {port} meta mark != {:#010x} drop", tunnel.mark);
-    }
-    text + "\t}\n}\n"
+    let rule = |(port, tunnel): &(u16, &Tunnel)| {
+        format!("\t\t{elsewhere}udp dport {port} meta mark != {:#010x} drop\n", tunnel.mark)
+    };
+    chain("refuse", -300, tunnels.iter().map(rule).collect())
 }
 
-/// A rule of such tables, in whatever way nft lists it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Received {
-    /// By which interface; None where it is dropped.
-    pub by: Option<String>,
-    /// By what it is not dropped.
-    spared: BTreeSet<String>,
-    pub port: u16,
-    pub mark: u32,
+/// What has come in by the VRF, is for this machine and has passed others' chains is sent on to the loopback with a route,
+/// so that nobody looks for another one. Where no socket has the port, it stays, and is answered by the VRF.
+fn receiving(members: &Members, tunnels: &[(u16, &Tunnel)], loopback: &str) -> String {
+    let is_there = |(_, tunnel): &&(u16, &Tunnel)| members.tables.contains_key(&tunnel.vrf);
+    let rule = |(port, Tunnel { vrf, mark, .. }): &(u16, &Tunnel)| {
+        let what = format!("iifname \"{vrf}\" udp dport {port} {HAS_SOCKET}");
+        format!("\t\t{what} meta mark set {mark:#010x} dup to {loopback} device \"lo\" drop\n")
+    };
+    chain("receive", 200, tunnels.iter().filter(is_there).map(rule).collect())
 }
 
-/// What such tables receive and drop.
-pub fn received(text: &str) -> BTreeSet<Received> {
-    let (mut received, mut by, mut spared, mut port) = (BTreeSet::new(), None, BTreeSet::new(), None);
-    let words: Vec<&str> = text.split_whitespace().collect();
-    for (at, word) in words.iter().enumerate() {
-        let next = |ahead: usize| words.get(at + ahead).copied().unwrap_or_default();
-        match *word {
-            "chain" => (by, spared, port) = (None, BTreeSet::new(), None),
-            "device" => by = Some(unquoted(next(1))),
-            "devices" => by = Some(unquoted(next(3))),
-            "iifname" => spared = words[at + 1..].iter().take_while(|word| **word != "udp").filter_map(name).collect(),
-            "dport" => port = next(1).parse().ok(),
-            "mark" => {
-                let mark = u32::from_str_radix(next(2).trim_start_matches("0x"), 16).ok();
-                let rule = |(port, mark)| Received { by: by.clone(), spared: std::mem::take(&mut spared), port, mark };
-                received.extend(port.take().zip(mark).map(rule));
-            }
-            _ => {}
-        }
-    }
-    received
+/// WireGuard's is not transparent.
+const HAS_SOCKET: &str = "socket transparent 0";
+
+fn chain(name: &str, priority: i32, rules: String) -> String {
+    let head = format!("type filter hook input priority {priority}; policy accept;");
+    format!("\tchain {name} {{\n\t\t{head}\n{rules}\t}}\n")
 }
 
 /// All words of such tables, in whatever way nft lists them: the only element of a set with or without braces, others in
@@ -232,14 +195,6 @@ fn words(text: &str) -> Vec<&str> {
     let mut words: Vec<&str> = bare.map(|word| if word == "devices" { "device" } else { word }).collect();
     words.chunk_by_mut(|one, other| one.starts_with('"') && other.starts_with('"')).for_each(<[_]>::sort_unstable);
     words
-}
-
-fn name(word: &&str) -> Option<String> {
-    word.starts_with('"').then(|| unquoted(word))
-}
-
-fn unquoted(word: &str) -> String {
-    word.trim_end_matches([';', ',']).trim_matches('"').to_owned()
 }
 
 #[cfg(test)]

@@ -24,6 +24,9 @@ pub struct Config {
     /// Users of lines with a mistake, as they are called there: whose sockets fail, unless they are in a VRF already.
     #[serde(skip)]
     pub closed: BTreeSet<String>,
+    /// What does not follow VRFs and ports in this change, because nft cannot look at it or make it.
+    #[serde(skip)]
+    pub stale: Stale,
     /// `[tunnel]`: tunnels by their interfaces, each with the VRF that its outside is in.
     #[serde(default)]
     pub tunnel: BTreeMap<String, Spanned<String>>,
@@ -39,6 +42,15 @@ pub struct Config {
     /// `[[leak]]`.
     #[serde(default)]
     pub leak: Vec<Leak>,
+}
+
+/// Which of vrfsetup's nftables tables are left as they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stale {
+    /// What tunnels receive, with their rules and marks.
+    pub tunnels: bool,
+    /// The conntrack zones.
+    pub zones: bool,
 }
 
 /// What becomes of the routing rules.

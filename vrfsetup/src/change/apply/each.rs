@@ -65,7 +65,10 @@ pub fn apply(session: &Session, path: &Path, scope: &Scope) -> std::result::Resu
         if !leave_out(&mut config, &section) {
             return Err(error);
         }
-        errors.push(error);
+        // What costs the declared ones may cost those that are there, too.
+        if errors.last().is_none_or(|last| last.to_string() != error.to_string()) {
+            errors.push(error);
+        }
     }
 }
 
@@ -103,8 +106,11 @@ fn leave_out(config: &mut Config, section: &Section) -> bool {
             None => config.closed.remove(name),
         },
         Section::Tunnel(name) => config.tunnel.remove(name).is_some(),
-        Section::Tunnels => !std::mem::take(&mut config.tunnel).is_empty(),
-        Section::Zones => config.zones.on.take().is_some(),
+        // First what is declared, then what is there already: it stays as it is, and costs no VRF.
+        Section::Tunnels => {
+            !std::mem::take(&mut config.tunnel).is_empty() || !std::mem::replace(&mut config.stale.tunnels, true)
+        }
+        Section::Zones => config.zones.on.take().is_some() || !std::mem::replace(&mut config.stale.zones, true),
         Section::Rules => std::mem::take(&mut config.rules.fix),
         Section::Default => !std::mem::take(&mut config.default.routes).is_empty(),
         Section::Leak(at) => *at < config.leak.len() && !config.leak.drain(*at..=*at).as_slice().is_empty(),

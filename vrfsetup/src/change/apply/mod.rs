@@ -36,7 +36,7 @@ use crate::sys::accounts::Account;
 use crate::sys::rt_tables::Names;
 use crate::transaction::report::Outcome;
 use crate::transaction::session::{Session, Transaction};
-use config::Config;
+use config::{Config, Stale};
 use planner::Planner;
 use source::Source;
 
@@ -82,6 +82,7 @@ pub struct Plan {
     zones: (Option<bool>, Vec<Step>),
     /// The tunnels, where others than until now are in VRFs, and what the change makes of them.
     tunnels: (Option<ByName>, Vec<Step>),
+    stale: Stale,
     /// Who is put into which VRF, and tries it.
     users: Vec<(Account, String)>,
     notes: Vec<String>,
@@ -183,11 +184,16 @@ fn plan_config(
     let (names, moved, at) = (Names::read(), Vec::new(), Section::All);
     let planner = Planner { session, source, config, inventory, vrf_planner, names, moved, may_lack_ports, prunes, at };
     let mut plan = planner.plan()?;
-    let wanted = plan.tunnels.0.clone();
-    let follows = tunnel::preview(session, &inventory.system, plan.steps(), wanted);
-    plan.tunnels.1 = follows.map_err(|error| (Section::Tunnels, error))?;
-    let follows = zones::preview(session, &inventory.system, plan.steps(), config.zones.on);
-    plan.zones = (config.zones.on, follows.map_err(|error| (Section::Zones, error))?);
+    plan.stale = config.stale;
+    if !plan.stale.tunnels {
+        let wanted = plan.tunnels.0.clone();
+        let follows = tunnel::preview(session, &inventory.system, plan.steps(), wanted);
+        plan.tunnels.1 = follows.map_err(|error| (Section::Tunnels, error))?;
+    }
+    if !plan.stale.zones {
+        let follows = zones::preview(session, &inventory.system, plan.steps(), config.zones.on);
+        plan.zones = (config.zones.on, follows.map_err(|error| (Section::Zones, error))?);
+    }
     Ok(plan)
 }
 
@@ -202,10 +208,14 @@ pub fn make(session: &Session, plan: Plan) -> Result<Outcome, Error> {
 /// An error comes with what it costs, where that is known by when it came.
 fn make_parts(session: &Session, plan: Plan) -> Result<Outcome, (Option<Section>, Error)> {
     let mut transaction = session.begin().map_err(|error| (None, error))?;
-    let (tunnels, zones) = (plan.tunnels.0.clone(), plan.zones.0);
+    let (tunnels, zones, stale) = (plan.tunnels.0.clone(), plan.zones.0, plan.stale);
     let notes = make_first(&mut transaction, plan).map_err(|error| (None, error))?;
-    tunnel::follow(session, &mut transaction, tunnels).map_err(|error| (Some(Section::Tunnels), error))?;
-    zones::follow(session, &mut transaction, zones).map_err(|error| (Some(Section::Zones), error))?;
+    if !stale.tunnels {
+        tunnel::follow(session, &mut transaction, tunnels).map_err(|error| (Some(Section::Tunnels), error))?;
+    }
+    if !stale.zones {
+        zones::follow(session, &mut transaction, zones).map_err(|error| (Some(Section::Zones), error))?;
+    }
     notes.into_iter().for_each(|note| transaction.note(note));
     transaction.commit().map_err(|error| (None, error))
 }

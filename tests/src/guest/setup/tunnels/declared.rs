@@ -1,8 +1,9 @@
 //! A tunnel that a boot's file declares and wg-quick(8) makes later, by the recipe's lines.
 
 use super::super::vrfsetup;
-use super::scene::{BEHIND, INSIDE, PEERS, PORT, Scene, here};
+use super::scene::{BEHIND, INSIDE, PEERS, PORT, Scene, here, tables};
 use crate::harness::judge::{Verdict, root};
+use crate::harness::vm::plan::DIRECTORY;
 use crate::harness::world::Domain;
 use crate::harness::world::plan::WEB4;
 
@@ -84,4 +85,26 @@ pub fn a_declared_tunnel_is_expected_and_wg_quick_brings_it_up_in_blue() {
     wg_quick(&mut scene, "down", &path);
     assert_eq!(vrfsetup(&mut scene.world, 0, "tunnel").text(), "");
     assert!(!here("ip rule").contains("fwmark") && !here("nft list ruleset").contains("vrfsetup_tunnels"));
+}
+
+/// Nor does one that is known already, where nft fails: each other part of the file is made.
+pub fn without_nft_a_tunnel_costs_no_vrf() {
+    let mut scene = Scene::new();
+    scene.make(&format!("{WEB4}:{PEERS}"));
+    vrfsetup(&mut scene.world, 0, "tunnel wg0 --in blue");
+    let ruleset = tables();
+    let file = scene.world.directory().join("x.toml");
+    let declared = "[vrf.green]\ntable = 30\n[vrf.white]\ntable = 31\n";
+    for (at, section) in ["[tunnel]\nwg0 = \"blue\"\n", ""].into_iter().enumerate() {
+        std::fs::write(&file, format!("{declared}{section}")).expect("a file");
+        let words = ["env", "PATH=/nonexistent", &format!("{DIRECTORY}/vrfsetup"), "apply", "--each"];
+        let said = scene.world.judge(&root(words.into_iter().chain([&*file.to_string_lossy()])));
+        said.assert_says(1, "cannot look at what tunnels receive: cannot run nft: No such file or directory");
+        assert_eq!(said.error_text().matches("cannot run nft").count(), 1, "{said}");
+        assert_eq!(tables(), ruleset);
+        let made: Vec<String> = ["green", "white"].map(|vrf| here(&format!("ip -br link show {vrf}"))).into();
+        assert!(made.iter().all(|line| line.contains("UP")), "{at}: {made:?}");
+        ["green", "white"].iter().for_each(|vrf| scene.world.ip(&format!("link del {vrf}")));
+    }
+    scene.assert_in_blue();
 }
