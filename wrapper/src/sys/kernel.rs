@@ -19,6 +19,8 @@ use crate::sys::syscall;
 
 /// Enough for most files at once.
 const ROOM: usize = 8 * 1024;
+/// Enough for what most machines have in the files that are read whole or not at all: several of them share a page.
+const LITTLE: usize = 1024;
 
 /// A kernel release, as far as features go: (5, 14).
 pub type Release = (u32, u32);
@@ -71,14 +73,14 @@ pub fn errno_of(error: &std::io::Error) -> Errno {
 /// Reads a whole file with few system calls: those of /proc say nothing of their size, and `std::fs::read` then asks
 /// for a few bytes at a time.
 pub fn read(path: &str) -> nix::Result<Vec<u8>> {
-    read_until(&open_file(path)?, |got, _| got == 0)
+    read_until(&open_file(path)?, ROOM, |got, _| got == 0)
 }
 
 /// The same with two system calls fewer, for a file on a disk or a /proc file of one record: less than was asked for is its end (a
 /// /proc file of many records may pause anywhere), and exec closes it.
 pub fn read_plain(path: &str) -> nix::Result<Vec<u8>> {
     let file = open_file(path)?;
-    let bytes = read_until(&file, |got, room| got < room);
+    let bytes = read_until(&file, LITTLE, |got, room| got < room);
     std::mem::forget(file);
     bytes
 }
@@ -109,15 +111,15 @@ fn open_file(path: &str) -> nix::Result<OwnedFd> {
 }
 
 /// Reads until `is_end` says so of what was read and how much could have been.
-fn read_until(file: &OwnedFd, is_end: impl Fn(usize, usize) -> bool) -> nix::Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(ROOM);
+fn read_until(file: &OwnedFd, first: usize, is_end: impl Fn(usize, usize) -> bool) -> nix::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(first);
     loop {
         let room = bytes.capacity() - bytes.len();
         let got = syscall::read_into_room(file, &mut bytes)?;
         if is_end(got, room) {
             return Ok(bytes);
         }
-        if bytes.capacity() - bytes.len() < ROOM / 2 {
+        if bytes.capacity() - bytes.len() < first / 2 {
             bytes.reserve(bytes.len().max(ROOM));
         }
     }
