@@ -134,9 +134,13 @@ fn finish(binding: Binding, options: &Options, account: Option<Account>) -> Resu
     if options.verbose {
         error::note(&binding);
     }
+    if let Some(account) = &account {
+        let shim = bind::shim_alone(&binding);
+        account.assume()?;
+        shim.map_or(Ok(()), |shim| bind::check_shim(&shim, &binding))?;
+    }
     let mut environment = binding.environment;
     if let Some(account) = account {
-        account.assume()?;
         environment.extend(account.environment());
     }
     Ok(environment)

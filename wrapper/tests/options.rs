@@ -106,6 +106,21 @@ fn a_shim_that_cannot_be_loaded_is_no_binding() {
     }
 }
 
+/// What only root can read, the dynamic linker leaves out for others: without a supervisor nothing would bind.
+#[test]
+fn a_shim_that_the_user_cannot_read_is_no_binding() {
+    let setting = "mount -t tmpfs tmpfs /srv; cp /mnt/vrfrun /mnt/libvrfshim.so /srv; chmod 700 /srv";
+    for options in ["--unguarded", "--no-supervisor"] {
+        let run = |who: &str| format!("/srv/vrfrun -m preload {options} {who} --interface blue probe socket");
+        let seen = play_after(setting, Who::Root, &run("-u nobody"));
+        seen.fails(125, "cannot bind to 'blue': preload: the dynamic linker cannot load '/srv/libvrfshim.so'");
+        assert_eq!(seen.stdout(), "", "{seen}");
+        play_after(setting, Who::Root, &run("-u root")).prints("socket blue\n");
+    }
+    let supervised = "/srv/vrfrun -m preload -u nobody --interface blue probe socket";
+    play_after(setting, Who::Root, supervised).prints("socket blue\n");
+}
+
 fn explained(options: &str, code: i32) -> Value {
     let seen = user(&format!("vrfrun --explain -j {options} --interface blue"));
     assert_eq!((seen.code(), seen.stderr().as_str()), (code, ""), "{seen}");

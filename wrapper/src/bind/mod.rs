@@ -17,6 +17,8 @@ pub mod seccomp;
 pub mod trial;
 pub mod verify;
 
+use std::path::{Path, PathBuf};
+
 use binding::{Binding, By, Guard, Request};
 use bpf::Held;
 use preload::shim;
@@ -44,6 +46,21 @@ pub fn bind(request: &Request) -> Result<Binding, Error> {
         reason.hint = instead_of_bpf(request);
     }
     Err(Error::NoMechanism { device: request.device.vrf().to_owned(), unavailable })
+}
+
+/// The shim, if the program's sockets depend on it alone: what root can read, the user that root becomes may not, and then the
+/// dynamic linker leaves it out.
+pub fn shim_alone(binding: &Binding) -> Option<PathBuf> {
+    let is_alone = matches!(binding.guard, Guard::None | Guard::Gate(_));
+    let is_preloaded = binding.by == By::Mechanism(Mechanism::Preload);
+    (is_preloaded && is_alone).then(shim::object).flatten()
+}
+
+/// Asks for it once more, as that user.
+pub fn check_shim(shim: &Path, binding: &Binding) -> Result<(), Error> {
+    let device = binding.device.as_deref().unwrap_or_default().into();
+    let failed = |reason| Error::NoMechanism { device, unavailable: vec![(Mechanism::Preload, reason)] };
+    shim::check_object(shim).map_err(failed)
 }
 
 /// Under `--trace`: a supervisor beside the program that only looks, where none binds. There is no other mechanism to try

@@ -26,11 +26,20 @@ pub fn find() -> Result<PathBuf, Unavailable> {
 
 /// Whether it is what the dynamic linker loads: one that it cannot load it leaves out, and the program starts all the same.
 pub fn check() -> Result<(), Unavailable> {
-    let (found, _) = locate()?;
-    match elf::kind_of(&found) {
+    check_object(&locate()?.0)
+}
+
+/// The same of this one.
+pub fn check_object(found: &Path) -> Result<(), Unavailable> {
+    match elf::kind_of(found) {
         Kind::Static => Ok(()), // as a library is, to the kernel
         _ => Err(Unavailable::new(format!("the dynamic linker cannot load '{}'", found.display()))),
     }
+}
+
+/// The object that [`find`] finds, by its own path.
+pub fn object() -> Option<PathBuf> {
+    locate().ok().map(|(found, _)| found)
 }
 
 /// The object, and the prefix that vrfrun is installed under.
