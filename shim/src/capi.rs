@@ -17,7 +17,8 @@ use core::ffi::{c_char, c_int};
 ///   EINVAL        the device is not a VRF, or `vrf` is NULL
 ///   ENAMETOOLONG  `vrf` has IFNAMSIZ (16) bytes or more
 ///   EAFNOSUPPORT  `domain` is not AF_INET, AF_INET6 or AF_SMC: no VRF routes it
-///   EPERM         before Linux 5.7, without CAP_NET_RAW
+///   EPERM         vrfrun binds sockets to another VRF by BPF or a supervisor, or Linux is older than 5.7; in both cases
+///                 without CAP_NET_RAW
 /// Thread-safe, async-signal-safe. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vrf_socket(vrf: *const c_char, domain: c_int, r#type: c_int, protocol: c_int) -> c_int {
@@ -56,7 +57,7 @@ pub unsafe extern "C" fn vrf_bind_socket(fd: c_int, vrf: *const c_char) -> c_int
 ///   ENODEV        there is no such device
 ///   EINVAL        the device is not a VRF
 ///   ENAMETOOLONG  `vrf` has IFNAMSIZ (16) bytes or more
-///   EPERM         before Linux 5.7, without CAP_NET_RAW
+///   EPERM         as for vrf_socket()
 ///   EOPNOTSUPP    the sockets that libc makes for itself could not be redirected when the library was loaded
 ///   ENOMEM        the process has named 1,024 VRFs
 ///   and what socket(2) says to the socket by which the VRF is tried (EMFILE ...)
@@ -87,6 +88,7 @@ pub unsafe extern "C" fn vrf_set_thread(vrf: *const c_char) -> c_int {
 ///   ERANGE       `size` is less than the name and its NUL; IFNAMSIZ (16) is always enough
 ///   EINVAL       `ret_name` is NULL
 ///   ENETUNREACH  the library was preloaded without a VRF, and inet sockets are refused
+///   and, where no choice was made, what socket(2) says to the socket by which the kernel is asked (EMFILE ...)
 /// Thread-safe, async-signal-safe. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vrf_get(ret_name: *mut c_char, size: usize) -> c_int {

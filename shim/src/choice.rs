@@ -6,6 +6,7 @@ use crate::hook;
 use crate::link;
 use crate::name::Name;
 use crate::names::{self, Slot};
+use crate::start;
 use crate::sys::{self, Errno};
 use core::ffi::c_int;
 use vrfabi::socket::is_routed;
@@ -38,10 +39,16 @@ pub(crate) fn set_thread(vrf: Option<Name>) -> Result<(), Errno> {
     proved(vrf).map(current::set_thread)
 }
 
-/// The VRF of the calling thread's next socket; None where it stays as the kernel made it.
+/// The VRF of the calling thread's next socket; None where nothing binds it. What vrfrun's programs and supervisor do, a socket
+/// shows.
 pub(crate) fn current() -> Result<Option<Name>, Errno> {
     match current::binding() {
-        Binding::Plain => Ok(None),
+        Binding::Plain => {
+            let trial = sys::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0, start::cookie())?;
+            let device = sys::bound_device(trial);
+            sys::close(trial);
+            device
+        }
         Binding::To(name) => Ok(Some(name)),
         Binding::Closed => Err(Errno(libc::ENETUNREACH)),
     }

@@ -35,7 +35,7 @@ pub(crate) fn bound_socket(name: &Name, domain: c_int, kind: c_int, protocol: c_
             Err(why) => {
                 sys::close(fd);
                 if is_last {
-                    return Err(why);
+                    return bound_before(name, domain, kind, protocol, why);
                 }
                 is_last = true;
             }
@@ -43,10 +43,32 @@ pub(crate) fn bound_socket(name: &Name, domain: c_int, kind: c_int, protocol: c_
     }
 }
 
+/// Where sockets are bound as they are made (by vrfrun's programs or supervisor), and so refuse to be bound: nothing is to be
+/// done for the same device, and another one takes CAP_NET_RAW. A new socket shows which it is; the first one was changed.
+#[cold]
+#[inline(never)]
+fn bound_before(name: &Name, domain: c_int, kind: c_int, protocol: c_int, why: Errno) -> Result<c_int, Errno> {
+    let fd = sys::socket(domain, kind, protocol, start::cookie())?;
+    let moved = match sys::bound_index(fd) {
+        Ok(index) if index > 0 && is_index_of(fd, index, name) => Ok(()),
+        Ok(index) if index > 0 => sys::set(fd, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, &[0])
+            .and_then(|()| interface::bind(fd, domain, kind, name, true)),
+        _ => Err(why),
+    };
+    moved.map(|()| fd).inspect_err(|_| sys::close(fd))
+}
+
+fn is_index_of(socket: c_int, index: c_int, name: &Name) -> bool {
+    sys::device_index(socket, name) == Ok(index as u32)
+}
+
 /// Binds a socket, which may be bound to the same device already.
 pub(crate) fn bind_again(fd: c_int, name: &Name) -> Result<(), Errno> {
-    // SAFETY: a Name is that many readable bytes.
-    unsafe { setsockopt(fd, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, name.as_ptr(), name::SIZE as u32) }
+    match sys::bind_to_device(fd, name) {
+        // Also by an alternative name.
+        Err(Errno(libc::EPERM)) if sys::bound_index(fd).is_ok_and(|index| is_index_of(fd, index, name)) => Ok(()),
+        outcome => outcome,
+    }
 }
 
 /// setsockopt(2), except that binding a socket to the device it is bound to already succeeds: unprivileged, the kernel

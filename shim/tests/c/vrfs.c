@@ -220,6 +220,26 @@ static void under_vrfrun(void)
     HOLDS(is_in(vrf_socket("red", AF_INET6, SOCK_STREAM, 0), "red"));
 }
 
+/* vrfrun's BPF or supervisor has bound each socket to blue before the library sees it. */
+static void bound_before(void)
+{
+    HOLDS(gets_in("blue"));
+    HOLDS(vrf_set("blue") == 0 && gets_in("blue") && vrf_set(NULL) == 0);
+    HOLDS(is_in(vrf_socket("blue", AF_INET6, SOCK_DGRAM, 0), "blue"));
+    HOLDS(is_in(vrf_socket("blue", AF_INET, SOCK_STREAM, 0), "blue"));
+    if (geteuid() == 0) {
+        HOLDS(vrf_set("red") == 0 && gets_in("red") && vrf_set(NULL) == 0);
+        HOLDS(is_in(vrf_socket("red", AF_INET6, SOCK_DGRAM, 0), "red"));
+        HOLDS(is_in(vrf_socket("red", AF_INET, SOCK_STREAM, 0), "red"));
+    } else {
+        FAILS(EPERM, vrf_set("red"));
+        FAILS(EPERM, vrf_set_thread("red"));
+        FAILS(EPERM, vrf_socket("red", AF_INET6, SOCK_DGRAM, 0));
+        FAILS(EPERM, vrf_socket("red", AF_INET, SOCK_STREAM, 0));
+    }
+    HOLDS(gets_in("blue"));
+}
+
 /* The VRF is deleted under the running program. */
 static void deletion(void)
 {
@@ -277,7 +297,7 @@ int main(int count, char **words)
         {"singles", singles},     {"process", process},     {"threads", threads},
         {"forks", forks},         {"signals", signals},     {"stress", stress},
         {"deletion", deletion},   {"many_vrfs", many_vrfs}, {"under_vrfrun", under_vrfrun},
-        {"old_kernel", old_kernel},
+        {"old_kernel", old_kernel}, {"bound_before", bound_before},
     };
     size_t i;
     int word;

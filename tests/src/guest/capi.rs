@@ -21,6 +21,7 @@ guest_tests! {
     a_process_can_name_1024_vrfs_and_hears_of_it needs [Once],
     before_linux_5_7_a_user_is_told_eperm,
     under_vrfrun_null_leads_back_to_its_vrf,
+    where_vrfrun_binds_first_the_library_agrees,
     a_set_uid_program_takes_no_order_from_its_callers_environment,
     python_moves_by_ctypes,
     go_asks_by_cgo,
@@ -143,6 +144,17 @@ fn under_vrfrun_null_leads_back_to_its_vrf() {
                 let verdict = world.judge(&order);
                 assert_eq!(verdict.code, 0, "{verdict}");
             }
+        }
+    }
+}
+
+/// By its programs or its supervisor: what is in the VRF already is no failure, and what cannot be moved says why.
+fn where_vrfrun_binds_first_the_library_agrees() {
+    let mut world = World::of_machine(Kind::Vrfs).expect("a world");
+    for mechanism in ["bpf", "seccomp"] {
+        for user in ["root", "nobody"] {
+            let verdict = world.judge(&root(["vrfrun", "-m", mechanism, "-u", user, "blue", "vrfs", "bound_before"]));
+            assert!(verdict.code == 0 && verdict.text().ends_with(" checks passed\n"), "{mechanism} {user}: {verdict}");
         }
     }
 }
