@@ -100,7 +100,12 @@ fn prepare(options: &Options, program: &exec::Program) -> Result<Prepared, Error
     let Some(device) = device else {
         let binding = bind::trace(bind::leave::leave()?, options, None)?;
         etc.apply(None, Some(&program.path))?;
-        return Ok(Prepared { environment: finish(binding, options, account)?, bound: Bound::default() });
+        let environment = finish(binding, options, account)?;
+        if options.user.is_some() {
+            // Root's sockets were asked before; a user's may be in a VRF by `vrfsetup user`.
+            bind::leave::check()?;
+        }
+        return Ok(Prepared { environment, bound: Bound::default() });
     };
     seal::check(netlink, &device, options.strict)?;
     let inherited = look_at_inherited(options, program, &device)?;

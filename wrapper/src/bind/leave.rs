@@ -1,5 +1,6 @@
 //! VRF `default`: leaves the cgroup of an outer run, and takes the outer run's variables from the environment.
 
+use std::ffi::OsString;
 use std::fs;
 
 use nix::unistd::{Gid, getgid, getgroups};
@@ -14,18 +15,27 @@ use crate::program::environment::Environment;
 
 /// This process's sockets are unbound, or leave where that can be done.
 pub fn leave() -> Result<Binding, Error> {
-    let bound = || verify::binding().map_err(Error::kernel("open a socket outside any VRF"));
-    if let Some(device) = bound()? {
+    if bound()?.is_some() {
         cgroup::leave_ours();
-        if bound()?.is_some() {
-            let why =
-                format!("sockets are bound by something else than a cgroup of vrfrun: '{}'", error::text(&device));
-            return Err(Error::CannotLeave { device, why, hint: by_group() });
-        }
+        check()?;
     }
     let mut environment = Environment::of_default();
     shim::remove_from(&mut environment);
     Ok(Binding { by: By::Nobody, device: None, guard: Guard::None, environment })
+}
+
+/// Sockets that this process makes are in no VRF.
+///
+/// # Errors
+/// They are in one.
+pub fn check() -> Result<(), Error> {
+    let Some(device) = bound()? else { return Ok(()) };
+    let why = format!("sockets are bound by something else than a cgroup of vrfrun: '{}'", error::text(&device));
+    Err(Error::CannotLeave { device, why, hint: by_group() })
+}
+
+fn bound() -> Result<Option<OsString>, Error> {
+    verify::binding().map_err(Error::kernel("open a socket outside any VRF"))
 }
 
 /// How a user whom root lets leave its VRF does (`vrfsetup user --allow-default`), for who is in the group and does not have it

@@ -54,6 +54,9 @@ fn a_user_leaves_its_vrf_by_the_group_where_root_allows_it() {
         let words: Vec<&str> = ["on_use"].into_iter().chain(words.split(' ')).collect();
         assert_answers(world, &as_out(&words), Domain::Default);
     }
+    // Root's vrfrun asks once more when it is her.
+    assert_answers(world, &root([&["vrfrun", "-u", "1000:990", "default"], ASKS].concat()), Domain::Default);
+    world.judge(&root([&["vrfrun", "-u", "1000", "default"], ASKS].concat())).assert_says(125, "cannot leave 'blue'");
     // Her others are in the VRF as before, and do not leave by themselves.
     assert_answers(world, &as_alice(ASKS), Domain::Blue);
     assert_answers(world, &root([in_group, ASKS].concat()), Domain::Blue);
