@@ -82,7 +82,9 @@ fn refusal(device: Option<&Device>, options: &Options) -> Option<Refusal> {
             None => drop(leave::leave()?),
         }
         overlay::plan(device, &options.etc)?.apply(device, None)?;
-        account.map_or(Ok(()), |account| account.assume())
+        let Some(account) = account else { return Ok(()) };
+        account.assume()?;
+        if device.is_none() { leave::check() } else { Ok(()) }
     })
 }
 

@@ -57,6 +57,8 @@ fn a_user_leaves_its_vrf_by_the_group_where_root_allows_it() {
     // Root's vrfrun asks once more when it is her.
     assert_answers(world, &root([&["vrfrun", "-u", "1000:990", "default"], ASKS].concat()), Domain::Default);
     world.judge(&root([&["vrfrun", "-u", "1000", "default"], ASKS].concat())).assert_says(125, "cannot leave 'blue'");
+    let explained = world.judge(&root(["vrfrun", "--explain", "-u", "1000", "default"]));
+    assert!(explained.code == 125 && explained.text().contains("cannot leave 'blue'"), "{explained}");
     // Her others are in the VRF as before, and do not leave by themselves.
     assert_answers(world, &as_alice(ASKS), Domain::Blue);
     assert_answers(world, &root([in_group, ASKS].concat()), Domain::Blue);
