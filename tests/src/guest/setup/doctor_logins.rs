@@ -27,7 +27,7 @@ fn logins_that_nothing_puts_into_the_vrf_are_named() {
     assert_eq!(findings(world, &right, "UsePAM yes\n"), [""; 0]);
     assert_eq!(findings(world, &format!("{LINE}{LOGIND}"), "UsePAM yes\n"), ["login-order"]);
     assert_eq!(findings(world, LINE, "UsePAM yes\n"), ["login-order"]);
-    // What sshd does without a word about it.
+    // sshd does so silently.
     assert_eq!(findings(world, &right, "# nothing\n"), ["login-unbound"]);
     assert_eq!(findings(world, &right, "UsePAM no\n"), ["login-unbound"]);
     let optional = right.replace("required", "optional");
