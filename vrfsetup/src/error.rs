@@ -241,9 +241,7 @@ impl Error {
 fn another_way(name: &str, kind: &str) -> Option<String> {
     match kind {
         "tun" => Some("vrfrun VRF PROGRAM, for the program that makes it".to_owned()),
-        "vxlan" | "gre" | "gretap" | "ip6gre" | "ip6gretap" | "ipip" | "sit" | "ip6tnl" => {
-            Some(format!("ip link add {name} type {kind} ... dev VRF"))
-        }
+        "vxlan" => Some(format!("ip link add {name} type vxlan ... dev VRF")),
         _ => None,
     }
 }

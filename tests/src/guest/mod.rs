@@ -155,6 +155,7 @@ const UNDER_SYSTEMD: &[&[Test]] = &[
     systemd::units_at_once::TESTS,
     systemd::beside::TESTS,
     systemd::beside_bgp::TESTS,
+    systemd::beside_tunnel::TESTS,
 ];
 
 /// The same, of machines alone whose line in `tests/kernels.toml` names them: they have the daemon.

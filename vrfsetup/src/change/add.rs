@@ -10,6 +10,7 @@ use crate::plan::sysctls;
 use crate::plan::tables;
 use crate::plan::vrf::{VrfPlanner, VrfSpec};
 use crate::sys::rt_tables::Names;
+use crate::sys::sysctl;
 use crate::transaction::lockout;
 use crate::transaction::report::Outcome;
 use crate::transaction::session::Session;
@@ -31,7 +32,7 @@ pub fn add(session: &Session, spec: &VrfSpec, ports: &[String], sysctls: &[(&str
     let is_new = inventory.system.link(spec.name).is_none();
     let new: Vec<&str> = is_new.then_some(spec.name).into_iter().collect();
     if let Some((key, _)) = sysctls.iter().find(|(key, _)| !sysctls::exists(key) && !sysctls::comes_with(key, &new)) {
-        return Err(Error::NoSuchSetting(key.replace('/', ".")));
+        return Err(Error::NoSuchSetting(sysctl::name_of(key)));
     }
     let mut transaction = session.begin()?;
     transaction.make_all(steps)?;

@@ -2,18 +2,23 @@
 
 /// IFNAMSIZ without the NUL.
 const LONGEST_NAME: usize = 15;
+/// ALTIFNAMSIZ without the NUL.
+const LONGEST_ALTNAME: usize = 127;
 
-/// A name that an interface can have. One with `%` is a pattern to the kernel, which makes `eth%d` the next of its kind.
+/// A name that an interface can have, perhaps as one of its others (altname). One with `%` is a pattern to the kernel,
+/// which makes `eth%d` the next of its kind.
 ///
 /// # Errors
 /// What is wrong with it.
 pub fn device(name: &str) -> Result<String, String> {
     let is_possible = !name.is_empty()
-        && name.len() <= LONGEST_NAME
+        && name.len() <= LONGEST_ALTNAME
         && ![".", ".."].contains(&name)
         && !name.contains(|c: char| ['/', ':', '%', '\0'].contains(&c) || c.is_whitespace());
-    if is_possible { Ok(name.to_owned()) } else { Err("not a name that an interface can have".to_owned()) }
+    if is_possible { Ok(name.to_owned()) } else { Err(NOT_A_NAME.to_owned()) }
 }
+
+const NOT_A_NAME: &str = "not a name that an interface can have";
 
 /// A name for a new VRF: `default` means no VRF to vrfrun, and the other two are no interfaces to sysctl. It stands in
 /// commands that people type and in files that shells run.
@@ -26,6 +31,9 @@ pub fn vrf(name: &str) -> Result<String, String> {
     }
     if !is_one_word(name) {
         return Err("a shell would not take it for one word".to_owned());
+    }
+    if name.len() > LONGEST_NAME {
+        return Err(NOT_A_NAME.to_owned());
     }
     device(name)
 }
@@ -41,10 +49,12 @@ mod tests {
 
     #[test]
     fn names_that_no_interface_can_have_are_usage_errors() {
-        for name in ["", ".", "..", "a/b", "a b", "sixteen-letters-", "blue%d", "100%"] {
+        for name in ["", ".", "..", "a/b", "a b", "blue%d", "100%", &"x".repeat(128)] {
             assert!(device(name).is_err(), "{name:?}");
         }
-        assert!(device("fifteen-letters").is_ok());
+        // As another name it may be longer than as the first one.
+        assert!(vrf("fifteen-letters").is_ok() && vrf("sixteen-letters-").is_err());
+        assert!(device("sixteen-letters-").is_ok() && device(&"x".repeat(127)).is_ok());
         assert!(vrf("default").is_err());
     }
 

@@ -31,7 +31,7 @@ pub fn make_and_restore(
         steps.extend(forget(&mut memory, key).and_then(|value| step(key, &value)));
     }
     for (key, value) in wanted {
-        let old = sysctl::read(key).ok_or_else(|| Error::NoSuchSetting(key.replace('/', ".")))?;
+        let old = sysctl::read(key).ok_or_else(|| Error::NoSuchSetting(sysctl::name_of(key)))?;
         if let Some(step) = step(key, value) {
             memory.sysctls.entry((*key).to_owned()).or_insert(old);
             memory.interfaces.extend(ifindex(key).map(|ifindex| ((*key).to_owned(), ifindex)));

@@ -28,12 +28,21 @@ pub fn key_of(name: &str) -> String {
     if name.find(['.', '/']).is_some_and(|at| name[at..].starts_with('/')) {
         return name.to_owned();
     }
+    swapped(name)
+}
+
+/// The name of a key.
+pub fn name_of(key: &str) -> String {
+    swapped(key)
+}
+
+fn swapped(text: &str) -> String {
     let swapped = |c| match c {
         '.' => '/',
         '/' => '.',
         other => other,
     };
-    name.chars().map(swapped).collect()
+    text.chars().map(swapped).collect()
 }
 
 /// Sets one.
@@ -58,6 +67,7 @@ mod tests {
     fn dots_and_slashes_change_places_as_for_sysctl() {
         assert_eq!(key_of("net.ipv4.conf.eth0/10.rp_filter"), "net/ipv4/conf/eth0.10/rp_filter");
         assert_eq!(key_of("net/ipv4/conf/eth0.10/rp_filter"), "net/ipv4/conf/eth0.10/rp_filter");
+        assert_eq!(name_of("net/ipv4/conf/eth0.10/rp_filter"), "net.ipv4.conf.eth0/10.rp_filter");
     }
 
     #[test]

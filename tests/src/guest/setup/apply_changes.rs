@@ -3,12 +3,15 @@
 use super::apply_again::write;
 use super::guest_tests;
 use super::{assert_same, nothing_to_do, state, vrfsetup};
+use crate::harness::judge::root;
 use crate::harness::world::{Kind, World};
 
 guest_tests! {
     what_is_no_longer_declared_is_pruned_and_shown_first,
     a_port_and_a_table_are_changed_in_one_step,
     a_vrf_goes_while_another_changes_its_table,
+    a_setting_that_comes_with_a_vrf_costs_itself_alone,
+    what_an_export_has_no_words_for_is_a_comment,
 }
 
 fn what_is_no_longer_declared_is_pruned_and_shown_first() {
@@ -130,5 +133,59 @@ fn a_vrf_goes_while_another_changes_its_table() {
     assert_eq!(world.ip_json("route show 198.51.100.128/25"), serde_json::json!([]));
     let path = write(&world, &(file(10) + leak + inbound));
     vrfsetup(&mut world, 0, &format!("apply {path}"));
+    assert_same(&before, &state(&world));
+}
+
+/// Whether the kernel has it, and takes the value, is known only when the VRF is there.
+fn a_setting_that_comes_with_a_vrf_costs_itself_alone() {
+    let mut world = World::new(Kind::Bare).expect("a world");
+    let settings = [
+        ("net.ipv4.conf.blue.no_such", "1", "this kernel has no setting 'net.ipv4.conf.blue.no_such'"),
+        ("net.ipv4.conf.blue/1.no_such", "1", "this kernel has no setting 'net.ipv4.conf.blue/1.no_such'"),
+        ("net.ipv4.conf.blue.forwarding", "much", "refused 'sysctl -w net/ipv4/conf/blue/forwarding=much'"),
+        ("net/ipv4/conf/blue.1/forwarding", "much", "refused 'sysctl -w net/ipv4/conf/blue.1/forwarding=much'"),
+        ("net.vrf.strict_mode", "7", "refused 'sysctl -w net/vrf/strict_mode=7'"),
+    ];
+    let lines: String = settings.iter().map(|(name, value, _)| format!("\"{name}\" = \"{value}\"\n")).collect();
+    let good = "\"net.ipv4.conf.blue.rp_filter\" = 2\n[vrf.blue]\nports = [\"blue0\"]\n[vrf.\"blue.1\"]\n";
+    let path = write(&world, &format!("[sysctl]\n{lines}{good}"));
+    let made = vrfsetup(&mut world, 1, &format!("apply {path} --each"));
+    for (_, _, words) in settings {
+        made.assert_says(1, &format!("left out: {words}"));
+    }
+    assert_eq!(world.ip_json("link show dev blue0")[0]["master"], "blue");
+    assert_eq!(world.ip_json("link show type vrf").as_array().map(Vec::len), Some(2));
+    let filter = world.judge(&root(["cat", "/proc/sys/net/ipv4/conf/blue/rp_filter"])).text();
+    assert_eq!(filter, "2\n");
+}
+
+/// As a line it would make another route, for more packets.
+fn what_an_export_has_no_words_for_is_a_comment() {
+    let mut world = World::new(Kind::Bare).expect("a world");
+    world.ip("addr add 203.0.113.1/24 dev blue0");
+    world.ip("addr add 2001:db8:77::1/64 dev blue0 nodad");
+    vrfsetup(&mut world, 0, "add blue --table 10 --port blue0");
+    for words in [
+        "route add 198.18.0.0/15 tos 0x10 via 203.0.113.254 table 10",
+        "-6 route add 2001:db8:99::/48 from 2001:db8:1::/64 via 2001:db8:77::fe table 10",
+        "-6 route add 2001:db8:98::/48 via 2001:db8:77::fe table 10 pref high",
+        "route add 198.20.0.0/16 via 203.0.113.254 table 10 realms 5",
+    ] {
+        world.ip(words);
+    }
+    let exported = vrfsetup(&mut world, 0, "export").text();
+    for words in [
+        "198.18.0.0/15 tos 0x10 via 203.0.113.254 dev blue0 table 10",
+        "2001:db8:99::/48 from 2001:db8:1::/64 via 2001:db8:77::fe dev blue0 table 10",
+        "2001:db8:98::/48 via 2001:db8:77::fe dev blue0 table 10",
+        "198.20.0.0/16 via 203.0.113.254 dev blue0 table 10",
+    ] {
+        assert!(exported.contains(&format!("\n# not declared, it has no words here: {words}")), "{words}: {exported}");
+    }
+    assert!(!exported.contains("\nroutes = ["), "{exported}");
+    let before = state(&world);
+    let moved = vrfsetup(&mut world, 0, "detach blue0").text();
+    assert!(moved.contains("ip -6 route add 2001:db8:99::/48 from 2001:db8:1::/64 via"), "{moved}");
+    vrfsetup(&mut world, 0, "rollback");
     assert_same(&before, &state(&world));
 }

@@ -138,7 +138,8 @@ fn other_names_of_interfaces_are_names() {
     vrfsetup(&mut world, 0, "add blue --port bluealt");
     assert_eq!(world.ip_json("link show dev blue0")[0]["master"], "blue");
     nothing_to_do(&mut world, "attach blue bluealt");
-    vrfsetup(&mut world, 0, "detach bluealt");
+    nothing_to_do(&mut world, "attach blue customer-of-the-blue-network");
+    vrfsetup(&mut world, 0, "detach customer-of-the-blue-network");
     assert!(world.ip_json("link show dev blue0")[0]["master"].is_null());
     vrfsetup(&mut world, 2, "add blue%d").assert_says(2, "not a name that an interface can have");
     let shown = world.ip_json("link show").to_string();

@@ -32,7 +32,7 @@ guest_tests! {
 }
 
 /// The messages before only ask what is there; what they meet is in vrfsetup's own tests.
-const FIRST: usize = 6;
+pub(super) const FIRST: usize = 6;
 /// More than any verb here sends.
 pub(super) const MANY: usize = 150;
 /// A changing verb that has nothing to do.

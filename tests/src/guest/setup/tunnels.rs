@@ -17,7 +17,7 @@ use faults::{
     a_tunnel_ended_anywhere_by_a_signal_changes_nothing, a_tunnel_killed_anywhere_is_undone_by_the_next_run,
     a_tunnel_refused_anywhere_changes_nothing, two_tunnels_at_once_end_as_one_after_the_other,
 };
-use others::the_outside_of_other_kinds_is_in_the_vrf_that_they_are_made_for;
+use others::the_outside_of_a_vxlan_is_in_the_vrf_that_it_is_made_for;
 use scene::{BEHIND, INSIDE, PEERS, PORT, Scene, here, tables, wait_for};
 use transit::{
     a_firewall_sees_what_a_tunnel_receives_come_in_by_blue, what_comes_while_it_is_down_is_answered_in_blue,
@@ -28,7 +28,7 @@ guest_tests! {
     outer_packets_are_in_blue_both_ways_and_after_the_peer_has_roamed,
     without_its_vrf_nothing_leaves_by_a_tunnel,
     a_tunnel_is_declared_exported_watched_over_and_put_back,
-    the_outside_of_other_kinds_is_in_the_vrf_that_they_are_made_for,
+    the_outside_of_a_vxlan_is_in_the_vrf_that_it_is_made_for,
     a_declared_tunnel_is_expected_and_wg_quick_brings_it_up_in_blue,
     what_is_in_transit_to_its_port_is_not_the_tunnels,
     what_comes_while_it_is_down_is_answered_in_blue,

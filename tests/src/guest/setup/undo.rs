@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use super::guest_tests;
 use super::transactions::{IDLE, MANY, faulty, furnished, text, vrfsetup_idle, with_blue};
@@ -15,6 +16,7 @@ guest_tests! {
     the_last_change_is_undone_whatever_it_was,
     what_a_rollback_cannot_undo_is_named,
     a_file_is_on_the_disk_before_it_has_its_name needs [Once],
+    no_address_is_probed_again_by_a_rollback needs [Once],
 }
 
 fn a_rollback_is_resumed_wherever_it_is_killed() {
@@ -122,4 +124,29 @@ fn a_file_is_on_the_disk_before_it_has_its_name() {
     let named = said.find(calls[1]).expect("the rename");
     assert!(said[named..].contains("/run/vrfsetup>)"), "{verdict}");
     vrfsetup(&mut world, 0, "del green");
+}
+
+/// Without a carrier the kernel would wait for one before it probes what comes back.
+fn no_address_is_probed_again_by_a_rollback() {
+    let mut world = furnished();
+    world.ip("link add v0 type veth peer v1");
+    world.ip("link set v0 up");
+    world.ip("link set v1 up");
+    world.ip("addr add 2001:db8:78::9/64 dev v0 valid_lft 9000 preferred_lft 8000");
+    let addresses = |world: &World| {
+        let shown = world.ip_json("-6 addr show dev v0 scope global");
+        let own = shown[0]["addr_info"].as_array().cloned().unwrap_or_default();
+        own.iter().map(|own| format!("{} {}", own["local"], own["tentative"])).collect::<Vec<_>>()
+    };
+    let wanted = ["\"2001:db8:78::9\" null"];
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while addresses(&world) != wanted {
+        assert!(Instant::now() < deadline, "{:?}", addresses(&world));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    world.ip("link set v1 down");
+    vrfsetup(&mut world, 0, "add blue --port v0");
+    assert_eq!(addresses(&world), wanted);
+    vrfsetup(&mut world, 0, "rollback");
+    assert_eq!(addresses(&world), wanted);
 }

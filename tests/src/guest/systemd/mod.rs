@@ -7,6 +7,7 @@ pub mod beside;
 pub mod beside_bgp;
 pub mod beside_dhclient;
 pub mod beside_ifupdown2;
+pub mod beside_tunnel;
 pub mod boot;
 pub mod docker;
 pub mod exported;

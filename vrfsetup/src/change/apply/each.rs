@@ -14,7 +14,7 @@ use crate::change::user;
 use crate::error::Error;
 use crate::model::link::Link;
 use crate::plan::system::System;
-use crate::sys::run_dir;
+use crate::sys::{run_dir, sysctl};
 use crate::transaction::report::Outcome;
 use crate::transaction::session::Session;
 
@@ -89,6 +89,7 @@ fn make_or_blame(session: &Session, plan: Plan) -> std::result::Result<(Outcome,
     made.map(|outcome| (outcome, missing)).map_err(|(section, error)| match (section, &error) {
         (Some(section), _) => (section, error),
         (None, Error::Refused { step, .. }) => (plan.section_of(step), error),
+        (None, Error::NoSuchSetting(name)) => (Section::Setting(sysctl::key_of(name)), error),
         (None, Error::UserUnbound { user, .. }) => (Section::User(user.clone()), error),
         (None, _) => (Section::All, error),
     })
@@ -98,7 +99,11 @@ fn make_or_blame(session: &Session, plan: Plan) -> std::result::Result<(Outcome,
 fn leave_out(config: &mut Config, section: &Section) -> bool {
     match section {
         Section::Vrf(name) => config.vrf.remove(name).is_some(),
-        Section::Setting(name) => config.sysctl.remove(name).is_some(),
+        Section::Setting(key) => {
+            let before = config.sysctl.len();
+            config.sysctl.retain(|name, _| sysctl::key_of(name) != *key);
+            config.sysctl.len() < before
+        }
         // Where the default domain is all that is left for its sockets, they had better fail; where they cannot even do that,
         // nothing can be done.
         Section::User(name) => match config.user.remove(name) {

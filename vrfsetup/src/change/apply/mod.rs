@@ -62,7 +62,7 @@ enum Section {
     Tunnel(String),
     /// All tunnels: they have one table.
     Tunnels,
-    /// A setting, by its name.
+    /// A setting, by its file below /proc/sys: a name has several spellings.
     Setting(String),
     /// More than one of them.
     All,
@@ -152,7 +152,15 @@ impl Plan {
         let is_it = |step: &Step| step.to_string() == words;
         let part = self.vrfs.iter().find(|part| part.steps().any(is_it)).map(|part| Section::Vrf(part.vrf.clone()));
         let then = || self.then.iter().find(|(_, step)| is_it(step)).map(|(section, _)| section.clone());
-        part.or_else(then).unwrap_or(Section::All)
+        part.or_else(then).or_else(|| setting_section(step)).unwrap_or(Section::All)
+    }
+}
+
+/// The section of a step that makes a setting.
+fn setting_section(step: &Step) -> Option<Section> {
+    match step {
+        Step::SetSysctl { key, .. } => Some(Section::Setting(key.clone())),
+        _ => None,
     }
 }
 

@@ -8,7 +8,7 @@ use super::once;
 use super::prune::{self, Pruner};
 use super::renumber::{self, Renumbering};
 use super::source::Source;
-use super::{Part, Plan, Section};
+use super::{Part, Plan, Section, setting_section};
 use crate::change::attach::{self};
 use crate::error::Error;
 use crate::model::address::Address;
@@ -101,8 +101,8 @@ impl Planner<'_> {
         let new: Vec<&str> = self.config.vrf.keys().map(String::as_str).filter(is_new).collect();
         let mut now = Vec::new();
         for (name, value) in &self.config.sysctl {
-            self.at = Section::Setting(name.clone());
             let key = sysctl::key_of(name);
+            self.at = Section::Setting(key.clone());
             match sysctls::exists(&key) {
                 true => now.push((key, value.to_string())),
                 false if sysctls::comes_with(&key, &new) => plan.settings.push((key, value.to_string())),
@@ -120,7 +120,7 @@ impl Planner<'_> {
         let back = if self.prunes { emulation::restored(self.config, self.inventory) } else { Vec::new() };
         let memory = emulation::memory(self.config, self.inventory, self.prunes);
         let (settings, memory) = sysctls::make_and_restore(memory, &now, &back)?;
-        plan.then.extend(settings.into_iter().map(|step| (setting_section(&step), step)));
+        plan.then.extend(settings.into_iter().map(|step| (setting_section(&step).unwrap_or(Section::All), step)));
         plan.extras.extend(memory);
         Ok(())
     }
@@ -214,13 +214,5 @@ impl Planner<'_> {
             }
         }
         Ok(())
-    }
-}
-
-/// The section of a step that makes a setting.
-fn setting_section(step: &Step) -> Section {
-    match step {
-        Step::SetSysctl { key, .. } => Section::Setting(key.replace('/', ".")),
-        _ => Section::All,
     }
 }

@@ -77,6 +77,15 @@ impl Route {
         Some((address, self.message.header.destination_prefix_length))
     }
 
+    /// Whose packets alone it is for, by their source; None where it is for everybody's.
+    pub fn only_from(&self) -> Option<(IpAddr, u8)> {
+        let address = self.find(|attribute| match attribute {
+            RouteAttribute::Source(address) => ip(address),
+            _ => None,
+        })?;
+        Some((address, self.message.header.source_prefix_length))
+    }
+
     /// Whether it matches every destination.
     pub fn is_default(&self) -> bool {
         self.message.header.destination_prefix_length == 0

@@ -15,6 +15,12 @@ impl fmt::Display for Route {
             write!(f, "{} ", self.type_name())?;
         }
         f.write_str(&destination_text(self))?;
+        if let Some((source, len)) = self.only_from() {
+            write!(f, " from {source}/{len}")?;
+        }
+        if self.message.header.tos != 0 {
+            write!(f, " tos {:#04x}", self.message.header.tos)?;
+        }
         if let Some(gateway) = self.gateway() {
             write!(f, " via {gateway}")?;
         }

@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use rtnetlink::packet_route::route::{
-    RouteAttribute, RouteFlags, RouteMessage, RouteMetric, RouteNextHop, RouteProtocol, RouteScope, RouteType,
+    RouteAttribute, RouteFlags, RouteMessage, RouteMetric, RouteNextHop, RoutePreference, RouteProtocol, RouteScope,
+    RouteType,
 };
 
 use super::{Tokens, encap, scope};
@@ -126,6 +127,10 @@ fn protocol(word: &str) -> Result<RouteProtocol, String> {
 /// Writes what [`parse`] reads back; None for a route that has no such words (encapsulation, say).
 pub fn write(route: &Route) -> Option<String> {
     let header = &route.message.header;
+    // Of one destination and metric there may be several that differ in these.
+    if header.tos != 0 || header.source_prefix_length != 0 {
+        return None;
+    }
     let mut text = String::new();
     if route.is_default() && route.family() == Family::V6 && route.gateway().is_none() && route.source().is_none() {
         text += "-6 ";
@@ -185,7 +190,10 @@ fn more(attribute: &RouteAttribute) -> Option<String> {
             })
             .collect(),
         RouteAttribute::Encap(encap) => encap::write(encap),
-        RouteAttribute::Via(_) | RouteAttribute::NhId(_) | RouteAttribute::Expires(_) => None,
+        RouteAttribute::Via(_) | RouteAttribute::NhId(_) | RouteAttribute::Expires(_) | RouteAttribute::Realm(_) => {
+            None
+        }
+        RouteAttribute::Preference(preference) if *preference != RoutePreference::Medium => None,
         _ => Some(String::new()),
     }
 }
@@ -214,6 +222,18 @@ mod tests {
             "local 198.51.100.0/24 dev eth1",
         ] {
             assert_eq!(write(&parse(text, 1001).unwrap()).as_deref(), Some(text));
+        }
+    }
+
+    #[test]
+    fn what_has_no_words_is_not_written_without_them() {
+        let route = || parse("2001:db8:9::/48 via 2001:db8::1 dev eth1", 1001).unwrap();
+        let (mut by_tos, mut from, mut preferred) = (route(), route(), route());
+        by_tos.message.header.tos = 0x10;
+        from.message.header.source_prefix_length = 64;
+        preferred.message.attributes.push(RouteAttribute::Preference(RoutePreference::High));
+        for route in [by_tos, from, preferred] {
+            assert_eq!(write(&route), None);
         }
     }
 

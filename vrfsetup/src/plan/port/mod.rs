@@ -87,11 +87,13 @@ pub fn plan(port: &Port, from: &Domain, to: &Domain) -> Result<Move, Error> {
     let torn = nexthops::torn(&over)
         .map(|group| format!("nexthop group {} loses a member: ip nexthop replace {group}", group.id));
 
-    let mut steps: Vec<Step> = routes.deleted.into_iter().map(Step::DeleteRoute).collect();
+    // First, and last in the end: whoever undoes it adds addresses, too, and they are not probed then either.
+    let mut steps: Vec<Step> = trust;
+    steps.extend(routes.deleted.into_iter().map(Step::DeleteRoute));
     steps.extend(nexthops.iter().rev().copied().cloned().map(Step::DeleteNexthop));
     steps.extend(neighbours.iter().copied().cloned().map(Step::DeleteNeighbour));
     steps.extend(lost.iter().cloned().map(Step::inverse));
-    steps.extend(keep.into_iter().chain(trust));
+    steps.extend(keep);
     let device = port.own.link.device();
     steps.extend(from.device.iter().map(|vrf| Step::Release(device.clone(), vrf.clone())));
     steps.extend(to.device.iter().map(|vrf| Step::Enslave(device.clone(), vrf.clone())));

@@ -117,7 +117,7 @@ pub fn a_firewall_sees_what_a_tunnel_receives_come_in_by_blue() {
     let path = scene.world.directory().join("firewall");
     let firewall = |rules: &str| {
         let chain = format!("type filter hook input priority 0; policy drop; {rules}");
-        let text = format!("add table inet f\ndelete table inet f\ntable inet f {{\nchain in {{ {chain} }}\n}}\n");
+        let text = format!("add table inet f\ndelete table inet f\ntable inet f {{\nchain in {{ {chain}; }}\n}}\n");
         std::fs::write(&path, text).expect("a file");
         here(&format!("nft -f {}", path.display()));
     };

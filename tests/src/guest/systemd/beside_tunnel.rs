@@ -1,0 +1,115 @@
+//! `vrfsetup tunnel` beside the daemons that remove rules and make links: what a tunnel sends is in blue before and after
+//! their starts, reloads and restarts.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use super::beside::{run, sealed, wait_for_address};
+use super::guest_tests;
+use super::machine::{Machine, systemctl};
+use crate::guest::setup::{json, vrfsetup};
+use crate::harness::judge::root;
+use crate::harness::world::Domain;
+use crate::harness::world::plan::WEB4;
+
+guest_tests! {
+    a_tunnel_stays_in_its_vrf_beside_networkd,
+    a_tunnel_stays_in_its_vrf_beside_networkmanager,
+    a_tunnel_stays_in_its_vrf_beside_frr,
+}
+
+const PEER: &str = "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=";
+/// Within it.
+const BEHIND: &str = "10.9.0.2";
+
+/// With a peer that never answers: what is sent to it are requests for a handshake.
+fn with_tunnel() -> Machine {
+    let mut world = sealed();
+    let key = "/run/vrftest-wireguard";
+    fs::write(key, "yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk=\n").expect("a key");
+    world.ip("link add wg0 type wireguard");
+    let peer = format!("peer {PEER} endpoint {WEB4}:51820 allowed-ips 10.9.0.0/24");
+    run(&mut world, &format!("wg set wg0 private-key {key} listen-port 51820 {peer}"));
+    fs::remove_file(key).expect("the key");
+    world.ip("addr add 10.9.0.1/24 dev wg0");
+    world.ip("link set wg0 up");
+    vrfsetup(&mut world, 0, "tunnel wg0 --in blue");
+    assert_in_blue(&mut world, "vrfsetup");
+    world
+}
+
+#[track_caller]
+fn assert_in_blue(world: &mut Machine, by: &str) {
+    let listed = json(&vrfsetup(world, 0, "-j tunnel"));
+    assert_eq!(listed[0]["differs"], false, "after {by}: {listed} {}", world.ip_json("rule"));
+    // It asks again after five seconds.
+    let verdict = world.judge(&root(["ping", "-n", "-c", "1", "-W", "7", BEHIND]));
+    let packets = [Domain::Default, Domain::Red].map(|domain| verdict.packets(domain));
+    assert_eq!(packets, [0; 2], "after {by}: {verdict}");
+    assert!(verdict.packets(Domain::Blue) > 0, "after {by}: {verdict}");
+}
+
+fn gone(world: &mut Machine) {
+    vrfsetup(world, 0, "tunnel wg0 --remove");
+    world.ip("link del wg0");
+}
+
+fn a_tunnel_stays_in_its_vrf_beside_networkd() {
+    let mut world = with_tunnel();
+    let file = "/etc/systemd/network/50-beside.network";
+    fs::create_dir_all("/etc/systemd/network").expect("a directory");
+    world.ip("link add net0 type dummy");
+    let rule = "[RoutingPolicyRule]\nFamily=both\nFirewallMark=7\nTable=52\n";
+    fs::write(file, format!("[Match]\nName=net0\n\n[Network]\nAddress=203.0.113.50/24\n\n{rule}")).expect("a file");
+    for verb in ["start", "restart"] {
+        // The test's own: what networkd removes shows that it has looked.
+        world.ip("route add unreachable 198.18.9.0/24 table 10 proto boot");
+        systemctl(&mut world, 0, &format!("{verb} systemd-networkd.service"));
+        wait_for_address(&world, "net0", "203.0.113.50");
+        let deadline = Instant::now() + Duration::from_secs(40);
+        while world.ip_json("route show table 10 198.18.9.0/24") != serde_json::json!([]) {
+            assert!(Instant::now() < deadline, "networkd has removed nothing");
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        assert_in_blue(&mut world, verb);
+    }
+    fs::remove_file(file).expect("the file");
+    systemctl(&mut world, 0, "stop systemd-networkd.service systemd-networkd.socket");
+    gone(&mut world);
+}
+
+fn a_tunnel_stays_in_its_vrf_beside_networkmanager() {
+    let mut world = with_tunnel();
+    fs::write("/etc/NetworkManager/conf.d/beside.conf", "[main]\nno-auto-default=*\n").expect("a file");
+    systemctl(&mut world, 0, "start NetworkManager.service");
+    let connection =
+        "con-name beside ifname nm0 ipv4.method manual ipv4.addresses 203.0.113.60/24 ipv6.method disabled";
+    run(&mut world, &format!("nmcli connection add type dummy {connection}"));
+    run(&mut world, "nmcli connection up beside");
+    wait_for_address(&world, "nm0", "203.0.113.60");
+    assert_in_blue(&mut world, "the start");
+    systemctl(&mut world, 0, "restart NetworkManager.service");
+    wait_for_address(&world, "nm0", "203.0.113.60");
+    assert_in_blue(&mut world, "the restart");
+    run(&mut world, "nmcli connection delete beside");
+    systemctl(&mut world, 0, "stop NetworkManager.service");
+    gone(&mut world);
+}
+
+fn a_tunnel_stays_in_its_vrf_beside_frr() {
+    let mut world = with_tunnel();
+    let config = "vrf blue\n ip route 198.18.0.0/15 198.51.100.1\nexit-vrf\n";
+    fs::write("/etc/frr/frr.conf", config).expect("the file");
+    for verb in ["start", "restart"] {
+        systemctl(&mut world, 0, &format!("{verb} frr.service"));
+        let deadline = Instant::now() + Duration::from_secs(40);
+        while world.ip_json("-4 route show table 10 198.18.0.0/15")[0]["dev"] != "blue0" {
+            assert!(Instant::now() < deadline, "{}", world.ip_json("-4 route show table 10"));
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        assert_in_blue(&mut world, verb);
+    }
+    systemctl(&mut world, 0, "stop frr.service");
+    assert_in_blue(&mut world, "the stop");
+    gone(&mut world);
+}
