@@ -118,6 +118,46 @@ fn every_way_to_make_an_inet_socket_comes_to_us_on_riscv64() {
     every_way_comes_to_us(&RISCV64);
 }
 
+/// The glibc of four releases of Debian for aarch64: the version of its package, and its root directory.
+fn libraries() -> Vec<(String, String)> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tools/fetch-libcs");
+    let output = Command::new(script).arg("arm64").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let all = String::from_utf8(output.stdout).unwrap();
+    let of = |suite: &str| {
+        let root = format!("{}/{suite}/glibc", all.trim_end());
+        (fs::read_to_string(format!("{root}.version")).unwrap().trim_end().to_owned(), root)
+    };
+    ["bullseye", "bookworm", "trixie", "sid"].map(of).into()
+}
+
+/// The first two are of before Debian built for branch protection; under `-cpu max` the emulator holds the others to it. The
+/// program is built for it. Without the shim libc's own function makes a socket; behind it there is no such device.
+#[test]
+fn libcs_own_socket_comes_to_us_in_each_glibc_for_aarch64() {
+    let preload = format!("LD_PRELOAD={}", object(AARCH64.machine).display());
+    for (number, (version, root)) in libraries().into_iter().enumerate() {
+        let library = format!("{root}/usr/lib/aarch64-linux-gnu");
+        let file = |name: &str| format!("{library}/{name}");
+        let (compiler, name) = (format!("clang --target={} --sysroot={root}", AARCH64.gnu), format!("own-{number}"));
+        let protection = "-mbranch-protection=standard";
+        let options = ["-fPIE", "-pie", protection, "-Wl,-z,now", "-nostdlib", &file("Scrt1.o"), &file("crti.o")];
+        let libraries = [&format!("-L{library}"), "-lc", "-l:libdl.so.2", &file("crtn.o")];
+        let program = compile(&compiler, &source("own.c"), &name, &[&options[..], &libraries[..]].concat());
+        let own = |before: &[&str]| {
+            let mut command = namespace::command("true", "qemu-aarch64");
+            command.args(["-cpu", "max", "-L", &root]).args(before).arg(&program);
+            namespace::stdout(&mut command)
+        };
+        assert_eq!(own(&[]), "made\n", "{version}");
+        assert_eq!(own(&["-E", ORDER, "-E", &preload]), "No such device\n", "{version}");
+        let mut notes = Command::new("aarch64-linux-gnu-readelf");
+        let notes = namespace::stdout(notes.arg("-n").arg(file("libc.so.6")));
+        assert_eq!(notes.contains("AArch64 feature: BTI, PAC"), number >= 2, "{version}: {notes}");
+        println!("glibc {version}");
+    }
+}
+
 #[test]
 fn one_value_of_ld_preload_serves_children_of_64_and_32_bits() {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("multilib");

@@ -11,23 +11,31 @@ use scene::{EVERYBODY, Who, play};
 const MECHANISMS: [&str; 5] = ["-m bpf", "-m preload", "-m preload --no-supervisor", "-m seccomp", ""];
 
 /// What a mechanism needs: (feature, who asks, for what, what is said).
-const NEEDED: [(&str, Who, &str, &str); 17] = [
+const NEEDED: [(&str, Who, &str, &str); 25] = [
     ("seccomp-killed", Who::User, "-m preload", "a seccomp filter above ends who calls seccomp or pidfd_getfd"),
     ("pidfd_getfd-killed", Who::User, "-m seccomp", "a seccomp filter above ends who calls seccomp or pidfd_getfd"),
     ("bpf-killed", Who::Root, "-m bpf", "a seccomp filter above ends who calls bpf"),
     ("seccomp", Who::User, "-m preload", "a seccomp filter needs Linux 3.17"),
     ("seccomp", Who::User, "-m seccomp", "a supervisor (SECCOMP_RET_USER_NOTIF) needs Linux 5.0"),
     ("filter", Who::User, "-m preload", "a seccomp filter needs Linux 3.17"),
+    ("filter", Who::User, "-m seccomp", "a supervisor (SECCOMP_RET_USER_NOTIF) needs Linux 5.0"),
     ("action", Who::User, "-m preload", "a supervisor (SECCOMP_RET_USER_NOTIF) needs Linux 5.0"),
+    ("action", Who::User, "-m seccomp", "a supervisor (SECCOMP_RET_USER_NOTIF) needs Linux 5.0"),
     ("listener", Who::User, "-m preload", "a supervisor (SECCOMP_RET_USER_NOTIF) needs Linux 5.0"),
     ("listener", Who::User, "-m seccomp", "a supervisor (SECCOMP_RET_USER_NOTIF) needs Linux 5.0"),
     ("addfd", Who::User, "-m preload", "a supervisor (SECCOMP_IOCTL_NOTIF_ADDFD) needs Linux 5.9"),
     ("addfd", Who::User, "-m seccomp", "a supervisor (SECCOMP_IOCTL_NOTIF_ADDFD) needs Linux 5.9"),
+    ("close_range", Who::User, "-m preload", "a supervisor (close_range) needs Linux 5.9"),
     ("close_range", Who::User, "-m seccomp", "a supervisor (close_range) needs Linux 5.9"),
     ("bind", Who::User, "-m preload", "an unprivileged SO_BINDTODEVICE needs Linux 5.7"),
+    ("bind", Who::User, "-m seccomp", "an unprivileged SO_BINDTODEVICE needs Linux 5.7"),
     ("bind-option", Who::User, "-m preload", "a readable SO_BINDTODEVICE needs Linux 3.8"),
+    ("bind-option", Who::User, "-m seccomp", "a readable SO_BINDTODEVICE needs Linux 3.8"),
+    ("bound-option", Who::User, "-m preload", "a readable SO_BINDTODEVICE needs Linux 3.8"),
+    ("bound-option", Who::User, "-m seccomp", "a readable SO_BINDTODEVICE needs Linux 3.8"),
     ("bound-option", Who::Root, "-m bpf", "a readable SO_BINDTODEVICE needs Linux 3.8"),
     ("unicast-if", Who::User, "-m seccomp", "IP_UNICAST_IF needs Linux 3.4"),
+    ("unicast-if", Who::User, "-m preload", "IP_UNICAST_IF needs Linux 3.4"),
     ("bpf", Who::Root, "-m bpf", "a BPF program for a cgroup's sockets needs Linux 4.10"),
 ];
 
@@ -82,6 +90,34 @@ fn fault(line: &str) -> Option<&'static str> {
         "0" if sockets.len() == 3 && !sockets.iter().all(is_closed) => None,
         "0" => Some("it started, and has no socket at all"),
         _ => Some("a crash"),
+    }
+}
+
+/// What vrfrun knows as features of a kernel, as it calls them.
+fn known() -> Vec<String> {
+    let source = std::fs::read_to_string("src/sys/feature.rs").unwrap();
+    let name = |line: &str| {
+        Some(line.trim().strip_prefix("Feature::")?.split_once(" => \"")?.1.strip_suffix("\",")?.to_owned())
+    };
+    source.lines().filter_map(name).collect()
+}
+
+#[test]
+fn each_feature_is_taken_away_by_a_test() {
+    let known = known();
+    assert!(known.len() > 8, "{known:?}");
+    let (taken, optional): (Vec<_>, Vec<_>) = known
+        .iter()
+        .partition(|name| NEEDED.iter().any(|needed| needed.3.starts_with(&format!("{name} needs Linux "))));
+    // Nothing needs this one; without it there is no ring, which the next test asks for.
+    assert_eq!(optional, ["a filter over io_uring"], "taken: {taken:?}");
+}
+
+#[test]
+fn without_a_filter_over_io_uring_there_is_no_ring() {
+    for (who, mechanism) in EVERYBODY.into_iter().flat_map(|who| ["-m preload", "-m seccomp"].map(|way| (who, way))) {
+        let without = format!("lacks io_uring-filter vrfrun {mechanism} --interface blue probe uring socket");
+        play(who, &without).prints("uring ENOSYS\nsocket blue\n");
     }
 }
 

@@ -43,7 +43,7 @@ END";
 /// Neither the shim nor a supervisor can be had.
 const MOST_DENIED: &str = "/mnt/lacks new-code /mnt/lacks memfd /mnt/lacks listener";
 
-const SANDBOXES: [Sandbox; 26] = [
+const SANDBOXES: [Sandbox; 28] = [
     sandbox("none", Who::Root, "", ""),
     sandbox("none", Who::User, "", ""),
     sandbox("no new privileges", Who::Root, "", "setpriv --no-new-privs"),
@@ -104,6 +104,8 @@ const SANDBOXES: [Sandbox; 26] = [
     ),
     sandbox("PR_SET_MDWE, memfd_create denied", Who::User, "", "/mnt/lacks new-code /mnt/lacks memfd"),
     sandbox("PR_SET_MDWE, memfd_create and listeners denied", Who::User, "", MOST_DENIED),
+    sandbox("a filter above with its listener, as LXC's or Incus'", Who::Root, "", "/mnt/ancestor listener"),
+    sandbox("a filter above with its listener, as LXC's or Incus'", Who::User, "", "/mnt/ancestor listener"),
     sandbox("close_range(2) denied", Who::User, "", "/mnt/lacks close_range-denied"),
 ];
 

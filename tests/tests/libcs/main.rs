@@ -45,8 +45,8 @@ const OF_GLIBC: [Row; 8] = [
         &["/programs/dynamic"],
     ),
     row(
-        "libraries below 4 GiB",
-        &["LD_PREFER_MAP_32BIT_EXEC=1", "GLIBC_TUNABLES=glibc.cpu.prefer_map_32bit_exec=1"],
+        "libraries below 4 GiB, which 2.41 and later know",
+        &["GLIBC_TUNABLES=glibc.cpu.prefer_map_32bit_exec=1"],
         &["/programs/dynamic"],
     ),
     row("a shadow stack asked for", &["GLIBC_TUNABLES=glibc.cpu.x86_shstk=on"], &["/programs/hardened"]),
@@ -104,7 +104,12 @@ fn cell(world: &mut World, library: &Library, row: &Row) -> Result<String, Strin
     match (Became::of(&alone), Became::of(&chosen)) {
         (Some(Became::Blue), Some(Became::Blue)) => Ok("blue".into()),
         (Some(Became::Refused(_)), Some(Became::Blue)) => Ok("blue, by the supervisor".into()),
-        (Some(Became::Refused(why)), Some(Became::Refused(again))) if why == again => Ok(format!("refused: {why}")),
+        // And without the shim it is bound.
+        (Some(Became::Refused(why)), Some(Became::Refused(again))) if why == again => {
+            let without = started(&["-m", "seccomp"]);
+            let is_blue = Became::of(&without) == Some(Became::Blue);
+            if is_blue { Ok(format!("refused: {why}")) } else { Err(format!("{}by seccomp: {without}", seen())) }
+        }
         _ => Err(seen()),
     }
 }
