@@ -50,6 +50,13 @@ fn its_symbols_are_resolved_when_it_is_loaded() {
 
 /// The general TLS models call `__tls_get_addr`, which may allocate.
 #[test]
+#[cfg(target_arch = "x86_64")]
+fn a_program_keeps_its_shadow_stack_beside_it() {
+    let notes = run("readelf", &["--wide", "--notes"]);
+    assert!(notes.contains("x86 feature: SHSTK"), "{notes}");
+}
+
+#[test]
 fn its_thread_local_word_is_at_a_fixed_offset() {
     let relocations = run("readelf", &["--wide", "--relocs"]);
     let tls: Vec<&str> = relocations.lines().filter(|line| line.contains("TPOFF") || line.contains("DTP")).collect();
