@@ -8,6 +8,9 @@ use crate::bench::bar::{Bar, Term, bar};
 const IP_START: Term = Added("start.ip_vrf_exec", "start.bare");
 const EXEC: &str = "`ip vrf exec`";
 const SCOPE: &str = "`systemd-run --scope`";
+const FIRST: &str = "whatever becomes the program in its turn takes a seventh of `ip vrf exec` (the C wrapper); beyond that most are the \
+     kernel's answers (the mounts 80 k, rules and routes 100 k) and the pages of a static program, fifty faults of 4 k to 9 k; \
+     where these lie differs from build to build, by 60 k";
 const SHIM: &str = "the shim's own start in the program is counted in, 175 k, and the kernel translates the filter for both tables of calls \
      into machine code; a start without the two is the one of `-m bpf`";
 const TWO_FORKS: &str = "two forks and the end of the one between them take 190 k, the supervisor's own start 330 k: it has each page of its text to \
@@ -20,7 +23,8 @@ const NINE: &str = "nine programs are verified and attached, beside its one, 750
 /// In the order of the table.
 pub const BARS: &[Bar] = &[
     bar("added to a start: C exec wrapper", Added("start.c_wrapper", "start.bare"), EXEC, IP_START, None, Instructions),
-    bar("… `vrfrun -m bpf`, warm", Added("start.bpf", "start.bare"), EXEC, IP_START, Some(AtMost(0.24)), Instructions),
+    bar("… `vrfrun -m bpf`, warm", Added("start.bpf", "start.bare"), EXEC, IP_START, Some(AtMost(0.24)), Instructions)
+        .missed_as(FIRST, AtMost(0.25)),
     bar(
         "… `vrfrun -m bpf`, cold",
         Added("start.bpf_cold", "start.bare"),
