@@ -48,7 +48,6 @@ fn its_symbols_are_resolved_when_it_is_loaded() {
     assert!(run("readelf", &["--wide", "--segments"]).contains("GNU_RELRO"));
 }
 
-/// The general TLS models call `__tls_get_addr`, which may allocate.
 #[test]
 #[cfg(target_arch = "x86_64")]
 fn a_program_keeps_its_shadow_stack_beside_it() {
@@ -56,6 +55,7 @@ fn a_program_keeps_its_shadow_stack_beside_it() {
     assert!(notes.contains("x86 feature: SHSTK"), "{notes}");
 }
 
+/// The general TLS models call `__tls_get_addr`, which may allocate.
 #[test]
 fn its_thread_local_word_is_at_a_fixed_offset() {
     let relocations = run("readelf", &["--wide", "--relocs"]);
