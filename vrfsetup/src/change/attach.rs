@@ -1,6 +1,7 @@
 //! `vrfsetup attach` and `detach`: interfaces go into a VRF and out of it with their addresses and routes.
 
-use crate::change::{tunnel, zones};
+use crate::change::tunnel::{self, Receiving};
+use crate::change::zones;
 use crate::error::Error;
 use crate::model::link::Link;
 use crate::model::route::Route;
@@ -64,7 +65,7 @@ fn move_all(session: &Session, inventory: &Inventory, ports: &[&Link], to: &Doma
     let moves = plan(session, inventory, ports, to, Defaults::Move)?;
     let mut transaction = session.begin()?;
     make(&mut transaction, moves)?;
-    tunnel::follow(session, &mut transaction, None)?;
+    tunnel::follow(session, &mut transaction, None, Receiving::Follows)?;
     zones::follow(session, &mut transaction, None)?;
     transaction.commit()
 }

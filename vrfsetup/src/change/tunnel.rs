@@ -28,6 +28,14 @@ impl Plan {
     }
 }
 
+/// Whether the nftables tables are made as they should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receiving {
+    Follows,
+    /// They stay as they are, and nobody asks nft.
+    Stays,
+}
+
 /// Plans to put the outside of a tunnel into a VRF, or, with None, back where it was; changes nothing.
 ///
 /// # Errors
@@ -43,7 +51,8 @@ pub fn plan(session: &Session, name: &str, vrf: Option<&str>) -> Result<Plan, Er
         None if wanted.remove(name).is_none() => drop(inventory.system.existing(name)?),
         None => {}
     }
-    let steps = steps(&inventory.system, &inventory.rules, &Members::of(&inventory.system), &wanted)?;
+    let members = Members::of(&inventory.system);
+    let steps = steps(&inventory.system, &inventory.rules, &members, &wanted, Receiving::Follows)?;
     if !steps.is_empty() {
         refuse_if_used(session, &inventory.system, std::iter::once(name))?;
     }
@@ -119,10 +128,16 @@ pub fn make(session: &Session, plan: Plan) -> Result<Outcome, Error> {
 ///
 /// # Errors
 /// As [`make`]; what the transaction did is undone.
-pub fn follow(session: &Session, transaction: &mut Transaction, wanted: Option<ByName>) -> Result<(), Error> {
+pub fn follow(
+    session: &Session,
+    transaction: &mut Transaction,
+    wanted: Option<ByName>,
+    receiving: Receiving,
+) -> Result<(), Error> {
     let Some(wanted) = concerned(wanted) else { return Ok(()) };
-    let planned = Inventory::read(session.kernel)
-        .and_then(|inventory| steps(&inventory.system, &inventory.rules, &Members::of(&inventory.system), &wanted));
+    let planned = Inventory::read(session.kernel).and_then(|inventory| {
+        steps(&inventory.system, &inventory.rules, &Members::of(&inventory.system), &wanted, receiving)
+    });
     let planned = planned.map_err(|error| transaction.abandon(error))?;
     transaction.make_all(planned)
 }
@@ -136,6 +151,7 @@ pub fn preview<'a>(
     system: &System,
     before: impl Iterator<Item = &'a Step>,
     wanted: Option<ByName>,
+    receiving: Receiving,
 ) -> Result<Vec<Step>, Error> {
     let Some(wanted) = concerned(wanted) else { return Ok(Vec::new()) };
     let (mut members, mut rules) = (Members::of(system), system::rules(session.kernel)?);
@@ -143,7 +159,7 @@ pub fn preview<'a>(
         members.apply(step);
         step.apply_to_rules(&mut rules);
     }
-    steps(system, &rules, &members, &wanted)
+    steps(system, &rules, &members, &wanted, receiving)
 }
 
 /// The tunnels that are to be in VRFs; None where there are and were none, and nobody asks the kernel or nft.
@@ -153,12 +169,19 @@ fn concerned(wanted: Option<ByName>) -> Option<ByName> {
     (!wanted.is_empty() || !known.is_empty()).then_some(wanted)
 }
 
-fn steps(system: &System, rules: &[Rule], members: &Members, wanted: &ByName) -> Result<Vec<Step>, Error> {
+fn steps(
+    system: &System,
+    rules: &[Rule],
+    members: &Members,
+    wanted: &ByName,
+    receiving: Receiving,
+) -> Result<Vec<Step>, Error> {
     let memory = Memory::read();
     if wanted.is_empty() && memory.tunnels.is_empty() {
         return Ok(Vec::new());
     }
     let outsides = tunnels::outsides(system, wanted.keys().chain(memory.tunnels.keys()))?;
-    let listing = nft::list(TUNNELS).map_err(|refusal| Error::Nft { table: TUNNELS, refusal })?;
+    let list = || nft::list(TUNNELS).map_err(|refusal| Error::Nft { table: TUNNELS, refusal });
+    let listing = (receiving == Receiving::Follows).then(list).transpose()?;
     tunnels::steps(&Now { members, rules, outsides: &outsides, listing }, memory, wanted)
 }

@@ -37,7 +37,7 @@ pub fn all(inventory: &Inventory) -> Result<Vec<Entry>, Error> {
     let members = Members::of(&inventory.system);
     let outsides = tunnels::outsides(&inventory.system, memory.tunnels.keys())?;
     let listing = nft::list(TUNNELS).map_err(|refusal| Error::Nft { table: TUNNELS, refusal })?;
-    let now = Now { members: &members, rules: &inventory.rules, outsides: &outsides, listing };
+    let now = Now { members: &members, rules: &inventory.rules, outsides: &outsides, listing: Some(listing) };
     let wanted = memory.tunnels.clone();
     let steps = tunnels::steps(&now, memory, &wanted)?;
     let entry = |(name, tunnel): (&String, &crate::model::tunnel::Tunnel)| {

@@ -1,4 +1,4 @@
-//! Tunnels whose outside is in a VRF: from the tunnels that are wanted to rules, an nftables table and marks.
+//! Tunnels whose outside is in a VRF: from the tunnels that are wanted to rules, nftables tables and marks.
 //!
 //! WireGuard's outer socket is the kernel's, and nobody can bind it. What it sends has a mark, by which one rule leads it
 //! into the VRF's table and another stops what that table lacks, also when the VRF is gone. What comes in by the VRF an
@@ -36,8 +36,8 @@ pub struct Now<'a> {
     pub rules: &'a [Rule],
     /// WireGuard's interfaces, with what concerns their outer packets.
     pub outsides: &'a Outsides,
-    /// The nftables table, as nft lists it.
-    pub listing: Option<String>,
+    /// The nftables tables, as nft lists them: Some(None) where there are none, None where they stay as they are.
+    pub listing: Option<Option<String>>,
 }
 
 /// The outsides of interfaces by name.
@@ -88,7 +88,9 @@ pub fn steps(now: &Now, memory: Memory, wanted: &ByName) -> Result<Vec<Step>, Er
     };
     let (added, removed): (Vec<_>, Vec<_>) = families::available().into_iter().map(of_family).unzip();
     steps.extend(added.into_iter().flatten());
-    steps.extend(table_step(now, wanted)?);
+    if let Some(listing) = &now.listing {
+        steps.extend(table_step(now, listing.as_deref(), wanted)?);
+    }
     steps.extend(wanted.iter().filter_map(|(name, tunnel)| mark_step(now, name, tunnel.mark)));
     steps.extend(back);
     steps.extend(removed.into_iter().flatten());
@@ -132,28 +134,29 @@ fn rule_steps(rules: &[Rule], family: Family, marks: &[Marked]) -> (Vec<Step>, V
     (steps, surplus.rev().cloned().map(Step::DeleteRule).collect())
 }
 
-fn table_step(now: &Now, wanted: &ByName) -> Result<Option<Step>, Error> {
-    let to = text(now, wanted)?;
-    let is_so = match (&now.listing, &to) {
+fn table_step(now: &Now, listing: Option<&str>, wanted: &ByName) -> Result<Option<Step>, Error> {
+    let to = text(now, &families::available(), wanted)?;
+    let is_so = match (listing, &to) {
         (Some(listing), Some(to)) => words(listing) == words(to),
         (listing, to) => listing.is_none() && to.is_none(),
     };
-    Ok((!is_so).then(|| Step::SetTunnels { from: now.listing.clone(), to }))
+    Ok((!is_so).then(|| Step::SetTunnels { from: listing.map(str::to_owned), to }))
 }
 
-/// The tables, laid out as nft lists them; None where nothing is to be received.
-fn text(now: &Now, wanted: &ByName) -> Result<Option<String>, Error> {
+/// The tables of these families, laid out as nft lists them; None where nothing is to be received.
+fn text(now: &Now, families: &[Family], wanted: &ByName) -> Result<Option<String>, Error> {
     let ports: Vec<(u16, &Tunnel)> =
         wanted.iter().filter_map(|(name, tunnel)| Some((now.outsides.get(name)?.1.port, tunnel))).collect();
     if let Some(name) = now.members.tables.keys().find(|name| !zones::is_readable(name)) {
         return Err(Error::Usage(format!("nft cannot read the name of '{name}', which tunnels take")));
     }
     let text = || {
-        let of_family = |(family, loopback)| {
+        let of_family = |(name, (_, loopback)): (&&str, (Family, &str))| {
             let chains = refusing(now.members, &ports) + &receiving(now.members, &ports, loopback);
-            format!("table {family} {} {{\n{chains}}}\n", TUNNELS.name)
+            format!("table {name} {} {{\n{chains}}}\n", TUNNELS.name)
         };
-        TUNNELS.families.iter().zip(["127.0.0.1", "::1"]).map(of_family).collect()
+        let all = TUNNELS.families.iter().zip([(Family::V4, "127.0.0.1"), (Family::V6, "::1")]);
+        all.filter(|(_, (family, _))| families.contains(family)).map(of_family).collect()
     };
     Ok((!ports.is_empty()).then(text))
 }
@@ -169,12 +172,17 @@ fn refusing(members: &Members, tunnels: &[(u16, &Tunnel)]) -> String {
 }
 
 /// What has come in by the VRF, is for this machine and has passed others' chains is sent on to the loopback with a route,
-/// so that nobody looks for another one. Where no socket has the port, it stays, and is answered by the VRF.
+/// so that nobody looks for another one. Where no socket has the port, it stays, and is answered by the VRF. A socket that is
+/// bound to the VRF is not reached by the loopback: what is for it ends there, else the default domain would answer.
 fn receiving(members: &Members, tunnels: &[(u16, &Tunnel)], loopback: &str) -> String {
     let is_there = |(_, tunnel): &&(u16, &Tunnel)| members.tables.contains_key(&tunnel.vrf);
     let rule = |(port, Tunnel { vrf, mark, .. }): &(u16, &Tunnel)| {
         let what = format!("iifname \"{vrf}\" udp dport {port} {HAS_SOCKET}");
-        format!("\t\t{what} meta mark set {mark:#010x} dup to {loopback} device \"lo\" drop\n")
+        let copy = format!("iifname \"lo\" udp dport {port} meta mark {mark:#010x}");
+        format!(
+            "\t\t{what} meta mark set {mark:#010x} dup to {loopback} device \"lo\" drop\n\
+             \t\t{copy} {HAS_SOCKET} accept\n\t\t{copy} drop\n"
+        )
     };
     chain("receive", 200, tunnels.iter().filter(is_there).map(rule).collect())
 }
@@ -192,7 +200,7 @@ fn chain(name: &str, priority: i32, rules: String) -> String {
 fn words(text: &str) -> Vec<&str> {
     let bare = text.split_whitespace().map(|word| word.trim_matches(['{', '}', ',', ';']));
     let bare = bare.filter(|word| !["", "="].contains(word));
-    let mut words: Vec<&str> = bare.map(|word| if word == "devices" { "device" } else { word }).collect();
+    let mut words: Vec<&str> = bare.collect();
     words.chunk_by_mut(|one, other| one.starts_with('"') && other.starts_with('"')).for_each(<[_]>::sort_unstable);
     words
 }

@@ -6,6 +6,7 @@ mod faults;
 mod others;
 mod scene;
 mod transit;
+mod unreceived;
 
 use super::guest_tests;
 use super::{assert_same, json, nothing_to_do, state, vrfsetup};
@@ -20,8 +21,11 @@ use faults::{
 use others::the_outside_of_a_vxlan_is_in_the_vrf_that_it_is_made_for;
 use scene::{BEHIND, INSIDE, PEERS, PORT, Scene, here, tables, wait_for};
 use transit::{
-    a_firewall_sees_what_a_tunnel_receives_come_in_by_blue, what_comes_while_it_is_down_is_answered_in_blue,
-    what_is_in_transit_to_its_port_is_not_the_tunnels,
+    a_firewall_sees_what_a_tunnel_receives_come_in_by_blue, what_comes_for_a_program_of_blue_leaves_by_nothing_else,
+    what_comes_while_it_is_down_is_answered_in_blue, what_is_in_transit_to_its_port_is_not_the_tunnels,
+};
+use unreceived::{
+    without_nft_a_declared_tunnel_is_led_or_stopped, without_nft_a_tunnel_follows_its_vrf_to_another_table,
 };
 
 guest_tests! {
@@ -33,7 +37,10 @@ guest_tests! {
     what_is_in_transit_to_its_port_is_not_the_tunnels,
     what_comes_while_it_is_down_is_answered_in_blue,
     a_firewall_sees_what_a_tunnel_receives_come_in_by_blue,
+    what_comes_for_a_program_of_blue_leaves_by_nothing_else,
     without_nft_a_tunnel_costs_no_vrf,
+    without_nft_a_declared_tunnel_is_led_or_stopped,
+    without_nft_a_tunnel_follows_its_vrf_to_another_table,
     a_tunnel_refused_anywhere_changes_nothing needs [Once],
     a_tunnel_killed_anywhere_is_undone_by_the_next_run needs [Once],
     a_tunnel_ended_anywhere_by_a_signal_changes_nothing needs [Once],

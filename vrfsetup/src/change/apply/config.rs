@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::change::tunnel::Receiving;
 use crate::model::user_line::UserLine;
 use crate::plan::rules::Unreachable;
 
@@ -47,10 +48,19 @@ pub struct Config {
 /// Which of vrfsetup's nftables tables are left as they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stale {
-    /// What tunnels receive, with their rules and marks.
+    /// What tunnels receive: rules and marks follow all the same, which need no nft.
+    pub received: bool,
+    /// The tunnels' rules and marks as well.
     pub tunnels: bool,
     /// The conntrack zones.
     pub zones: bool,
+}
+
+impl Stale {
+    /// What becomes of what tunnels receive.
+    pub fn receiving(self) -> Receiving {
+        if self.received { Receiving::Stays } else { Receiving::Follows }
+    }
 }
 
 /// What becomes of the routing rules.

@@ -111,8 +111,14 @@ fn leave_out(config: &mut Config, section: &Section) -> bool {
             None => config.closed.remove(name),
         },
         Section::Tunnel(name) => config.tunnel.remove(name).is_some(),
+        // Without nft they are closed: what they send is led or stopped, and they receive nothing.
+        Section::Received if !config.stale.received => {
+            config.stale.received = true;
+            true
+        }
         // First what is declared, then what is there already: it stays as it is, and costs no VRF.
-        Section::Tunnels => {
+        Section::Received | Section::Tunnels => {
+            config.stale.received = false;
             !std::mem::take(&mut config.tunnel).is_empty() || !std::mem::replace(&mut config.stale.tunnels, true)
         }
         Section::Zones => config.zones.on.take().is_some() || !std::mem::replace(&mut config.stale.zones, true),

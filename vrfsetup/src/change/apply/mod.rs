@@ -60,8 +60,10 @@ enum Section {
     User(String),
     /// A tunnel, by its name.
     Tunnel(String),
-    /// All tunnels: they have one table.
+    /// All tunnels.
     Tunnels,
+    /// What all tunnels receive: they have one table.
+    Received,
     /// A setting, by its file below /proc/sys: a name has several spellings.
     Setting(String),
     /// More than one of them.
@@ -195,8 +197,8 @@ fn plan_config(
     plan.stale = config.stale;
     if !plan.stale.tunnels {
         let wanted = plan.tunnels.0.clone();
-        let follows = tunnel::preview(session, &inventory.system, plan.steps(), wanted);
-        plan.tunnels.1 = follows.map_err(|error| (Section::Tunnels, error))?;
+        let follows = tunnel::preview(session, &inventory.system, plan.steps(), wanted, plan.stale.receiving());
+        plan.tunnels.1 = follows.map_err(|error| (Section::Received, error))?;
     }
     if !plan.stale.zones {
         let follows = zones::preview(session, &inventory.system, plan.steps(), config.zones.on);
@@ -219,7 +221,8 @@ fn make_parts(session: &Session, plan: Plan) -> Result<Outcome, (Option<Section>
     let (tunnels, zones, stale) = (plan.tunnels.0.clone(), plan.zones.0, plan.stale);
     let notes = make_first(&mut transaction, plan).map_err(|error| (None, error))?;
     if !stale.tunnels {
-        tunnel::follow(session, &mut transaction, tunnels).map_err(|error| (Some(Section::Tunnels), error))?;
+        let follows = tunnel::follow(session, &mut transaction, tunnels, stale.receiving());
+        follows.map_err(|error| (Some(Section::Received), error))?;
     }
     if !stale.zones {
         zones::follow(session, &mut transaction, zones).map_err(|error| (Some(Section::Zones), error))?;

@@ -1,7 +1,7 @@
 //! A machine that routes within blue, for others that have tunnels of their own.
 
 use super::super::vrfsetup;
-use super::scene::{BEHIND, INSIDE, PEERS, PORT, Scene, here};
+use super::scene::{BEHIND, INSIDE, PEERS, PORT, Scene, here, wait_for};
 use crate::harness::judge::root;
 use crate::harness::world::Domain;
 use crate::harness::world::plan::{OWN4, OWN6, WEB4};
@@ -106,6 +106,31 @@ pub fn what_comes_while_it_is_down_is_answered_in_blue() {
             assert!(verdict.error_text().contains("Connection refused"), "{down}: {verdict}");
         }
     }
+    vrfsetup(&mut scene.world, 0, "tunnel wg0 --remove");
+}
+
+/// nft takes the program's socket for the tunnel's; the program does not receive it, and no ICMP error says so elsewhere.
+pub fn what_comes_for_a_program_of_blue_leaves_by_nothing_else() {
+    let mut scene = Scene::new();
+    scene.make(&format!("{WEB4}:{PEERS}"));
+    scene.world.ip("link set wg0 down");
+    for (command, received) in [("--remove", "hello\n"), ("--in blue", "")] {
+        vrfsetup(&mut scene.world, 0, &format!("tunnel wg0 {command}"));
+        for (family, address) in [("-4", OWN4), ("-6", OWN6)] {
+            let mut listener = scene.world.start(&root(["vrfrun", "blue", "nc", family, "-u", "-l", PORT]));
+            wait_for("-lu", &format!("sport = :{PORT}"));
+            let script = format!("echo hello | nc -u -w 1 {address} {PORT}");
+            let sent = scene.world.at_peer(Domain::Blue, &["sh", "-c", &script]);
+            let verdict = scene.world.judge(&root(sent));
+            let packets = [Domain::Default, Domain::Red].map(|domain| verdict.packets(domain));
+            assert_eq!(packets, [0; 2], "{command} {address}: {verdict}");
+            listener.terminate();
+            let listener = listener.finish(&mut scene.world);
+            assert_eq!(listener.text(), received, "{command} {address}: {listener}");
+        }
+    }
+    scene.world.ip("link set wg0 up");
+    scene.assert_in_blue();
     vrfsetup(&mut scene.world, 0, "tunnel wg0 --remove");
 }
 
