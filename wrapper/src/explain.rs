@@ -9,10 +9,10 @@ use std::io::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::bind::binding::{Guard, Request};
+use crate::bind::binding::{By, Guard, Request};
 use crate::bind::bpf;
 use crate::bind::trial::try_in_child;
-use crate::bind::{by, candidates, leave};
+use crate::bind::{by, candidates, check_shim, leave, shim_alone};
 use crate::error::unavailable::Unavailable;
 use crate::error::{self, EXIT_OWN, Error};
 use crate::etc::names::Names;
@@ -25,10 +25,13 @@ use crate::vrf::netlink::Netlink;
 use crate::vrf::netns;
 use crate::vrf::seal;
 
+/// A mechanism, and what came of it.
+type Trial = (Mechanism, Result<Guard, Unavailable>);
+
 /// What was found.
 struct Findings {
     device: Option<Device>,
-    trials: Vec<(Mechanism, Result<Guard, Unavailable>)>,
+    trials: Vec<Trial>,
     gap: Option<seal::Leak>,
     /// Where names would not be resolved by the system's resolver.
     names: Option<Names>,
@@ -61,19 +64,19 @@ pub fn explain(options: &Options, as_json: bool) -> Result<i32, Error> {
 fn find(options: &Options) -> Result<Findings, Error> {
     let mut netlink = Netlink::open()?;
     let Some(device) = Device::resolve(&mut netlink, options)? else {
-        let refusal = refusal(None, options);
+        let refusal = refusal(None, &[], options);
         return Ok(Findings { device: None, trials: Vec::new(), gap: None, names: None, refusal, is_strict: false });
     };
     let gap = seal::find(netlink, &device)?;
     let trials = candidates(options).into_iter().map(|mechanism| (mechanism, trial(mechanism, &device, options)));
-    let trials = trials.collect();
+    let trials: Vec<_> = trials.collect();
     let names = overlay::plan(Some(&device), &options.etc)?.explain(&device);
-    let refusal = refusal(Some(&device), options);
+    let refusal = refusal(Some(&device), &trials, options);
     Ok(Findings { trials, gap, names, refusal, is_strict: options.strict, device: Some(device) })
 }
 
 /// What comes before the program and is no mechanism's: tried in a child, too.
-fn refusal(device: Option<&Device>, options: &Options) -> Option<Refusal> {
+fn refusal(device: Option<&Device>, trials: &[Trial], options: &Options) -> Option<Refusal> {
     namespace::refusal(|| {
         let account = options.user.as_ref().map(|name| user::look_up(name)).transpose()?;
         match device {
@@ -83,8 +86,15 @@ fn refusal(device: Option<&Device>, options: &Options) -> Option<Refusal> {
         }
         overlay::plan(device, &options.etc)?.apply(device, None)?;
         let Some(account) = account else { return Ok(()) };
+        let Some(device) = device else {
+            account.assume()?;
+            return leave::check();
+        };
+        let name = device.description();
+        let chosen = trials.iter().find_map(|(mechanism, outcome)| Some((*mechanism, outcome.as_ref().ok()?)));
+        let shim = chosen.map(|(mechanism, guard)| shim_alone(By::Mechanism(mechanism), guard, &name)).transpose()?;
         account.assume()?;
-        if device.is_none() { leave::check() } else { Ok(()) }
+        shim.flatten().map_or(Ok(()), |shim| check_shim(&shim, &name))
     })
 }
 

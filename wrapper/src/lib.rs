@@ -140,9 +140,10 @@ fn finish(binding: Binding, options: &Options, account: Option<Account>) -> Resu
         error::note(&binding);
     }
     if let Some(account) = &account {
-        let shim = bind::shim_alone(&binding);
+        let device = binding.device.as_deref().unwrap_or_default();
+        let shim = bind::shim_alone(binding.by, &binding.guard, device)?;
         account.assume()?;
-        shim.map_or(Ok(()), |shim| bind::check_shim(&shim, &binding))?;
+        shim.map_or(Ok(()), |shim| bind::check_shim(&shim, device))?;
     }
     let mut environment = binding.environment;
     if let Some(account) = account {

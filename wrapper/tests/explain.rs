@@ -60,6 +60,28 @@ fn a_user_that_cannot_be_become() {
     agree(Who::Root, "", only, "-u nobody --interface blue", why);
 }
 
+/// Root finds the shim, and the user whom it becomes cannot get there: where nothing stands behind it, nothing is run.
+#[test]
+fn a_shim_that_the_user_cannot_load() {
+    let setting =
+        "mount -t tmpfs -o mode=755 tmpfs /srv; mkdir -m 755 /srv/open; cp /mnt/vrfrun /mnt/libvrfshim.so /srv/open
+        cp -r /srv/open /srv/own; chmod 700 /srv/own; export PATH=/srv/own:$PATH";
+    let why = "cannot bind to 'blue': preload: the dynamic linker cannot load '/srv/own/libvrfshim.so'";
+    agree(Who::Root, setting, "", "-m preload --no-supervisor -u nobody --interface blue", why);
+    for behind in ["--no-supervisor", "--unguarded"] {
+        let words = format!("-m preload {behind} -u nobody --interface blue");
+        let seen = play_after(setting, Who::Root, &format!("vrfrun --explain {words}"));
+        assert_eq!(seen.code(), 125, "{seen}");
+        assert!(seen.stdout().ends_with(&format!("  {why}\nvrfrun would run nothing and exit 125\n")), "{seen}");
+        for words in [words.replace("-u nobody", ""), words.replace(&format!(" {behind}"), "")] {
+            let seen = play_after(setting, Who::Root, &format!("vrfrun --explain {words} | tail -n 1"));
+            seen.prints("vrfrun would use preload\n");
+        }
+        let seen = play_after(setting, Who::Root, &format!("/srv/open/vrfrun --explain {words} | tail -n 1"));
+        seen.prints("vrfrun would use preload\n");
+    }
+}
+
 #[test]
 fn sockets_that_cannot_be_inherited() {
     let why = "cannot take descriptor 30 into 'blue': it is ";

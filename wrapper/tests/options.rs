@@ -121,6 +121,22 @@ fn a_shim_that_the_user_cannot_read_is_no_binding() {
     play_after(setting, Who::Root, supervised).prints("socket blue\n");
 }
 
+/// The same where the shim is not found the second time.
+#[test]
+fn a_shim_that_goes_meanwhile_is_no_binding() {
+    let setting = "mount -t tmpfs tmpfs /srv; cp /mnt/vrfrun /mnt/libvrfshim.so /srv; chmod 700 /srv";
+    for options in ["--unguarded", "--no-supervisor"] {
+        let run = format!("/srv/vrfrun -m preload {options} -u nobody --interface blue probe socket");
+        // 126 where the call was to find the program.
+        let script = format!(
+            "for call in statx newfstatat readlink; do for number in 1 2 3 4 5 6; do
+                strace -qq -o /dev/null -e inject=$call:error=EIO:when=$number {run} && exit 1; [ $? -ge 125 ] || exit 2
+            done; done"
+        );
+        play_after(setting, Who::Root, &script).prints("");
+    }
+}
+
 fn explained(options: &str, code: i32) -> Value {
     let seen = user(&format!("vrfrun --explain -j {options} --interface blue"));
     assert_eq!((seen.code(), seen.stderr().as_str()), (code, ""), "{seen}");

@@ -48,19 +48,23 @@ pub fn bind(request: &Request) -> Result<Binding, Error> {
     Err(Error::NoMechanism { device: request.device.vrf().to_owned(), unavailable })
 }
 
-/// The shim, if the program's sockets depend on it alone: what root can read, the user that root becomes may not, and then the
-/// dynamic linker leaves it out.
-pub fn shim_alone(binding: &Binding) -> Option<PathBuf> {
-    let is_alone = matches!(binding.guard, Guard::None | Guard::Gate(_));
-    let is_preloaded = binding.by == By::Mechanism(Mechanism::Preload);
-    (is_preloaded && is_alone).then(shim::object).flatten()
+/// The shim, if the program's sockets depend on it alone: what root can read, the user that root becomes may not, and then
+/// the dynamic linker leaves it out.
+pub fn shim_alone(by: By, guard: &Guard, device: &str) -> Result<Option<PathBuf>, Error> {
+    let is_alone = matches!(guard, Guard::None | Guard::Gate(_));
+    if !is_alone || by != By::Mechanism(Mechanism::Preload) {
+        return Ok(None);
+    }
+    shim::object().map(Some).map_err(no_shim(device))
 }
 
 /// Asks for it once more, as that user.
-pub fn check_shim(shim: &Path, binding: &Binding) -> Result<(), Error> {
-    let device = binding.device.as_deref().unwrap_or_default().into();
-    let failed = |reason| Error::NoMechanism { device, unavailable: vec![(Mechanism::Preload, reason)] };
-    shim::check_object(shim).map_err(failed)
+pub fn check_shim(shim: &Path, device: &str) -> Result<(), Error> {
+    shim::check_object(shim).map_err(no_shim(device))
+}
+
+fn no_shim(device: &str) -> impl FnOnce(Unavailable) -> Error {
+    move |reason| Error::NoMechanism { device: device.into(), unavailable: vec![(Mechanism::Preload, reason)] }
 }
 
 /// Under `--trace`: a supervisor beside the program that only looks, where none binds. There is no other mechanism to try

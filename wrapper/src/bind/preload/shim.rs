@@ -38,8 +38,8 @@ pub fn check_object(found: &Path) -> Result<(), Unavailable> {
 }
 
 /// The object that [`find`] finds, by its own path.
-pub fn object() -> Option<PathBuf> {
-    locate().ok().map(|(found, _)| found)
+pub fn object() -> Result<PathBuf, Unavailable> {
+    locate().map(|(found, _)| found)
 }
 
 /// The object, and the prefix that vrfrun is installed under.
