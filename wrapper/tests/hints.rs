@@ -42,6 +42,19 @@ fn where_no_file_may_be_written_programs_are_bound_or_it_is_said() {
     user("ulimit -f 0; vrfrun -m preload --interface blue probe socket").prints("socket blue\n");
 }
 
+/// The group of `vrfsetup user --allow-default` leads out of what binds users, and out of no filter of an outer run.
+#[test]
+fn no_group_leads_out_of_an_outer_runs_filter() {
+    let setting = "mount -t tmpfs tmpfs /srv; cp /etc/group /srv/group; echo vrf-default:x:990: >>/srv/group
+        mount --bind /srv/group /etc/group";
+    for mechanism in ["preload", "seccomp"] {
+        let script = format!("setpriv --groups 990 vrfrun -m {mechanism} --interface blue vrfrun default true");
+        let seen = play_after(setting, Who::Root, &script);
+        let why = "sockets are bound by something else than a cgroup of vrfrun: 'blue'";
+        says(&seen, &format!("vrfrun: cannot leave 'blue': {why}\n"));
+    }
+}
+
 /// Names of which a terminal would obey a part.
 #[test]
 fn a_failure_is_one_line_whatever_is_named() {

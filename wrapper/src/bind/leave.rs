@@ -12,6 +12,7 @@ use crate::bind::preload::shim;
 use crate::bind::verify;
 use crate::error::{self, Error};
 use crate::program::environment::Environment;
+use crate::sys::seccomp::is_filtered;
 
 /// This process's sockets are unbound, or leave where that can be done.
 pub fn leave() -> Result<Binding, Error> {
@@ -39,8 +40,12 @@ fn bound() -> Result<Option<OsString>, Error> {
 }
 
 /// How a user whom root lets leave its VRF does (`vrfsetup user --allow-default`), for who is in the group and does not have it
-/// as its own. Whether root lets this one, the kernel tells root only.
+/// as its own. Whether root lets this one, the kernel tells root only. Under a filter it may be an outer run that binds, out of
+/// which no group leads.
 fn by_group() -> Option<String> {
+    if is_filtered() {
+        return None;
+    }
     let groups = String::from_utf8_lossy(&fs::read("/etc/group").ok()?).into_owned();
     let gid = Gid::from_raw(number_of(DEFAULT_DOMAIN, &groups)?);
     let is_member = gid != getgid() && getgroups().is_ok_and(|groups| groups.contains(&gid));
