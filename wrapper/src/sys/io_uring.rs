@@ -2,57 +2,16 @@
 #![forbid(unsafe_code)]
 
 use io_uring::IoUring;
-use libc::sock_filter;
 use nix::errno::Errno;
 
-use crate::sys::syscall::{ask_for_socket, io_uring_register};
-
-const IORING_REGISTER_BPF_FILTER: libc::c_uint = 37;
-const IORING_OP_SOCKET: u32 = 45;
-/// Registers for the task and all it will start, not for one ring.
-const NO_RING: libc::c_int = -1;
-const IO_URING_BPF_CMD_FILTER: u16 = 1;
-
-/// `struct io_uring_bpf`.
-#[repr(C)]
-struct Registration {
-    command: u16,
-    command_flags: u16,
-    reserved: u32,
-    opcode: u32,
-    flags: u32,
-    filter_length: u32,
-    details_size: u8,
-    reserved_too: [u8; 3],
-    filter: u64,
-    reserved_last: [u64; 5],
-}
-
-/// Puts a filter over IORING_OP_SOCKET. `details_size` is that of what the kernel shows the filter: it wants to know
-/// that we know.
-pub fn filter_sockets(filter: &[sock_filter], details_size: u8) -> nix::Result<()> {
-    register(Some(&Registration {
-        command: IO_URING_BPF_CMD_FILTER,
-        command_flags: 0,
-        reserved: 0,
-        opcode: IORING_OP_SOCKET,
-        flags: 0,
-        filter_length: filter.len() as u32,
-        details_size,
-        reserved_too: [0; 3],
-        filter: filter.as_ptr().expose_provenance() as u64,
-        reserved_last: [0; 5],
-    }))
-}
-
-fn register(registration: Option<&Registration>) -> nix::Result<()> {
-    io_uring_register(NO_RING, IORING_REGISTER_BPF_FILTER, registration)
-}
+/// Puts a filter over IORING_OP_SOCKET. It is told the size of what the kernel shows it: the kernel wants to know that we know.
+pub use crate::sys::syscall::io_uring_filter_sockets as filter_sockets;
+use crate::sys::syscall::{ask_for_socket, io_uring_filter_nothing};
 
 /// Whether the kernel knows such filters: nothing is registered, for there is no structure to read. A kernel that does
 /// not know the operation says EINVAL, before 6.13 EBADF.
 pub fn knows_filters() -> bool {
-    !matches!(register(None), Err(Errno::EINVAL | Errno::EBADF | Errno::ENOSYS) | Ok(()))
+    !matches!(io_uring_filter_nothing(), Err(Errno::EINVAL | Errno::EBADF | Errno::ENOSYS) | Ok(()))
 }
 
 /// Asks a ring of our own for a socket: whether it is denied. False where there is no ring.
@@ -67,12 +26,6 @@ pub fn is_socket_denied() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_kernels_structure_has_the_kernels_size() {
-        assert_eq!(size_of::<Registration>(), 72);
-        assert_eq!(std::mem::offset_of!(Registration, filter), 24);
-    }
 
     #[test]
     fn an_unfiltered_ring_is_no_proof() {

@@ -6,15 +6,12 @@ use std::os::fd::AsFd;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use crate::sys::seccomp;
-use crate::sys::syscall::{Page, prctl_get};
-
-/// Whether memory has been denied to become code (6.3).
-const PR_GET_MDWE: libc::c_int = 66;
+use crate::sys::syscall::{Page, denied_code};
 
 /// Neither a file in memory can be run, nor memory that was written. Looks closely only where something forbids one of
 /// them.
 pub fn is_code_fixed() -> bool {
-    let is_denied = prctl_get(PR_GET_MDWE) > 0;
+    let is_denied = denied_code() > 0;
     (is_denied || seccomp::is_filtered()) && !can_run_file() && !can_run_written()
 }
 

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::null_mut;
 
 use io_uring::{IoUring, opcode};
+use libc::sock_filter;
 use nix::errno::Errno;
 
 const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
@@ -140,10 +141,11 @@ pub fn detached_cgroup2() -> nix::Result<OwnedFd> {
     }
 }
 
-/// prctl(2) with an operation that has no argument and only answers; negative if it is not known.
-pub fn prctl_get(operation: libc::c_int) -> libc::c_int {
+/// PR_GET_MDWE (6.3): how memory is denied to become code; negative if that is not known.
+pub fn denied_code() -> libc::c_int {
+    const PR_GET_MDWE: libc::c_int = 66;
     // SAFETY: numbers only.
-    unsafe { libc::prctl(operation, 0, 0, 0, 0) }
+    unsafe { libc::prctl(PR_GET_MDWE, 0, 0, 0, 0) }
 }
 
 /// pidfd_open(2) (5.3).
@@ -179,12 +181,55 @@ pub fn pidfd_getfd(pidfd: &OwnedFd, number: RawFd) -> nix::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
 }
 
-/// io_uring_register(2) with one structure, or, to learn whether the operation is known, with none.
-pub fn io_uring_register<T>(ring: RawFd, operation: libc::c_uint, argument: Option<&T>) -> nix::Result<()> {
-    let argument = argument.map_or(std::ptr::null(), std::ptr::from_ref);
-    // SAFETY: the kernel reads one structure, and copies it and what it names; all of it lives in the caller. What cannot be
-    // read is EFAULT.
-    Errno::result(unsafe { libc::syscall(libc::SYS_io_uring_register, ring, operation, argument, 1) }).map(drop)
+/// `struct io_uring_bpf` (7.0).
+#[repr(C)]
+struct Registration {
+    command: u16,
+    command_flags: u16,
+    reserved: u32,
+    opcode: u32,
+    flags: u32,
+    filter_length: u32,
+    details_size: u8,
+    reserved_too: [u8; 3],
+    filter: u64,
+    reserved_last: [u64; 5],
+}
+
+/// IORING_REGISTER_BPF_FILTER (7.0) for this task and all it will start: a filter over IORING_OP_SOCKET. `details_size` is
+/// that of what the kernel shows the filter.
+pub fn io_uring_filter_sockets(filter: &[sock_filter], details_size: u8) -> nix::Result<()> {
+    const IO_URING_BPF_CMD_FILTER: u16 = 1;
+    const IORING_OP_SOCKET: u32 = 45;
+    io_uring_register_filter(Some(&Registration {
+        command: IO_URING_BPF_CMD_FILTER,
+        command_flags: 0,
+        reserved: 0,
+        opcode: IORING_OP_SOCKET,
+        flags: 0,
+        filter_length: u32::try_from(filter.len()).map_err(|_| Errno::EINVAL)?,
+        details_size,
+        reserved_too: [0; 3],
+        filter: filter.as_ptr().expose_provenance() as u64,
+        reserved_last: [0; 5],
+    }))
+}
+
+/// The same without a structure: what the kernel says to that.
+pub fn io_uring_filter_nothing() -> nix::Result<()> {
+    io_uring_register_filter(None)
+}
+
+fn io_uring_register_filter(registration: Option<&Registration>) -> nix::Result<()> {
+    const IORING_REGISTER_BPF_FILTER: libc::c_uint = 37;
+    /// For the task, not for one ring.
+    const NO_RING: libc::c_int = -1;
+    let registration = registration.map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: this operation reads one structure, and copies it and the filter that it names; both live in our callers. What
+    // cannot be read is EFAULT.
+    let outcome =
+        unsafe { libc::syscall(libc::SYS_io_uring_register, NO_RING, IORING_REGISTER_BPF_FILTER, registration, 1) };
+    Errno::result(outcome).map(drop)
 }
 
 /// Asks a ring for a socket (5.19), and waits for the answer.
@@ -230,5 +275,16 @@ impl Drop for Page {
     fn drop(&mut self) {
         // SAFETY: ours, and nothing refers to it.
         unsafe { libc::munmap(self.0, Self::SIZE) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernels_structure_has_the_kernels_size() {
+        assert_eq!(size_of::<Registration>(), 72);
+        assert_eq!(std::mem::offset_of!(Registration, filter), 24);
     }
 }
