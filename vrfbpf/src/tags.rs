@@ -7,7 +7,7 @@ use nix::errno::Errno;
 
 use crate::call::{bpf, bpf_fd};
 use crate::ids::MAPS;
-use crate::map::{BPF_MAP_UPDATE_ELEM, CreateAttributes, ElementAttributes};
+use crate::map::{BPF_MAP_DELETE_ELEM, BPF_MAP_UPDATE_ELEM, CreateAttributes, ElementAttributes};
 use crate::memlock::with_memlock;
 
 const BPF_BTF_LOAD: libc::c_long = 18;
@@ -56,6 +56,21 @@ impl Tags {
         let mut attributes = ElementAttributes { map_fd: self.as_raw_fd() as u32, key, value, flags: BPF_EXIST };
         // SAFETY: the kernel reads a descriptor and a number of 32 bits, both live.
         match unsafe { bpf(BPF_MAP_UPDATE_ELEM, &mut attributes) } {
+            Ok(_) | Err(Errno::ENOENT) => Ok(()),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// Takes the tag of a socket away, if it has one.
+    ///
+    /// # Errors
+    /// As bpf(2).
+    pub(crate) fn remove(&self, socket: impl AsFd) -> nix::Result<()> {
+        let socket = socket.as_fd().as_raw_fd();
+        let key = (&raw const socket).expose_provenance() as u64;
+        let mut attributes = ElementAttributes { map_fd: self.as_raw_fd() as u32, key, value: 0, flags: 0 };
+        // SAFETY: the kernel reads a descriptor, which is live.
+        match unsafe { bpf(BPF_MAP_DELETE_ELEM, &mut attributes) } {
             Ok(_) | Err(Errno::ENOENT) => Ok(()),
             Err(errno) => Err(errno),
         }

@@ -129,6 +129,8 @@ pub enum Error {
     NoSuchUser(String),
     /// There is no group of this name.
     NoGroup(&'static str),
+    /// The group by which a user leaves is the one that all of its processes have.
+    PrimaryGroup { user: String, group: &'static str },
     /// A socket made as this user is not bound to the VRF, although the programs are attached.
     UserUnbound {
         user: String,
@@ -225,6 +227,7 @@ impl Error {
             Self::NoNetns { .. } => Some("ip netns list".to_owned()),
             Self::HasUnits { vrf, units } => Some(format!("vrfsetup unit --remove {vrf} {}", units.join(" "))),
             Self::NoGroup(name) => Some(format!("groupadd --system {name}")),
+            Self::PrimaryGroup { user, .. } => Some(format!("usermod --gid GROUP {user}")),
             Self::HasUsers { users, .. } => users.first().map(|user| format!("vrfsetup user --remove {user}")),
             Self::HasTunnels { tunnels, .. } => tunnels.first().map(|name| format!("vrfsetup tunnel --remove {name}")),
             Self::NoTunnelPort(name) => Some(format!("ip link set {name} up")),

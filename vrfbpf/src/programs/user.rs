@@ -49,7 +49,7 @@ pub struct Assignments {
     pub map: RawFd,
     /// The cookie of our network namespace (5.14). Without it, ours must be the initial one.
     pub netns: Option<u64>,
-    /// What the program at egress judges by; None where the kernel has no such maps.
+    /// What the programs at egress and ingress judge by; None where the kernel has no such maps.
     pub guard: Option<Guard>,
 }
 

@@ -49,7 +49,15 @@ impl Guarding {
         self.tags.change(socket, vrf)
     }
 
-    /// The id of the map of devices, by which the program at egress is known.
+    /// Takes the tag of a socket away, if it has one.
+    ///
+    /// # Errors
+    /// As bpf(2).
+    pub fn untag(&self, socket: impl AsFd) -> nix::Result<()> {
+        self.tags.remove(socket)
+    }
+
+    /// The id of the map of devices, by which the programs at egress and ingress are known.
     ///
     /// # Errors
     /// As bpf(2).

@@ -116,6 +116,14 @@ impl Users {
         self.guarding.as_ref().map_or(Ok(()), |guarding| guarding.retag(socket, vrf))
     }
 
+    /// Guards the packets of a socket no more, which has left the VRFs.
+    ///
+    /// # Errors
+    /// As bpf(2).
+    pub fn untag(&self, socket: impl AsFd) -> nix::Result<()> {
+        self.guarding.as_ref().map_or(Ok(()), |guarding| guarding.untag(socket))
+    }
+
     /// All users, by their ids.
     ///
     /// # Errors

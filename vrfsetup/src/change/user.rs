@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use nix::unistd::{Uid, setgroups, setresuid};
+use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
 use vrfabi::group::DEFAULT_DOMAIN;
 
 use crate::change::unit;
@@ -25,8 +25,8 @@ use crate::transaction::users as map;
 pub fn set(session: &Session, user: &str, vrf: &str, may_leave: bool) -> Result<Outcome, Error> {
     let account = account(user)?;
     let vrf = System::read(session.kernel)?.existing_vrf(vrf)?.name.clone();
-    if may_leave && !has_way_out() {
-        return Err(Error::NoGroup(DEFAULT_DOMAIN));
+    if may_leave {
+        check_way_out(&account)?;
     }
     let state = read()?;
     refuse_elsewhere()?;
@@ -80,9 +80,16 @@ pub fn step(state: &State, uid: u32, to: Option<&Place>) -> Option<Step> {
     (from.as_ref() != to).then(|| Step::SetUser { uid, from, to: to.cloned() })
 }
 
-/// Whether there is the group by which a user leaves.
-pub fn has_way_out() -> bool {
-    accounts::group(DEFAULT_DOMAIN).is_some()
+/// Whether there is the group by which this user leaves.
+///
+/// # Errors
+/// There is none, or all of the user's processes have it.
+pub fn check_way_out(account: &Account) -> Result<(), Error> {
+    let unreadable = Error::unreadable("/etc/group and /etc/passwd");
+    let gid = accounts::group(DEFAULT_DOMAIN).map_err(unreadable)?.ok_or(Error::NoGroup(DEFAULT_DOMAIN))?;
+    let way_out = users::way_out(account.uid).map_err(Error::unreadable("/etc/group and /etc/passwd"))?;
+    let is_own = || Error::PrimaryGroup { user: account.name.clone(), group: DEFAULT_DOMAIN };
+    way_out.filter(|way_out| *way_out == gid).map(drop).ok_or_else(is_own)
 }
 
 /// The users of this VRF, as one calls them.
@@ -151,7 +158,7 @@ pub fn verify(account: &Account, vrf: &str) -> Result<(), Error> {
     }
 }
 
-/// The trial: becomes the user, in the cgroup that all others are below. The caller's own may be bound elsewhere, a login's of
+/// The trial: becomes the user, with its primary group, in the cgroup that all others are below. The caller's own may be bound elsewhere, a login's of
 /// root's for one; what binds users stands on the first.
 ///
 /// # Errors
@@ -160,8 +167,13 @@ pub fn verify_as(uid: u32, vrf: &str) -> Result<(), Error> {
     // Of another one success would be no proof: what stands there may bind this process alone.
     let unjoined = |error| Error::NotMoved(format!("the root of cgroup2: {}", KernelError::from_io(&error)));
     cgroup::join("/").map_err(unjoined)?;
+    let unread = |errno| Error::unreadable("the sockets of this user")(errno);
+    setgroups(&[]).map_err(unread)?;
+    if let Some(gid) = accounts::primary_group(uid).map_err(Error::unreadable("/etc/passwd"))? {
+        let gid = Gid::from_raw(gid);
+        setresgid(gid, gid, gid).map_err(unread)?;
+    }
     let uid = Uid::from_raw(uid);
-    let outcome = setgroups(&[]).and_then(|()| setresuid(uid, uid, uid));
-    outcome.map_err(Error::unreadable("the sockets of this user"))?;
+    setresuid(uid, uid, uid).map_err(unread)?;
     unit::verify_bound(vrf)
 }

@@ -75,6 +75,9 @@ impl fmt::Display for Error {
             Self::CannotBind { what, vrf, why } => write!(f, "cannot bind {what} to VRF '{vrf}': {why}"),
             Self::NoSuchUser(name) => write!(f, "no user '{name}' in /etc/passwd; others are known by number only"),
             Self::NoGroup(name) => write!(f, "no group '{name}' in /etc/group, whose processes could be left outside"),
+            Self::PrimaryGroup { user, group } => {
+                write!(f, "'{group}' is the primary group of '{user}', all of whose processes would be left outside")
+            }
             Self::UserUnbound { user, vrf, why } => {
                 write!(f, "sockets of '{user}' do not come into VRF '{vrf}', nothing is changed: {why}")
             }

@@ -93,7 +93,8 @@ pub fn move_all(
     let leaves = first.iter().filter_map(|found| places.vrf_of(found.thread()?)).collect();
     let target = Target { vrf, leaves, links: &system };
     let (processes, scan) = (BTreeMap::new(), Scan::default());
-    let mut run = Run { request, target, netns, named, unit, places: &mut places, processes, scan, tags: Tags::find() };
+    let tags = Tags::find().map_err(Error::unreadable("the users of VRFs"))?;
+    let mut run = Run { request, target, netns, named, unit, places: &mut places, processes, scan, tags };
     run.skip_dead();
     // Before anything is changed: not every kernel lists them.
     run.scan.begin()?;

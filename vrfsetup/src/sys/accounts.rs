@@ -1,6 +1,7 @@
-//! /etc/passwd and /etc/group: users and groups by name and by number. A static binary has no name services; who is known to those alone has a number.
+//! /etc/passwd and /etc/group: users and groups by name and by number. A static binary has no name services; who is known to
+//! those alone has a number.
 
-use std::fs;
+use std::{fs, io};
 
 /// A user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,9 +23,45 @@ pub fn name_of(uid: u32) -> String {
 }
 
 /// The number of the group of this name. Root's is no answer: it is that of every service.
-pub fn group(name: &str) -> Option<u32> {
-    let groups = String::from_utf8_lossy(&fs::read("/etc/group").unwrap_or_default()).into_owned();
-    entries(&groups).find(|entry| entry.0 == name).map(|(_, gid)| gid).filter(|gid| *gid != 0)
+///
+/// # Errors
+/// The file is there and cannot be read: nobody can tell.
+pub fn group(name: &str) -> io::Result<Option<u32>> {
+    let groups = read("/etc/group")?;
+    Ok(entries(&groups).find(|entry| entry.0 == name).map(|(_, gid)| gid).filter(|gid| *gid != 0))
+}
+
+/// The group that processes of this user have from the beginning, by its first line.
+///
+/// # Errors
+/// As [`group`].
+pub fn primary_group(uid: u32) -> io::Result<Option<u32>> {
+    let passwd = read("/etc/passwd")?;
+    Ok(primary_groups(&passwd, uid).next())
+}
+
+/// Whether it is this one, by any line of the user's.
+///
+/// # Errors
+/// As [`group`].
+pub fn is_primary_group(uid: u32, gid: u32) -> io::Result<bool> {
+    let passwd = read("/etc/passwd")?;
+    Ok(primary_groups(&passwd, uid).any(|primary| primary == gid))
+}
+
+fn read(path: &str) -> io::Result<String> {
+    match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        content => Ok(String::from_utf8_lossy(&content?).into_owned()),
+    }
+}
+
+fn primary_groups(passwd: &str, uid: u32) -> impl Iterator<Item = u32> {
+    passwd.lines().filter_map(move |line| {
+        let mut fields = line.split(':').skip(2);
+        let is_its = number(fields.next()?) == Some(uid);
+        number(fields.next()?).filter(|_| is_its)
+    })
 }
 
 fn passwd() -> String {
@@ -71,6 +108,13 @@ mod tests {
         assert_eq!(found("1000"), found("al"));
         assert_eq!(found("4242"), Some(("4242".into(), 4242)));
         assert_eq!(found("2000"), Some(("2000".into(), 3000)), "a name of digits is a name first");
+    }
+
+    #[test]
+    fn a_user_may_have_two_lines_and_two_primary_groups() {
+        let passwd = format!("{PASSWD}al2:x:1000:990::/:\nshort:x:1000\n");
+        assert_eq!(primary_groups(&passwd, 1000).collect::<Vec<_>>(), [1000, 990]);
+        assert_eq!(primary_groups(&passwd, 990).next(), None);
     }
 
     #[test]

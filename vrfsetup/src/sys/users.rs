@@ -33,10 +33,20 @@ impl Assigned {
         Place { vrf: self.vrf.clone(), may_leave: self.group.is_some() }
     }
 
-    /// Whether the group has another number by now, or none.
+    /// Whether the group has another number by now, or none, or is the user's primary one. Not where nobody can tell.
     pub fn has_stale_group(&self) -> bool {
-        self.group.is_some() && self.group != accounts::group(DEFAULT_DOMAIN)
+        self.group.is_some() && way_out(self.uid).is_ok_and(|group| group != self.group)
     }
+}
+
+/// The group by which a user leaves. None where there is none, and where it is the user's primary one: that would leave all
+/// of its processes outside.
+///
+/// # Errors
+/// The files cannot be read.
+pub fn way_out(uid: u32) -> io::Result<Option<u32>> {
+    let Some(gid) = accounts::group(DEFAULT_DOMAIN)? else { return Ok(None) };
+    Ok(if accounts::is_primary_group(uid, gid)? { None } else { Some(gid) })
 }
 
 /// What the kernel has.
@@ -82,11 +92,11 @@ pub fn visible() -> State {
 /// while there is no group for it. `ports`: those of all VRFs.
 ///
 /// # Errors
-/// The kernel's own; then it is as it was.
+/// The kernel's own, or that of /etc/group; then it is as it was.
 pub fn set(uid: u32, to: Option<(&Place, Option<u32>)>, ports: &Ports) -> io::Result<()> {
     let cgroup = own_root()?.ok_or_else(|| io::Error::other("no cgroup2 is mounted"))?;
     let Some((place, ifindex)) = to else { return Ok(remove(&cgroup, uid)?) };
-    let group = place.may_leave.then(|| accounts::group(DEFAULT_DOMAIN)).flatten();
+    let group = if place.may_leave { way_out(uid)? } else { None };
     let vrf = place.vrf.clone().into_bytes();
     Ok(add(&cgroup, &User { uid, ifindex: ifindex.unwrap_or(GONE), vrf, group }, ports)?)
 }

@@ -14,6 +14,7 @@ guest_tests! {
     what_leaves_is_nobody_elses_and_nothing_that_is_bound,
     who_may_leave_is_kept_undone_and_told,
     without_the_group_nobody_leaves,
+    whose_primary_group_it_is_does_not_leave,
 }
 
 /// In the group, as alice and as bob.
@@ -63,8 +64,11 @@ fn a_user_leaves_its_vrf_by_the_group_where_root_allows_it() {
     assert_answers(world, &as_alice(ASKS), Domain::Blue);
     assert_answers(world, &root([in_group, ASKS].concat()), Domain::Blue);
     world.judge(&as_alice(&["vrfrun", "default", "true"])).assert_says(125, "cannot leave 'blue'");
-    let tries = as_alice(&["unshare", "-Ur", "setpriv", "--regid=990", "--keep-groups", "true"]);
-    assert_ne!(world.judge(&tries).code, 0, "a user namespace has her own group only");
+    // A user namespace has her own group only.
+    let tries = |gid: &str| as_alice(&["unshare", "-Ur", "setpriv", gid, "--keep-groups", "true"]);
+    world.judge(&tries("--regid=0")).assert_says(0, "");
+    let refused = world.judge(&tries("--regid=990"));
+    assert!(refused.code != 0 && refused.error_text().contains("Invalid argument"), "{refused}");
 }
 
 fn what_leaves_is_nobody_elses_and_nothing_that_is_bound() {
@@ -89,8 +93,9 @@ print('answer', made.recv(30).decode().strip())";
     assert_answers(world, &root([&["vrfrun", "-m", "bpf", "-u", "1000:990", "red"], ASKS].concat()), Domain::Red);
     // Whom the list calls bound is told from who is out.
     let identified = |world: &mut World, before: &[&str]| {
+        // One that ends too early closes the FIFO, and `read` fails.
         let sleeps = format!(
-            "{} sh -c 'echo $$; exec sleep 1000' > out & until pid=$(grep . out); do sleep 0.1; done; \
+            "mkfifo out; {} sh -c 'echo $$; exec sleep 1000' > out & read pid < out || exit 1; \
             vrfsetup identify $pid; kill $pid; rm out",
             before.join(" ")
         );
@@ -164,6 +169,66 @@ fn without_the_group_nobody_leaves() {
     let found = json(&vrfsetup(world, 3, "doctor -j"));
     let names = found.as_array().expect("findings").iter().map(|found| found["finding"].clone());
     assert!(names.collect::<Vec<_>>().contains(&"user-group".into()), "{found}");
+    let renumbered = root([&["setpriv", "--reuid=1000", "--regid=991", "--clear-groups"], ASKS].concat());
+    assert_answers(world, &renumbered, Domain::Blue);
     vrfsetup(world, 0, "user --refresh");
     assert_answers(world, &as_out(ASKS), Domain::Blue);
+    assert_answers(world, &renumbered, Domain::Default);
+    // Once it is gone, root has to allow it again.
+    let groups = groups.replace("vrf-default:x:991:", "vrf-other:x:991:");
+    world.replace("/etc/group", groups.as_bytes()).expect("a file over the groups");
+    vrfsetup(world, 0, "user --refresh");
+    assert_answers(world, &renumbered, Domain::Blue);
+    add_group(world, 991);
+    vrfsetup(world, 0, "user --refresh");
+    assert_answers(world, &renumbered, Domain::Blue);
+    vrfsetup(world, 0, "user user blue --allow-default");
+    assert_answers(world, &renumbered, Domain::Default);
+}
+
+/// Gives alice this primary group.
+fn set_primary_group(world: &mut World, gid: u32) {
+    let passwd = fs::read_to_string("/etc/passwd").expect("users");
+    let line = |line: &str| {
+        let mut fields: Vec<String> = line.split(':').map(str::to_owned).collect();
+        if fields[2] == "1000" {
+            fields[3] = gid.to_string();
+        }
+        fields.join(":") + "\n"
+    };
+    let changed: String = passwd.lines().map(line).collect();
+    assert!(changed.contains(&format!(":1000:{gid}:")), "{changed}");
+    world.replace("/etc/passwd", changed.as_bytes()).expect("a file over the users");
+}
+
+/// All of her processes would be outside.
+fn whose_primary_group_it_is_does_not_leave() {
+    let mut users = world();
+    let world = &mut users.0;
+    add_group(world, 990);
+    set_primary_group(world, 990);
+    let login = as_out(ASKS);
+    let verdict = vrfsetup(world, 1, "user user blue --allow-default");
+    verdict.assert_says(1, "'vrf-default' is the primary group of 'user'");
+    vrfsetup(world, 1, "user 1000 blue --allow-default");
+    assert_eq!(vrfsetup(world, 0, "user").text(), "");
+    let path = world.directory().join("vrf.toml");
+    let exported = vrfsetup(world, 0, "export").text();
+    fs::write(&path, exported + "\n[user]\nuser = { vrf = \"blue\", allow-default = true }\n").expect("a file");
+    vrfsetup(world, 2, &format!("apply {}", path.display())).assert_says(2, "primary group");
+    let verdict = vrfsetup(world, 0, &format!("apply --each {}", path.display()));
+    assert!(verdict.text().contains("user 'user' cannot leave the VRF"), "{verdict}");
+    assert_answers(world, &login, Domain::Blue);
+    fs::remove_dir_all("/run/vrfsetup/ports").expect("the ports that are expected");
+    // One that she is given later.
+    set_primary_group(world, 1000);
+    vrfsetup(world, 0, "user user blue --allow-default");
+    set_primary_group(world, 990);
+    assert_answers(world, &login, Domain::Default);
+    let found = json(&vrfsetup(world, 3, "doctor -j"));
+    let is_told =
+        |found: &serde_json::Value| found["finding"] == "user-group" && found["what"].to_string().contains("primary");
+    assert!(found.as_array().expect("findings").iter().any(is_told), "{found}");
+    vrfsetup(world, 0, "user --refresh");
+    assert_answers(world, &login, Domain::Blue);
 }

@@ -1,7 +1,6 @@
 //! `[user]`: the users whose sockets are in a VRF.
 
 use toml::Spanned;
-use vrfabi::group::DEFAULT_DOMAIN;
 
 use super::planner::Planner;
 use super::{Plan, Section};
@@ -28,7 +27,7 @@ impl Planner<'_> {
             if let Some(other) = declared.iter().find(|other| other.uid == account.uid) {
                 return Err(self.source.mistake_at(line, &format!("the same user as '{}'", other.name)));
             }
-            let place = place(self, line, name, plan)?;
+            let place = place(self, line, &account, plan)?;
             let is_made = will_be(self, line)?;
             if !is_made {
                 plan.notes.push(format!("all sockets of user '{name}' fail: there is no VRF '{}'", place.vrf));
@@ -84,13 +83,14 @@ fn closed_account(name: &str) -> Option<Account> {
     user::account(name).ok().or_else(first)
 }
 
-/// Without the group nobody leaves: a mistake, but at boot no reason to have no network.
-fn place(planner: &Planner, line: &Spanned<UserLine>, name: &str, plan: &mut Plan) -> Result<Place, Error> {
+/// Without the group nobody leaves, nor who has it as its primary one: a mistake, but at boot no reason to have no network.
+fn place(planner: &Planner, line: &Spanned<UserLine>, account: &Account, plan: &mut Plan) -> Result<Place, Error> {
     let place = line.get_ref().0.clone();
-    if !place.may_leave || user::has_way_out() {
+    if !place.may_leave {
         return Ok(place);
     }
-    let what = Error::NoGroup(DEFAULT_DOMAIN).to_string();
+    let Err(refused) = user::check_way_out(account) else { return Ok(place) };
+    let (name, what) = (&account.name, refused.to_string());
     if !planner.may_lack_ports {
         return Err(planner.source.mistake_at(line, &what));
     }

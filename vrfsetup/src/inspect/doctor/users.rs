@@ -116,7 +116,11 @@ fn of(system: &System, user: &Assigned) -> Option<Finding> {
             ("user-stale", what, REFRESH.to_owned())
         }
         Some(_) if user.has_stale_group() => {
-            let what = format!("a group that is no more '{DEFAULT_DOMAIN}' leads user '{name}' out of the VRF");
+            let is_own = user.group.is_some_and(|gid| accounts::is_primary_group(user.uid, gid).unwrap_or_default());
+            let what = match is_own {
+                true => format!("user '{name}' has all of its processes outside the VRF, by its primary group"),
+                false => format!("a group that is no more '{DEFAULT_DOMAIN}' leads user '{name}' out of the VRF"),
+            };
             ("user-group", what, REFRESH.to_owned())
         }
         Some(_) => return None,

@@ -24,12 +24,13 @@ fn sorted(directory: &Path) -> Vec<PathBuf> {
 fn uses_pam(text: &str, drop_ins: &dyn Fn() -> Vec<String>) -> bool {
     for line in text.lines() {
         let mut words = line.split(|c: char| c.is_whitespace() || c == '=').filter(|word| !word.is_empty());
-        let (keyword, value) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let (keyword, value) = (words.next().unwrap_or_default(), words.next().unwrap_or_default().trim_matches('"'));
         let found = match keyword.to_ascii_lowercase().as_str() {
             // Below it are words for some only, and this is none of them.
             "match" => return false,
-            "usepam" => Some(value == "yes"),
-            "include" if value.starts_with(DROP_INS) => first_of(&drop_ins()),
+            "usepam" => Some(value.eq_ignore_ascii_case("yes")),
+            // What is relative is below the directory of the configuration.
+            "include" if Path::new("/etc/ssh").join(value).starts_with(DROP_INS) => first_of(&drop_ins()),
             _ => None,
         };
         if let Some(found) = found {
@@ -59,6 +60,11 @@ mod tests {
         assert!(!uses_pam("Match User al\nUsePAM yes\n", &none));
         assert!(!uses_pam("Include /etc/ssh/sshd_config.d/*.conf\nUsePAM yes\n", &no));
         assert!(uses_pam("Include /etc/ssh/sshd_config.d/*.conf\nUsePAM yes\n", &none));
+        assert!(!uses_pam("Include sshd_config.d/*.conf\nUsePAM yes\n", &no), "a relative one");
+        assert!(!uses_pam("Include \"/etc/ssh/sshd_config.d/*.conf\"\nUsePAM yes\n", &no), "a quoted one");
+        for yes in ["YES", "\"yes\"", "Yes # PAM"] {
+            assert!(uses_pam(&format!("UsePAM {yes}\n"), &none), "{yes}");
+        }
         assert!(uses_pam("UsePAM yes\nInclude /etc/ssh/sshd_config.d/*.conf\n", &no));
     }
 }
