@@ -44,6 +44,11 @@ pub struct Address {
 }
 
 impl Address {
+    /// Whether the kernel has yet to find out if somebody else has this address.
+    pub fn is_tentative(&self) -> bool {
+        self.flags & (libc::IFA_F_TENTATIVE | libc::IFA_F_DADFAILED) == libc::IFA_F_TENTATIVE
+    }
+
     /// An address that the machine has in this VRF alone, as `ip addr add 127.0.0.1/8 dev VRF` makes it, or `ip addr
     /// add ::1/128 dev VRF nodad`: after a detection, even one that has nobody to ask, the kernel walks through the
     /// IPv6 routes of all tables.

@@ -30,6 +30,17 @@ impl Kernel {
             _ => None,
         })
     }
+
+    /// Those of one interface: `ip addr show dev NAME`.
+    pub(super) fn addresses_of(&self, ifindex: u32) -> Result<Vec<Address>, KernelError> {
+        let mut request = AddressMessage::default();
+        request.header.index = ifindex;
+        self.dump(RouteNetlinkMessage::GetAddress(request), |answer| match answer {
+            // Before 4.20 those of all come.
+            RouteNetlinkMessage::NewAddress(message) if message.header.index == ifindex => from_message(&message),
+            _ => None,
+        })
+    }
 }
 
 /// `ip addr add …`.

@@ -8,6 +8,7 @@ use rtnetlink::packet_core::{NLM_F_ACK, NLM_F_REQUEST};
 use super::reply::{Message, Reply};
 use super::socket::bytes_of;
 use super::{Change, Kernel, KernelError, address, link, message, route, rule, wireguard};
+use crate::model::address::Address;
 use crate::model::link::Link;
 use crate::model::nft::{TUNNELS, ZONES};
 use crate::model::place::Place;
@@ -18,6 +19,9 @@ use crate::sys::{files, nft, sysctl, users};
 /// How long duplicate address detection can take: a random second before the probe, and one after it.
 const DETECTION: Duration = Duration::from_millis(3000);
 const PAUSE: Duration = Duration::from_millis(50);
+/// How long the kernel's worker may take to come to an address, where nothing else makes that address wait.
+const WORKER: Duration = Duration::from_millis(1000);
+const MOMENT: Duration = Duration::from_millis(2);
 
 impl Kernel {
     /// Makes the step.
@@ -33,7 +37,12 @@ impl Kernel {
             Step::DeleteAltname(device, name) => self.delete_altname(device, name),
             Step::AddNexthop(nexthop) => self.add_nexthop(nexthop),
             Step::DeleteNexthop(nexthop) => self.delete_nexthop(nexthop),
-            Step::SetSysctl { key, to, .. } => sysctl::write(key, to).map_err(|error| KernelError::from_io(&error)),
+            Step::SetSysctl { key, to, .. } => {
+                if to != "0" {
+                    self.await_addresses(key)?;
+                }
+                sysctl::write(key, to).map_err(|error| KernelError::from_io(&error))
+            }
             Step::WriteFile { path, to, .. } => {
                 files::write(path, to.as_deref()).map_err(|error| KernelError::from_io(&error))
             }
@@ -74,6 +83,22 @@ impl Kernel {
         let index = |vrf| links.iter().find(|link| is_it(link, vrf)).map(|link| link.ifindex);
         let outcome = users::set(uid, place.map(|place| (place, index(&place.vrf))), &users::ports_of(&links));
         outcome.map_err(|error| KernelError::from_io(&error))
+    }
+
+    /// The kernel acknowledges a new address before a worker of its own looks at accept_dad: until the setting is taken back
+    /// no address of the interface is to be waiting for that.
+    fn await_addresses(&self, key: &str) -> Result<(), KernelError> {
+        let Some(name) = key.strip_prefix("net/ipv6/conf/").and_then(|rest| rest.strip_suffix("/accept_dad")) else {
+            return Ok(());
+        };
+        // "all" and "default" are no interfaces, and one that is gone has no addresses.
+        let Ok(link) = self.link(name) else { return Ok(()) };
+        let mut waited = Duration::ZERO;
+        while waited < WORKER && self.addresses_of(link.ifindex)?.iter().any(Address::is_tentative) {
+            sleep(MOMENT);
+            waited += MOMENT;
+        }
+        Ok(())
     }
 
     /// An IPv6 route with a source address is refused (EINVAL) while that address is still being probed, as it is after

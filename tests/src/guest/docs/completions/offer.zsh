@@ -9,10 +9,7 @@ zpty -w shell 'all-said() { print -r -- = >>$OFFERS }; zle -N all-said; bindkey 
 for line in "${@:2}"; do
     print -rn -- >$offers
     zpty -wn shell "$line"$'\t\x18'
-    for ((i = 0; i < 120; i++)); do
-        [[ $(<$offers) == *= ]] && break
-        sleep 0.2
-    done
+    until [[ $(<$offers) == *= ]]; do sleep 0.2; done
     print -r -- "= $line"
     print -r -- "$(<$offers)"
     zpty -wn shell $'\x15'
