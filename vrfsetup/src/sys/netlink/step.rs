@@ -85,7 +85,7 @@ impl Kernel {
         outcome.map_err(|error| KernelError::from_io(&error))
     }
 
-    /// The kernel acknowledges a new address before a worker of its own looks at accept_dad: until the setting is taken back
+    /// The kernel acknowledges a new address before a worker of its own looks at accept_dad: until the setting is as it was
     /// no address of the interface is to be waiting for that.
     fn await_addresses(&self, key: &str) -> Result<(), KernelError> {
         let Some(name) = key.strip_prefix("net/ipv6/conf/").and_then(|rest| rest.strip_suffix("/accept_dad")) else {
