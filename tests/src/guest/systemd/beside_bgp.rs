@@ -61,7 +61,7 @@ fn learnt(world: &World) -> serde_json::Value {
 
 #[track_caller]
 fn wait_for_route(world: &World, when: &str) {
-    let deadline = Instant::now() + Duration::from_secs(90);
+    let deadline = Instant::now() + Duration::from_secs(300);
     while learnt(world)[0]["dst"] != LEARNT {
         assert!(Instant::now() < deadline, "{when}: {}", world.ip_json("-4 route show table 10"));
         std::thread::sleep(Duration::from_millis(300));
