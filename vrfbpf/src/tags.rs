@@ -50,15 +50,7 @@ impl Tags {
     /// # Errors
     /// As bpf(2).
     pub(crate) fn change(&self, socket: impl AsFd, tag: u32) -> nix::Result<()> {
-        let socket = socket.as_fd().as_raw_fd();
-        let address = |number: *const u32| number.expose_provenance() as u64;
-        let (key, value) = (address((&raw const socket).cast()), address(&raw const tag));
-        let mut attributes = ElementAttributes { map_fd: self.as_raw_fd() as u32, key, value, flags: BPF_EXIST };
-        // SAFETY: the kernel reads a descriptor and a number of 32 bits, both live.
-        match unsafe { bpf(BPF_MAP_UPDATE_ELEM, &mut attributes) } {
-            Ok(_) | Err(Errno::ENOENT) => Ok(()),
-            Err(errno) => Err(errno),
-        }
+        self.of(socket, BPF_MAP_UPDATE_ELEM, Some(&tag), BPF_EXIST)
     }
 
     /// Takes the tag of a socket away, if it has one.
@@ -66,11 +58,17 @@ impl Tags {
     /// # Errors
     /// As bpf(2).
     pub(crate) fn remove(&self, socket: impl AsFd) -> nix::Result<()> {
+        self.of(socket, BPF_MAP_DELETE_ELEM, None, 0)
+    }
+
+    /// Does something to the tag of a socket that has one.
+    fn of(&self, socket: impl AsFd, command: libc::c_long, tag: Option<&u32>, flags: u64) -> nix::Result<()> {
         let socket = socket.as_fd().as_raw_fd();
         let key = (&raw const socket).expose_provenance() as u64;
-        let mut attributes = ElementAttributes { map_fd: self.as_raw_fd() as u32, key, value: 0, flags: 0 };
-        // SAFETY: the kernel reads a descriptor, which is live.
-        match unsafe { bpf(BPF_MAP_DELETE_ELEM, &mut attributes) } {
+        let value = tag.map_or(0, |tag| std::ptr::from_ref(tag).expose_provenance() as u64);
+        let mut attributes = ElementAttributes { map_fd: self.as_raw_fd() as u32, key, value, flags };
+        // SAFETY: the kernel reads a descriptor and, to change it, a number of 32 bits, both live.
+        match unsafe { bpf(command, &mut attributes) } {
             Ok(_) | Err(Errno::ENOENT) => Ok(()),
             Err(errno) => Err(errno),
         }

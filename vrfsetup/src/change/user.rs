@@ -158,8 +158,8 @@ pub fn verify(account: &Account, vrf: &str) -> Result<(), Error> {
     }
 }
 
-/// The trial: becomes the user, with its primary group, in the cgroup that all others are below. The caller's own may be bound elsewhere, a login's of
-/// root's for one; what binds users stands on the first.
+/// The trial: becomes the user, with its primary group, in the cgroup that all others are below. The caller's own may be bound
+/// elsewhere, a login's of root's for one; what binds users stands on the first.
 ///
 /// # Errors
 /// A socket is not bound to the VRF, or this process may not go there or become the user.
