@@ -11,6 +11,36 @@ fn run(tool: &str, options: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// A line of the table of segments; in bytes.
+#[derive(Debug)]
+struct Segment {
+    kind: String,
+    offset: usize,
+    address: usize,
+    size: usize,
+    aligned_to: usize,
+}
+
+fn segments() -> Vec<Segment> {
+    let table = run("readelf", &["--wide", "--segments"]);
+    let lines = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let segments: Vec<Segment> = lines
+        .filter(|fields| fields.len() > 6 && fields[1].starts_with("0x"))
+        .map(|fields| {
+            let number = |field: &str| usize::from_str_radix(field.trim_start_matches("0x"), 16).unwrap();
+            Segment {
+                kind: fields[0].to_owned(),
+                offset: number(fields[1]),
+                address: number(fields[2]),
+                size: number(fields[4]),
+                aligned_to: fields.last().map(|field| number(field)).unwrap(),
+            }
+        })
+        .collect();
+    assert!(!segments.is_empty(), "{table}");
+    segments
+}
+
 /// The last word of each line: the symbols' names.
 fn symbols(nm_option: &str) -> Vec<String> {
     let listing = run("nm", &["--dynamic", nm_option]);
@@ -53,6 +83,19 @@ fn its_symbols_are_resolved_when_it_is_loaded() {
 fn a_program_keeps_its_shadow_stack_beside_it() {
     let notes = run("readelf", &["--wide", "--notes"]);
     assert!(notes.contains("x86 feature: SHSTK"), "{notes}");
+    // The loader finds a note by its segment, and reads what is mapped there.
+    let segments = segments();
+    let of = |kind: &str| segments.iter().filter(|segment| segment.kind == kind).collect::<Vec<_>>();
+    let marks: Vec<_> = of("NOTE").into_iter().filter(|note| note.aligned_to == 8).chain(of("GNU_PROPERTY")).collect();
+    assert!(!marks.is_empty(), "{segments:#?}");
+    for mark in marks {
+        let mapped = of("LOAD").into_iter().any(|load| {
+            mark.offset >= load.offset
+                && mark.offset + mark.size <= load.offset + load.size
+                && mark.address - load.address == mark.offset - load.offset
+        });
+        assert!(mapped, "{mark:?} is not mapped: {segments:#?}");
+    }
 }
 
 /// The general TLS models call `__tls_get_addr`, which may allocate.
@@ -74,18 +117,13 @@ fn it_never_asks_the_loader_for_its_own_symbols() {
     }
 }
 
-/// What the loader maps of it into each program. The file itself holds more, and how much is the linker's choice: GNU ld
-/// fills up a page before the segment that becomes read-only, lld does not.
+/// What the loader maps of it into each program. The file itself holds more: GNU ld fills up a page before the segment
+/// that becomes read-only.
 #[test]
 fn it_is_at_most_16_kib() {
-    let segments = run("readelf", &["--wide", "--segments"]);
-    let loaded = segments.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-    let sizes = loaded.filter(|fields| fields.first() == Some(&"LOAD")).map(|fields| {
-        let size = fields[4].trim_start_matches("0x");
-        usize::from_str_radix(size, 16).unwrap_or_else(|error| panic!("{size}: {error}\n{segments}"))
-    });
-    let size: usize = sizes.sum();
-    assert!((1..=16 * 1024).contains(&size), "{size} bytes\n{segments}");
+    let segments = segments();
+    let size: usize = segments.iter().filter(|segment| segment.kind == "LOAD").map(|segment| segment.size).sum();
+    assert!((1..=16 * 1024).contains(&size), "{size} bytes: {segments:#?}");
 }
 
 /// A panic would end the program it is loaded into. The panic handler says so, and is in the object as soon as any code
