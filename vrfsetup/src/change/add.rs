@@ -1,7 +1,7 @@
 //! `vrfsetup add`: a VRF that is up, sealed, and has its own loopback addresses and ports.
 
 use crate::change::attach::{self, Defaults};
-use crate::change::tunnel::{self, Receiving};
+use crate::change::tunnel;
 use crate::change::zones;
 use crate::error::Error;
 use crate::plan::emulate;
@@ -45,7 +45,7 @@ pub fn add(session: &Session, spec: &VrfSpec, ports: &[String], sysctls: &[(&str
     // Last: of what another VRF left, nothing is in the way.
     let left = leftovers::find(&inventory).into_iter().filter(|left| left.vrf != spec.name);
     transaction.try_make_all(left.flat_map(Leftover::steps))?;
-    tunnel::follow(session, &mut transaction, None, Receiving::Follows)?;
+    tunnel::follow(session, &mut transaction)?;
     zones::follow(session, &mut transaction, None)?;
     transaction.commit()
 }

@@ -1,6 +1,6 @@
 //! `vrfsetup attach` and `detach`: interfaces go into a VRF and out of it with their addresses and routes.
 
-use crate::change::tunnel::{self, Receiving};
+use crate::change::tunnel;
 use crate::change::zones;
 use crate::error::Error;
 use crate::model::link::Link;
@@ -65,7 +65,7 @@ fn move_all(session: &Session, inventory: &Inventory, ports: &[&Link], to: &Doma
     let moves = plan(session, inventory, ports, to, Defaults::Move)?;
     let mut transaction = session.begin()?;
     make(&mut transaction, moves)?;
-    tunnel::follow(session, &mut transaction, None, Receiving::Follows)?;
+    tunnel::follow(session, &mut transaction)?;
     zones::follow(session, &mut transaction, None)?;
     transaction.commit()
 }

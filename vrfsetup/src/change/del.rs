@@ -1,7 +1,7 @@
 //! `vrfsetup del`: a VRF goes, with the routes of its table; its ports stay, with their addresses and routes.
 
 use crate::change::attach::{self, Defaults};
-use crate::change::tunnel::{self, Receiving};
+use crate::change::tunnel;
 use crate::change::{emulate, unit, user, zones};
 use crate::error::Error;
 use crate::model::link::Link;
@@ -48,7 +48,7 @@ pub fn del(session: &Session, name: &str) -> Result<Outcome, Error> {
     let (settings, memory) = if is_last { sysctls::restore() } else { Default::default() };
     transaction.make_all(settings)?;
     transaction.try_make_all(memory.into_iter().chain(tables::unname_step(&vrf.name)))?;
-    tunnel::follow(session, &mut transaction, None, Receiving::Follows)?;
+    tunnel::follow(session, &mut transaction)?;
     zones::follow(session, &mut transaction, None)?;
     transaction.commit()
 }
@@ -92,7 +92,7 @@ fn forget(session: &Session, inventory: &Inventory, name: &str) -> Result<Outcom
     }
     let mut transaction = session.begin()?;
     transaction.make_all(steps)?;
-    tunnel::follow(session, &mut transaction, None, Receiving::Follows)?;
+    tunnel::follow(session, &mut transaction)?;
     zones::follow(session, &mut transaction, None)?;
     transaction.commit()
 }

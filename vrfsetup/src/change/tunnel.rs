@@ -124,11 +124,18 @@ pub fn make(session: &Session, plan: Plan) -> Result<Outcome, Error> {
 }
 
 /// Leads the outer packets of tunnels by VRFs and ports as they are by now: the last step of a change but for the zones.
-/// `wanted` are other tunnels than until now.
 ///
 /// # Errors
 /// As [`make`]; what the transaction did is undone.
-pub fn follow(
+pub fn follow(session: &Session, transaction: &mut Transaction) -> Result<(), Error> {
+    follow_to(session, transaction, None, Receiving::Follows)
+}
+
+/// The same for other tunnels than until now, where some are `wanted`.
+///
+/// # Errors
+/// As [`follow`].
+pub fn follow_to(
     session: &Session,
     transaction: &mut Transaction,
     wanted: Option<ByName>,
@@ -142,7 +149,7 @@ pub fn follow(
     transaction.make_all(planned)
 }
 
-/// What [`follow`] will do behind these steps.
+/// What [`follow_to`] will do behind these steps.
 ///
 /// # Errors
 /// As [`plan`].

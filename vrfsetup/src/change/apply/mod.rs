@@ -221,7 +221,7 @@ fn make_parts(session: &Session, plan: Plan) -> Result<Outcome, (Option<Section>
     let (tunnels, zones, stale) = (plan.tunnels.0.clone(), plan.zones.0, plan.stale);
     let notes = make_first(&mut transaction, plan).map_err(|error| (None, error))?;
     if !stale.tunnels {
-        let follows = tunnel::follow(session, &mut transaction, tunnels, stale.receiving());
+        let follows = tunnel::follow_to(session, &mut transaction, tunnels, stale.receiving());
         follows.map_err(|error| (Some(Section::Received), error))?;
     }
     if !stale.zones {
