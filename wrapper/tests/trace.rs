@@ -236,6 +236,6 @@ fn when_its_supervisor_is_killed_sockets_fail() {
         'echo >/srv/up; read x </srv/go; probe socket inet6 unix' & read x </srv/up
         for p in /proc/[0-9]*; do [ \"$(cat $p/comm 2>/dev/null)\" = 'vrfrun: sockets' ] &&
             [ \"$(stat -Lc %i $p/net/dev)\" = \"$(stat -Lc %i /proc/self/net/dev)\" ] && kill -9 ${p#/proc/} &&
-            until ! [ -e $p ]; do sleep 0.05; done; done; echo >/srv/go; wait $!";
+            while [ -e $p/net/dev ]; do sleep 0.05; done; done; echo >/srv/go; wait $!";
     play_after(SETTING, Who::Root, script).prints("socket ENOSYS\ninet6 ENOSYS\nunix -\n");
 }
