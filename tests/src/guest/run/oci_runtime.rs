@@ -28,16 +28,22 @@ fn a_container_is_made_in_the_vrf_that_its_annotation_names() {
     let id = "vrfrun-test-runc";
     let mut config = config(&world, &image, Inside::Root, &["/bin/busybox", "sleep", "1000"]);
     config["linux"]["cgroupsPath"] = format!("/{id}").into();
+    // Another container's, where this one is called; containerd calls it in the bundle.
+    let elsewhere = world.directory().join("elsewhere");
+    fs::create_dir(&elsewhere).expect("a directory");
+    config["annotations"] = json!({});
+    fs::write(elsewhere.join("config.json"), config.to_string()).expect("a configuration");
     let mut runc = |words: &str| {
         let place = world.directory().display().to_string();
-        let own = format!("{} --root {place}/runc --log {place}/log --log-format json", runtime.display());
-        world.judge(&root(format!("{own} {words}").split_whitespace()))
+        let own = format!("env -C {place}/elsewhere {} --root {place}/runc", runtime.display());
+        world.judge(&root(format!("{own} --log {place}/log --log-format json {words}").split_whitespace()))
     };
     let create = format!("create --bundle {} {id}", bundle.display());
-    for vrf in [Some("blue"), None, Some("nope")] {
+    let short = create.replace("--bundle", "--b");
+    for (create, vrf) in [(&create, Some("blue")), (&short, Some("blue")), (&create, None), (&create, Some("nope"))] {
         config["annotations"] = vrf.map_or(json!({}), |vrf| json!({ANNOTATION: vrf}));
         fs::write(bundle.join("config.json"), config.to_string()).expect("a configuration");
-        let made = runc(&create);
+        let made = runc(create);
         if vrf == Some("nope") {
             assert_ne!(made.code, 0, "{made}");
             assert!(runc(&format!("state {id}")).code != 0, "it is there, outside");

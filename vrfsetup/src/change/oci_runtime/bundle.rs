@@ -10,8 +10,10 @@ use vrfabi::container::ANNOTATION;
 /// # Errors
 /// What stands in the hook's place is no list of hooks.
 pub fn add_hook(config: &mut Value, program: &Path) -> Result<bool, String> {
-    let annotations = config.get("annotations");
-    if annotations.is_none_or(|annotations| annotations.get(ANNOTATION).is_none()) {
+    // runc takes a key in capitals for the same.
+    let is_theirs =
+        |(key, value): (&String, &Value)| key.eq_ignore_ascii_case("annotations") && value.get(ANNOTATION).is_some();
+    if !config.as_object().is_some_and(|config| config.iter().any(is_theirs)) {
         return Ok(false);
     }
     let hook = json!({"path": program, "args": ["vrfsetup", "oci-hook"]});
@@ -59,6 +61,7 @@ mod tests {
             let (added, config) = with_hook(json!({"annotations": {ANNOTATION: "blue"}, "hooks": hooks}));
             assert_eq!((added, &config["hooks"]), (Ok(true), &expected));
         }
+        assert_eq!(with_hook(json!({"Annotations": {ANNOTATION: "blue"}})).0, Ok(true));
         // Whatever stands there, the hook judges it.
         assert_eq!(with_hook(json!({"annotations": {ANNOTATION: ["a/b"]}})).0, Ok(true));
     }

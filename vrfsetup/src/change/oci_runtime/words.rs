@@ -64,23 +64,32 @@ fn asked(arguments: &[OsString], log: &mut Option<PathBuf>) -> Result<Asked, Str
     Ok(Asked::Other)
 }
 
-/// The directory that the last option names, as in runc; without one it is this.
+/// The directory that the last option names, as in runc; without one it is this. runc takes one dash for two, crun what an
+/// option begins with for the whole: what the two would read in different ways is refused.
 fn bundle(rest: &[OsString]) -> Result<PathBuf, String> {
     let mut bundle = PathBuf::from(".");
     let mut words = rest.iter().take_while(|word| *word != "--");
     while let Some(word) = words.next() {
         let (name, value) = split(word);
         let joined = word.as_bytes().strip_prefix(b"-b").filter(|rest| !rest.is_empty() && rest[0] != b'=');
-        if name == "--bundle" || name == "-b" {
+        if is_long(name, "bundle", 1) || name == "-b" {
             let value = value.or_else(|| words.next().map(OsString::as_os_str));
             bundle = value.ok_or("option '--bundle' has no value")?.into();
+        } else if name == "-bundle" {
+            return Err("option '-bundle' may be '--bundle' or '-b undle'".to_owned());
         } else if let Some(joined) = joined {
             bundle = OsStr::from_bytes(joined).into();
-        } else if ["--config", "-f"].iter().any(|other| name == *other) {
+        } else if is_long(name, "config", 4) || word.as_bytes().starts_with(b"-f") {
             return Err("option '--config' would use another configuration than the bundle's".to_owned());
         }
     }
     Ok(bundle)
+}
+
+/// Whether it is this option, or its first letters, of which at least so many.
+fn is_long(name: &OsStr, option: &str, least: usize) -> bool {
+    let given = name.as_bytes().strip_prefix(b"--").unwrap_or_default();
+    given.len() >= least && option.as_bytes().starts_with(given)
 }
 
 /// `--name=value`, or a name alone.
@@ -115,6 +124,9 @@ mod tests {
             ("--root=/run --debug run -b /b id", "/b"),
             ("run -b=/b id", "/b"),
             ("run -b/b id", "/b"),
+            ("create --b /b id", "/b"),
+            ("create --b=/b id", "/b"),
+            ("create --bun /b id", "/b"),
             ("--root create run --bundle=/b create", "/b"),
             ("create --bundle /a --bundle /b id", "/b"),
             ("run id", "."),
@@ -135,7 +147,18 @@ mod tests {
 
     #[test]
     fn what_cannot_be_understood_is_refused() {
-        for line in ["--new create id", "--root", "create --bundle", "create --config x id", "-x create id"] {
+        for line in [
+            "--new create id",
+            "-root /r create id",
+            "--root",
+            "create --bundle",
+            "create -bundle /b id",
+            "create -bundle=/b id",
+            "create --config x id",
+            "create --conf x id",
+            "create -fx id",
+            "-x create id",
+        ] {
             assert!(parse_line(line).asked.is_err(), "{line}");
         }
     }
