@@ -85,6 +85,7 @@ const AT_BOTH_ENDS: &[&[Test]] = &[
     setup::user::TESTS,
     setup::user_file::TESTS,
     setup::user_inbound::TESTS,
+    setup::user_killed::TESTS,
     setup::user_leaves::TESTS,
     setup::user_limits::TESTS,
     setup::user_moved::TESTS,

@@ -128,6 +128,16 @@ pub fn restore_programs() -> io::Result<()> {
     Ok(Users::find(&cgroup)?.map_or(Ok(()), |users| users.attach(&cgroup))?)
 }
 
+/// Detaches what a run that was killed has left, if there are no users: without its map nothing else finds a program of packets.
+///
+/// # Errors
+/// The kernel's own.
+pub fn detach_unused() -> io::Result<()> {
+    let Some(cgroup) = own_root()? else { return Ok(()) };
+    let users = Users::find(&cgroup)?.map_or_else(|| Ok(Vec::new()), |users| users.all())?;
+    if users.is_empty() { Ok(Users::detach_all(&cgroup)?) } else { Ok(()) }
+}
+
 /// Who comes first is in the map before its programs are attached: nothing of it goes unseen. Its ports are there before it.
 fn add(cgroup: &File, user: &User, ports: &Ports) -> Result<(), Errno> {
     let found = Users::find(cgroup)?;

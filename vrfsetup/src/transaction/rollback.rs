@@ -146,9 +146,14 @@ fn is_foreign_by_now(step: &Step) -> bool {
     }
 }
 
-/// Removes what a killed write has left. The directory of a unit's drop-ins goes with the last of them.
+/// Removes what a killed run has left: of a write, a file; of the first user, programs. The directory of a unit's drop-ins goes
+/// with the last of them.
 fn tidy(step: &Step) {
-    let Step::WriteFile { path, to, .. } = step else { return };
+    let (path, to) = match step {
+        Step::WriteFile { path, to, .. } => (path, to),
+        Step::SetUser { to: None, .. } => return users::tidy(),
+        _ => return,
+    };
     files::remove_unfinished(path);
     let directory = path.parent().filter(|directory| *directory != Path::new(unit_files::DIRECTORY));
     if to.is_none() && is_unit_file(step) {

@@ -20,6 +20,12 @@ pub fn is_in(uid: u32, place: Option<&Place>) -> bool {
     users::read().is_ok_and(|state| state.of(uid).map(Assigned::place).as_ref() == place)
 }
 
+/// Detaches what a run that was killed has left of programs, if there are no users.
+pub fn tidy() {
+    // What cannot be detached finds an empty map.
+    let _ = users::detach_unused();
+}
+
 /// Brings the map up to date; what could not be done, as a note. Who may not read it is not told: a container's root.
 pub fn refresh(kernel: &Kernel) -> Option<String> {
     let state = users::visible();

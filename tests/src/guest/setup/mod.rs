@@ -24,6 +24,7 @@ pub mod undo;
 pub mod user;
 pub mod user_file;
 pub mod user_inbound;
+pub mod user_killed;
 pub mod user_leaves;
 pub mod user_limits;
 pub mod user_moved;
