@@ -113,10 +113,10 @@ pub fn account(user: &str) -> Result<Account, Error> {
 }
 
 /// # Errors
-/// The users of the machine are not those of another network namespace.
+/// The users of the machine are not those of another network namespace, and not to be seen from another cgroup namespace.
 pub fn refuse_elsewhere() -> Result<(), Error> {
     if run_dir::first_netns().map_err(Error::unreadable("the network namespace of the machine"))? {
-        return Ok(());
+        return users::expect_root().map_err(Error::unreadable(users::ROOT));
     }
     Err(Error::Usage("users are put into VRFs of the machine's own network namespace only".to_owned()))
 }

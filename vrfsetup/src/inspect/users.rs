@@ -59,7 +59,11 @@ pub enum Reason {
 pub fn all(kernel: &Kernel) -> Result<Vec<Entry>, Error> {
     let state = users::read().map_err(Error::unreadable("the users of VRFs"))?;
     // Only who may read them can be told anything of process 1.
-    if state.users.is_empty() || !run_dir::is_first_netns() {
+    if !run_dir::is_first_netns() {
+        return Ok(Vec::new());
+    }
+    users::expect_root().map_err(Error::unreadable(users::ROOT))?;
+    if state.users.is_empty() {
         return Ok(Vec::new());
     }
     Ok(entries(state, &kernel.links().map_err(Error::unreadable("the interfaces"))?))

@@ -179,6 +179,17 @@ pub fn root() -> io::Result<Option<File>> {
     mount_point(&mounts).map(File::open).transpose()
 }
 
+/// What cannot be seen from another cgroup namespace, nor where nobody has mounted it.
+pub const ROOT: &str = "the root of cgroup2, where the programs of users stand";
+
+/// That it is in sight: without it nobody can tell who is in a VRF.
+///
+/// # Errors
+/// ENODEV where it is not; else as [`root`].
+pub fn expect_root() -> io::Result<()> {
+    root()?.map(drop).ok_or_else(|| io::Error::from_raw_os_error(libc::ENODEV))
+}
+
 /// The same for who changes something there: users, VRFs and ports are those of the machine's own network namespace.
 fn own_root() -> io::Result<Option<File>> {
     if !run_dir::first_netns()? {

@@ -10,6 +10,7 @@ use crate::harness::world::{Domain, World};
 guest_tests! {
     others_and_other_network_namespaces_are_left_alone,
     what_cannot_be_is_refused_and_changes_nothing,
+    who_cannot_see_the_root_of_cgroup2_is_not_told_that_there_are_no_users,
     a_caller_in_another_vrf_puts_a_user_into_this_one,
     where_the_trial_fails_nothing_is_changed,
     datagram_sockets_of_others_are_bound_and_stream_sockets_denied,
@@ -64,6 +65,21 @@ fn what_cannot_be_is_refused_and_changes_nothing() {
         verdict.assert_says(1, "Operation not permitted");
     }
     assert_eq!((programs(world), vrfsetup(world, 0, "user").text().as_str()), (before, ""));
+}
+
+/// In a cgroup namespace of a container's, and where it is not mounted.
+fn who_cannot_see_the_root_of_cgroup2_is_not_told_that_there_are_no_users() {
+    let mut users = with_alice();
+    let world = &mut users.0;
+    let unmount = "umount -l $(awk '/ - cgroup2 / { print $5; exit }' /proc/self/mountinfo) && exec \"$@\"";
+    for way in [&["unshare", "--cgroup"][..], &["unshare", "-m", "sh", "-c", unmount, "sh"]] {
+        for words in ["user", "user -j", "user --remove user", "user --refresh", "user 1001 blue"] {
+            let words = ["vrfsetup"].into_iter().chain(words.split(' '));
+            let verdict = world.judge(&root(way.iter().copied().chain(words)));
+            verdict.assert_says(1, "cannot read the root of cgroup2");
+        }
+    }
+    assert_answers(world, &as_alice(ASKS), Domain::Blue);
 }
 
 /// Root's own login is in another VRF: that is nothing to the user's sockets, nor to the proof.
