@@ -82,6 +82,7 @@ const AT_BOTH_ENDS: &[&[Test]] = &[
     setup::tunnels::TESTS,
     setup::moving::TESTS,
     setup::moving_gone::TESTS,
+    setup::moving_shared::TESTS,
     setup::user::TESTS,
     setup::user_file::TESTS,
     setup::user_inbound::TESTS,

@@ -43,6 +43,17 @@ impl Connections {
         self.of(inode)?.cgroup()
     }
 
+    /// The other listeners of the port of this one, which all share it by SO_REUSEPORT: the kernel hands a connection to any of
+    /// them, also when one is bound to another device by then.
+    pub fn sharing(&self, inode: u64) -> impl Iterator<Item = u64> {
+        let own = self.of(inode).filter(|own| is_listener(own));
+        let is_other = move |other: &&Connection| {
+            let is_alike = |own: &Connection| (own.local, own.bound) == (other.local, other.bound);
+            is_listener(other) && other.inode != 0 && u64::from(other.inode) != inode && own.is_some_and(is_alike)
+        };
+        self.all.iter().filter(is_other).map(|other| u64::from(other.inode))
+    }
+
     /// What became of those that waited at the listener of this inode.
     pub fn waiting_at(&self, listener: u64) -> impl Iterator<Item = &State> {
         self.waiting.iter().filter(move |(of, _)| *of == listener).map(|(_, state)| state)

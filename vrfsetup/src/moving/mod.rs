@@ -179,9 +179,10 @@ impl Run<'_> {
         let moved: Vec<Found> = selected.into_iter().filter(|process| self.is_in_place(process)).collect();
         self.scan.begin()?;
         let (target, tags) = (&self.target, &self.tags);
-        let round = Round { target, tags, netns: self.netns, places: self.places, request: self.request };
-        for process in moved {
-            has_changed |= self.scan.process(process, &round);
+        let round =
+            Round { target, tags, netns: self.netns, places: self.places, request: self.request, moved: &moved };
+        for process in &moved {
+            has_changed |= self.scan.process(*process, &round);
         }
         has_changed |= self.scan.connections(&self.target, self.request);
         Ok(has_changed)

@@ -153,8 +153,8 @@ impl<'a> Places<'a> {
             let is_new = cgroup::make(&path).map_err(|error| unusable(&path, &error))?;
             match visit(&path, || self.prove(&path, vrf, is_new)) {
                 Err(error) if is_gone(&error) => {}
-                Err(error) => return Err(unusable(&path, &error)),
-                Ok(proved) => {
+                proved => {
+                    let proved = proved.unwrap_or_else(|error| Err(unusable(&path, &error)));
                     return proved.map(|()| path.clone()).inspect_err(|_| {
                         // Stays if somebody is in it.
                         let _ = is_new.then(|| cgroup::remove(&path));

@@ -2,6 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
+use super::found::Found;
 use super::judge::{Decision, Target};
 use super::place::Places;
 use super::tag::Tags;
@@ -18,6 +19,8 @@ pub struct Round<'a> {
     pub netns: u64,
     pub places: &'a Places<'a>,
     pub request: &'a Request<'a>,
+    /// The processes that are in their cgroups.
+    pub moved: &'a [Found],
 }
 
 impl Round<'_> {

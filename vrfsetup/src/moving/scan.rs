@@ -32,6 +32,8 @@ pub struct Scan {
     /// The sockets of this round.
     seen: BTreeSet<u64>,
     connections: Connections,
+    /// All sockets of the processes that are moved, once somebody asks.
+    ours: Option<BTreeSet<u64>>,
 }
 
 /// The descriptors of one process.
@@ -58,6 +60,7 @@ impl Scan {
     pub fn begin(&mut self) -> Result<(), Error> {
         self.seen.clear();
         self.others.clear();
+        self.ours = None;
         let sockets = &self.sockets;
         let is_done =
             |inode: &u64| sockets.get(inode).is_some_and(|socket| matches!(socket.fate, Fate::Moved | Fate::Closed));
@@ -137,11 +140,23 @@ impl Scan {
             Decision::Rebind if round.places.holds(device, self.connections.cgroup_of(inode)) => {
                 Decision::Stay("it was made in a cgroup of that VRF that other processes are in".to_owned())
             }
+            Decision::Rebind => self.why_shared(inode, round).map_or(Decision::Rebind, Decision::Stay),
             decision => decision,
         };
         let (fate, why) = round.carry_out(decision, &copy);
         self.keep(inode, State { description, fate, why });
         Ok(fate == Fate::Moved)
+    }
+
+    /// Of a listener whose port a process shares that is not moved. Apart, each would be handed the other's connections.
+    fn why_shared(&mut self, inode: u64, round: &Round) -> Option<String> {
+        let mut others = self.connections.sharing(inode).peekable();
+        others.peek()?;
+        let ours = self.ours.get_or_insert_with(|| sockets_of(round.moved));
+        let strange = others.find(|other| !ours.contains(other))?;
+        let owner = processes::socket_owners().remove(&strange).and_then(|pids| pids.first().copied());
+        let owner = owner.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
+        Some(format!("it shares its port by SO_REUSEPORT with {owner}, which is not moved"))
     }
 
     /// What an earlier round has done counts more than that it is done.
@@ -200,6 +215,11 @@ impl Scan {
         all.extend(self.others.iter().map(|((pid, fd), state)| verdict(*pid, *fd, state, Vec::new())));
         all
     }
+}
+
+fn sockets_of(processes: &[Found]) -> BTreeSet<u64> {
+    let listed = processes.iter().filter_map(|found| Listed::of(found.thread()?));
+    listed.flat_map(|listed| listed.descriptors).filter_map(|(_, inode)| inode).collect()
 }
 
 fn open(Thread { process, number }: Thread) -> nix::Result<Process> {

@@ -10,6 +10,7 @@ pub mod doctor_logins;
 pub mod lockout;
 pub mod moving;
 pub mod moving_gone;
+pub mod moving_shared;
 pub mod neighbours;
 pub mod port_keeps;
 pub mod random_faults;

@@ -1,0 +1,85 @@
+//! `vrfsetup move` of listeners whose port several processes share by SO_REUSEPORT, judged by who is answered; and of a process
+//! whose cgroup has room for no other.
+
+use std::fs;
+use std::path::Path;
+
+use super::guest_tests;
+use super::moving::{start, world};
+use super::{json, vrfsetup};
+use crate::harness::judge::root;
+use crate::harness::world::plan::OWN4;
+use crate::harness::world::{Domain, World};
+
+guest_tests! {
+    listeners_that_share_a_port_move_together_or_stay,
+    a_cgroup_that_cannot_be_used_does_not_stay needs [Once],
+}
+
+/// Greets by TCP at 4001.
+const SHARES: &str = "
+import socket as S
+s = S.socket(); s.setsockopt(S.SOL_SOCKET, S.SO_REUSEADDR, 1); s.setsockopt(S.SOL_SOCKET, S.SO_REUSEPORT, 1)
+s.bind(('0.0.0.0', 4001)); s.listen(8); print('up', flush=True)
+while True: c = s.accept()[0]; c.sendall(b'hello'); c.close()
+";
+
+/// How often it is greeted. The kernel draws the listener by the client's port.
+const ASKS: &str = "
+import socket as S, sys
+greeted = 0
+for _ in range(12):
+    s = S.socket(); s.settimeout(60)
+    try: s.connect((sys.argv[1], 4001)); greeted += s.recv(99) == b'hello'
+    except ConnectionRefusedError: pass
+print(greeted)
+";
+
+/// In each domain.
+#[track_caller]
+fn greeted(world: &mut World) -> [String; 3] {
+    Domain::ALL.map(|domain| {
+        let words = world.at_peer(domain, &["python3", "-c", ASKS, OWN4]);
+        let verdict = world.judge(&root(&words));
+        assert_eq!(verdict.code, 0, "{verdict}");
+        verdict.text().trim().to_owned()
+    })
+}
+
+/// One of two would be handed the connections of the other one's domain, and answer them in its own.
+fn listeners_that_share_a_port_move_together_or_stay() {
+    let mut world = world();
+    let [one, other] = [(); 2].map(|()| start(&mut world, SHARES));
+    let [one, other] = [one.pid(), other.pid()];
+    for (to, from, before, after) in [
+        ("blue", "default", ["12", "0", "0"], ["0", "12", "0"]),
+        ("default", "blue", ["0", "12", "0"], ["12", "0", "0"]),
+    ] {
+        let stays = json(&vrfsetup(&mut world, 3, &format!("move {to} {one} -j")));
+        let listener = stays.as_array().expect("verdicts").iter().find(|verdict| verdict["state"] == "LISTEN");
+        let listener = listener.expect("a listener");
+        assert_eq!((&listener["verdict"], &listener["from"]), (&"stays".into(), &from.into()), "{stays}");
+        assert!(listener["reason"].to_string().contains(&format!("SO_REUSEPORT with process {other},")), "{stays}");
+        assert_eq!(greeted(&mut world), before);
+        vrfsetup(&mut world, 0, &format!("move {to} {one} {other}"));
+        assert_eq!(greeted(&mut world), after);
+    }
+}
+
+/// A threaded one has no other below it that a process may be moved to.
+fn a_cgroup_that_cannot_be_used_does_not_stay() {
+    let mut world = world();
+    let parent = Path::new("/sys/fs/cgroup/vrftest-threads");
+    let below = parent.join("threads");
+    fs::create_dir_all(&below).expect("cgroups");
+    fs::write(below.join("cgroup.type"), "threaded").expect("a type");
+    let daemon = start(&mut world, SHARES);
+    fs::write(parent.join("cgroup.procs"), daemon.pid().to_string()).expect("a process in it");
+    let refused = vrfsetup(&mut world, 1, &format!("move blue {}", daemon.pid())).text();
+    let is_directory = |entry: &fs::DirEntry| entry.path().is_dir();
+    let left: Vec<_> = fs::read_dir(parent).expect("a cgroup").flatten().filter(is_directory).collect();
+    drop(daemon);
+    assert!(refused.contains("failed: cannot use the cgroup '/vrftest-threads/vrfrun-blue-"), "{refused}");
+    assert_eq!(left.len(), 1, "{left:?}");
+    fs::remove_dir(&below).and_then(|()| fs::remove_dir(parent)).expect("nobody in it");
+}
