@@ -85,7 +85,7 @@ impl fmt::Display for Error {
                 let users = users.join(", ");
                 write!(f, "without '{vrf}', all sockets of its users would fail: {users} (--force goes on)")
             }
-            Self::NotWireguard { name, kind } => {
+            Self::NotWireguard { name, kind, .. } => {
                 write!(f, "'{name}' ({kind}) is no WireGuard interface, whose outside alone is put into a VRF here")
             }
             Self::NoTunnelPort(name) => write!(f, "'{name}' has no UDP port yet"),
