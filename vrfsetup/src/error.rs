@@ -148,6 +148,8 @@ pub enum Error {
     SharedMark { name: String, mark: u32, other: String },
     /// The outer packets of tunnels would be stopped without the VRF.
     HasTunnels { vrf: String, tunnels: Vec<String> },
+    /// Interfaces that name the VRF for their outside would send by the default domain without it, or nowhere.
+    HasOutsides { vrf: String, tunnels: Vec<String> },
     /// A file says something that cannot be.
     BadFile {
         /// The file.
@@ -230,6 +232,7 @@ impl Error {
             Self::PrimaryGroup { user, .. } => Some(format!("usermod --gid GROUP {user}")),
             Self::HasUsers { users, .. } => users.first().map(|user| format!("vrfsetup user --remove {user}")),
             Self::HasTunnels { tunnels, .. } => tunnels.first().map(|name| format!("vrfsetup tunnel --remove {name}")),
+            Self::HasOutsides { tunnels, .. } => tunnels.first().map(|name| format!("ip link del {name}")),
             Self::NoTunnelPort(name) => Some(format!("ip link set {name} up")),
             Self::SharedMark { name, .. } => Some(format!("wg set {name} fwmark 0")),
             Self::NotWireguard { name, kind, vrf } => another_way(name, kind, vrf),

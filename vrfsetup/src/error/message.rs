@@ -96,6 +96,11 @@ impl fmt::Display for Error {
                 let tunnels = tunnels.join(", ");
                 write!(f, "without '{vrf}', nothing would leave by its tunnels: {tunnels} (--force goes on)")
             }
+            Self::HasOutsides { vrf, tunnels } => {
+                let tunnels = tunnels.join(", ");
+                let what = "tunnels whose outside it is would send by the default domain, or nowhere";
+                write!(f, "without '{vrf}', {what}: {tunnels} (--force goes on)")
+            }
             Self::BadFile { path, line, text, what } => write!(f, "{}:{line}: {what}: {text}", path.display()),
             Self::ForeignFile(path) => write!(f, "'{}' is not by vrfsetup, and stays as it is", path.display()),
             Self::NobodysPrefix(prefix) => write!(f, "neither domain has a route of its own to {prefix}"),

@@ -1,6 +1,6 @@
 //! IPsec by hand: an xfrm interface that is made for blue, with the same keys at the far end in every domain.
 
-use super::own_device::{assert_nothing_leaves, batch, only, ping, received, recipe};
+use super::own_device::{assert_nothing_leaves, batch, only, ping, received, recipe, refused_without};
 use super::scene::here;
 use super::vrfsetup;
 use crate::harness::judge::root;
@@ -17,14 +17,15 @@ const DAEMON: &str = "import signal, socket; s = socket.socket(socket.AF_INET, s
                       s.setsockopt(socket.IPPROTO_UDP, 100, 2); s.bind(('', 4500)); \
                       print('ready', flush=True); signal.pause()";
 
-/// States and policies of one end, each pair of addresses with its own first.
-fn keys(outer: [&str; 2], inner: [&str; 2], spis: [&str; 2], encap: &str) -> String {
+/// States and policies of one end, each pair of addresses with its own first; `more` is what the one sent by has, and the
+/// one received by.
+fn keys(outer: [&str; 2], inner: [&str; 2], spis: [&str; 2], more: [&str; 2]) -> String {
     let of = |from: usize, to: usize, direction: &str| {
         let (outside, inside) = ((outer[from], outer[to]), (inner[from], inner[to]));
         format!(
-            "xfrm state add src {0} dst {1} proto esp spi {2} reqid 1 mode tunnel if_id 7 {ALGORITHMS} {encap}\n\
+            "xfrm state add src {0} dst {1} proto esp spi {2} reqid 1 mode tunnel if_id 7 {ALGORITHMS} {5}\n\
              xfrm policy add src {3} dst {4} dir {direction} if_id 7 tmpl src {0} dst {1} proto esp reqid 1 mode tunnel\n",
-            outside.0, outside.1, spis[from], inside.0, inside.1
+            outside.0, outside.1, spis[from], inside.0, inside.1, more[from]
         )
     };
     of(0, 1, "out") + &of(1, 0, "in")
@@ -43,13 +44,14 @@ fn inside(inner: [&str; 2]) -> String {
 /// The far end in every domain, and this machine's states.
 fn make(world: &World, outer: [&str; 2], inner: [&str; 2], encap: &str) {
     let turned = |[one, other]: [&'static str; 2]| [other, one];
-    let far = keys([outer[1], outer[0]], [inner[1], inner[0]], turned(["0x101", "0x102"]), encap);
+    let far = keys([outer[1], outer[0]], [inner[1], inner[0]], turned(["0x101", "0x102"]), [encap; 2]);
     let far = format!("link add t0 type xfrm if_id 7\n{}{far}", inside([inner[1], inner[0]]));
     for domain in Domain::ALL {
         // What is asked for from an address of another interface is asked by this one.
         batch(world, Some(domain), &format!("addr replace fe80::1/64 dev peer0 nodad\n{far}"));
     }
-    batch(world, None, &keys(outer, inner, ["0x101", "0x102"], encap));
+    let marked = format!("{encap} output-mark 0x51");
+    batch(world, None, &keys(outer, inner, ["0x101", "0x102"], [&marked, encap]));
 }
 
 fn remove(world: &World) {
@@ -75,11 +77,13 @@ fn assert_in(world: &mut World, inner: [&str; 2], domain: Domain) {
 
 pub fn the_outside_of_an_xfrm_interface_is_in_the_vrf_that_it_is_made_for() {
     let mut world = World::new(Kind::Vrfs).expect("a world");
+    // These stop what has the mark where there is no VRF.
+    recipe("An IPsec tunnel")[1..3].iter().for_each(|command| drop(here(command)));
     let (web4, web6) = (WEB4.to_string(), WEB6.to_string());
     for (outer, inner) in [([OWN6, &web6], INNER6), ([OWN4, &web4], INNER4)] {
         make(&world, outer, inner, "");
         batch(&world, None, &format!("link add t0 type xfrm if_id 7\n{}", inside(inner)));
-        assert_in(&mut world, inner, Domain::Default);
+        assert_nothing_leaves(&mut world, inner[1]);
         let refused = vrfsetup(&mut world, 1, "tunnel t0 --in blue");
         refused.assert_says(1, "hint: ip link add t0 type xfrm ... dev blue");
         here("ip link del t0");
@@ -94,6 +98,7 @@ pub fn the_outside_of_an_xfrm_interface_is_in_the_vrf_that_it_is_made_for() {
     let said = ping(&mut world, Some(Domain::Red), INNER4[0], "1");
     assert_eq!((said.code, said.packets(Domain::Red), received(&world) - before), (1, 0, 1), "{said}");
     // Without its VRF nothing leaves by it.
+    refused_without(&mut world, "blue");
     here("ip link del blue");
     assert_nothing_leaves(&mut world, INNER4[1]);
 }

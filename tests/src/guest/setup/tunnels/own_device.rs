@@ -95,6 +95,15 @@ pub fn only(verdict: &Verdict, domain: Domain, code: i32) {
     assert_eq!((verdict.code, elsewhere), (code, vec![0, 0]), "{verdict}");
 }
 
+/// vrfsetup does not delete a VRF that the tunnel needs.
+#[track_caller]
+pub fn refused_without(world: &mut World, vrf: &str) {
+    let refused = vrfsetup(world, 1, &format!("del {vrf}"));
+    let why = format!("without '{vrf}', tunnels whose outside it is would send by the default domain, or nowhere: t0");
+    refused.assert_says(1, &why);
+    refused.assert_says(1, "hint: ip link del t0");
+}
+
 #[track_caller]
 pub fn assert_nothing_leaves(world: &mut World, address: &str) {
     let said = world.judge(&root(["ping", "-n", "-c", "1", "-W", "1", address]));
@@ -134,6 +143,7 @@ fn follow_their_devices(tunnels: &[Tunnel]) {
         // What is asked for from an address of another interface is asked by this one.
         batch(&world, Some(domain), "addr add fe80::1/64 dev peer0 nodad\n");
     }
+    here("ip -6 rule add pref 1001 fwmark 0x51 unreachable");
     for tunnel in tunnels {
         tunnel.make(&world);
         tunnel.assert_in(&mut world, Domain::Default);
@@ -144,6 +154,11 @@ fn follow_their_devices(tunnels: &[Tunnel]) {
         // Without its VRF nothing leaves by it.
         here("ip link add green type vrf table 30");
         here(&format!("ip link change t0 type {} dev green", tunnel.kind));
+        if tunnel.outer[0].contains(':') {
+            // Around IPv6 the kernel would take any other way: what has this mark is stopped.
+            here(&format!("ip link change t0 type {} fwmark 0x51", tunnel.kind));
+        }
+        refused_without(&mut world, "green");
         here("ip link del green");
         assert_nothing_leaves(&mut world, tunnel.inner[1]);
         Tunnel::remove(&world);
@@ -189,6 +204,7 @@ pub fn a_gre_tunnel_is_made_in_blue_and_hears_nobody_else() {
     assert_eq!(heard(&mut world), 0);
     tunnel.assert_in(&mut world, Domain::Blue);
 
+    refused_without(&mut world, "blue");
     here("ip link del blue");
     assert_nothing_leaves(&mut world, INNER4[1]);
 }
