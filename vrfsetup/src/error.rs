@@ -141,13 +141,15 @@ pub enum Error {
     /// Sockets of users would fail without the VRF.
     HasUsers { vrf: String, users: Vec<String> },
     /// The outside of such an interface is put into a VRF in another way.
-    NotWireguard { name: String, kind: String },
+    NotWireguard { name: String, kind: String, vrf: String },
     /// A tunnel has no UDP port yet.
     NoTunnelPort(String),
     /// Two tunnels of two VRFs have one mark.
     SharedMark { name: String, mark: u32, other: String },
     /// The outer packets of tunnels would be stopped without the VRF.
     HasTunnels { vrf: String, tunnels: Vec<String> },
+    /// Interfaces that name the VRF for their outside would send by the default domain without it, or nowhere.
+    HasOutsides { vrf: String, tunnels: Vec<String> },
     /// A file says something that cannot be.
     BadFile {
         /// The file.
@@ -230,9 +232,10 @@ impl Error {
             Self::PrimaryGroup { user, .. } => Some(format!("usermod --gid GROUP {user}")),
             Self::HasUsers { users, .. } => users.first().map(|user| format!("vrfsetup user --remove {user}")),
             Self::HasTunnels { tunnels, .. } => tunnels.first().map(|name| format!("vrfsetup tunnel --remove {name}")),
+            Self::HasOutsides { tunnels, .. } => tunnels.first().map(|name| format!("ip link del {name}")),
             Self::NoTunnelPort(name) => Some(format!("ip link set {name} up")),
             Self::SharedMark { name, .. } => Some(format!("wg set {name} fwmark 0")),
-            Self::NotWireguard { name, kind } => another_way(name, kind),
+            Self::NotWireguard { name, kind, vrf } => another_way(name, kind, vrf),
             Self::Unconfirmed => Some("vrfsetup confirm".to_owned()),
             Self::NotRolledBack { .. } | Self::Left(_) => Some("vrfsetup rollback".to_owned()),
             _ => None,
@@ -241,10 +244,15 @@ impl Error {
 }
 
 /// How the outside of another kind of interface comes into a VRF.
-fn another_way(name: &str, kind: &str) -> Option<String> {
+fn another_way(name: &str, kind: &str, vrf: &str) -> Option<String> {
     match kind {
-        "tun" => Some("vrfrun VRF PROGRAM, for the program that makes it".to_owned()),
-        "vxlan" => Some(format!("ip link add {name} type vxlan ... dev VRF")),
+        "tun" => Some(format!("vrfrun {vrf} PROGRAM, for the program that makes it")),
+        // The kernel changes it at once, and what the command leaves out stays as it is.
+        "gre" | "gretap" | "ipip" | "sit" | "ip6gre" | "ip6gretap" | "ip6tnl" => {
+            Some(format!("ip link change {name} type {kind} dev {vrf}"))
+        }
+        // A VXLAN's socket stays where it is until the interface goes down; an xfrm interface keeps its device.
+        "vxlan" | "xfrm" => Some(format!("ip link add {name} type {kind} ... dev {vrf}")),
         _ => None,
     }
 }

@@ -87,6 +87,8 @@ fn mount_all() -> io::Result<()> {
         mount(Some(kind), target, Some(kind), flags, options)
             .map_err(|error| io::Error::other(format!("cannot mount {target}: {error}")))?;
     }
+    // With a tunnel's module come gre0, sit0 and the like in each network namespace, which nobody can delete.
+    std::fs::write("/proc/sys/net/core/fb_tunnels_only_for_init_net", "2")?;
     // devtmpfs leaves this one to udev; shells read from commands by it.
     std::os::unix::fs::symlink("/proc/self/fd", "/dev/fd").or_else(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => Ok(()),

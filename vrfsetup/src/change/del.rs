@@ -71,6 +71,10 @@ pub fn plan(session: &Session, inventory: &Inventory, vrf: &Link, ports: &[&Link
     if !units.is_empty() && !session.takes_risks() {
         return Err(Error::HasUnits { vrf: vrf.name.clone(), units });
     }
+    let tunnels: Vec<String> = system.tunnels_outside_in(vrf).map(|tunnel| tunnel.name.clone()).collect();
+    if !tunnels.is_empty() && !session.takes_risks() {
+        return Err(Error::HasOutsides { vrf: vrf.name.clone(), tunnels });
+    }
     let affected: Vec<&Link> = ports.iter().copied().chain([vrf]).collect();
     attach::check_lockout(session, system, &affected)?;
     let moves = attach::plan(session, inventory, ports, &Domain::default_domain(), Defaults::Leave)?;

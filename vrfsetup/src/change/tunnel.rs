@@ -83,7 +83,7 @@ pub fn add(system: &System, rules: &[Rule], wanted: &mut ByName, name: &str, vrf
     let link = system.existing(name)?;
     if !tunnels::is_wireguard(link) {
         let kind = link.kind.clone().unwrap_or_else(|| "physical".to_owned());
-        return Err(Error::NotWireguard { name: name.to_owned(), kind });
+        return Err(Error::NotWireguard { name: name.to_owned(), kind, vrf: vrf.to_owned() });
     }
     let name = link.name.clone();
     let outsides = tunnels::outsides(system, std::iter::once(&name))?;

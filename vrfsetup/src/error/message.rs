@@ -85,7 +85,7 @@ impl fmt::Display for Error {
                 let users = users.join(", ");
                 write!(f, "without '{vrf}', all sockets of its users would fail: {users} (--force goes on)")
             }
-            Self::NotWireguard { name, kind } => {
+            Self::NotWireguard { name, kind, .. } => {
                 write!(f, "'{name}' ({kind}) is no WireGuard interface, whose outside alone is put into a VRF here")
             }
             Self::NoTunnelPort(name) => write!(f, "'{name}' has no UDP port yet"),
@@ -95,6 +95,11 @@ impl fmt::Display for Error {
             Self::HasTunnels { vrf, tunnels } => {
                 let tunnels = tunnels.join(", ");
                 write!(f, "without '{vrf}', nothing would leave by its tunnels: {tunnels} (--force goes on)")
+            }
+            Self::HasOutsides { vrf, tunnels } => {
+                let tunnels = tunnels.join(", ");
+                let what = "tunnels whose outside it is would send by the default domain, or nowhere";
+                write!(f, "without '{vrf}', {what}: {tunnels} (--force goes on)")
             }
             Self::BadFile { path, line, text, what } => write!(f, "{}:{line}: {what}: {text}", path.display()),
             Self::ForeignFile(path) => write!(f, "'{}' is not by vrfsetup, and stays as it is", path.display()),

@@ -55,6 +55,12 @@ impl Link {
         self.lower.is_some() && self.kind.as_deref() == Some("vlan")
     }
 
+    /// Whether it is a tunnel whose device below is that of its outer packets, and which stays when that goes.
+    pub fn names_its_outside(&self) -> bool {
+        let kinds = ["gre", "gretap", "ipip", "sit", "ip6gre", "ip6gretap", "ip6tnl", "xfrm"];
+        self.kind.as_deref().is_some_and(|kind| kinds.contains(&kind))
+    }
+
     /// What steps call it by.
     pub fn device(&self) -> Device {
         Device { ifindex: self.ifindex, name: self.name.clone() }

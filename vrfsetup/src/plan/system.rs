@@ -138,6 +138,12 @@ impl System {
         above
     }
 
+    /// The tunnels that name this VRF for their outside.
+    pub fn tunnels_outside_in(&self, vrf: &Link) -> impl Iterator<Item = &Link> {
+        let upon = self.uppers.get(&vrf.ifindex).into_iter().flatten().map(|&at| &self.links[at]);
+        upon.filter(|link| link.names_its_outside())
+    }
+
     /// The addresses of an interface.
     pub fn addresses_of(&self, ifindex: u32) -> impl Iterator<Item = &Address> {
         self.addresses_of.get(&ifindex).into_iter().flatten().map(|&at| &self.addresses[at])

@@ -3,7 +3,11 @@
 
 mod declared;
 mod faults;
+mod gone;
+mod ipsec;
+mod openvpn;
 mod others;
+mod own_device;
 mod scene;
 mod transit;
 mod unreceived;
@@ -18,7 +22,17 @@ use faults::{
     a_tunnel_ended_anywhere_by_a_signal_changes_nothing, a_tunnel_killed_anywhere_is_undone_by_the_next_run,
     a_tunnel_refused_anywhere_changes_nothing, two_tunnels_at_once_end_as_one_after_the_other,
 };
+use gone::without_its_vrf_nothing_leaves_by_a_tunnel;
+use ipsec::{
+    esp_in_udp_comes_to_the_port_of_a_program_in_blue,
+    the_outside_of_an_xfrm_interface_is_in_the_vrf_that_it_is_made_for,
+};
+use openvpn::openvpn_reaches_blues_server_alone;
 use others::the_outside_of_a_vxlan_is_in_the_vrf_that_it_is_made_for;
+use own_device::{
+    a_gre_tunnel_is_made_in_blue_and_hears_nobody_else, tunnels_around_ipv4_are_put_into_blue_by_the_hint,
+    tunnels_around_ipv6_are_put_into_blue_by_the_hint,
+};
 use scene::{BEHIND, INSIDE, PEERS, PORT, Scene, here, tables, wait_for};
 use transit::{
     a_firewall_sees_what_a_tunnel_receives_come_in_by_blue, what_comes_for_a_program_of_blue_leaves_by_nothing_else,
@@ -33,6 +47,12 @@ guest_tests! {
     without_its_vrf_nothing_leaves_by_a_tunnel,
     a_tunnel_is_declared_exported_watched_over_and_put_back,
     the_outside_of_a_vxlan_is_in_the_vrf_that_it_is_made_for,
+    tunnels_around_ipv4_are_put_into_blue_by_the_hint,
+    tunnels_around_ipv6_are_put_into_blue_by_the_hint,
+    a_gre_tunnel_is_made_in_blue_and_hears_nobody_else,
+    the_outside_of_an_xfrm_interface_is_in_the_vrf_that_it_is_made_for,
+    esp_in_udp_comes_to_the_port_of_a_program_in_blue,
+    openvpn_reaches_blues_server_alone,
     a_declared_tunnel_is_expected_and_wg_quick_brings_it_up_in_blue,
     what_is_in_transit_to_its_port_is_not_the_tunnels,
     what_comes_while_it_is_down_is_answered_in_blue,
@@ -148,57 +168,6 @@ fn outer_packets_are_in_blue_both_ways_and_after_the_peer_has_roamed() {
     connection.finish(&mut scene.world);
 }
 
-fn without_its_vrf_nothing_leaves_by_a_tunnel() {
-    let mut scene = Scene::new();
-    scene.make(&format!("{WEB4}:{PEERS}"));
-    vrfsetup(&mut scene.world, 0, "tunnel wg0 --in blue");
-    let refused = vrfsetup(&mut scene.world, 1, "del blue");
-    refused.assert_says(1, "without 'blue', nothing would leave by its tunnels: wg0");
-    refused.assert_says(1, "hint: vrfsetup tunnel --remove wg0");
-    scene.assert_in_blue();
-    for fix in [false, true] {
-        if fix {
-            vrfsetup(&mut scene.world, 0, "rules fix");
-        }
-        // Without its port, its route, itself: by vrfsetup and by others.
-        scene.make(&format!("{WEB4}:{PEERS}"));
-        vrfsetup(&mut scene.world, 0, "tunnel wg0 --in blue");
-        scene.world.ip("link set blue0 nomaster");
-        assert_eq!(scene.ping(BEHIND[0], "2", "2").packets(Domain::Default), 0);
-        scene.world.ip("link del blue");
-        let verdict = scene.ping(BEHIND[0], "2", "2");
-        assert_eq!(
-            [Domain::Default, Domain::Blue, Domain::Red].map(|domain| verdict.packets(domain)),
-            [0; 3],
-            "{verdict}"
-        );
-        let found = vrfsetup(&mut scene.world, 3, "doctor").text();
-        assert!(
-            found.contains("blue: nothing leaves by tunnel 'wg0': its VRF is gone; fix: vrfsetup tunnel wg0 --remove"),
-            "{found}"
-        );
-        scene.assert_strangers(&[Domain::Default, Domain::Red]);
-        // Made again with another table, it has its tunnel again.
-        let table = if fix { "30" } else { "31" };
-        vrfsetup(&mut scene.world, 0, &format!("add blue --table {table} --port blue0"));
-        scene.world.ip(&format!("route replace default via 198.51.100.1 dev blue0 table {table}"));
-        scene.make(&format!("{WEB4}:{PEERS}"));
-        vrfsetup(&mut scene.world, 0, "tunnel wg0 --in blue");
-        scene.assert_in_blue();
-        vrfsetup(&mut scene.world, 0, "del blue --force");
-        let verdict = scene.ping(BEHIND[0], "2", "2");
-        assert_eq!(
-            [Domain::Default, Domain::Blue, Domain::Red].map(|domain| verdict.packets(domain)),
-            [0; 3],
-            "{verdict}"
-        );
-        vrfsetup(&mut scene.world, 0, "add blue --table 10 --port blue0");
-        scene.world.ip("route replace default via 198.51.100.1 dev blue0 table 10");
-    }
-    scene.assert_strangers(&[Domain::Default, Domain::Red]);
-    vrfsetup(&mut scene.world, 0, "tunnel wg0 --remove");
-}
-
 fn a_tunnel_is_declared_exported_watched_over_and_put_back() {
     let mut scene = Scene::new();
     scene.make(&format!("{WEB4}:{PEERS}"));
@@ -209,7 +178,7 @@ fn a_tunnel_is_declared_exported_watched_over_and_put_back() {
 
     // Refused, and nothing is done.
     world.ip("link add vx0 type vxlan id 7 remote 192.0.2.80 dstport 4789");
-    vrfsetup(world, 1, "tunnel vx0 --in blue").assert_says(1, "hint: ip link add vx0 type vxlan ... dev VRF");
+    vrfsetup(world, 1, "tunnel vx0 --in blue").assert_says(1, "hint: ip link add vx0 type vxlan ... dev blue");
     world.ip("link del vx0");
     vrfsetup(world, 1, "tunnel wg0 --in green").assert_says(1, "no interface 'green'");
     vrfsetup(world, 1, "tunnel none --in blue").assert_says(1, "no interface 'none'");

@@ -1,6 +1,4 @@
-//! Tunnels that have a device of their own for their outside: what the hint for such an interface, the manual and the
-//! recipe say. Those of ip_gre and the like leave links behind that the kernel does not let anybody delete, so they are not
-//! tried.
+//! A VXLAN, which has a device of its own for its outside: what the hint for such an interface, the manual and the recipe say.
 
 use super::scene::{Scene, here};
 use crate::harness::world::Domain;
@@ -24,4 +22,9 @@ pub fn the_outside_of_a_vxlan_is_in_the_vrf_that_it_is_made_for() {
         scene.at_peer(Domain::Blue, "ip link del vx0");
         here("ip link del vx0");
     }
+    // Without its VRF there is no such interface either.
+    here("ip link add green type vrf table 30");
+    here("ip link add vx0 type vxlan id 7 dstport 4789 dev green");
+    here("ip link del green");
+    assert!(!here("ip -o link").contains(" vx0"));
 }
