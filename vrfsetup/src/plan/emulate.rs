@@ -220,11 +220,10 @@ pub fn belongs(rule: &Rule, name: &str, table: u32) -> bool {
 
 /// Whether what its table lacks is stopped, by a default route of any kind or by rules.
 pub fn is_sealed(inventory: &Inventory, emulated: &Emulated, family: Family) -> bool {
-    let mut routes = inventory.table(emulated.table);
     let is_stop = |rule: &Rule| rule.family == family && rule.action == Action::Unreachable;
     let stops = Rule::lookup(family, 0, 0).both_ways(emulated.name).map(|rule| rule.selectors);
     let is_stopped = |stop: &Selectors| inventory.rules.iter().any(|rule| is_stop(rule) && rule.selectors == *stop);
-    routes.any(|route| route.family() == family && route.is_default()) || stops.iter().all(is_stopped)
+    seal::is_closed(inventory, family, emulated.table) || stops.iter().all(is_stopped)
 }
 
 /// What becomes of a route of the table when the VRF goes.

@@ -16,6 +16,7 @@ guest_tests! {
     metrics_are_what_ip_says,
     doctor_finds_what_is_wrong_and_its_fixes_help,
     doctor_looks_beyond_the_routing,
+    what_stops_some_packets_alone_or_none_is_no_seal,
     the_demonstration_goes_as_told_and_leaves_nothing,
 }
 
@@ -187,6 +188,40 @@ fn doctor_finds_what_is_wrong_and_its_fixes_help() {
     world.ip("-4 route add default via 198.51.100.1 dev blue0 table 10");
     let found = findings(&mut world);
     assert!(expected.iter().all(|name| !found.iter().any(|finding| finding == name)), "{found:?}");
+}
+
+fn what_stops_some_packets_alone_or_none_is_no_seal() {
+    let mut world = World::new(Kind::Bare).expect("a world");
+    world.ip("route add 192.0.2.0/24 dev eth0");
+    world.ip("-6 route add 2001:db8:99::/48 dev eth0");
+    let sealed = |world: &mut World, family: &str, to: &str| {
+        let verdict = world.judge(&root(["ip", family, "route", "get", to, "oif", "blue"]));
+        assert!(verdict.code != 0 || verdict.text().contains("eth0"), "{verdict}");
+        let told = vrfsetup(world, 0, "metrics").text();
+        let family = if family == "-4" { "ipv4" } else { "ipv6" };
+        let line = format!("vrfsetup_vrf_sealed{{family=\"{family}\",vrf=\"blue\"}} ");
+        let is_told = told.split(&line).nth(1).is_some_and(|rest| rest.starts_with('1'));
+        assert_eq!(is_told, verdict.code != 0, "{told}{verdict}");
+        is_told
+    };
+    for (family, route, to, holds) in [
+        ("-4", "unreachable default tos 0x10", "192.0.2.1", true),
+        ("-6", "unreachable default from 2001:db8::/64", "2001:db8:99::1", true),
+        ("-4", "throw default", "192.0.2.1", false),
+        ("-6", "throw default", "2001:db8:99::1", false),
+    ] {
+        world.ip(&format!("{family} route add {route} table 10"));
+        vrfsetup(&mut world, 0, "add blue --table 10");
+        assert_eq!(sealed(&mut world, family, to), holds, "{route}");
+        if !holds {
+            assert!(findings(&mut world).contains(&"falls-through".to_owned()), "{route}");
+            vrfsetup(&mut world, 0, "rules fix");
+            assert!(sealed(&mut world, family, to), "{route}");
+            vrfsetup(&mut world, 0, "rules undo");
+        }
+        world.ip(&format!("{family} route del {route} table 10"));
+        vrfsetup(&mut world, 0, "del blue");
+    }
 }
 
 /// Resolvers, caches, groups, firewalls, and two VRFs with one table.

@@ -13,6 +13,7 @@ use crate::model::rule::{Action, Rule, TABLE_MAIN};
 use crate::model::syntax;
 use crate::plan::inventory::Inventory;
 use crate::plan::leftovers::{self, Leftover};
+use crate::plan::seal;
 use crate::sys::families;
 
 /// All checks.
@@ -83,11 +84,10 @@ fn loopback_addresses(inventory: &Inventory, vrf: &Link) -> Option<Finding> {
     (!missing.is_empty()).then(|| Finding::new("loopback-address-missing", what, fix).about(&vrf.name))
 }
 
-/// A default route of any kind or the rule behind l3mdev stops what the table lacks.
+/// The rule behind l3mdev or a default route stops what the table lacks.
 pub fn is_sealed(inventory: &Inventory, vrf: &Link, family: Family) -> bool {
     let is_rule = |rule: &Rule| rule.family == family && rule.is_l3mdev && rule.action == Action::Unreachable;
-    let ends_here = |route: &Route| route.family() == family && route.is_default();
-    inventory.rules.iter().any(is_rule) || inventory.table(vrf.table.unwrap_or_default()).any(ends_here)
+    inventory.rules.iter().any(is_rule) || seal::is_closed(inventory, family, vrf.table.unwrap_or_default())
 }
 
 fn misses(inventory: &Inventory, vrf: &Link, family: Family) -> Option<Finding> {

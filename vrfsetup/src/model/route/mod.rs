@@ -96,10 +96,21 @@ impl Route {
         self.message.header.kind == RouteType::Unicast
     }
 
+    /// Whether it is a default route for every packet: one with a TOS or a source is for those packets alone.
+    pub fn is_for_all(&self) -> bool {
+        let header = &self.message.header;
+        self.is_default() && header.tos == 0 && header.source_prefix_length == 0
+    }
+
+    /// Whether it sends the lookup on to the next rule, as if the table had no route.
+    pub fn is_throw(&self) -> bool {
+        self.message.header.kind == RouteType::Throw
+    }
+
     /// Whether it stops what the table lacks: an unreachable, prohibiting or black-holing default.
     pub fn is_seal(&self) -> bool {
         let stops = [RouteType::Unreachable, RouteType::Prohibit, RouteType::BlackHole];
-        self.is_default() && stops.contains(&self.message.header.kind)
+        self.is_for_all() && stops.contains(&self.message.header.kind)
     }
 
     /// Whether it refuses: unreachable, blackhole, prohibit, or, as far as its table goes, throw.
