@@ -109,6 +109,17 @@ pub fn on(members: &Members, memory: Memory, listing: Option<String>, with_local
     Ok(remembered.into_iter().chain(table).collect())
 }
 
+/// Whether the table that is there does all that it should, whatever interfaces that are gone it names as well.
+pub fn is_whole(members: &Members, memory: &Memory, listing: &str, with_local: bool) -> bool {
+    let zones = assign(members, memory.zones.as_ref().unwrap_or(&ByTable::new()));
+    let wanted = zones.and_then(|zones| text(&members.zones(&zones), with_local));
+    let read = |text: &str| Listed::read(text);
+    match (wanted.ok().as_deref().and_then(read), read(listing)) {
+        (Some(wanted), Some(there)) => there.holds(&wanted),
+        (wanted, _) => wanted.is_none(),
+    }
+}
+
 /// The steps by which they are off.
 pub fn off(memory: Memory, listing: Option<String>) -> Vec<Step> {
     let table = listing.map(|from| Step::SetZones { from: Some(from), to: None });
@@ -171,6 +182,16 @@ impl Listed {
             }
         }
         Some(listed)
+    }
+
+    /// Whether all that the other says is said here.
+    fn holds(&self, other: &Self) -> bool {
+        let has_all = |(here, there): (&BTreeMap<String, u16>, &BTreeMap<String, u16>)| {
+            there.iter().all(|(name, zone)| here.get(name) == Some(zone))
+        };
+        // Without any VRF it has no rules.
+        let is_same = self.words == other.words || other.maps.is_empty();
+        is_same && self.maps.iter().zip(&other.maps).all(has_all)
     }
 
     /// The zone of what comes in by an interface.

@@ -179,6 +179,14 @@ fn zones_follow_vrfs_and_ports() {
     );
     vrfsetup(&mut world, 0, "zones on");
     assert_zones(&["\"blue\":10", "\"blue0\":10", "\"high\":65535", "\"red0\":10"]);
+    for touched in ["delete chain inet vrfsetup_zones nat", "add table inet vrfsetup_zones { flags dormant; }"] {
+        nft(touched);
+        let verdict = vrfsetup(&mut world, 3, "doctor");
+        assert!(verdict.text().contains("their nftables table was changed; fix: vrfsetup zones on"), "{verdict}");
+        vrfsetup(&mut world, 0, "zones on");
+        let verdict = world.judge(&root(["vrfsetup", "doctor"]));
+        assert!(!verdict.text().contains("conntrack zones"), "{verdict}");
+    }
     vrfsetup(&mut world, 0, "zones off");
     assert_eq!(ruleset(), "");
     for vrf in ["blue", "high"] {

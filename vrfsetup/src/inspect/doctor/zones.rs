@@ -5,28 +5,40 @@ use crate::inspect::zones::{self, Zone};
 use crate::model::nft::ZONES;
 use crate::plan::memory::Memory;
 use crate::plan::system::System;
-use crate::plan::zones::{Listed, Members};
+use crate::plan::zones::{self as plan, Listed, Members};
 use crate::sys::netlink::KernelError;
-use crate::sys::nft;
+use crate::sys::{feature, nft};
 
 /// Nothing where they are off.
 pub fn all(system: &System) -> Vec<Finding> {
-    if Memory::read().zones.is_none() {
+    let memory = Memory::read();
+    if memory.zones.is_none() {
         return Vec::new();
     }
-    judge(&Members::of(system), nft::list(ZONES))
+    let members = Members::of(system);
+    let is_whole = |text: &str| plan::is_whole(&members, &memory, text, feature::tracks_local_by_port());
+    judge(&members, nft::list(ZONES), is_whole)
 }
 
 const FIX: &str = "vrfsetup zones on";
+const CHANGED: &str = "conntrack zones are on, and their nftables table was changed";
 
-fn judge(members: &Members, listing: Result<Option<String>, KernelError>) -> Vec<Finding> {
+fn judge(
+    members: &Members,
+    listing: Result<Option<String>, KernelError>,
+    is_whole: impl Fn(&str) -> bool,
+) -> Vec<Finding> {
     let one = |what: String| vec![Finding::new("zones-missing", what, FIX)];
     match listing {
         Err(refusal) => one(format!("conntrack zones are on, and cannot be looked at: {refusal}")),
         Ok(None) => one("conntrack zones are on, and their nftables table is gone".to_owned()),
         Ok(Some(text)) => match Listed::read(&text) {
-            None => one("conntrack zones are on, and their nftables table was changed".to_owned()),
-            Some(listed) => zones::zones(members, Some(&listed)).iter().filter_map(lacking).collect(),
+            None => one(CHANGED.to_owned()),
+            Some(listed) => {
+                let all = zones::zones(members, Some(&listed));
+                let lacking: Vec<Finding> = all.iter().filter_map(lacking).collect();
+                if lacking.is_empty() && !is_whole(&text) { one(CHANGED.to_owned()) } else { lacking }
+            }
         },
     }
 }
@@ -51,7 +63,7 @@ mod tests {
         let mut members = Members::default();
         members.apply(&Step::AddVrf(device("blue"), 10));
         members.apply(&Step::Enslave(device("blue0"), device("blue")));
-        judge(&members, Ok(listing.map(str::to_owned))).iter().map(ToString::to_string).collect()
+        judge(&members, Ok(listing.map(str::to_owned)), |_| true).iter().map(ToString::to_string).collect()
     }
 
     #[test]

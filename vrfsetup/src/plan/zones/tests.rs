@@ -134,3 +134,19 @@ fn other_tables_are_told_from_this_one() {
     let ruleset = format!("{}{others}", table_of(&steps).unwrap());
     assert_eq!(without_own(&ruleset), others);
 }
+
+#[test]
+fn a_table_without_one_of_its_chains_is_not_whole_and_one_that_names_more_is() {
+    let (both, blue) = (members(&[("blue", 10), ("red", 20)]), members(&[("blue", 10)]));
+    let steps = planned(&both, None);
+    let text = table_of(&steps).unwrap();
+    let none = members(&[]);
+    let is_whole = |members, text: &str| is_whole(members, &Memory::default(), text, true);
+    assert!(is_whole(&both, text) && is_whole(&blue, text) && is_whole(&none, text));
+    let steps = planned(&blue, None);
+    assert!(!is_whole(&both, table_of(&steps).unwrap()), "red is not in it");
+    for gone in ["\tchain nat {\n", "postrouting", "oifname map", "ct state untracked return\n"] {
+        assert!(!is_whole(&both, &text.replacen(gone, "", 1)), "{gone}");
+    }
+    assert!(!is_whole(&both, &text.replace("zones {\n", "zones {\n\tflags dormant\n")));
+}
