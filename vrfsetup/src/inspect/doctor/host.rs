@@ -159,14 +159,23 @@ fn output(program: &str, arguments: &[&str]) -> String {
     output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
 }
 
-/// `iifname "eth1"`, `iif "eth1"`, or `-i eth1` of iptables; in chains before routing only, the port is right.
+/// `iifname "eth1"`, `iif "eth1"`, or `-i eth1` of iptables; in chains before routing the port is right.
 fn matches_port(rules: &str, port: &str) -> bool {
-    let quoted = format!("\"{port}\"");
+    let is_port = |word: &str| {
+        let name = word.trim_matches([',', '{', '}']).strip_prefix('"').and_then(|name| name.strip_suffix('"'));
+        name.is_some_and(|name| name == port || name.strip_suffix('*').is_some_and(|stem| port.starts_with(stem)))
+    };
+    let mut is_before_routing = false;
     rules.lines().any(|line| {
         let words: Vec<&str> = line.split_whitespace().collect();
-        let nft = ["iifname", "iif"].iter().any(|word| words.contains(word))
-            && words.iter().any(|w| w.trim_matches([',', '{', '}']) == quoted);
-        nft || words.windows(2).any(|pair| pair == ["-i", port])
+        is_before_routing = match words[..] {
+            ["chain", ..] => false,
+            ["type", _, "hook", hook, ..] => ["ingress", "prerouting"].contains(&hook),
+            ["-A", chain, ..] => chain == "PREROUTING",
+            _ => is_before_routing,
+        };
+        let nft = ["iifname", "iif"].iter().any(|word| words.contains(word)) && words.iter().any(|word| is_port(word));
+        !is_before_routing && (nft || words.windows(2).any(|pair| pair == ["-i", port]))
     })
 }
 
@@ -201,6 +210,17 @@ mod tests {
         assert!(matches_port("iifname { \"eth0\", \"eth1\" } drop", "eth1"));
         assert!(matches_port("-A INPUT -i eth1 -j ACCEPT", "eth1"));
         assert!(!matches_port("iifname \"eth10\" accept\noifname \"eth1\" accept", "eth1"));
+        assert!(matches_port("iifname \"eth*\" accept", "eth1"));
+        assert!(!matches_port("iifname \"veth*\" accept", "eth1"));
+    }
+
+    #[test]
+    fn a_rule_before_routing_sees_the_port() {
+        let chain =
+            |hook: &str| format!("chain c {{\n type filter hook {hook} priority raw;\n iifname \"eth1\" drop\n}}\n");
+        assert!(!matches_port(&chain("prerouting"), "eth1") && matches_port(&chain("input"), "eth1"));
+        assert!(matches_port(&(chain("prerouting") + "chain d {\n iif \"eth1\" drop\n}\n"), "eth1"));
+        assert!(!matches_port("-A PREROUTING -i eth1 -j DROP\n", "eth1"));
     }
 
     #[test]
