@@ -15,6 +15,8 @@ use crate::model::step::Step;
 use crate::sys::netlink::KernelError;
 use crate::sys::sock_diag::Connection;
 
+pub use message::LeftOut;
+
 /// Why a command did not do what was asked.
 #[derive(Debug)]
 pub enum Error {

@@ -20,7 +20,7 @@ fn a_setting_that_is_refused_costs_itself_alone_in_any_spelling() {
         let text = format!("[sysctl]\n\"{name}\" = \"much\"\n\"net.ipv6.conf.all.forwarding\" = 1\n");
         std::fs::write(&file, text).expect("a file");
         let output = namespace.vrfsetup(&format!("apply --each {}", file.display()));
-        assert_says(&output, 1, &format!("left out: refused 'sysctl -w {key}=much'"));
+        assert_says(&output, 1, &format!("left out: refused 'sysctl -w {key}=much': "));
         assert_says(&output, 1, "ip rule add pref 0 l3mdev protocol kernel");
         assert_eq!(namespace.sysctl("net/ipv6/conf/all/forwarding"), "1\n", "{name}");
     }

@@ -12,7 +12,7 @@ use crate::change::zones;
 use crate::cli::args::{Add, Change, Cli, Rules, ZonesChange};
 use crate::cli::messages::tell;
 use crate::cli::output::{json, print, print_all};
-use crate::error::{DIFFERS, Error};
+use crate::error::{DIFFERS, Error, LeftOut};
 use crate::inspect::export;
 use crate::inspect::processes::{self, Process};
 use crate::inspect::zones as zones_shown;
@@ -28,7 +28,7 @@ use crate::transaction::session::Session;
 /// What was left out goes to stderr, and so into the journal.
 pub(super) fn apply_each(cli: &Cli, made: apply::Each) -> Result<ExitCode, Error> {
     made.missing.iter().for_each(tell);
-    made.errors.iter().for_each(|error| tell(format_args!("left out: {error}")));
+    made.errors.iter().map(LeftOut).for_each(tell);
     changed(cli, made.outcome)?;
     match (made.errors.is_empty(), made.missing.is_empty()) {
         (false, _) => Ok(ExitCode::FAILURE),

@@ -5,6 +5,21 @@ use std::fmt;
 use super::Error;
 use crate::sys::netlink::{KernelError, errno_text};
 
+/// An error that cost a part of a change alone: the rest of it is made.
+pub struct LeftOut<'a>(pub &'a Error);
+
+impl fmt::Display for LeftOut<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Error::Refused { step, refusal } => write!(f, "left out: refused '{step}': {refusal}"),
+            Error::UserUnbound { user, vrf, why } => {
+                write!(f, "left out: sockets of '{user}' do not come into VRF '{vrf}': {why}")
+            }
+            error => write!(f, "left out: {error}"),
+        }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -173,6 +173,7 @@ fn each_part_stands_for_itself_and_what_is_missing_is_named() {
     ] {
         assert!(made.error_text().contains(&said), "{said} is not said: {made}");
     }
+    assert!(!made.error_text().contains("nothing is changed"), "{made}");
     let vrfs = world.ip_json("-br link show type vrf");
     let names: Vec<_> = vrfs.as_array().into_iter().flatten().filter_map(|vrf| vrf["ifname"].as_str()).collect();
     assert_eq!(names.len(), 2, "{vrfs}");
