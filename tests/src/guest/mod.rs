@@ -75,6 +75,7 @@ const AT_BOTH_ENDS: &[&[Test]] = &[
     setup::neighbours::TESTS,
     setup::apply_again::TESTS,
     setup::apply_changes::TESTS,
+    setup::prune::TESTS,
     setup::setup_knowing::TESTS,
     setup::setup_declared::TESTS,
     setup::doctor_logins::TESTS,

@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::model::link::Link;
 use crate::model::route::Route;
 use crate::model::step::Step;
+use crate::plan::address as plan_address;
 use crate::plan::emulate as plan_emulate;
 use crate::plan::inventory::Inventory;
 use crate::plan::leftovers::{self, Leftover};
@@ -121,7 +122,7 @@ fn remaining(inventory: &Inventory, vrf: &Link) -> Vec<Step> {
     leaks
         .cloned()
         .map(Step::DeleteRoute)
-        .chain(inventory.system.addresses_of(vrf.ifindex).cloned().map(Step::DeleteAddress))
+        .chain(plan_address::deletions(inventory.system.addresses_of(vrf.ifindex)))
         .chain(vrf.is_up().then(|| Step::SetDown(vrf.device())))
         .chain(seals.cloned().map(Step::DeleteRoute))
         .collect()

@@ -49,6 +49,11 @@ impl Address {
         self.flags & (libc::IFA_F_TENTATIVE | libc::IFA_F_DADFAILED) == libc::IFA_F_TENTATIVE
     }
 
+    /// Whether it answers, and nothing new is sent from it, for good. Of an IPv4 address the kernel says so by the flag alone.
+    pub fn is_deprecated(&self) -> bool {
+        self.flags & libc::IFA_F_DEPRECATED != 0 && self.lifetimes.0 == FOREVER
+    }
+
     /// An address that the machine has in this VRF alone, as `ip addr add 127.0.0.1/8 dev VRF` makes it, or `ip addr
     /// add ::1/128 dev VRF nodad`: after a detection, even one that has nobody to ask, the kernel walks through the
     /// IPv6 routes of all tables.
@@ -84,9 +89,13 @@ impl Address {
         self.local.into()
     }
 
-    /// Whether it is the same address of the same interface, whatever its lifetime and flags are.
+    /// Whether it is the same address of the same interface, whatever its lifetime and flags are. An IPv4 address may be on
+    /// it once for each peer.
     pub fn is_same_as(&self, other: &Self) -> bool {
-        (self.device.ifindex, self.local, self.prefix_len) == (other.device.ifindex, other.local, other.prefix_len)
+        let is_of_peer = self.family() == Family::V6 || self.peer == other.peer;
+        is_of_peer
+            && (self.device.ifindex, self.local, self.prefix_len)
+                == (other.device.ifindex, other.local, other.prefix_len)
     }
 
     /// The scope by the name of `ip -j addr`.

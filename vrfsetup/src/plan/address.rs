@@ -1,7 +1,8 @@
-//! From the address that is there to the one that is declared. Pure.
+//! From the address that is there to the one that is declared, and the order in which addresses go. Pure.
 
 use crate::model::address::Address;
 use crate::model::family::Family;
+use crate::model::prefix::contains;
 use crate::model::step::Step;
 
 /// The flags that the kernel changes on an IPv6 address that is there. It changes none of an IPv4 address.
@@ -19,10 +20,43 @@ pub fn step(there: &Address, wanted: &Address) -> Option<Step> {
     })
 }
 
+/// The steps that delete these addresses, which come in the kernel's order. With the first IPv4 address of a network the
+/// kernel deletes the others of it, unless it is told to promote one of them: so they go before it, and come back behind it.
+pub fn deletions<'a>(addresses: impl Iterator<Item = &'a Address>) -> Vec<Step> {
+    let mut steps: Vec<Step> = addresses.cloned().map(Step::DeleteAddress).collect();
+    steps.reverse();
+    steps
+}
+
+/// Whether one of these IPv4 addresses, which stay, would go with the other.
+pub fn takes_along<'a>(gone: &Address, mut stay: impl Iterator<Item = &'a Address>) -> bool {
+    let network = |address: &Address| (address.peer.unwrap_or(address.local), address.prefix_len);
+    gone.family() == Family::V4
+        && gone.flags & libc::IFA_F_SECONDARY == 0
+        && stay.any(|other| {
+            let is_secondary = other.flags & libc::IFA_F_SECONDARY != 0;
+            is_secondary && other.prefix_len == gone.prefix_len && contains(network(gone), network(other).0)
+        })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::syntax::address::parse;
+
+    #[test]
+    fn the_first_address_of_a_network_goes_last_and_takes_only_its_own_along() {
+        let of = |text: &str, flags| Address { flags, ..parse(text).unwrap() };
+        let first = of("192.0.2.1/24 dev eth1", 0);
+        let second = of("192.0.2.2/24 dev eth1", libc::IFA_F_SECONDARY);
+        let steps = deletions([&first, &second].into_iter());
+        assert_eq!(steps, [second.clone(), first.clone()].map(Step::DeleteAddress));
+        assert!(takes_along(&first, [&second].into_iter()));
+        assert!(!takes_along(&second, [&first].into_iter()));
+        for other in ["192.0.2.3/25 dev eth1", "198.51.100.1/24 dev eth1"] {
+            assert!(!takes_along(&first, [&of(other, libc::IFA_F_SECONDARY)].into_iter()), "{other}");
+        }
+    }
 
     fn steps(there: &str, wanted: &str) -> Option<String> {
         step(&parse(there).unwrap(), &parse(wanted).unwrap()).map(|step| step.to_string())

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use crate::model::address::Address;
 use crate::model::prefix::contains;
 use crate::model::route::Route;
+use crate::plan::system::System;
 
 /// The networks that a VRF's ports are in.
 #[derive(Debug, Default)]
@@ -59,6 +60,19 @@ impl Networks {
         let nearest = around.max_by_key(|((_, len), _)| *len).map(|(_, device)| device.as_str());
         nearest.ok_or_else(|| format!("no port has a network with {gateway}: name it, as in 'dev eth1 onlink'"))
     }
+}
+
+/// Whether one of several next hops would lead over another interface if only its gateway were named: two interfaces of its
+/// domain have networks with that.
+pub fn is_vague(system: &System, route: &Route) -> bool {
+    let vrf_of = |ifindex| system.link_by_index(ifindex).and_then(|link| system.vrf_of(link)).map(|vrf| vrf.ifindex);
+    let is_of =
+        |address: &Address, gateway| contains((address.peer.unwrap_or(address.local), address.prefix_len), gateway);
+    route.next_hops().iter().any(|hop| {
+        let (domain, gateway) = (vrf_of(hop.ifindex), hop.gateway);
+        let mut others = system.addresses.iter().filter(|address| address.device.ifindex != hop.ifindex);
+        gateway.is_some_and(|at| others.any(|other| is_of(other, at) && vrf_of(other.device.ifindex) == domain))
+    })
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use crate::sys::families;
 use crate::sys::files;
 use crate::sys::netlink::wireguard;
 use crate::sys::netlink::{Kernel, KernelError};
+use crate::sys::sysctl;
 use crate::sys::systemd;
 use crate::transaction::journal::Journal;
 use crate::transaction::{strict, users};
@@ -83,13 +84,36 @@ fn undo_step(kernel: &Kernel, step: &Step) -> Result<(), String> {
     if is_foreign_by_now(&inverse) {
         return Err(format!("'{inverse}' (somebody else has changed it since)"));
     }
-    match kernel.make(&inverse) {
+    match make(kernel, &inverse) {
         Err(refusal) if !is_so_by_refusal(&inverse, &refusal) => Err(format!("'{inverse}' ({refusal})")),
         _ => {
             tidy(&inverse);
             Ok(())
         }
     }
+}
+
+/// Makes a step. With the first IPv4 address of a network the kernel deletes the others of it, which somebody else may have
+/// added since, unless it is told to promote one of them.
+fn make(kernel: &Kernel, step: &Step) -> Result<(), KernelError> {
+    let promotion = match step {
+        Step::DeleteAddress(address) if address.family() == Family::V4 => {
+            let key = format!("net/ipv4/conf/{}/promote_secondaries", address.device.name);
+            (sysctl::read(&key).as_deref() == Some("0")).then(|| Step::SetSysctl {
+                key,
+                from: "0".to_owned(),
+                to: "1".to_owned(),
+            })
+        }
+        _ => None,
+    };
+    // Where it cannot be told so, the address goes all the same.
+    let promotes = promotion.filter(|on| kernel.make(on).is_ok());
+    let made = kernel.make(step);
+    if let Some(on) = promotes {
+        let _ = kernel.make(&on.inverse());
+    }
+    made
 }
 
 /// Whether a step would change nothing, or something else than it should.

@@ -1,6 +1,7 @@
 //! `vrfsetup apply`: from the declared state to the kernel's. Adds and changes what is declared, and leaves alone what
 //! is not, or, asked to, removes it.
 
+mod addresses;
 pub mod config;
 mod content;
 mod each;

@@ -81,7 +81,8 @@ impl Planner<'_> {
 
     fn prune(&self, plan: &mut Plan) -> Result<(), Error> {
         let Self { session, source, config, inventory, moved, .. } = self;
-        plan.pruned = prune::plan(&Pruner { session, source, config, inventory, moved }, &plan.kept)?;
+        let pruner = Pruner { session, source, config, inventory, moved, before: &plan.vrfs };
+        plan.pruned = prune::plan(&pruner, &plan.kept)?;
         plan.extras.extend(emulation::gone(config, inventory).filter_map(|gone| tables::unname_step(gone.name)));
         for vrf in inventory.system.vrfs() {
             match config.vrf.get(&vrf.name) {

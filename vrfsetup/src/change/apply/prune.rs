@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 
 use super::Part;
+use super::addresses;
 use super::config::{Config, Vrf};
 use super::emulation;
 use super::once::{Key, key};
@@ -11,16 +12,18 @@ use super::source::Source;
 use crate::change::attach::{self, Defaults};
 use crate::change::del;
 use crate::error::Error;
-use crate::model::address::{Address, FOREVER, SCOPE_LINK};
-use crate::model::family::Family;
 use crate::model::link::Link;
+use crate::model::prefix::Prefix;
 use crate::model::route::Route;
 use crate::model::rule::TABLE_MAIN;
 use crate::model::step::Step;
+use crate::model::syntax;
 use crate::plan::emulate;
+use crate::plan::gateway;
 use crate::plan::inventory::Inventory;
 use crate::plan::memory::Memory;
-use crate::plan::port::Domain;
+use crate::plan::port::{Domain, Move};
+use crate::plan::system::System;
 use crate::transaction::session::Session;
 
 /// What is declared, and what is there.
@@ -31,10 +34,12 @@ pub(super) struct Pruner<'a> {
     pub(super) inventory: &'a Inventory,
     /// The ports that the file moves.
     pub(super) moved: &'a [&'a Link],
+    /// What is made before, which moves them.
+    pub(super) before: &'a [Part],
 }
 
-/// One part for each VRF that is not declared, and one for what the others have too many of. `kept` are the declared
-/// routes.
+/// First the ports that leave, then one part for each VRF that is not declared, and one for what the others have too many
+/// of. `kept` are the declared routes.
 pub(super) fn plan(pruner: &Pruner, kept: &HashSet<Key>) -> Result<Vec<Part>, Error> {
     let system = &pruner.inventory.system;
     let mut parts = Vec::new();
@@ -50,6 +55,10 @@ pub(super) fn plan(pruner: &Pruner, kept: &HashSet<Key>) -> Result<Vec<Part>, Er
     }
     parts.extend(emulated(pruner, kept)?);
     parts.push(Part { then: inbound(pruner, kept), ..Part::default() });
+    let moves: Vec<Move> = parts.iter_mut().flat_map(|part| std::mem::take(&mut part.moves)).collect();
+    let before = pruner.before.iter().flat_map(Part::steps);
+    let carried = Carried::by(before.chain(moves.iter().flat_map(|moved| &moved.steps)));
+    parts.push(Part { then: arrived(pruner, kept, &carried)?, ..Part::default() });
     // A route into a VRF that goes may be in the table of one that stays: it is removed by the first of both. One that has
     // any next hop in a VRF that is made again has been deleted before the old device.
     let made_again = |link: &Link| pruner.config.vrf.get(&link.name).is_some_and(|vrf| gets_another_table(link, vrf));
@@ -58,11 +67,13 @@ pub(super) fn plan(pruner: &Pruner, kept: &HashSet<Key>) -> Result<Vec<Part>, Er
     for part in &mut parts {
         part.then.retain(|step| match step {
             Step::DeleteRoute(route) => {
-                !route.oifs().iter().any(|oif| gone.contains(oif)) && removed.insert(key(route))
+                let is_gone = route.oifs().iter().any(|oif| gone.contains(oif)) || carried.is_gone(route);
+                !is_gone && removed.insert(key(route))
             }
             _ => true,
         });
     }
+    parts.insert(0, Part { moves, ..Part::default() });
     parts.retain(|part| part.steps().next().is_some());
     Ok(parts)
 }
@@ -93,22 +104,68 @@ fn of_declared(pruner: &Pruner, link: &Link, vrf: &Vrf, ports: &[&Link], kept: &
     let mut part = Part { moves, ..Part::default() };
     let leaves = |route: &Route| route.oifs().iter().any(|oif| leave.iter().any(|port| port.ifindex == *oif));
     let table = pruner.inventory.table(link.table.unwrap_or_default());
-    let routes = table.filter(|route| route.is_configured() && !route.is_own_seal() && !kept.contains(&key(route)));
-    part.then.extend(routes.filter(|route| !leaves(route)).cloned().map(Step::DeleteRoute));
+    let routes = table.filter(|route| is_surplus(system, route, kept) && !leaves(route));
+    part.then.extend(routes.cloned().map(Step::DeleteRoute));
     let declared = pruner.source.addresses(&link.name, vrf)?;
-    let devices = stay.iter().copied().chain([link]);
-    for own in devices.flat_map(|device| system.addresses_of(device.ifindex)).filter(|own| is_configured(own)) {
-        let name = |address: &Address| system.link(&address.device.name).map(|device| device.ifindex);
-        let is_same = |address: &Address| {
-            name(address) == Some(own.device.ifindex)
-                && (address.local, address.prefix_len) == (own.local, own.prefix_len)
-        };
-        let is_loopback = vrf.loopback && own.is_same_as(&Address::loopback(&link.device(), own.family()));
-        if !is_loopback && !declared.iter().any(is_same) {
-            part.then.push(Step::DeleteAddress(own.clone()));
-        }
+    let loopback = vrf.loopback.then(|| link.device());
+    for device in stay.iter().copied().chain([link]) {
+        part.then.extend(addresses::surplus(system, device, &declared, loopback.as_ref()));
     }
     Ok(part)
+}
+
+/// Whether an export would write the route, and the file does not declare it.
+fn is_surplus(system: &System, route: &Route, kept: &HashSet<Key>) -> bool {
+    let is_written = || syntax::route::write(route).is_some() && !gateway::is_vague(system, route);
+    route.is_configured() && !route.is_own_seal() && !kept.contains(&key(route)) && is_written()
+}
+
+/// What the ports bring that the file puts into VRFs.
+fn arrived(pruner: &Pruner, kept: &HashSet<Key>, carried: &Carried) -> Result<Vec<Step>, Error> {
+    let system = &pruner.inventory.system;
+    let is_moved = |oif: &u32| pruner.moved.iter().any(|port| port.ifindex == *oif);
+    let routes = carried.come.iter().copied().filter(|route| route.oifs().iter().any(is_moved));
+    let routes = routes.filter(|route| is_surplus(system, route, kept) && !carried.is_gone(route));
+    let mut steps: Vec<Step> = routes.cloned().map(Step::DeleteRoute).collect();
+    for (name, vrf) in pruner.config.vrf.iter().filter(|(_, vrf)| !vrf.emulate) {
+        let links = vrf.ports.iter().filter_map(|port| system.link(port.get_ref()));
+        let ports: Vec<&Link> = links.filter(|link| is_moved(&link.ifindex)).collect();
+        let declared = if ports.is_empty() { Vec::new() } else { pruner.source.addresses(name, vrf)? };
+        steps.extend(ports.into_iter().flat_map(|port| addresses::surplus(system, port, &declared, None)));
+    }
+    Ok(steps)
+}
+
+/// Which routes ports lose and bring on their way.
+#[derive(Default)]
+struct Carried<'a> {
+    gone: HashSet<(Key, u8, Option<Prefix>)>,
+    come: Vec<&'a Route>,
+}
+
+impl<'a> Carried<'a> {
+    fn by(steps: impl Iterator<Item = &'a Step>) -> Self {
+        let mut carried = Self::default();
+        for step in steps {
+            match step {
+                Step::DeleteRoute(route) => drop(carried.gone.insert(Self::id(route))),
+                Step::AddRoute(route) => {
+                    carried.gone.remove(&Self::id(route));
+                    carried.come.push(route);
+                }
+                _ => {}
+            }
+        }
+        carried
+    }
+
+    fn id(route: &Route) -> (Key, u8, Option<Prefix>) {
+        (key(route), route.message.header.tos, route.only_from())
+    }
+
+    fn is_gone(&self, route: &Route) -> bool {
+        self.gone.contains(&Self::id(route))
+    }
 }
 
 /// The deletion of those, and of what the tables of the others have too much of.
@@ -120,26 +177,26 @@ fn emulated(pruner: &Pruner, kept: &HashSet<Key>) -> Result<Vec<Part>, Error> {
         parts.push(Part { moves: vec![deletion], ..Part::default() });
     }
     let stay = emulate::all(pruner.inventory);
+    let system = &pruner.inventory.system;
     let stay = stay.iter().filter(|emulated| pruner.config.vrf.contains_key(emulated.name));
-    let surplus = |route: &&Route| route.is_configured() && !route.is_own_seal() && !kept.contains(&key(route));
-    let routes = stay.flat_map(|emulated| pruner.inventory.table(emulated.table)).filter(surplus);
+    let routes = stay
+        .flat_map(|emulated| pruner.inventory.table(emulated.table))
+        .filter(|route| is_surplus(system, route, kept));
     parts.push(Part { then: routes.cloned().map(Step::DeleteRoute).collect(), ..Part::default() });
     Ok(parts)
 }
 
-/// Routes of the default domain that lead into a VRF.
+/// Routes of the default domain that lead into a declared VRF: over its device or over a port that it keeps.
 fn inbound(pruner: &Pruner, kept: &HashSet<Key>) -> Vec<Step> {
     let system = &pruner.inventory.system;
-    let leads_in = |route: &Route| {
-        let vrfs = route.oifs().into_iter().filter_map(|oif| system.link_by_index(oif));
-        vrfs.into_iter().any(|link| link.is_vrf() && pruner.config.vrf.contains_key(&link.name))
+    let leads_in = |oif: u32| {
+        let link = system.link_by_index(oif)?;
+        let vrf = if link.is_vrf() { link } else { system.vrf_of(link)? };
+        let declared = pruner.config.vrf.get(&vrf.name)?;
+        let is_port = |name: &toml::Spanned<String>| system.link(name.get_ref()).is_some_and(|at| at.ifindex == oif);
+        (link.is_vrf() || declared.ports.iter().any(is_port)).then_some(())
     };
     let main = pruner.inventory.table(TABLE_MAIN);
-    let routes = main.filter(|route| route.is_configured() && leads_in(route) && !kept.contains(&key(route)));
-    routes.cloned().map(Step::DeleteRoute).collect()
-}
-
-/// Not made by the kernel (link-local) and not by DHCP or a router advertisement.
-fn is_configured(address: &Address) -> bool {
-    address.lifetimes.0 == FOREVER && !(address.family() == Family::V6 && address.scope == SCOPE_LINK)
+    let into = main.filter(|route| route.is_unicast() && route.oifs().into_iter().any(|oif| leads_in(oif).is_some()));
+    into.filter(|route| is_surplus(system, route, kept)).cloned().map(Step::DeleteRoute).collect()
 }

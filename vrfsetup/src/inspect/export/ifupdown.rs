@@ -33,7 +33,7 @@ fn text(vrf: &Exported, all: &All) -> String {
     }
     addresses(&mut text, vrf, name);
     let nowhere = vrf.routes.iter().filter(|route| !route.is_unicast());
-    nowhere.for_each(|route| add(&mut text, route));
+    nowhere.for_each(|route| add(&mut text, all, route));
     routes_over(&mut text, all, name, None);
     line(&mut text, "post-down", &format!("ip link del {name}"));
     for flag in ["", "-6 "] {
@@ -60,11 +60,11 @@ fn addresses(text: &mut String, vrf: &Exported, device: &str) {
 /// A route is made with the interface that it leads over, or the first of them, whatever table it is in: the other
 /// VRF's device may not be there when this one's is made.
 fn routes_over(text: &mut String, all: &All, device: &str, ifindex: Option<u32>) {
-    all.routes_over(device, ifindex).for_each(|route| add(text, route));
+    all.routes_over(device, ifindex).for_each(|route| add(text, all, route));
 }
 
-fn add(text: &mut String, route: &Route) {
-    match route_words(route) {
+fn add(text: &mut String, all: &All, route: &Route) {
+    match route_words(all, route) {
         Ok(words) => {
             // The table stands before the next hops.
             let words = words.strip_prefix("-6 ").unwrap_or(&words);

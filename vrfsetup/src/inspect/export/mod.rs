@@ -20,6 +20,7 @@ use crate::model::route::Route;
 use crate::model::rule::{Action, Rule, TABLE_MAIN};
 use crate::model::syntax;
 use crate::plan::emulate::{self, Emulated};
+use crate::plan::gateway;
 use crate::plan::inventory::Inventory;
 use crate::plan::memory::Memory;
 use crate::sys::families;
@@ -69,6 +70,8 @@ struct All<'a> {
     users: Vec<Entry>,
     /// Tunnels with their VRFs.
     tunnels: Vec<(String, String)>,
+    /// Routes whose gateways do not tell their interfaces.
+    vague: Vec<&'a Route>,
 }
 
 impl<'a> All<'a> {
@@ -99,8 +102,9 @@ pub fn export(inventory: &Inventory, format: Format) -> Result<Vec<File>, Error>
     let memory = Memory::read();
     let tunnels = memory.tunnels.into_iter().map(|(name, tunnel)| (name, tunnel.vrf)).collect();
     let has_zones = memory.zones.is_some();
-    let all =
-        All { vrfs, inbound: inbound(inventory), has_zones, users: users::visible(&inventory.system.links), tunnels };
+    let users = users::visible(&inventory.system.links);
+    let vague = inventory.routes.iter().filter(|route| gateway::is_vague(&inventory.system, route)).collect();
+    let all = All { vrfs, inbound: inbound(inventory), has_zones, users, tunnels, vague };
     Ok(match format {
         Format::Toml => vec![toml::file(&all, &inventory.rules, &settings())],
         Format::Networkd => networkd::files(&all, &inventory.rules),
@@ -196,6 +200,8 @@ fn leads_over(route: &Route, device: &str, ifindex: Option<u32>) -> bool {
 }
 
 /// The words of a route, or why there are none.
-fn route_words(route: &Route) -> Result<String, String> {
-    syntax::route::write(route).ok_or_else(|| format!("not declared, it has no words here: {route}"))
+fn route_words(all: &All, route: &Route) -> Result<String, String> {
+    let is_vague = all.vague.iter().any(|vague| std::ptr::eq(*vague, route));
+    let words = if is_vague { None } else { syntax::route::write(route) };
+    words.ok_or_else(|| format!("not declared, it has no words here: {route}"))
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use rtnetlink::packet_route::route::{RouteAttribute, RouteMetric};
 
-use super::{All, Exported, File, has_unreachable_rule};
+use super::{All, Exported, File, has_unreachable_rule, route_words};
 use crate::model::address::Address;
 use crate::model::family::Family;
 use crate::model::link::Link;
@@ -60,7 +60,7 @@ fn device(vrf: &Exported, all: &All, rules: &[Rule]) -> String {
         text += "\n# what this table lacks falls through into the default domain\n";
     }
     let nowhere = vrf.routes.iter().filter(|route| !route.is_unicast());
-    nowhere.for_each(|route| text += &section(route));
+    nowhere.for_each(|route| text += &section(all, route));
     text + &routes_over(all, vrf.name, None)
 }
 
@@ -97,7 +97,7 @@ fn autoconfiguration(port: &str) -> String {
 
 /// networkd keeps a route with the interface that it leads over, or the first of them, whatever table it is in.
 fn routes_over(all: &All, device: &str, ifindex: Option<u32>) -> String {
-    all.routes_over(device, ifindex).map(section).collect()
+    all.routes_over(device, ifindex).map(|route| section(all, route)).collect()
 }
 
 fn addresses(text: &mut String, vrf: &Exported, device: &str) {
@@ -132,12 +132,19 @@ fn address_section(address: &Address) -> String {
     if address.flags & libc::IFA_F_NOPREFIXROUTE != 0 {
         text += "AddPrefixRoute=no\n";
     }
+    if address.is_deprecated() {
+        text += "PreferredLifetime=0\n";
+    }
     text
 }
 
-fn section(route: &Route) -> String {
+fn section(all: &All, route: &Route) -> String {
     if route.wraps() {
         return format!("\n# not declared, networkd has no words for what it wraps packets in: {route}\n");
+    }
+    // Without the words that are missing it would be another route.
+    if let Err(why) = route_words(all, route) {
+        return format!("\n# {why}\n");
     }
     let any: IpAddr = if route.family() == Family::V4 { [0; 4].into() } else { [0u8; 16].into() };
     let (destination, len) = route.destination().unwrap_or((any, 0));

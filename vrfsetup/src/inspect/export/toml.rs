@@ -26,9 +26,9 @@ pub fn file(all: &All, rules: &[Rule], settings: &[(&str, String)]) -> File {
     }
     if !all.inbound.is_empty() {
         text += "\n[default]\n";
-        routes(&mut text, &all.inbound);
+        routes(&mut text, all, &all.inbound);
     }
-    all.vrfs.iter().for_each(|vrf| text += &section(vrf));
+    all.vrfs.iter().for_each(|vrf| text += &section(all, vrf));
     File { path: "/etc/vrf/vrf.toml".into(), text }
 }
 
@@ -62,7 +62,7 @@ fn is_fixed(rules: &[Rule]) -> bool {
     first(Rule::looks_up_vrfs).is_some_and(|l3mdev| local.is_none_or(|local| l3mdev < local))
 }
 
-fn section(vrf: &Exported) -> String {
+fn section(all: &All, vrf: &Exported) -> String {
     let mut text = format!("\n[vrf.{}]\ntable = {}\n", quoted(vrf.name), vrf.table);
     if vrf.is_emulated {
         text += "emulate = true\n";
@@ -75,12 +75,13 @@ fn section(vrf: &Exported) -> String {
     }
     list(&mut text, "ports", vrf.ports.iter().map(|port| port.name.clone()));
     list(&mut text, "addresses", vrf.addresses.iter().map(|address| syntax::address::write(address)));
-    routes(&mut text, &vrf.routes);
+    routes(&mut text, all, &vrf.routes);
     text
 }
 
-fn routes(text: &mut String, routes: &[&Route]) {
-    let (words, wordless): (Vec<_>, Vec<_>) = routes.iter().map(|route| route_words(route)).partition(Result::is_ok);
+fn routes(text: &mut String, all: &All, routes: &[&Route]) {
+    let words = routes.iter().map(|route| route_words(all, route));
+    let (words, wordless): (Vec<_>, Vec<_>) = words.partition(Result::is_ok);
     list(text, "routes", words.into_iter().flatten());
     for why in wordless.into_iter().filter_map(Result::err) {
         let _ = writeln!(text, "# {why}");
@@ -136,7 +137,7 @@ mod tests {
         let users =
             vec![user("alice.x", Some("blue.1"), false), user("bob", Some("blue.1"), true), user("eve", None, false)];
         let tunnels = vec![("wg0".to_owned(), "blue.1".to_owned())];
-        let all = All { vrfs: vec![vrf], inbound: vec![&inbound], has_zones: true, users, tunnels };
+        let all = All { vrfs: vec![vrf], inbound: vec![&inbound], has_zones: true, users, tunnels, vague: vec![] };
         let text = file(&all, &[], &[("net.vrf.strict_mode", "1".into())]).text;
         let source = Source::new(Path::new("x"), &text);
         let config = source.read().unwrap_or_else(|error| panic!("{error}\n{text}"));

@@ -47,6 +47,11 @@ pub fn parse(text: &str) -> Result<Address, String> {
                 let (peer, len) = prefix(tokens.value(word)?)?;
                 (address.peer, address.prefix_len) = (Some(peer), len);
             }
+            // Deprecated for good: it answers, and nothing new is sent from it.
+            "preferred_lft" => match tokens.value(word)? {
+                "0" => address.flags |= libc::IFA_F_DEPRECATED,
+                other => return Err(format!("'{other}' is state, not configuration: 'preferred_lft' may be 0 only")),
+            },
             flag => match FLAGS.iter().find(|(name, _)| *name == flag) {
                 Some((_, bit)) => address.flags |= bit,
                 None => return Err(format!("'{flag}' is not known in an address")),
@@ -56,7 +61,7 @@ pub fn parse(text: &str) -> Result<Address, String> {
     if address.device.name.is_empty() { Err("'dev' is missing".to_owned()) } else { Ok(address) }
 }
 
-/// Writes what [`parse`] reads back. Lifetimes are state, not configuration, and left out.
+/// Writes what [`parse`] reads back. Lifetimes that end are state, not configuration, and left out.
 pub fn write(address: &Address) -> String {
     let mut text = match address.peer {
         Some(peer) => format!("{} peer {peer}/{}", address.local, address.prefix_len),
@@ -77,6 +82,9 @@ pub fn write(address: &Address) -> String {
     }
     let flags = FLAGS.iter().filter(|(_, bit)| address.flags & bit != 0);
     flags.for_each(|(name, _)| text += &format!(" {name}"));
+    if address.is_deprecated() {
+        text += " preferred_lft 0";
+    }
     text
 }
 
@@ -93,6 +101,7 @@ mod tests {
             "2001:db8::1/64 dev eth1 nodad noprefixroute",
             "127.0.0.1/8 dev blue",
             "192.0.2.1/24 dev eth1 scope link",
+            "2001:db8::1/64 dev eth1 nodad preferred_lft 0",
         ] {
             assert_eq!(write(&parse(text).unwrap()), text);
         }
@@ -106,6 +115,7 @@ mod tests {
             ("192.0.2.1/24", "'dev' is missing"),
             ("192.0.2.1/24 dev", "'dev' needs a value"),
             ("192.0.2.1/24 dev eth1 nodda", "'nodda' is not known in an address"),
+            ("192.0.2.1/24 dev eth1 preferred_lft 9", "'9' is state, not configuration: 'preferred_lft' may be 0 only"),
         ] {
             assert_eq!(parse(text), Err(why.to_owned()));
         }

@@ -73,8 +73,9 @@ pub fn parse(text: &str, table: u32) -> Result<Route, String> {
             "metric" => metric = Some(tokens.parsed(word)?),
             "proto" => message.header.protocol = protocol(tokens.value(word)?)?,
             "scope" => given_scope = Some(scope(tokens.value(word)?)?),
-            "mtu" => metrics.push(RouteMetric::Mtu(tokens.parsed(word)?)),
-            "advmss" => metrics.push(RouteMetric::Advmss(tokens.parsed(word)?)),
+            // The kernel takes 0 for none.
+            "mtu" => metrics.extend(Some(tokens.parsed(word)?).filter(|mtu| *mtu != 0).map(RouteMetric::Mtu)),
+            "advmss" => metrics.extend(Some(tokens.parsed(word)?).filter(|mss| *mss != 0).map(RouteMetric::Advmss)),
             "encap" => attributes.extend(encap::parse(&mut tokens)?),
             "onlink" => message.header.flags |= RouteFlags::Onlink,
             other => return Err(format!("'{other}' is not known in a route")),
@@ -93,10 +94,16 @@ pub fn parse(text: &str, table: u32) -> Result<Route, String> {
         return Err("'nexthop' needs 'via'".to_owned());
     }
     let has_hops = !hops.is_empty();
-    message.attributes.extend(has_hops.then_some(RouteAttribute::MultiPath(hops)));
+    let has_plain =
+        device.is_some() || message.attributes.iter().any(|part| matches!(part, RouteAttribute::Gateway(_)));
+    match hops.len() {
+        // The kernel makes a plain route of it.
+        1 if !has_plain => message.attributes.extend(hops.remove(0).attributes),
+        _ => message.attributes.extend(has_hops.then_some(RouteAttribute::MultiPath(hops))),
+    }
     message.header.scope = given_scope.map_or_else(|| usual_scope(&message), RouteScope::from);
     let mut route = Route { message, device };
-    if has_hops && (route.device.is_some() || route.gateway().is_some()) {
+    if has_hops && has_plain {
         return Err("'nexthop' comes last, in the place of 'via' and 'dev'".to_owned());
     }
     if route.is_unicast() && route.device.is_none() && route.gateway().is_none() && !has_hops {
@@ -167,8 +174,8 @@ pub fn write(route: &Route) -> Option<String> {
         return None;
     }
     for hop in route.next_hops() {
-        // The interface is found by the gateway, which a link-local one cannot tell.
-        hop.gateway.filter(|gateway| !is_link_local(*gateway))?;
+        // The interface is found by the gateway, which neither a link-local one can tell nor one outside all networks.
+        hop.gateway.filter(|gateway| !is_link_local(*gateway) && !hop.is_onlink)?;
         text += &format!(" {hop}");
     }
     Some(text)
@@ -194,6 +201,7 @@ fn more(attribute: &RouteAttribute) -> Option<String> {
             None
         }
         RouteAttribute::Preference(preference) if *preference != RoutePreference::Medium => None,
+        RouteAttribute::CacheInfo(info) if info.expires != 0 => None,
         _ => Some(String::new()),
     }
 }
@@ -201,6 +209,7 @@ fn more(attribute: &RouteAttribute) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rtnetlink::packet_route::route::{RouteCacheInfo, RouteNextHopFlags};
 
     #[test]
     fn what_is_written_is_read_back() {
@@ -232,7 +241,16 @@ mod tests {
         by_tos.message.header.tos = 0x10;
         from.message.header.source_prefix_length = 64;
         preferred.message.attributes.push(RouteAttribute::Preference(RoutePreference::High));
-        for route in [by_tos, from, preferred] {
+        let mut expiring = route();
+        let expires = RouteCacheInfo::parse(&[[0; 8].as_slice(), &[9], &[0; 23]].concat()).unwrap();
+        expiring.message.attributes.push(RouteAttribute::CacheInfo(expires));
+        let mut onlink = parse("2001:db8:9::/48 nexthop via 2001:db8::1 nexthop via 2001:db8::2", 1001).unwrap();
+        for attribute in &mut onlink.message.attributes {
+            if let RouteAttribute::MultiPath(hops) = attribute {
+                hops[1].flags |= RouteNextHopFlags::Onlink;
+            }
+        }
+        for route in [by_tos, from, preferred, expiring, onlink] {
             assert_eq!(write(&route), None);
         }
     }
@@ -271,6 +289,8 @@ mod tests {
             ("2001:db8:9::7/48 dev eth1", "2001:db8:9::/48 dev eth1"),
             ("198.51.100.0/24 dev eth1 metric 0", "198.51.100.0/24 dev eth1"),
             ("2001:db8:9::/48 dev eth1 metric 0", "2001:db8:9::/48 dev eth1"),
+            ("198.51.100.0/24 nexthop via 192.0.2.1 weight 3", "198.51.100.0/24 via 192.0.2.1"),
+            ("198.51.100.0/24 dev eth1 mtu 0 advmss 0", "198.51.100.0/24 dev eth1"),
         ] {
             assert_eq!(write(&parse(text, 1).unwrap()).as_deref(), Some(as_reported));
         }

@@ -73,8 +73,8 @@ fn to_message(address: &Address) -> AddressMessage {
     attributes.extend(address.label.clone().map(AddressAttribute::Label));
     attributes.push(AddressAttribute::Flags(AddressFlags::from_bits_retain(flags)));
     attributes.extend(address.metric.map(AddressAttribute::RoutePriority));
-    let (valid, preferred) = address.lifetimes;
-    if address.lifetimes != (FOREVER, FOREVER) {
+    let (valid, preferred) = if address.is_deprecated() { (FOREVER, 0) } else { address.lifetimes };
+    if (valid, preferred) != (FOREVER, FOREVER) {
         let mut lifetimes = CacheInfo::default();
         (lifetimes.ifa_valid, lifetimes.ifa_preferred) = (valid, preferred);
         attributes.push(AddressAttribute::CacheInfo(lifetimes));

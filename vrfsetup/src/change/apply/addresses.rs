@@ -1,0 +1,49 @@
+//! Addresses that a device has and the file does not declare, for `--prune`.
+
+use crate::model::address::{Address, FOREVER, SCOPE_LINK};
+use crate::model::device::Device;
+use crate::model::family::Family;
+use crate::model::link::Link;
+use crate::model::step::Step;
+use crate::plan::address::{deletions, takes_along};
+use crate::plan::system::System;
+use crate::sys::sysctl;
+
+/// The steps that delete them. `declared` are the addresses of the whole VRF; `loopback` is its device where that has its
+/// loopback addresses.
+pub(super) fn surplus(system: &System, link: &Link, declared: &[Address], loopback: Option<&Device>) -> Vec<Step> {
+    let is_here = |address: &&Address| system.link(&address.device.name).is_some_and(|at| at.ifindex == link.ifindex);
+    let declared: Vec<&Address> = declared.iter().filter(is_here).collect();
+    let is_same = |one: &Address, other: &Address| {
+        let is_of_peer = one.family() == Family::V6 || one.peer == other.peer;
+        is_of_peer && (one.local, one.prefix_len) == (other.local, other.prefix_len)
+    };
+    let stays = |own: &&Address| {
+        let is_loopback = loopback.is_some_and(|device| own.is_same_as(&Address::loopback(device, own.family())));
+        is_loopback || !is_configured(own) || declared.iter().any(|address| is_same(address, own))
+    };
+    let (stay, go): (Vec<&Address>, Vec<&Address>) = system.addresses_of(link.ifindex).partition(stays);
+    // What comes now comes behind what there is.
+    let new = declared.into_iter().filter(|address| !stay.iter().any(|own| is_same(own, address)));
+    let new: Vec<Address> =
+        new.map(|address| Address { flags: address.flags | libc::IFA_F_SECONDARY, ..address.clone() }).collect();
+    let keeps = || stay.iter().copied().chain(&new);
+    let promotion = go.iter().any(|gone| takes_along(gone, keeps())).then(|| promotion(&link.name)).flatten();
+    let steps = deletions(go.into_iter());
+    match promotion {
+        None => steps,
+        Some(on) => std::iter::once(on.clone()).chain(steps).chain([on.inverse()]).collect(),
+    }
+}
+
+/// Not made by the kernel (link-local) and not by DHCP or a router advertisement.
+fn is_configured(address: &Address) -> bool {
+    address.lifetimes.0 == FOREVER && !(address.family() == Family::V6 && address.scope == SCOPE_LINK)
+}
+
+/// Has the kernel keep the other addresses of a network when the first one goes; None where it does.
+fn promotion(device: &str) -> Option<Step> {
+    let key = |of: &str| format!("net/ipv4/conf/{of}/promote_secondaries");
+    let is_on = [key("all"), key(device)].iter().any(|key| sysctl::read(key).is_some_and(|value| value != "0"));
+    (!is_on).then(|| Step::SetSysctl { key: key(device), from: "0".to_owned(), to: "1".to_owned() })
+}
