@@ -73,10 +73,13 @@ BindToDevice=boot
 ";
 
 /// What Debian's packages start at boot, and a test may start.
-const NOT_AT_BOOT: [&str; 18] = [
+const NOT_AT_BOOT: [&str; 21] = [
     "multi-user.target.wants/containerd.service",
     "multi-user.target.wants/docker.service",
     "sockets.target.wants/docker.socket",
+    "multi-user.target.wants/lxc.service",
+    "multi-user.target.wants/lxc-net.service",
+    "multi-user.target.wants/lxc-monitord.service",
     "multi-user.target.wants/cron.service",
     "multi-user.target.wants/NetworkManager.service",
     "network-online.target.wants/NetworkManager-wait-online.service",

@@ -162,8 +162,13 @@ const UNDER_SYSTEMD: &[&[Test]] = &[
 ];
 
 /// The same, of machines alone whose line in `tests/kernels.toml` names them: they have the daemon.
-const BESIDE_ONE_DAEMON: &[&[Test]] =
-    &[systemd::beside_dhclient::TESTS, systemd::beside_ifupdown2::TESTS, systemd::docker::TESTS];
+const BESIDE_ONE_DAEMON: &[&[Test]] = &[
+    systemd::beside_dhclient::TESTS,
+    systemd::beside_ifupdown2::TESTS,
+    systemd::docker::TESTS,
+    systemd::managers::TESTS,
+    systemd::apparmor::TESTS,
+];
 
 /// The names of the tests that must run, and pass, under this systemd.
 pub fn expected_under_systemd(system: &System) -> impl Iterator<Item = String> {

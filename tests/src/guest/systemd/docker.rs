@@ -13,6 +13,7 @@ use crate::guest::run::containers::Image;
 use crate::guest::run::oci_hook::{ANNOTATION, fetch, image, is_blue, is_closed};
 use crate::guest::setup::vrfsetup;
 use crate::harness::judge::{Verdict, root};
+use crate::harness::sandboxes;
 use crate::harness::vm::plan::DIRECTORY;
 use crate::harness::world::{Domain, Kind};
 
@@ -25,6 +26,23 @@ const RUNTIME: &str = "/usr/local/sbin/vrfrun-runc";
 const CONFIGURATION: &str = "/etc/docker/daemon.json";
 /// What each of these tests imports, from no registry.
 const IMAGE: &str = "vrftest:1";
+/// What containerd gives a container; no new privileges is its default.
+const CAPABILITIES: [&str; 14] = [
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FSETID",
+    "FOWNER",
+    "MKNOD",
+    "NET_RAW",
+    "SETGID",
+    "SETUID",
+    "SETFCAP",
+    "SETPCAP",
+    "NET_BIND_SERVICE",
+    "SYS_CHROOT",
+    "KILL",
+    "AUDIT_WRITE",
+];
 /// What the two keep for the next start.
 const KEPT: [&str; 4] = ["/var/lib/docker", "/var/lib/containerd", "/run/docker", "/run/containerd"];
 
@@ -99,6 +117,31 @@ fn docker_and_containerd_put_containers_into_the_vrf() {
         assert!(!refused.text().contains("started") && refused.error_text().contains(why), "{refused}");
     }
     containerd_does_the_same(&mut docker);
+    vrfrun_inside_is_as_the_page_says(&mut docker);
+}
+
+/// The two with their own profiles of seccomp and AppArmor: vrfrun is in the image, and nobody outside knows of the VRF.
+fn vrfrun_inside_is_as_the_page_says(docker: &mut Docker) {
+    let host = "docker run --rm --network host";
+    let image = format!("docker.io/library/{IMAGE}");
+    let dropped = CAPABILITIES.map(|capability| format!("--cap-drop CAP_{capability}")).join(" ");
+    let pod = format!("ctr run --rm --snapshotter native --net-host --seccomp --read-only --user 1000 {dropped}");
+    let mut table = sandboxes::head("inside");
+    for (name, words) in [
+        ("Docker", format!("{host} {IMAGE}")),
+        ("Docker, a plain user", format!("{host} --user 1000 {IMAGE}")),
+        (
+            "Docker, a user without capabilities and new privileges",
+            format!("{host} --user 1000 --cap-drop all --security-opt no-new-privileges --read-only {IMAGE}"),
+        ),
+        ("containerd, a pod's restricted context", format!("{pod} {image} pod")),
+    ] {
+        let verdicts = ["/bin/plain", "/bin/plain_musl_static"]
+            .map(|program| docker.judge(&format!("{words} /bin/vrfrun -v blue {program}")));
+        table += &sandboxes::row(name, verdicts.each_ref());
+    }
+    sandboxes::assert_documented("tests/src/guest/systemd/docker.rs", &table);
+    docker.must(&format!("ctr images rm {image}"));
 }
 
 fn a_container_of_dockers_stays_in_the_vrf() {
@@ -135,5 +178,4 @@ fn containerd_does_the_same(docker: &mut Docker) {
     let refused = docker.judge(&format!("{run} --annotation {ANNOTATION}=nope {image} two /bin/busybox echo started"));
     is_closed(&refused);
     assert!(!refused.text().contains("started") && refused.error_text().contains("no interface 'nope'"), "{refused}");
-    docker.must(&format!("ctr images rm {image}"));
 }

@@ -3,6 +3,7 @@
 //! May use `crate::guest::setup`, and the containers of `crate::guest::run`. Its tests are listed in `UNDER_SYSTEMD`, run
 //! as transient services, and are for no machine without a systemd.
 
+pub mod apparmor;
 pub mod beside;
 pub mod beside_bgp;
 pub mod beside_dhclient;
@@ -13,6 +14,7 @@ pub mod docker;
 pub mod exported;
 pub mod logins;
 pub mod machine;
+pub mod managers;
 pub mod moved;
 pub mod resolved;
 pub mod rollback;

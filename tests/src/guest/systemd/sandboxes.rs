@@ -3,7 +3,7 @@
 
 use super::guest_tests;
 use super::machine::machine;
-use crate::harness::judge::{Outcome, Verdict, root};
+use crate::harness::judge::{Verdict, root};
 use crate::harness::sandboxes;
 use crate::harness::world::plan::WEB4;
 use crate::harness::world::{Kind, World};
@@ -37,19 +37,18 @@ const UNITS: [&[&str]; 16] = [
 fn each_hardened_unit_is_blue_or_closed_as_the_page_says() {
     let mut world = machine(Kind::Vrfs);
     let rows: String = UNITS.iter().map(|properties| row(&mut world, properties)).collect();
-    let table =
-        format!("| properties | a dynamic program | a static program | what to do |\n|---|---|---|---|\n{rows}");
+    let table = sandboxes::head("properties") + &rows;
     sandboxes::assert_documented("tests/src/guest/systemd/sandboxes.rs", &table);
 }
 
 /// Its line of the table.
 fn row(world: &mut World, properties: &[&str]) -> String {
     let url = format!("http://{WEB4}/");
-    let (dynamic, hint) = outcome(&run(world, properties, &["curl", "-sS", &url]));
+    let dynamic = run(world, properties, &["curl", "-sS", &url]);
     let program = world.bin().join("static_client").display().to_string();
-    let (alone, other_hint) = outcome(&run(world, properties, &[&program]));
+    let alone = run(world, properties, &[&program]);
     let name = if properties.is_empty() { "none".into() } else { format!("`{}`", properties.join("`, `")) };
-    format!("| {name} | {dynamic} | {alone} | {} |\n", hint.or(other_hint).unwrap_or_default())
+    sandboxes::row(&name, [&dynamic, &alone])
 }
 
 fn run(world: &mut World, properties: &[&str], program: &[&str]) -> Verdict {
@@ -58,17 +57,4 @@ fn run(world: &mut World, properties: &[&str], program: &[&str]) -> Verdict {
     let words = ["systemd-run", "--quiet", "--wait", "--pipe", "--collect"].map(String::from).into_iter();
     let command = [&[vrfrun.as_str(), "-v", "blue"], program].concat().into_iter().map(String::from);
     world.judge(&root(words.chain(properties).chain(command)))
-}
-
-/// What became of it, and what vrfrun says is to be done.
-fn outcome(verdict: &Verdict) -> (String, Option<String>) {
-    if verdict.outcome == Outcome::Blue {
-        verdict.assert_blue();
-        return (sandboxes::mechanism(verdict), None);
-    }
-    verdict.assert_closed();
-    assert_eq!(verdict.code, 125, "{verdict}");
-    let said = verdict.error_text();
-    let hint = said.lines().find_map(|line| line.strip_prefix("hint: "));
-    ("closed".into(), Some(format!("`{}`", hint.unwrap_or_else(|| panic!("no hint\n{verdict}")))))
 }
