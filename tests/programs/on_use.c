@@ -3,7 +3,7 @@
 
        on_use KIND STEP...
 
-   KIND is udp, ping, raw, tcp, mptcp or smc, with 4 or 6. A step that fails is printed with its error; the others go on. */
+   KIND is udp, ping, raw, sctp, tcp, mptcp or smc, with 4 or 6. A step that fails is printed with its error; the others go on. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -98,6 +98,15 @@ static int step_multicast(void) { return send_to(group); }
 static int step_connect_multicast(void) { return connect_to(group); }
 static int step_scope(void) { return send_to(scoped); }
 static int step_connect_scope(void) { return connect_to(scoped); }
+
+/* One host, which no neighbour has to be asked for; an association begins without a wait. */
+static int step_neighbour(void)
+{
+    union address to;
+    socklen_t size = address(&to, "198.51.100.9", "fe80::9", FOREIGN);
+
+    return (int)sendto(fd, message, length, MSG_DONTWAIT, &to.any, size);
+}
 
 static int step_fastopen(void)
 {
@@ -294,6 +303,7 @@ static const struct {
     {"broadcast", step_broadcast},
     {"scope", step_scope},
     {"connect-scope", step_connect_scope},
+    {"neighbour", step_neighbour},
     {"bind-scope", step_bind_scope},
     {"bind", step_bind},
     {"pktinfo", step_pktinfo},
@@ -346,6 +356,9 @@ static void choose(const char *kind)
     } else if (strncmp(kind, "raw", 3) == 0) {
         type = SOCK_RAW;
         protocol = EXPERIMENT;
+    } else if (strncmp(kind, "sctp", 4) == 0) {
+        type = SOCK_SEQPACKET;
+        protocol = IPPROTO_SCTP;
     } else if (strncmp(kind, "mptcp", 5) == 0) {
         protocol = MPTCP;
     }

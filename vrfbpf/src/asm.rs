@@ -47,6 +47,8 @@ pub enum Label {
     Pass,
     /// One of the options that the setsockopt program reads.
     Option(Value),
+    /// The program asks for a device that is not the VRF's.
+    Device,
     /// The value names this interface, or 0 for none.
     Interface,
     /// A value that has no room for an index.

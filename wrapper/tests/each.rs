@@ -14,7 +14,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, pipe, pipe2};
 
-use scene::{Who, stage};
+use scene::{Who, play_after, stage};
 
 /// Two VRFs, each emulated by a veth.
 const VRFS: &str = "add() { ip link property add dev $1 altname $2
@@ -84,5 +84,13 @@ fn a_descriptor_that_never_waits_gets_every_line_whole() {
             assert!(numbers.eq((1..=40000).map(|number| number.to_string())), "{stream:?}: {vrf}");
         }
         assert_eq!(text.lines().count(), 80000, "{stream:?}");
+    }
+}
+
+#[test]
+fn output_that_cannot_be_written_is_a_failure_whatever_the_commands_end_with() {
+    for each in ["each", "each -j"] {
+        let script = format!("exec vrfrun {each} -m preload -- sh -c 'echo x; exit 200' > /dev/full");
+        play_after(VRFS, Who::User, &script).fails(125, "cannot write to standard output: No space left on device");
     }
 }

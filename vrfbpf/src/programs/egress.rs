@@ -1,12 +1,14 @@
 //! BPF_CGROUP_INET_EGRESS (4.10): a packet leaves by the VRF or one of its ports, or not at all.
 //!
 //! Stops what no binding stops: IP_PKTINFO with a foreign index, IPv4 multicast and 255.255.255.255 (which the kernel
-//! routes without the VRF), IPv6 scope ids of foreign interfaces (bind(2) and connect(2) even rebind a socket by them), and
-//! raw and ping sockets after connect(AF_UNSPEC). The packet is dropped, and the call that sent it fails with EPERM.
+//! routes without the VRF), IPv6 scope ids of foreign interfaces (bind(2) and connect(2) even rebind a socket by them, and
+//! SCTP goes by them whatever it is bound to), and raw and ping sockets after connect(AF_UNSPEC). The packet is dropped, and
+//! the call that sent it fails with EPERM, where the kernel tells it: not of IPv6 ping sockets, and a connection times out.
 //!
 //! Allowed all the same: a socket of another network namespace, and one that is bound to a device because its program asked
-//! for that device (SO_BINDTODEVICE; `--strict` denies the asking). Both carry a tag. A raw socket without a tag is one that
-//! the kernel made for a network namespace which a process of the cgroup made: it answers pings and finds neighbours there.
+//! for another device than the VRF (SO_BINDTODEVICE; `--strict` denies the asking). Both carry a tag. A raw or SCTP socket
+//! without a tag and a device is one that the kernel made for a network namespace which a process of the cgroup made: it
+//! answers pings, finds neighbours and refuses associations there.
 
 use std::os::fd::RawFd;
 
@@ -30,7 +32,8 @@ pub fn egress(target: &Target<'_>, ports: RawFd) -> Program {
             program.load_word(3, 8, SOCK_BOUND_DEV_IF).if_equal(3, 0, Label::Deny);
             program.if_equal(3, target.ifindex as i32, Label::Deny).goto(Label::Allow);
             program.label(Label::Untagged).load_word(3, 8, SOCK_TYPE).if_equal(3, libc::SOCK_STREAM, Label::Deny);
-            program.if_equal(3, libc::SOCK_DGRAM, Label::Deny)
+            program.if_equal(3, libc::SOCK_DGRAM, Label::Deny);
+            program.load_word(3, 8, SOCK_BOUND_DEV_IF).if_not(3, 0, Label::Deny)
         }
         None => program.load_word(3, 7, SOCK_BOUND_DEV_IF).if_equal(3, target.ifindex as i32, Label::Deny),
     };

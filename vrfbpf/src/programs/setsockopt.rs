@@ -5,7 +5,8 @@
 //! one that names an interface outside the VRF by its index.
 //!
 //! With `is_fixed` (`--strict`) a socket of ours, unbound ones too, can be bound to its own device only. Without it, a
-//! request for another device leaves a tag, so that the egress program knows it for the program's own wish.
+//! request for another device leaves a tag, so that the egress program knows it for the program's own wish; one for its own
+//! (`ping -I blue`) leaves none: what takes the socket elsewhere afterwards is no wish, but the scope of an address.
 
 use std::os::fd::RawFd;
 
@@ -53,8 +54,11 @@ pub fn setsockopt(target: &Target<'_>, ports: RawFd, is_fixed: bool) -> Program 
         }
     }
     match target.tags {
-        _ if is_fixed => program.compare_device(target),
-        Some(tags) => program.load_long(2, 6, SOCKET).put_tag(tags, 2, TAG_REBOUND).goto(Label::Pass),
+        _ if is_fixed => program.compare_device(target, Label::Allow, Label::Deny).goto(Label::Deny),
+        Some(tags) => {
+            program.compare_device(target, Label::Pass, Label::Device).label(Label::Device);
+            program.load_long(2, 6, SOCKET).put_tag(tags, 2, TAG_REBOUND).goto(Label::Pass)
+        }
         None => &mut program,
     };
     program.read_interfaces().check_interface(ports);
@@ -98,17 +102,16 @@ impl Program {
         }
     }
 
-    /// A device by name or index must be our own. The kernel hands over at least 16 bytes, with zeros after the value.
-    fn compare_device(&mut self, target: &Target<'_>) -> &mut Self {
-        self.needs(16, Label::Deny).if_equal(9, libc::SO_BINDTOIFINDEX, Label::Option(Index));
+    /// Goes to `own` where the device is ours, by name or index, and to `other` or on where it is another. The kernel hands over at least 16 bytes, with zeros after the value.
+    fn compare_device(&mut self, target: &Target<'_>, own: Label, other: Label) -> &mut Self {
+        self.needs(16, other).if_equal(9, libc::SO_BINDTOIFINDEX, Label::Option(Index));
         // A name of 15 letters needs no NUL: the kernel reads no further.
         let end = (target.name.len() < NAME_MAX).then_some(&0);
         for (at, &letter) in target.name.iter().chain(end).enumerate() {
-            self.load_byte(3, 7, at as i16).if_not(3, i32::from(letter), Label::Deny);
+            self.load_byte(3, 7, at as i16).if_not(3, i32::from(letter), other);
         }
-        self.goto(Label::Allow);
-        self.label(Label::Option(Index)).load_word(3, 7, 0).if_not(3, target.ifindex as i32, Label::Deny);
-        self.goto(Label::Allow)
+        self.goto(own);
+        self.label(Label::Option(Index)).load_word(3, 7, 0).if_equal(3, target.ifindex as i32, own)
     }
 
     /// For each kind of join: r7 = where the index stands, r3 = the index.

@@ -51,7 +51,7 @@ fn account(name: &OsStr, passwd: &[u8], group: &[u8]) -> Result<Account, Unknown
     let gid = match (wanted_group, &entry) {
         (Some(wanted), _) => group_id(group, wanted).ok_or(Unknown::Name)?,
         (None, Some(entry)) => number(entry[3]).ok_or(Unknown::Name)?,
-        (None, None) => own_group(uid, group)?,
+        (None, None) => own_group(uid, passwd, group)?,
     };
     let login = entry.as_ref().map(|entry| entry[0]);
     let is_member = |entry: &Vec<&[u8]>| login.is_some_and(|login| entry[3].split(|&b| b == b',').any(|m| m == login));
@@ -72,10 +72,11 @@ fn entry_of<'a>(user: &[u8], passwd: &'a [u8]) -> Option<Vec<&'a [u8]>> {
 }
 
 /// A number that /etc/passwd does not know has the group of the same number, as most users do who have a group of
-/// their own; never root's. Where that group is another's, the user has to be asked.
-fn own_group(uid: u32, group: &[u8]) -> Result<u32, Unknown> {
-    let is_of_uid = |entry: &Vec<&[u8]>| entry.len() >= 3 && number(entry[2]) == Some(uid);
-    match lines(group).find(is_of_uid) {
+/// their own; never root's. Where that group is another's, the user has to be asked. One without a name may be a user's, too.
+fn own_group(uid: u32, passwd: &[u8], group: &[u8]) -> Result<u32, Unknown> {
+    let is_called = |entry: &Vec<&[u8]>| entry.len() >= 3 && number(entry[2]) == Some(uid);
+    let is_of_user = |entry: &Vec<&[u8]>| entry.len() >= 7 && number(entry[3]) == Some(uid);
+    match lines(group).find(is_called).or_else(|| lines(passwd).find(is_of_user)) {
         Some(entry) => Err(Unknown::GroupOf(uid, OsString::from_vec(entry[0].to_vec()))),
         None => Ok(uid),
     }
@@ -172,6 +173,8 @@ mod tests {
         assert_eq!(ids("4242"), Some((4242, 4242, vec![4242])));
         let of_another = account(OsStr::new("20"), PASSWD, GROUP).unwrap_err();
         assert_eq!(of_another, Unknown::GroupOf(20, "dialout".into()));
+        let of_user = account(OsStr::new("1001"), PASSWD, b"root:x:0:\n").unwrap_err();
+        assert_eq!(of_user, Unknown::GroupOf(1001, "bob".into()));
         assert_eq!(ids("20:20"), Some((20, 20, vec![20])));
     }
 

@@ -10,6 +10,7 @@ guest_tests! {
     no_ipv6_datagram_gets_out,
     no_raw_packet_gets_out,
     no_ping_gets_out,
+    no_association_gets_out,
     a_udp_socket_that_lost_its_device_connects_in_the_vrf,
     a_udp_socket_that_lost_its_device_sends_in_the_vrf needs [MptcpBind],
     mptcp_and_its_listeners_are_in_the_vrf needs [MptcpBind],
@@ -87,6 +88,7 @@ fn no_ipv6_datagram_gets_out() {
             "udp6 connect unspec connect-scope send",
             "udp6 bind-scope sendto scope",
             "udp6 scope",
+            "udp6 own bind-scope sendto scope",
         ],
     );
     // The kernel itself refuses these on a socket of a VRF.
@@ -109,6 +111,7 @@ fn no_raw_packet_gets_out() {
             "raw6 connect unspec connect-scope send",
             "raw6 bind-scope scope",
             "raw6 scope",
+            "raw6 own bind-scope scope",
         ],
     );
 }
@@ -131,6 +134,13 @@ fn no_ping_gets_out() {
         assert_ne!(verdict.outcome, Outcome::Leak, "{moves}\n{verdict}");
     }
     std::fs::write(range, before).expect("as it was");
+}
+
+/// SCTP takes the scope of its peer's address for the way there, whatever its socket is bound to.
+fn no_association_gets_out() {
+    let mut world = world();
+    world.ip("neigh add fe80::9 lladdr 02:00:00:00:00:09 dev eth0");
+    each_is_held(&mut world, &["sctp6 neighbour", "sctp6 own neighbour"]);
 }
 
 fn a_udp_socket_that_lost_its_device_connects_in_the_vrf() {
