@@ -231,6 +231,15 @@ static int step_join_group(void)
     return setsockopt(fd, family == AF_INET ? IPPROTO_IP : IPPROTO_IPV6, MCAST_JOIN_GROUP, &request, sizeof request);
 }
 
+/* An address in the network that each domain has. */
+static int step_join_anycast(void)
+{
+    struct ipv6_mreq request = {0};
+
+    inet_pton(AF_INET6, "2001:db8:1::7", &request.ipv6mr_multiaddr);
+    return setsockopt(fd, IPPROTO_IPV6, IPV6_JOIN_ANYCAST, &request, sizeof request);
+}
+
 /* Reports of a membership follow a random delay of at most a second. */
 static int step_wait(void) { return (int)sleep(2); }
 
@@ -272,20 +281,31 @@ static int step_answer(void)
 }
 
 /* The devices that have the group, by the kernel's own lists. */
-static int step_members(void)
+/* Prints the interfaces of a list of the kernel's under which an address stands. */
+static int listed(const char *list, const char *address, const char *what)
 {
-    const char *list = family == AF_INET ? "/proc/net/igmp" : "/proc/net/igmp6";
-    const char *name = family == AF_INET ? "0700FCE9" : "ff050000000000000000000000010007";
     char line[256], device[IFNAMSIZ] = "";
     FILE *file = fopen(list, "r");
 
     while (file && fgets(line, sizeof line, file)) {
         if (line[0] != '\t')
             sscanf(line, "%*d %15s", device);
-        if (strstr(line, name))
-            printf("member by %s\n", device);
+        if (strstr(line, address))
+            printf("%s by %s\n", what, device);
     }
     return file ? fclose(file) : -1;
+}
+
+static int step_members(void)
+{
+    if (family == AF_INET)
+        return listed("/proc/net/igmp", "0700FCE9", "member");
+    return listed("/proc/net/igmp6", "ff050000000000000000000000010007", "member");
+}
+
+static int step_anycasts(void)
+{
+    return listed("/proc/net/anycast6", "20010db8000100000000000000000007", "anycast");
 }
 
 static const struct {
@@ -315,7 +335,9 @@ static const struct {
     {"join-port", step_join_port},
     {"join-source", step_join_source},
     {"join-group", step_join_group},
+    {"join-anycast", step_join_anycast},
     {"members", step_members},
+    {"anycasts", step_anycasts},
     {"wait", step_wait},
     {"pause", step_pause},
     {"rebind", step_rebind},

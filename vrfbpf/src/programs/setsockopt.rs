@@ -1,7 +1,7 @@
 //! BPF_CGROUP_SETSOCKOPT (5.3; long values 5.8): what a program asks for its sockets.
 //!
-//! Stops: the report (IGMP, MLD) of a multicast join without an interface, which the kernel would send by the default
-//! domain. The join gets a port of the VRF; one with an old structure that cannot name an interface is denied, and so is
+//! Stops: the report (IGMP, MLD) of a multicast or anycast join without an interface, which the kernel would send by the
+//! default domain. The join gets a port of the VRF; one with an old structure that cannot name an interface is denied, and so is
 //! one that names an interface outside the VRF by its index.
 //!
 //! With `is_fixed` (`--strict`) a socket of ours, unbound ones too, can be bound to its own device only. Without it, a
@@ -27,16 +27,18 @@ const IP_ADD_SOURCE_MEMBERSHIP: i32 = 39;
 const MCAST_JOIN_GROUP: i32 = 42;
 const MCAST_JOIN_SOURCE_GROUP: i32 = 46;
 const IPV6_JOIN_GROUP: i32 = 20;
+const IPV6_JOIN_ANYCAST: i32 = 27;
 /// The longest name of an interface, without its NUL.
 const NAME_MAX: usize = 15;
 
 /// The options that matter: level, name, and the layout of the value. No name means two layouts.
-const JOINS: [(i32, i32, Value); 7] = [
+const JOINS: [(i32, i32, Value); 8] = [
     (libc::IPPROTO_IP, libc::IP_ADD_MEMBERSHIP, Mreqn),
     (libc::IPPROTO_IP, IP_ADD_SOURCE_MEMBERSHIP, MreqSource),
     (libc::IPPROTO_IP, MCAST_JOIN_GROUP, GroupReq),
     (libc::IPPROTO_IP, MCAST_JOIN_SOURCE_GROUP, GroupReq),
     (libc::IPPROTO_IPV6, IPV6_JOIN_GROUP, Mreq6),
+    (libc::IPPROTO_IPV6, IPV6_JOIN_ANYCAST, Mreq6),
     (libc::IPPROTO_IPV6, MCAST_JOIN_GROUP, GroupReq),
     (libc::IPPROTO_IPV6, MCAST_JOIN_SOURCE_GROUP, GroupReq),
 ];
@@ -102,7 +104,8 @@ impl Program {
         }
     }
 
-    /// Goes to `own` where the device is ours, by name or index, and to `other` or on where it is another. The kernel hands over at least 16 bytes, with zeros after the value.
+    /// Goes to `own` where the device is ours, by name or index, and to `other` or on where it is another. The kernel hands
+    /// over at least 16 bytes, with zeros after the value.
     fn compare_device(&mut self, target: &Target<'_>, own: Label, other: Label) -> &mut Self {
         self.needs(16, other).if_equal(9, libc::SO_BINDTOIFINDEX, Label::Option(Index));
         // A name of 15 letters needs no NUL: the kernel reads no further.

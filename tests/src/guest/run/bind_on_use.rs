@@ -214,6 +214,9 @@ fn a_join_without_an_interface_is_reported_by_the_vrfs_port() {
             assert_eq!(held(&mut world, BPF, &moves).text(), "member by blue0\nbound blue\n", "{join}");
         }
     }
+    // As one that answers for an address, it is a member of the group where neighbours ask for that.
+    let anycasts = held(&mut world, BPF, "udp6 join-anycast anycasts");
+    assert_eq!(anycasts.text(), "anycast by blue0\nbound blue\n", "{anycasts}");
     assert_eq!(held(&mut world, BPF, "udp4 join-source wait").text(), "join-source EPERM\nbound blue\n");
     // The judge, last: what it leaves is reported a moment later.
     for join in joins {
