@@ -46,12 +46,9 @@ test: packages
 	$(CARGO) fmt --all --check
 	tools/rooms
 	tools/words
-	@$(MAKE) --no-print-directory -j2 build tests-compiled
+	@# At once: while one processor optimises the products as a whole, the others would have nothing to do.
+	$(CARGO) test --no-run --quiet --workspace & tests=$$!; $(CARGO) build --release || { kill $$tests; exit 1; }; wait $$tests
 	$(NEXTEST) run --workspace
-
-# Beside the products: while one processor optimises those as a whole, the other would have nothing to do.
-tests-compiled:
-	$(CARGO) test --no-run --quiet --workspace
 
 # What needs no root and no virtual machine: a minute or two once the tests are compiled.
 check:
@@ -142,5 +139,5 @@ dist-of-built: LIBDIR = $(PREFIX)/lib
 dist-of-built:
 	@$(DIRECTORIES) dist/build-archives '$(DIST)'
 
-.PHONY: all build demo test tests-compiled check clean-room leaks nightly bench packages install uninstall deb \
+.PHONY: all build demo test check clean-room leaks nightly bench packages install uninstall deb \
     debs-in-usr rpm dist dist-of-built

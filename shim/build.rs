@@ -8,12 +8,12 @@ fn main() {
     println!("cargo:rustc-cdylib-link-arg=-nostartfiles");
     // GNU ld would start each segment on a page of its own in the file: 6 KiB of zeros.
     println!("cargo:rustc-cdylib-link-arg=-Wl,-z,noseparate-code");
-    // One layout everywhere: from rustc 1.90 on it would be lld's on x86-64, and GNU ld's elsewhere.
-    println!("cargo:rustc-cdylib-link-arg=-fuse-ld=bfd");
     // One object without the mark, and glibc starts the program without its shadow stack (2.39). No compiler's word is
     // needed for it: nothing here returns anywhere but to its caller.
     if std::env::var("CARGO_CFG_TARGET_ARCH").as_deref() == Ok("x86_64") {
         println!("cargo:rerun-if-changed=shstk.ld");
+        // From rustc 1.90 on it would be lld, which makes no note of what such a script holds.
+        println!("cargo:rustc-cdylib-link-arg=-fuse-ld=bfd");
         println!("cargo:rustc-cdylib-link-arg=-Wl,-T,{}/shstk.ld", env!("CARGO_MANIFEST_DIR"));
     }
 }

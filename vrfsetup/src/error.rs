@@ -9,6 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use crate::model::link::changes_its_outside;
 use crate::model::nft::Table;
 use crate::model::rule::Rule;
 use crate::model::step::Step;
@@ -249,10 +250,8 @@ impl Error {
 fn another_way(name: &str, kind: &str, vrf: &str) -> Option<String> {
     match kind {
         "tun" => Some(format!("vrfrun {vrf} PROGRAM, for the program that makes it")),
-        // The kernel changes it at once, and what the command leaves out stays as it is.
-        "gre" | "gretap" | "ipip" | "sit" | "ip6gre" | "ip6gretap" | "ip6tnl" => {
-            Some(format!("ip link change {name} type {kind} dev {vrf}"))
-        }
+        // What the command leaves out stays as it is.
+        _ if changes_its_outside(kind) => Some(format!("ip link change {name} type {kind} dev {vrf}")),
         // A VXLAN's socket stays where it is until the interface goes down; an xfrm interface keeps its device.
         "vxlan" | "xfrm" => Some(format!("ip link add {name} type {kind} ... dev {vrf}")),
         _ => None,

@@ -92,10 +92,13 @@ impl Address {
     /// Whether it is the same address of the same interface, whatever its lifetime and flags are. An IPv4 address may be on
     /// it once for each peer.
     pub fn is_same_as(&self, other: &Self) -> bool {
+        self.device.ifindex == other.device.ifindex && self.is_same_elsewhere(other)
+    }
+
+    /// The same where the interface is another, or has no number yet.
+    pub fn is_same_elsewhere(&self, other: &Self) -> bool {
         let is_of_peer = self.family() == Family::V6 || self.peer == other.peer;
-        is_of_peer
-            && (self.device.ifindex, self.local, self.prefix_len)
-                == (other.device.ifindex, other.local, other.prefix_len)
+        is_of_peer && (self.local, self.prefix_len) == (other.local, other.prefix_len)
     }
 
     /// The scope by the name of `ip -j addr`.

@@ -26,6 +26,15 @@ pub struct Link {
     pub table: Option<u32>,
 }
 
+/// The kinds of tunnels whose device below, which is that of their outer packets, the kernel changes while they are up.
+const CHANGED_WHILE_UP: [&str; 11] =
+    ["gre", "gretap", "ipip", "sit", "vti", "erspan", "ip6gre", "ip6gretap", "ip6tnl", "vti6", "ip6erspan"];
+
+/// Whether `ip link change` gives a tunnel of this kind another device for its outer packets.
+pub fn changes_its_outside(kind: &str) -> bool {
+    CHANGED_WHILE_UP.contains(&kind)
+}
+
 impl Link {
     /// One that is down, a VRF if it has a table.
     #[cfg(test)]
@@ -57,8 +66,7 @@ impl Link {
 
     /// Whether it is a tunnel whose device below is that of its outer packets, and which stays when that goes.
     pub fn names_its_outside(&self) -> bool {
-        let kinds = ["gre", "gretap", "ipip", "sit", "ip6gre", "ip6gretap", "ip6tnl", "xfrm"];
-        self.kind.as_deref().is_some_and(|kind| kinds.contains(&kind))
+        self.kind.as_deref().is_some_and(|kind| changes_its_outside(kind) || kind == "xfrm")
     }
 
     /// What steps call it by.

@@ -22,10 +22,10 @@ pub fn step(there: &Address, wanted: &Address) -> Option<Step> {
 
 /// The steps that delete these addresses, which come in the kernel's order. With the first IPv4 address of a network the
 /// kernel deletes the others of it, unless it is told to promote one of them: so they go before it, and come back behind it.
+/// An IPv6 address comes to stand before the others: the first of them goes first, and comes back last.
 pub fn deletions<'a>(addresses: impl Iterator<Item = &'a Address>) -> Vec<Step> {
-    let mut steps: Vec<Step> = addresses.cloned().map(Step::DeleteAddress).collect();
-    steps.reverse();
-    steps
+    let (four, six): (Vec<&Address>, Vec<&Address>) = addresses.partition(|address| address.family() == Family::V4);
+    six.into_iter().chain(four.into_iter().rev()).cloned().map(Step::DeleteAddress).collect()
 }
 
 /// Whether one of these IPv4 addresses, which stay, would go with the other.
@@ -51,6 +51,8 @@ mod tests {
         let second = of("192.0.2.2/24 dev eth1", libc::IFA_F_SECONDARY);
         let steps = deletions([&first, &second].into_iter());
         assert_eq!(steps, [second.clone(), first.clone()].map(Step::DeleteAddress));
+        let six = ["2001:db8::1/64 dev eth1", "2001:db8::2/64 dev eth1"].map(|text| of(text, 0));
+        assert_eq!(deletions(six.iter()), six.clone().map(Step::DeleteAddress));
         assert!(takes_along(&first, [&second].into_iter()));
         assert!(!takes_along(&second, [&first].into_iter()));
         for other in ["192.0.2.3/25 dev eth1", "198.51.100.1/24 dev eth1"] {

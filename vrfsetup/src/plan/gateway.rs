@@ -62,16 +62,19 @@ impl Networks {
     }
 }
 
-/// Whether one of several next hops would lead over another interface if only its gateway were named: two interfaces of its
-/// domain have networks with that.
+/// Whether one of several next hops would lead over another interface if only its gateway were named: an interface of its
+/// domain has a network with that which is no larger than its own.
 pub fn is_vague(system: &System, route: &Route) -> bool {
     let vrf_of = |ifindex| system.link_by_index(ifindex).and_then(|link| system.vrf_of(link)).map(|vrf| vrf.ifindex);
     let is_of =
         |address: &Address, gateway| contains((address.peer.unwrap_or(address.local), address.prefix_len), gateway);
     route.next_hops().iter().any(|hop| {
-        let (domain, gateway) = (vrf_of(hop.ifindex), hop.gateway);
-        let mut others = system.addresses.iter().filter(|address| address.device.ifindex != hop.ifindex);
-        gateway.is_some_and(|at| others.any(|other| is_of(other, at) && vrf_of(other.device.ifindex) == domain))
+        let Some(gateway) = hop.gateway else { return false };
+        let around = system.addresses.iter().filter(|address| is_of(address, gateway));
+        let (own, others): (Vec<_>, Vec<_>) = around.partition(|address| address.device.ifindex == hop.ifindex);
+        let nearest = own.iter().map(|address| address.prefix_len).max().unwrap_or_default();
+        let domain = vrf_of(hop.ifindex);
+        others.iter().any(|other| other.prefix_len >= nearest && vrf_of(other.device.ifindex) == domain)
     })
 }
 

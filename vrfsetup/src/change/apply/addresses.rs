@@ -14,17 +14,13 @@ use crate::sys::sysctl;
 pub(super) fn surplus(system: &System, link: &Link, declared: &[Address], loopback: Option<&Device>) -> Vec<Step> {
     let is_here = |address: &&Address| system.link(&address.device.name).is_some_and(|at| at.ifindex == link.ifindex);
     let declared: Vec<&Address> = declared.iter().filter(is_here).collect();
-    let is_same = |one: &Address, other: &Address| {
-        let is_of_peer = one.family() == Family::V6 || one.peer == other.peer;
-        is_of_peer && (one.local, one.prefix_len) == (other.local, other.prefix_len)
-    };
     let stays = |own: &&Address| {
         let is_loopback = loopback.is_some_and(|device| own.is_same_as(&Address::loopback(device, own.family())));
-        is_loopback || !is_configured(own) || declared.iter().any(|address| is_same(address, own))
+        is_loopback || !is_configured(own) || declared.iter().any(|address| address.is_same_elsewhere(own))
     };
     let (stay, go): (Vec<&Address>, Vec<&Address>) = system.addresses_of(link.ifindex).partition(stays);
     // What comes now comes behind what there is.
-    let new = declared.into_iter().filter(|address| !stay.iter().any(|own| is_same(own, address)));
+    let new = declared.into_iter().filter(|address| !stay.iter().any(|own| own.is_same_elsewhere(address)));
     let new: Vec<Address> =
         new.map(|address| Address { flags: address.flags | libc::IFA_F_SECONDARY, ..address.clone() }).collect();
     let keeps = || stay.iter().copied().chain(&new);

@@ -163,8 +163,7 @@ impl Planner<'_> {
         let declared = self.source.addresses(name, vrf)?;
         let is_declared = |own: &Address| {
             let is_loopback = vrf.loopback && own.is_same_as(&Address::loopback(&link.device(), own.family()));
-            let is_same = |other: &Address| (other.local, other.prefix_len) == (own.local, own.prefix_len);
-            is_loopback || declared.iter().any(|other| other.device.name == name && is_same(other))
+            is_loopback || declared.iter().any(|other| other.device.name == name && other.is_same_elsewhere(own))
         };
         let mut again = renumber::plan(self.session, self.inventory, link, *table.get_ref(), is_declared)?;
         again.after.steps.retain(|step| !(self.prunes && prune::goes(self.inventory, self.config, step)));

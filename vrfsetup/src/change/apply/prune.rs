@@ -68,7 +68,7 @@ pub(super) fn plan(pruner: &Pruner, kept: &HashSet<Key>) -> Result<Vec<Part>, Er
         part.then.retain(|step| match step {
             Step::DeleteRoute(route) => {
                 let is_gone = route.oifs().iter().any(|oif| gone.contains(oif)) || carried.is_gone(route);
-                !is_gone && removed.insert(key(route))
+                !is_gone && removed.insert(Carried::id(route))
             }
             _ => true,
         });

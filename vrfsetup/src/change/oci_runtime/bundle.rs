@@ -18,6 +18,9 @@ pub fn add_hook(config: &mut Value, program: &Path) -> Result<bool, String> {
     }
     let hook = json!({"path": program, "args": ["vrfsetup", "oci-hook"]});
     let Some(config) = config.as_object_mut() else { return Err("not an object".to_owned()) };
+    if let Some(key) = config.keys().find(|key| key.eq_ignore_ascii_case("hooks") && *key != "hooks") {
+        return Err(format!("{key}: written 'hooks' everywhere else"));
+    }
     let hooks = place(config.entry("hooks").or_insert(Value::Null), json!({}));
     let Some(hooks) = hooks.as_object_mut() else { return Err("hooks: not an object".to_owned()) };
     let stage = place(hooks.entry("createRuntime").or_insert(Value::Null), json!([]));
@@ -62,6 +65,7 @@ mod tests {
             assert_eq!((added, &config["hooks"]), (Ok(true), &expected));
         }
         assert_eq!(with_hook(json!({"Annotations": {ANNOTATION: "blue"}})).0, Ok(true));
+        assert!(with_hook(json!({"annotations": {ANNOTATION: "blue"}, "Hooks": {}})).0.is_err());
         // Whatever stands there, the hook judges it.
         assert_eq!(with_hook(json!({"annotations": {ANNOTATION: ["a/b"]}})).0, Ok(true));
     }
