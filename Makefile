@@ -42,12 +42,10 @@ demo:
 	@tools/demo
 
 # Lints are `make check`'s: they would compile everything once more.
-test: packages
+test: packages build
 	$(CARGO) fmt --all --check
 	tools/rooms
 	tools/words
-	@# At once: while one processor optimises the products as a whole, the others would have nothing to do.
-	$(CARGO) test --no-run --quiet --workspace & tests=$$!; $(CARGO) build --release || { kill $$tests; exit 1; }; wait $$tests
 	$(NEXTEST) run --workspace
 
 # What needs no root and no virtual machine: a minute or two once the tests are compiled.
@@ -139,5 +137,5 @@ dist-of-built: LIBDIR = $(PREFIX)/lib
 dist-of-built:
 	@$(DIRECTORIES) dist/build-archives '$(DIST)'
 
-.PHONY: all build demo test check clean-room leaks nightly bench packages install uninstall deb \
-    debs-in-usr rpm dist dist-of-built
+.PHONY: all build demo test check clean-room leaks nightly bench packages install uninstall deb debs-in-usr rpm dist \
+    dist-of-built
