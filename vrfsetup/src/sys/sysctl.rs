@@ -4,6 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
+use crate::model::step::Step;
+
 const ROOT: &str = "/proc/sys";
 
 /// The value of `net/ipv4/ip_forward`, say, with one space between its words, where the kernel may have tabs; None where
@@ -57,6 +59,13 @@ pub fn write(key: &str, value: &str) -> io::Result<()> {
 fn file(key: &str) -> Option<PathBuf> {
     let stays = Path::new(key).components().all(|part| matches!(part, Component::Normal(_)));
     (stays && !key.is_empty()).then(|| Path::new(ROOT).join(key))
+}
+
+/// The step that has the kernel keep the other IPv4 addresses of a network when the first one goes; None where it does.
+pub fn promotion(device: &str) -> Option<Step> {
+    let key = |of: &str| format!("net/ipv4/conf/{of}/promote_secondaries");
+    let is_on = [key("all"), key(device)].iter().any(|key| read(key).is_some_and(|value| value != "0"));
+    (!is_on).then(|| Step::SetSysctl { key: key(device), from: "0".to_owned(), to: "1".to_owned() })
 }
 
 #[cfg(test)]

@@ -97,14 +97,7 @@ fn undo_step(kernel: &Kernel, step: &Step) -> Result<(), String> {
 /// added since, unless it is told to promote one of them.
 fn make(kernel: &Kernel, step: &Step) -> Result<(), KernelError> {
     let promotion = match step {
-        Step::DeleteAddress(address) if address.family() == Family::V4 => {
-            let key = format!("net/ipv4/conf/{}/promote_secondaries", address.device.name);
-            (sysctl::read(&key).as_deref() == Some("0")).then(|| Step::SetSysctl {
-                key,
-                from: "0".to_owned(),
-                to: "1".to_owned(),
-            })
-        }
+        Step::DeleteAddress(address) if address.family() == Family::V4 => sysctl::promotion(&address.device.name),
         _ => None,
     };
     // Where it cannot be told so, the address goes all the same.

@@ -24,7 +24,7 @@ pub(super) fn surplus(system: &System, link: &Link, declared: &[Address], loopba
     let new: Vec<Address> =
         new.map(|address| Address { flags: address.flags | libc::IFA_F_SECONDARY, ..address.clone() }).collect();
     let keeps = || stay.iter().copied().chain(&new);
-    let promotion = go.iter().any(|gone| takes_along(gone, keeps())).then(|| promotion(&link.name)).flatten();
+    let promotion = go.iter().any(|gone| takes_along(gone, keeps())).then(|| sysctl::promotion(&link.name)).flatten();
     let steps = deletions(go.into_iter());
     match promotion {
         None => steps,
@@ -35,11 +35,4 @@ pub(super) fn surplus(system: &System, link: &Link, declared: &[Address], loopba
 /// Not made by the kernel (link-local) and not by DHCP or a router advertisement.
 fn is_configured(address: &Address) -> bool {
     address.lifetimes.0 == FOREVER && !(address.family() == Family::V6 && address.scope == SCOPE_LINK)
-}
-
-/// Has the kernel keep the other addresses of a network when the first one goes; None where it does.
-fn promotion(device: &str) -> Option<Step> {
-    let key = |of: &str| format!("net/ipv4/conf/{of}/promote_secondaries");
-    let is_on = [key("all"), key(device)].iter().any(|key| sysctl::read(key).is_some_and(|value| value != "0"));
-    (!is_on).then(|| Step::SetSysctl { key: key(device), from: "0".to_owned(), to: "1".to_owned() })
 }
