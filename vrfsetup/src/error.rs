@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use crate::model::link::changes_its_outside;
 use crate::model::nft::Table;
 use crate::model::rule::Rule;
+use crate::model::shell::{word, words};
 use crate::model::step::Step;
 use crate::sys::netlink::KernelError;
 use crate::sys::sock_diag::Connection;
@@ -218,26 +219,30 @@ impl Error {
         match self {
             Self::Refused { refusal, step } if refusal.errno == libc::EOPNOTSUPP && step.makes_vrf() => {
                 match step.as_ref() {
-                    Step::AddVrf(device, _) => Some(format!("vrfsetup add {} --emulate --port IF", device.name)),
+                    Step::AddVrf(device, _) => Some(format!("vrfsetup add {} --emulate --port IF", device.word())),
                     _ => None,
                 }
             }
-            Self::NameTaken(name) => Some(format!("ip -d link show {name}")),
-            Self::Emulated { vrf, .. } => Some(format!("vrfsetup del {vrf}")),
-            Self::NotAVrf(name) => Some(format!("ip -d link show {name}")),
-            Self::OtherTable { name, .. } => Some(format!("vrfsetup del {name}")),
-            Self::OtherMaster { port, .. } => Some(format!("vrfsetup detach {port}")),
+            Self::NameTaken(name) => Some(format!("ip -d link show {}", word(name))),
+            Self::Emulated { vrf, .. } => Some(format!("vrfsetup del {}", word(vrf))),
+            Self::NotAVrf(name) => Some(format!("ip -d link show {}", word(name))),
+            Self::OtherTable { name, .. } => Some(format!("vrfsetup del {}", word(name))),
+            Self::OtherMaster { port, .. } => Some(format!("vrfsetup detach {}", word(port))),
             Self::ForeignRule(rule) => Some(rule.move_command(rule.priority + 1)),
             Self::OnlyToml(_) => Some("vrfsetup export --format toml".to_owned()),
             Self::NoNetns { .. } => Some("ip netns list".to_owned()),
-            Self::HasUnits { vrf, units } => Some(format!("vrfsetup unit --remove {vrf} {}", units.join(" "))),
+            Self::HasUnits { vrf, units } => {
+                Some(format!("vrfsetup unit --remove {} {}", word(vrf), words(&units.join(" "))))
+            }
             Self::NoGroup(name) => Some(format!("groupadd --system {name}")),
-            Self::PrimaryGroup { user, .. } => Some(format!("usermod --gid GROUP {user}")),
-            Self::HasUsers { users, .. } => users.first().map(|user| format!("vrfsetup user --remove {user}")),
-            Self::HasTunnels { tunnels, .. } => tunnels.first().map(|name| format!("vrfsetup tunnel --remove {name}")),
-            Self::HasOutsides { tunnels, .. } => tunnels.first().map(|name| format!("ip link del {name}")),
-            Self::NoTunnelPort(name) => Some(format!("ip link set {name} up")),
-            Self::SharedMark { name, .. } => Some(format!("wg set {name} fwmark 0")),
+            Self::PrimaryGroup { user, .. } => Some(format!("usermod --gid GROUP {}", word(user))),
+            Self::HasUsers { users, .. } => users.first().map(|user| format!("vrfsetup user --remove {}", word(user))),
+            Self::HasTunnels { tunnels, .. } => {
+                tunnels.first().map(|name| format!("vrfsetup tunnel --remove {}", word(name)))
+            }
+            Self::HasOutsides { tunnels, .. } => tunnels.first().map(|name| format!("ip link del {}", word(name))),
+            Self::NoTunnelPort(name) => Some(format!("ip link set {} up", word(name))),
+            Self::SharedMark { name, .. } => Some(format!("wg set {} fwmark 0", word(name))),
             Self::NotWireguard { name, kind, vrf } => another_way(name, kind, vrf),
             Self::Unconfirmed => Some("vrfsetup confirm".to_owned()),
             Self::NotRolledBack { .. } | Self::Left(_) => Some("vrfsetup rollback".to_owned()),
@@ -248,6 +253,7 @@ impl Error {
 
 /// How the outside of another kind of interface comes into a VRF.
 fn another_way(name: &str, kind: &str, vrf: &str) -> Option<String> {
+    let (name, vrf) = (word(name), word(vrf));
     match kind {
         "tun" => Some(format!("vrfrun {vrf} PROGRAM, for the program that makes it")),
         // What the command leaves out stays as it is.

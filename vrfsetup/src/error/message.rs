@@ -10,36 +10,48 @@ pub struct LeftOut<'a>(pub &'a Error);
 
 impl fmt::Display for LeftOut<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Error::Refused { step, refusal } => write!(f, "left out: refused '{step}': {refusal}"),
-            Error::UserUnbound { user, vrf, why } => {
-                write!(f, "left out: sockets of '{user}' do not come into VRF '{vrf}': {why}")
-            }
-            error => write!(f, "left out: {error}"),
+        match self.0.refused() {
+            Some((what, why)) => write!(f, "left out: {what}: {why}"),
+            None => write!(f, "left out: {}", self.0),
         }
+    }
+}
+
+impl Error {
+    /// What was refused, and why, where that undoes a change as a whole.
+    fn refused(&self) -> Option<(String, String)> {
+        Some(match self {
+            Self::Refused { step, refusal } => (format!("refused '{step}'"), refusal.to_string()),
+            Self::NoProgram { vrf, refusal } => (format!("refused 'load a program for {vrf}'"), refusal.to_string()),
+            Self::UserUnbound { user, vrf, why } => {
+                (format!("sockets of '{user}' do not come into VRF '{vrf}'"), why.clone())
+            }
+            _ => return None,
+        })
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some((what, why)) = self.refused() {
+            return write!(f, "{what}, nothing is changed: {why}");
+        }
         match self {
-            Self::Refused { step, refusal } => write!(f, "refused '{step}', nothing is changed: {refusal}"),
+            // Written above.
+            Self::Refused { .. } | Self::NoProgram { .. } | Self::UserUnbound { .. } => Ok(()),
             Self::NotRolledBack { cause, left } => {
                 let left = left.join(", ");
-                match cause.as_ref() {
-                    Self::Refused { step, refusal } => {
-                        write!(f, "refused '{step}', and these could not be undone: {left}: {refusal}")
+                match (cause.refused(), cause.as_ref()) {
+                    (Some((what, why)), _) => write!(f, "{what}, and these could not be undone: {left}: {why}"),
+                    (None, Self::Interrupted(signal)) => {
+                        write!(f, "ended by {signal}, and these could not be undone: {left}")
                     }
-                    Self::Interrupted(signal) => write!(f, "ended by {signal}, and these could not be undone: {left}"),
-                    cause => write!(f, "{cause}; these could not be undone: {left}"),
+                    (None, cause) => write!(f, "{cause}; these could not be undone: {left}"),
                 }
             }
             Self::Interrupted(signal) => write!(f, "ended by {signal}, nothing is changed"),
             Self::NoLock { source } => {
                 write!(f, "cannot use /run/vrfsetup, nothing is changed: {}", KernelError::from_io(source))
-            }
-            Self::NoProgram { vrf, refusal } => {
-                write!(f, "refused 'load a program for {vrf}', nothing is changed: {refusal}")
             }
             Self::Unreadable { what, refusal } => write!(f, "cannot read {what}: {refusal}"),
             Self::NoSuchLink(name) => write!(f, "no interface '{name}': {}", errno_text(libc::ENODEV)),
@@ -92,9 +104,6 @@ impl fmt::Display for Error {
             Self::NoGroup(name) => write!(f, "no group '{name}' in /etc/group, whose processes could be left outside"),
             Self::PrimaryGroup { user, group } => {
                 write!(f, "'{group}' is the primary group of '{user}', all of whose processes would be left outside")
-            }
-            Self::UserUnbound { user, vrf, why } => {
-                write!(f, "sockets of '{user}' do not come into VRF '{vrf}', nothing is changed: {why}")
             }
             Self::HasUsers { vrf, users } => {
                 let users = users.join(", ");

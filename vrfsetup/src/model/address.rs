@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::device::Device;
 use crate::model::family::Family;
+use crate::model::shell;
 
 /// RT_SCOPE_HOST: valid inside this machine only.
 pub const SCOPE_HOST: u8 = 254;
@@ -85,6 +86,11 @@ impl Address {
         self.lifetimes.0 != FOREVER && !is_temporary && (self.family() == Family::V4 || is_single)
     }
 
+    /// Whether somebody configured it: not the kernel (link-local), and no DHCP client or router advertisement.
+    pub fn is_configured(&self) -> bool {
+        self.lifetimes.0 == FOREVER && !(self.family() == Family::V6 && self.scope == SCOPE_LINK)
+    }
+
     pub fn family(&self) -> Family {
         self.local.into()
     }
@@ -125,9 +131,9 @@ impl Address {
                 if let Some(broadcast) = broadcast {
                     write!(f, " brd {broadcast}")?;
                 }
-                write!(f, " dev {}", device.name)?;
+                write!(f, " dev {}", device.word())?;
                 match label {
-                    Some(label) if *label != device.name => write!(f, " label {label}")?,
+                    Some(label) if *label != device.name => write!(f, " label {}", shell::word(label))?,
                     _ => {}
                 }
                 if self.0.flags & libc::IFA_F_NODAD != 0 {

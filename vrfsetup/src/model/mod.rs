@@ -1,4 +1,4 @@
-//! Plain values: devices, links, addresses, neighbours, nexthops, routes, rules, names, the steps of a plan, and how ip(8) writes them.
+//! Plain values: devices, links, addresses, neighbours, nexthops, routes, rules, names, words of a shell, the steps of a plan, and how ip(8) writes them.
 //!
 //! Uses no other room. Refuses all input and output: nothing here opens a file or a socket.
 #![forbid(unsafe_code)]
@@ -15,6 +15,7 @@ pub mod place;
 pub mod prefix;
 pub mod route;
 pub mod rule;
+pub mod shell;
 pub mod step;
 pub mod syntax;
 pub mod tunnel;

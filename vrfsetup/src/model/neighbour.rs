@@ -1,4 +1,5 @@
-//! One entry that somebody made in a neighbour table (`ip neigh`): a permanent one, or an address that is answered for.
+//! One entry that somebody made in a neighbour table (`ip neigh`): one that the kernel does not probe, or an address that is
+//! answered for.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -6,8 +7,9 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::model::device::Device;
+use crate::model::link::Link;
 
-/// A permanent neighbour or, without a link-layer address, a proxy.
+/// A permanent neighbour, one that is `nud noarp`, or, without a link-layer address, a proxy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Neighbour {
     /// The interface that it is on.
@@ -17,6 +19,9 @@ pub struct Neighbour {
     pub link_address: Vec<u8>,
     /// Whether this machine answers for the address (`ip neigh add proxy`).
     pub is_proxy: bool,
+    /// Whether it is `nud noarp` instead of permanent.
+    #[serde(default)]
+    pub is_noarp: bool,
     /// NTF_ROUTER and the like.
     pub flags: u8,
     /// Who made it (RTPROT_*), from 5.3 on.
@@ -28,13 +33,24 @@ impl fmt::Display for Neighbour {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { device, address, .. } = self;
         if self.is_proxy {
-            return write!(f, "proxy {address} dev {}", device.name);
+            return write!(f, "proxy {address} dev {}", device.word());
         }
         write!(f, "{address} lladdr ")?;
         for (place, byte) in self.link_address.iter().enumerate() {
             write!(f, "{}{byte:02x}", if place == 0 { "" } else { ":" })?;
         }
-        write!(f, " dev {} nud permanent", device.name)
+        let state = if self.is_noarp { "noarp" } else { "permanent" };
+        write!(f, " dev {} nud {state}", device.word())
+    }
+}
+
+impl Neighbour {
+    /// Whether the kernel made it by itself on such an interface: it asks nobody for the link-layer address of a group, of
+    /// the broadcast address, nor anybody where an interface has no use for such addresses.
+    pub fn is_kernels_own(&self, link: &Link) -> bool {
+        const NONE_ASKED: i32 = libc::IFF_NOARP | libc::IFF_LOOPBACK | libc::IFF_POINTOPOINT;
+        let is_broadcast = self.link_address.iter().all(|&byte| byte == 0xff);
+        self.is_noarp && (self.address.is_multicast() || is_broadcast || link.flags & NONE_ASKED as u32 != 0)
     }
 }
 
@@ -51,10 +67,19 @@ mod tests {
             address,
             link_address: vec![2, 0, 0, 0, 0, 9],
             is_proxy: false,
+            is_noarp: false,
             flags: 0,
             protocol: None,
         };
         assert_eq!(neighbour.to_string(), "192.0.2.9 lladdr 02:00:00:00:00:09 dev eth1 nud permanent");
+        neighbour.is_noarp = true;
+        assert_eq!(neighbour.to_string(), "192.0.2.9 lladdr 02:00:00:00:00:09 dev eth1 nud noarp");
+        let link = Link::plain(3, "eth1", None);
+        assert!(!neighbour.is_kernels_own(&link));
+        assert!(neighbour.is_kernels_own(&Link { flags: libc::IFF_NOARP as u32, ..link.clone() }));
+        let all = Neighbour { link_address: vec![0xff; 6], ..neighbour.clone() };
+        let group = Neighbour { address: "224.0.0.22".parse().unwrap(), ..neighbour.clone() };
+        assert!(all.is_kernels_own(&link) && group.is_kernels_own(&link));
         neighbour.is_proxy = true;
         assert_eq!(neighbour.to_string(), "proxy 192.0.2.9 dev eth1");
     }

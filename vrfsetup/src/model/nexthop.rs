@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::shell;
+
 /// A nexthop, or a group of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Nexthop {
@@ -30,7 +32,7 @@ impl Nexthop {
     /// Gives its interface a name.
     pub fn lead_over(&mut self, device: &str) {
         let space = if self.text.is_empty() { "" } else { " " };
-        self.text += &format!("{space}dev {device}");
+        self.text += &format!("{space}dev {}", shell::word(device));
     }
 
     /// Whether it is a group of others.

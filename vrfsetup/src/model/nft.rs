@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use crate::model::shell;
+
 /// A table, or one in each of several families.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Table {
@@ -32,7 +34,7 @@ impl Table {
     /// The command that does the same.
     pub fn command(self, text: Option<&str>) -> String {
         if text.is_some() {
-            return format!("printf '{}' | nft -f -", self.script(text).escape_debug());
+            return format!("printf '{}' | nft -f -", shell::printed(&self.script(text)));
         }
         let deletions = self.families.iter().map(|family| format!("nft delete table {family} {}", self.name));
         deletions.collect::<Vec<_>>().join("; ")

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::shell;
+
 /// The name of no VRF, for users who are to be in one that nobody can tell: no interface can have it, so their sockets fail.
 pub const NOWHERE: &str = ".";
 
@@ -31,6 +33,6 @@ impl Place {
 /// As `vrfsetup user` takes it.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.vrf, if self.may_leave { " --allow-default" } else { "" })
+        write!(f, "{}{}", shell::word(&self.vrf), if self.may_leave { " --allow-default" } else { "" })
     }
 }

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::model::family::Family;
+use crate::model::shell;
 
 /// The table of the machine's own addresses.
 pub const TABLE_LOCAL: u32 = 255;
@@ -211,10 +212,10 @@ impl Rule {
             write!(f, " to {address}/{len}")?;
         }
         if let Some(iif) = &selectors.iif {
-            write!(f, " iif {iif}")?;
+            write!(f, " iif {}", shell::word(iif))?;
         }
         if let Some(oif) = &selectors.oif {
-            write!(f, " oif {oif}")?;
+            write!(f, " oif {}", shell::word(oif))?;
         }
         if let Some(mark) = selectors.fwmark {
             write!(f, " fwmark {mark:#x}")?;

@@ -17,6 +17,7 @@ use crate::model::nft::{TUNNELS, ZONES};
 use crate::model::place::Place;
 use crate::model::route::Route;
 use crate::model::rule::Rule;
+use crate::model::shell;
 
 /// One change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -236,18 +237,18 @@ impl fmt::Display for Step {
         match self {
             Self::AddRule(rule) => write!(f, "ip {}rule add {}", rule.family.ip_flag(), rule.arguments()),
             Self::DeleteRule(rule) => write!(f, "ip {}rule del {}", rule.family.ip_flag(), rule.arguments()),
-            Self::AddVrf(device, table) => write!(f, "ip link add {} type vrf table {table}", device.name),
-            Self::DeleteVrf(device, _) => write!(f, "ip link del {}", device.name),
+            Self::AddVrf(device, table) => write!(f, "ip link add {} type vrf table {table}", device.word()),
+            Self::DeleteVrf(device, _) => write!(f, "ip link del {}", device.word()),
             Self::AddAltname(device, name) => {
-                write!(f, "ip link property add dev {} altname {name}", device.name)
+                write!(f, "ip link property add dev {} altname {}", device.word(), shell::word(name))
             }
             Self::DeleteAltname(device, name) => {
-                write!(f, "ip link property del dev {} altname {name}", device.name)
+                write!(f, "ip link property del dev {} altname {}", device.word(), shell::word(name))
             }
-            Self::SetUp(device) => write!(f, "ip link set {} up", device.name),
-            Self::SetDown(device) => write!(f, "ip link set {} down", device.name),
-            Self::Enslave(port, vrf) => write!(f, "ip link set {} master {}", port.name, vrf.name),
-            Self::Release(port, _) => write!(f, "ip link set {} nomaster", port.name),
+            Self::SetUp(device) => write!(f, "ip link set {} up", device.word()),
+            Self::SetDown(device) => write!(f, "ip link set {} down", device.word()),
+            Self::Enslave(port, vrf) => write!(f, "ip link set {} master {}", port.word(), vrf.word()),
+            Self::Release(port, _) => write!(f, "ip link set {} nomaster", port.word()),
             Self::AddAddress(address) => write!(f, "ip addr add {}", address.arguments()),
             Self::DeleteAddress(address) => write!(f, "ip addr del {}", address.arguments()),
             Self::ReplaceAddress { to, .. } => write!(f, "ip addr change {}", to.arguments()),
@@ -258,14 +259,14 @@ impl fmt::Display for Step {
             Self::AddRoute(route) => write!(f, "ip {}route add {route}", route.family().ip_flag()),
             Self::DeleteRoute(route) => write!(f, "ip {}route del {route}", route.family().ip_flag()),
             Self::ReplaceRoute { to, .. } => write!(f, "ip {}route replace {to}", to.family().ip_flag()),
-            Self::SetSysctl { key, to, .. } => write!(f, "sysctl -w {key}={to}"),
+            Self::SetSysctl { key, to, .. } => write!(f, "sysctl -w {}", shell::word(&format!("{key}={to}"))),
             Self::WriteFile { path, to: Some(text), .. } => {
-                write!(f, "printf '{}' > {}", text.escape_debug(), path.display())
+                write!(f, "printf '{}' > {}", shell::printed(text), shell::word(&path.to_string_lossy()))
             }
-            Self::WriteFile { path, to: None, .. } => write!(f, "rm {}", path.display()),
+            Self::WriteFile { path, to: None, .. } => write!(f, "rm {}", shell::word(&path.to_string_lossy())),
             Self::SetZones { to, .. } => f.write_str(&ZONES.command(to.as_deref())),
             Self::SetTunnels { to, .. } => f.write_str(&TUNNELS.command(to.as_deref())),
-            Self::SetFwmark { device, to, .. } => write!(f, "wg set {} fwmark {to:#x}", device.name),
+            Self::SetFwmark { device, to, .. } => write!(f, "wg set {} fwmark {to:#x}", device.word()),
             Self::SetUser { uid, to: Some(place), .. } if place.is_nowhere() => {
                 write!(f, "# user {uid} is closed: all its sockets fail")
             }

@@ -28,6 +28,7 @@ use crate::change;
 use crate::error::Error;
 use crate::inspect::processes;
 use crate::model::link::Link;
+use crate::model::shell::word;
 use crate::plan::emulate;
 use crate::plan::system::{self, System};
 use crate::sys::netlink::Kernel;
@@ -68,7 +69,7 @@ impl Request<'_> {
         let unit = self.unit?;
         let name = |known: &String| known == unit || known.strip_suffix(".service") == Some(unit);
         let is_permanent = change::unit::units_of(self.to).iter().any(name);
-        let command = format!("vrfsetup unit {} {unit}", self.to);
+        let command = format!("vrfsetup unit {} {}", word(&self.to), word(unit));
         (self.to != DEFAULT && !is_permanent).then(|| format!("note: its next start is outside again: {command}"))
     }
 }

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use crate::model::address::Address;
 use crate::model::prefix::contains;
 use crate::model::route::Route;
+use crate::model::syntax;
 use crate::plan::system::System;
 
 /// The networks that a VRF's ports are in.
@@ -62,9 +63,14 @@ impl Networks {
     }
 }
 
+/// The words by which a file declares the route that is there: an export writes them, and `--prune` leaves what has none.
+pub fn words(system: &System, route: &Route) -> Option<String> {
+    if is_vague(system, route) { None } else { syntax::route::write(route) }
+}
+
 /// Whether one of several next hops would lead over another interface if only its gateway were named: an interface of its
 /// domain has a network with that which is no larger than its own.
-pub fn is_vague(system: &System, route: &Route) -> bool {
+fn is_vague(system: &System, route: &Route) -> bool {
     let vrf_of = |ifindex| system.link_by_index(ifindex).and_then(|link| system.vrf_of(link)).map(|vrf| vrf.ifindex);
     let is_of =
         |address: &Address, gateway| contains((address.peer.unwrap_or(address.local), address.prefix_len), gateway);
@@ -81,7 +87,6 @@ pub fn is_vague(system: &System, route: &Route) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::syntax;
 
     fn networks() -> Networks {
         let mut networks = Networks::of(["eth1", "eth2", "eth3"].map(str::to_owned));

@@ -36,6 +36,9 @@ impl Held {
         let mut neighbours: HashMap<u32, Vec<Neighbour>> = HashMap::new();
         for mut neighbour in kernel.neighbours().map_err(Error::unreadable("the neighbours"))? {
             let Some(link) = system.link_by_index(neighbour.device.ifindex) else { continue };
+            if neighbour.is_kernels_own(link) {
+                continue;
+            }
             neighbour.device = link.device();
             neighbours.entry(link.ifindex).or_default().push(neighbour);
         }

@@ -30,9 +30,17 @@ fn bare() -> World {
 /// Link-local addresses, neighbours, proxies and nexthop objects too, which `state` leaves out.
 fn all(world: &World) -> String {
     let mut text = state(world);
-    for part in ["-6 addr show scope link", "neigh show nud permanent", "neigh show proxy", "nexthop show"] {
+    for part in [
+        "-6 addr show scope link",
+        "neigh show nud permanent",
+        "neigh show nud noarp",
+        "neigh show proxy",
+        "nexthop show",
+    ] {
         let entries = world.ip_json(part);
         let mut lines: Vec<String> = entries.as_array().into_iter().flatten().map(stable).collect();
+        // Before it may send to a group of its own, the kernel has a neighbour for that.
+        lines.retain(|line| !line.contains("\"dst\":\"ff02:") && !line.contains("\"dst\":\"224."));
         lines.sort();
         text += &format!("{part}\n{}\n", lines.join("\n"));
     }
@@ -80,6 +88,8 @@ fn own_link_local_addresses_and_neighbours_are_kept() {
     world.ip("addr add fe80::1/64 dev blue0 nodad");
     world.ip("neigh add 203.0.113.9 lladdr 02:00:00:00:00:09 dev blue0 nud permanent");
     world.ip("-6 neigh add 2001:db8:77::9 lladdr 02:00:00:00:00:09 dev blue0 nud permanent");
+    world.ip("neigh add 203.0.113.8 lladdr 02:00:00:00:00:08 dev blue0 nud noarp");
+    world.ip("-6 neigh add 2001:db8:77::8 lladdr 02:00:00:00:00:08 dev blue0 router nud noarp");
     world.ip("neigh add proxy 203.0.113.77 dev blue0");
     world.ip("-6 neigh add proxy 2001:db8:77::77 dev blue0");
     let looks = |world: &World| {
@@ -87,6 +97,8 @@ fn own_link_local_addresses_and_neighbours_are_kept() {
         assert!(shown.contains("\"fe80::1\""), "{shown}");
         let shown = world.ip_json("neigh show dev blue0 nud permanent").to_string();
         assert!(shown.contains("203.0.113.9") && shown.contains("2001:db8:77::9"), "{shown}");
+        let shown = world.ip_json("neigh show dev blue0 nud noarp").to_string();
+        assert!(shown.contains("203.0.113.8") && shown.contains("2001:db8:77::8"), "{shown}");
         let shown = world.ip_json("neigh show proxy dev blue0").to_string();
         assert!(shown.contains("203.0.113.77") && shown.contains("2001:db8:77::77"), "{shown}");
     };

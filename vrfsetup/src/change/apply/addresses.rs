@@ -1,8 +1,7 @@
 //! Addresses that a device has and the file does not declare, for `--prune`.
 
-use crate::model::address::{Address, FOREVER, SCOPE_LINK};
+use crate::model::address::Address;
 use crate::model::device::Device;
-use crate::model::family::Family;
 use crate::model::link::Link;
 use crate::model::step::Step;
 use crate::plan::address::{deletions, takes_along};
@@ -16,7 +15,7 @@ pub(super) fn surplus(system: &System, link: &Link, declared: &[Address], loopba
     let declared: Vec<&Address> = declared.iter().filter(is_here).collect();
     let stays = |own: &&Address| {
         let is_loopback = loopback.is_some_and(|device| own.is_same_as(&Address::loopback(device, own.family())));
-        is_loopback || !is_configured(own) || declared.iter().any(|address| address.is_same_elsewhere(own))
+        is_loopback || !own.is_configured() || declared.iter().any(|address| address.is_same_elsewhere(own))
     };
     let (stay, go): (Vec<&Address>, Vec<&Address>) = system.addresses_of(link.ifindex).partition(stays);
     // What comes now comes behind what there is.
@@ -30,9 +29,4 @@ pub(super) fn surplus(system: &System, link: &Link, declared: &[Address], loopba
         None => steps,
         Some(on) => std::iter::once(on.clone()).chain(steps).chain([on.inverse()]).collect(),
     }
-}
-
-/// Not made by the kernel (link-local) and not by DHCP or a router advertisement.
-fn is_configured(address: &Address) -> bool {
-    address.lifetimes.0 == FOREVER && !(address.family() == Family::V6 && address.scope == SCOPE_LINK)
 }

@@ -17,7 +17,6 @@ use crate::model::prefix::Prefix;
 use crate::model::route::Route;
 use crate::model::rule::TABLE_MAIN;
 use crate::model::step::Step;
-use crate::model::syntax;
 use crate::plan::emulate;
 use crate::plan::gateway;
 use crate::plan::inventory::Inventory;
@@ -116,7 +115,7 @@ fn of_declared(pruner: &Pruner, link: &Link, vrf: &Vrf, ports: &[&Link], kept: &
 
 /// Whether an export would write the route, and the file does not declare it.
 fn is_surplus(system: &System, route: &Route, kept: &HashSet<Key>) -> bool {
-    let is_written = || syntax::route::write(route).is_some() && !gateway::is_vague(system, route);
+    let is_written = || gateway::words(system, route).is_some();
     route.is_configured() && !route.is_own_seal() && !kept.contains(&key(route)) && is_written()
 }
 

@@ -13,6 +13,7 @@ use vrfabi::container::ANNOTATION;
 use super::Finding;
 use crate::inspect::processes;
 use crate::model::name;
+use crate::model::shell::word;
 use crate::plan::system::System;
 use crate::sys::files::{Links, read_of_anybody};
 use crate::sys::{accounts, run_dir};
@@ -101,7 +102,7 @@ fn of_container(
         (None, None) => return None,
         (Some(_), Some(vrf)) if !has_vrf(vrf) => {
             let what = format!("inet sockets of container '{id}' fail: there is no such VRF");
-            Finding::new("container-vrf-missing", what, format!("vrfsetup add {vrf}, {again}"))
+            Finding::new("container-vrf-missing", what, format!("vrfsetup add {}, {again}", word(vrf)))
         }
         (Some(socket), Some(_)) if owner(socket).is_none() => {
             let what = format!("inet sockets of container '{id}' fail: its agent at '{}' is gone", shown(socket));

@@ -8,6 +8,7 @@ use crate::model::family::Family;
 use crate::model::link::Link;
 use crate::model::route::Route;
 use crate::model::rule::{Action, Rule, TABLE_LOCAL};
+use crate::model::shell::word;
 use crate::model::step::Step;
 use crate::plan::emulate::{self, Emulated};
 use crate::plan::inventory::Inventory;
@@ -37,16 +38,18 @@ fn nameless(inventory: &Inventory, name: &str) -> Option<Finding> {
     let (what, fix) = match port {
         Some(Link { name: port, .. }) => {
             let what = format!("'{port}', whose routes table {table} has, has lost this alternative name");
-            (what, format!("ip link property add dev {port} altname {name}"))
+            (what, format!("ip link property add dev {} altname {}", word(port), word(name)))
         }
-        None => ("its port is gone, and its rules and its seal are left".to_owned(), format!("vrfsetup del {name}")),
+        None => {
+            ("its port is gone, and its rules and its seal are left".to_owned(), format!("vrfsetup del {}", word(name)))
+        }
     };
     Some(Finding::new("emulation-without-port", what, fix).about(name))
 }
 
 /// What `add` would do now.
 fn lacking(inventory: &Inventory, emulated: &Emulated) -> Option<Finding> {
-    let add = format!("vrfsetup add {} --port {} --emulate", emulated.name, emulated.port.name);
+    let add = format!("vrfsetup add {} --port {} --emulate", word(emulated.name), word(&emulated.port.name));
     let steps = match emulate::plan(inventory, emulated) {
         Ok(planned) => planned.steps,
         Err(error) => return Some(Finding::new("emulation-incomplete", error.to_string(), add).about(emulated.name)),
@@ -120,5 +123,5 @@ fn drops(emulated: &Emulated) -> Option<Finding> {
     let name = of(&emulated.port.name).map(|_| port).or_else(|| of("all").map(|_| "all".to_owned()))?;
     let setting = format!("net.ipv4.conf.{name}.rp_filter");
     let what = format!("{setting} drops what comes in from networks that the default domain has no route to");
-    Some(Finding::new("emulation-rp-filter", what, format!("sysctl -w {setting}=0")).about(emulated.name))
+    Some(Finding::new("emulation-rp-filter", what, format!("sysctl -w {}=0", word(&setting))).about(emulated.name))
 }

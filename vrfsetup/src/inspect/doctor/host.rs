@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use super::Finding;
 use crate::inspect::show::Vrf;
 use crate::model::link::Link;
+use crate::model::shell::word;
 use crate::plan::system::System;
 use crate::plan::zones;
 use crate::sys::netlink::Kernel;
@@ -76,7 +77,8 @@ fn unreachable(kernel: &Kernel, vrf: &Link, server: IpAddr) -> Option<Finding> {
     };
     let what = format!("name server {server} {reason}");
     let directory = format!("/etc/vrf/{}", vrf.name);
-    let fix = format!("mkdir -p {directory}; echo nameserver ADDRESS > {directory}/resolv.conf");
+    let (file, directory) = (format!("{directory}/resolv.conf"), word(&directory));
+    let fix = format!("mkdir -p {directory}; echo nameserver ADDRESS > {}", word(&file));
     Some(Finding::new("resolver-unreachable", what, fix).about(&vrf.name))
 }
 
@@ -159,11 +161,12 @@ fn output(program: &str, arguments: &[&str]) -> String {
     output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
 }
 
-/// `iifname "eth1"`, `iif "eth1"`, or `-i eth1` of iptables; in chains before routing the port is right.
+/// `iifname "eth1"`, `iif "eth1"`, or `-i eth1` of iptables, where `eth+` stands for all that begin so; in chains before
+/// routing the port is right.
 fn matches_port(rules: &str, port: &str) -> bool {
     let is_port = |word: &str| {
         let name = word.trim_matches([',', '{', '}']).strip_prefix('"').and_then(|name| name.strip_suffix('"'));
-        name.is_some_and(|name| name == port || name.strip_suffix('*').is_some_and(|stem| port.starts_with(stem)))
+        name.is_some_and(|name| stands_for(name, '*', port))
     };
     let mut is_before_routing = false;
     rules.lines().any(|line| {
@@ -175,8 +178,16 @@ fn matches_port(rules: &str, port: &str) -> bool {
             _ => is_before_routing,
         };
         let nft = ["iifname", "iif"].iter().any(|word| words.contains(word)) && words.iter().any(|word| is_port(word));
-        !is_before_routing && (nft || words.windows(2).any(|pair| pair == ["-i", port]))
+        let iptables =
+            || words.windows(2).any(|pair| pair[0] == "-i" && stands_for(pair[1].trim_matches('"'), '+', port));
+        !is_before_routing && (nft || iptables())
     })
+}
+
+/// Whether a name in a rule is that of the port, or with the wildcard at its end one of many, the port's among them. A
+/// wildcard alone is every interface, and the VRF too.
+fn stands_for(name: &str, wildcard: char, port: &str) -> bool {
+    name == port || name.strip_suffix(wildcard).is_some_and(|stem| !stem.is_empty() && port.starts_with(stem))
 }
 
 /// Programs in the VRF whose sockets are not.
@@ -184,7 +195,7 @@ pub fn stray_sockets(vrf: &Vrf) -> Option<Finding> {
     let strays: Vec<String> =
         vrf.stray_sockets().map(|socket| format!("{} ({})", socket.command, socket.pid)).collect();
     let what = format!("sockets outside the VRF: {}", strays.join(", "));
-    let fix = format!("vrfsetup show --sockets {}", vrf.name());
+    let fix = format!("vrfsetup show --sockets {}", word(vrf.name()));
     (!strays.is_empty()).then(|| Finding::new("stray-sockets", what, fix).about(vrf.name()))
 }
 
@@ -212,6 +223,11 @@ mod tests {
         assert!(!matches_port("iifname \"eth10\" accept\noifname \"eth1\" accept", "eth1"));
         assert!(matches_port("iifname \"eth*\" accept", "eth1"));
         assert!(!matches_port("iifname \"veth*\" accept", "eth1"));
+        assert!(matches_port("-A INPUT -i eth+ -j ACCEPT", "eth1") && matches_port("-A INPUT ! -i e+ -j DROP", "eth1"));
+        assert!(
+            !matches_port("-A INPUT -i veth+ -j DROP", "eth1") && !matches_port("-A INPUT -i eth+ -j DROP", "ens1")
+        );
+        assert!(matches_port("-A INPUT -i eth+ -j DROP", "eth+") && !matches_port("-A INPUT -i eth* -j DROP", "eth1"));
     }
 
     #[test]

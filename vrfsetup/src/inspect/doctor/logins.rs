@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use super::Finding;
+use crate::model::shell::word;
 use crate::plan::system::System;
 use pam::Line;
 
@@ -46,5 +47,5 @@ fn judge(system: &System, path: &Path, line: &Line) -> Option<Finding> {
     }
     let is_there = system.link(vrf).is_some_and(crate::model::link::Link::is_vrf);
     let what = format!("there is no such VRF, and '{file}' denies every login without it");
-    (!is_there).then(|| Finding::new("login-vrf-missing", what, format!("vrfsetup add {vrf}")).about(vrf))
+    (!is_there).then(|| Finding::new("login-vrf-missing", what, format!("vrfsetup add {}", word(vrf))).about(vrf))
 }

@@ -10,6 +10,7 @@ use crate::model::family::Family;
 use crate::model::link::Link;
 use crate::model::route::Route;
 use crate::model::rule::{Action, Rule, TABLE_MAIN};
+use crate::model::shell::{self, word};
 use crate::model::syntax;
 use crate::plan::inventory::Inventory;
 use crate::plan::leftovers::{self, Leftover};
@@ -42,7 +43,7 @@ pub fn all(inventory: &Inventory) -> Vec<Finding> {
 pub fn leftovers(inventory: &Inventory) -> Vec<Finding> {
     let finding = |left: Leftover| {
         let what = format!("it was deleted without vrfsetup, which left the seal and the name of table {}", left.table);
-        Finding::new("vrf-left-over", what, format!("vrfsetup del {}", left.vrf)).about(&left.vrf)
+        Finding::new("vrf-left-over", what, format!("vrfsetup del {}", word(&left.vrf))).about(&left.vrf)
     };
     leftovers::find(inventory).into_iter().map(finding).collect()
 }
@@ -50,7 +51,7 @@ pub fn leftovers(inventory: &Inventory) -> Vec<Finding> {
 fn loopback_device(inventory: &Inventory) -> Option<Finding> {
     let down = inventory.system.links.iter().find(|link| link.is_loopback() && !link.is_up())?;
     let what = format!("{} is down: the machine cannot reach its own addresses", down.name);
-    Some(Finding::new("loopback-down", what, format!("ip link set {} up", down.name)))
+    Some(Finding::new("loopback-down", what, format!("ip link set {} up", word(&down.name))))
 }
 
 fn shared_tables(inventory: &Inventory) -> Vec<Finding> {
@@ -63,7 +64,7 @@ fn shared_tables(inventory: &Inventory) -> Vec<Finding> {
         .map(|(table, names)| {
             let what =
                 format!("table {table} is that of {}: what is a route of one is a route of all", names.join(", "));
-            let last = names[names.len() - 1];
+            let last = word(names[names.len() - 1]);
             Finding::new("table-shared", what, format!("vrfsetup del {last}; vrfsetup add {last}"))
         })
         .collect()
@@ -71,7 +72,8 @@ fn shared_tables(inventory: &Inventory) -> Vec<Finding> {
 
 fn device(vrf: &Link) -> Option<Finding> {
     let what = "the VRF is down: nothing is sent or received";
-    (!vrf.is_up()).then(|| Finding::new("vrf-down", what, format!("ip link set {} up", vrf.name)).about(&vrf.name))
+    (!vrf.is_up())
+        .then(|| Finding::new("vrf-down", what, format!("ip link set {} up", word(&vrf.name))).about(&vrf.name))
 }
 
 fn loopback_addresses(inventory: &Inventory, vrf: &Link) -> Option<Finding> {
@@ -80,7 +82,7 @@ fn loopback_addresses(inventory: &Inventory, vrf: &Link) -> Option<Finding> {
     let has = |wanted: &Address| inventory.system.addresses_of(vrf.ifindex).any(|own| own.local == wanted.local);
     let missing: Vec<String> = wanted.filter(|address| !has(address)).map(|a| a.local.to_string()).collect();
     let what = format!("{} is not on the VRF: programs in it cannot reach themselves by it", missing.join(" and "));
-    let fix = format!("vrfsetup add {}", vrf.name);
+    let fix = format!("vrfsetup add {}", word(&vrf.name));
     (!missing.is_empty()).then(|| Finding::new("loopback-address-missing", what, fix).about(&vrf.name))
 }
 
@@ -118,7 +120,7 @@ fn default_route(inventory: &Inventory, vrf: &Link, family: Family) -> Option<Fi
     }
     let what = format!("table {table} has no {family} default route");
     let flag = family.ip_flag();
-    let fix = format!("ip {flag}route add default via GATEWAY dev {} table {table}", port.device.name);
+    let fix = format!("ip {flag}route add default via GATEWAY dev {} table {table}", port.device.word());
     Some(Finding::new("default-route-missing", what, fix).about(&vrf.name))
 }
 
@@ -160,7 +162,7 @@ fn leaves_by_port_of(route: &Route, vrf: &Link) -> Finding {
     let fix = match syntax::route::write(route) {
         // The table comes first: nothing may follow a 'nexthop'.
         Some(words) => {
-            let words = words.trim_start_matches("-6 ");
+            let words = shell::words(words.trim_start_matches("-6 "));
             format!("{ip} del table main {words}; {ip} add table {table} {words}")
         }
         None => format!("{ip} show default, and move it to table {table}"),

@@ -4,6 +4,7 @@
 use super::Finding;
 use crate::error::Error;
 use crate::inspect::tunnels::{self, Entry};
+use crate::model::shell::word;
 use crate::plan::inventory::Inventory;
 
 /// Nothing for who may not ask.
@@ -20,8 +21,8 @@ pub fn all(inventory: &Inventory) -> Vec<Finding> {
 }
 
 fn finding(inventory: &Inventory, Entry { tunnel, vrf, port, .. }: &Entry) -> Finding {
-    let again = format!("vrfsetup tunnel {tunnel} --in {vrf}");
-    let remove = format!("vrfsetup tunnel {tunnel} --remove");
+    let again = format!("vrfsetup tunnel {} --in {}", word(tunnel), word(vrf));
+    let remove = format!("vrfsetup tunnel {} --remove", word(tunnel));
     let is_there = inventory.system.link(vrf).is_some_and(|link| link.is_vrf());
     let (what, fix) = match port {
         None => (format!("there is no tunnel '{tunnel}'"), remove),

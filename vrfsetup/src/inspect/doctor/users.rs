@@ -10,6 +10,7 @@ use vrfabi::group::DEFAULT_DOMAIN;
 
 use super::Finding;
 use crate::model::place::Place;
+use crate::model::shell::word;
 use crate::model::user_line::UserLine;
 use crate::plan::system::System;
 use crate::sys::accounts;
@@ -108,7 +109,7 @@ fn of(system: &System, user: &Assigned) -> Option<Finding> {
     let index = system.link(&user.vrf).filter(|link| link.is_vrf() && link.name == user.vrf).map(|link| link.ifindex);
     let (finding, what, fix) = match index {
         None => {
-            let fix = format!("vrfsetup add {}; or vrfsetup user --remove {name}", user.vrf);
+            let fix = format!("vrfsetup add {}; or vrfsetup user --remove {}", word(&user.vrf), word(&name));
             ("user-without-vrf", format!("all sockets of user '{name}' fail: there is no such VRF"), fix)
         }
         Some(_) if index != user.ifindex => {

@@ -12,17 +12,17 @@ use std::path::PathBuf;
 use crate::error::Error;
 use crate::inspect::show::SYSCTLS;
 use crate::inspect::users::{self, Entry};
-use crate::model::address::{Address, FOREVER, SCOPE_LINK};
+use crate::model::address::Address;
 use crate::model::family::Family;
 use crate::model::link::Link;
 use crate::model::name;
 use crate::model::route::Route;
 use crate::model::rule::{Action, Rule, TABLE_MAIN};
-use crate::model::syntax;
 use crate::plan::emulate::{self, Emulated};
 use crate::plan::gateway;
 use crate::plan::inventory::Inventory;
 use crate::plan::memory::Memory;
+use crate::plan::system::System;
 use crate::sys::families;
 use crate::sys::sysctl;
 
@@ -70,8 +70,8 @@ struct All<'a> {
     users: Vec<Entry>,
     /// Tunnels with their VRFs.
     tunnels: Vec<(String, String)>,
-    /// Routes whose gateways do not tell their interfaces.
-    vague: Vec<&'a Route>,
+    /// By which routes have words, or none.
+    system: &'a System,
 }
 
 impl<'a> All<'a> {
@@ -103,8 +103,7 @@ pub fn export(inventory: &Inventory, format: Format) -> Result<Vec<File>, Error>
     let tunnels = memory.tunnels.into_iter().map(|(name, tunnel)| (name, tunnel.vrf)).collect();
     let has_zones = memory.zones.is_some();
     let users = users::visible(&inventory.system.links);
-    let vague = inventory.routes.iter().filter(|route| gateway::is_vague(&inventory.system, route)).collect();
-    let all = All { vrfs, inbound: inbound(inventory), has_zones, users, tunnels, vague };
+    let all = All { vrfs, inbound: inbound(inventory), has_zones, users, tunnels, system: &inventory.system };
     Ok(match format {
         Format::Toml => vec![toml::file(&all, &inventory.rules, &settings())],
         Format::Networkd => networkd::files(&all, &inventory.rules),
@@ -153,7 +152,7 @@ fn exported<'a>(inventory: &'a Inventory, vrf: &'a Link) -> Exported<'a> {
         is_sealed,
         is_emulated: false,
         by_dhcp,
-        addresses: own.chain(of_ports).filter(|address| is_configured(address)).collect(),
+        addresses: own.chain(of_ports).filter(|address| address.is_configured()).collect(),
         routes: made.into_iter().filter(|route| !(is_sealed && is_own_seal(route))).collect(),
         ports,
     }
@@ -173,11 +172,6 @@ fn exported_port<'a>(inventory: &'a Inventory, emulated: &Emulated<'a>) -> Expor
         routes: made.collect(),
         ports: vec![emulated.port],
     }
-}
-
-/// Not made by the kernel (link-local) and not by DHCP or a router advertisement (dynamic).
-fn is_configured(address: &Address) -> bool {
-    address.lifetimes.0 == FOREVER && !(address.family() == Family::V6 && address.scope == SCOPE_LINK)
 }
 
 /// Settings that are not as a kernel is born with.
@@ -201,7 +195,5 @@ fn leads_over(route: &Route, device: &str, ifindex: Option<u32>) -> bool {
 
 /// The words of a route, or why there are none.
 fn route_words(all: &All, route: &Route) -> Result<String, String> {
-    let is_vague = all.vague.iter().any(|vague| std::ptr::eq(*vague, route));
-    let words = if is_vague { None } else { syntax::route::write(route) };
-    words.ok_or_else(|| format!("not declared, it has no words here: {route}"))
+    gateway::words(all.system, route).ok_or_else(|| format!("not declared, it has no words here: {route}"))
 }

@@ -111,6 +111,7 @@ mod tests {
     use crate::change::apply::source::Source;
     use crate::inspect::users::State;
     use crate::model::syntax::route::parse;
+    use crate::plan::system::System;
     use std::path::Path;
 
     #[test]
@@ -137,7 +138,8 @@ mod tests {
         let users =
             vec![user("alice.x", Some("blue.1"), false), user("bob", Some("blue.1"), true), user("eve", None, false)];
         let tunnels = vec![("wg0".to_owned(), "blue.1".to_owned())];
-        let all = All { vrfs: vec![vrf], inbound: vec![&inbound], has_zones: true, users, tunnels, vague: vec![] };
+        let system = System::new(Vec::new(), Vec::new());
+        let all = All { vrfs: vec![vrf], inbound: vec![&inbound], has_zones: true, users, tunnels, system: &system };
         let text = file(&all, &[], &[("net.vrf.strict_mode", "1".into())]).text;
         let source = Source::new(Path::new("x"), &text);
         let config = source.read().unwrap_or_else(|error| panic!("{error}\n{text}"));

@@ -7,6 +7,7 @@ use rtnetlink::packet_route::route::RouteProtocol;
 
 use super::{NextHop, Route};
 use crate::model::rule::table_name;
+use crate::model::shell;
 
 /// The route as the arguments of `ip route add` and `ip route del`.
 impl fmt::Display for Route {
@@ -25,7 +26,7 @@ impl fmt::Display for Route {
             write!(f, " via {gateway}")?;
         }
         if let Some(device) = &self.device {
-            write!(f, " dev {device}")?;
+            write!(f, " dev {}", shell::word(device))?;
         }
         write!(f, " table {}", table_name(self.table()))?;
         if self.message.header.protocol != RouteProtocol::Boot {

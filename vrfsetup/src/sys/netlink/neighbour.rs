@@ -1,4 +1,4 @@
-//! Permanent neighbours and proxies to and from the kernel (RTM_NEWNEIGH, RTM_DELNEIGH, RTM_GETNEIGH).
+//! Permanent and `noarp` neighbours and proxies to and from the kernel (RTM_NEWNEIGH, RTM_DELNEIGH, RTM_GETNEIGH).
 
 use std::net::IpAddr;
 
@@ -16,14 +16,15 @@ const NDMSG: usize = 12;
 const NDA_DST: u16 = 1;
 const NDA_LLADDR: u16 = 2;
 const NDA_PROTOCOL: u16 = 12;
+const NUD_NOARP: u16 = 0x40;
 const NUD_PERMANENT: u16 = 0x80;
 const NTF_PROXY: u8 = 1 << 3;
 /// A routing daemon made it, and makes it again.
 const NTF_EXT_LEARNED: u8 = 1 << 4;
 
 impl Kernel {
-    /// All permanent neighbours and all proxies: `ip neigh show nud permanent` and `ip neigh show proxy`. Their
-    /// devices have an index and no name yet.
+    /// All permanent neighbours, those that are `noarp`, and all proxies: `ip neigh show nud permanent nud noarp` and
+    /// `ip neigh show proxy`. Their devices have an index and no name yet.
     ///
     /// # Errors
     /// The kernel's own.
@@ -62,7 +63,8 @@ fn body(neighbour: &Neighbour) -> Vec<u8> {
         IpAddr::V4(address) => (libc::AF_INET, address.octets().to_vec()),
         IpAddr::V6(address) => (libc::AF_INET6, address.octets().to_vec()),
     };
-    let mut bytes = header(family as u8, neighbour.device.ifindex, NUD_PERMANENT, neighbour.flags);
+    let state = if neighbour.is_noarp { NUD_NOARP } else { NUD_PERMANENT };
+    let mut bytes = header(family as u8, neighbour.device.ifindex, state, neighbour.flags);
     bytes.extend(attribute(NDA_DST, &address));
     if !neighbour.is_proxy {
         bytes.extend(attribute(NDA_LLADDR, &neighbour.link_address));
@@ -76,7 +78,7 @@ fn answer(reply: &Reply) -> Option<Neighbour> {
     let (fixed, attributes) = (body.get(..NDMSG)?, Attributes(body.get(NDMSG..)?));
     let (state, flags) = (u16::from_ne_bytes([fixed[8], fixed[9]]), fixed[10]);
     let is_proxy = flags & NTF_PROXY != 0;
-    let is_made = is_proxy || state & NUD_PERMANENT != 0;
+    let is_made = is_proxy || state & (NUD_PERMANENT | NUD_NOARP) != 0;
     if reply.kind != libc::RTM_NEWNEIGH || !is_made || flags & NTF_EXT_LEARNED != 0 {
         return None;
     }
@@ -91,6 +93,7 @@ fn answer(reply: &Reply) -> Option<Neighbour> {
         address,
         link_address: attributes.find(NDA_LLADDR).unwrap_or_default().to_vec(),
         is_proxy,
+        is_noarp: !is_proxy && state & NUD_NOARP != 0,
         flags,
         protocol: attributes.find(NDA_PROTOCOL).and_then(|value| value.first().copied()).filter(|value| *value != 0),
     })
