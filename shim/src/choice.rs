@@ -22,11 +22,12 @@ pub(crate) fn socket_in(vrf: Name, domain: c_int, kind: c_int, protocol: c_int) 
 
 /// Binds a socket that exists.
 pub(crate) fn bind_socket(fd: c_int, vrf: Name) -> Result<(), Errno> {
-    if !is_routed(sys::domain(fd)?) {
+    let domain = sys::domain(fd)?;
+    if !is_routed(domain) {
         return Err(Errno(libc::EAFNOSUPPORT));
     }
     link::vrf_table(&vrf)?;
-    hook::bind_again(fd, &vrf)
+    hook::bind_existing(fd, domain, &vrf)
 }
 
 /// Chooses for the whole process; None takes the choice back.

@@ -62,13 +62,14 @@ fn is_index_of(socket: c_int, index: c_int, name: &Name) -> bool {
     sys::device_index(socket, name) == Ok(index as u32)
 }
 
-/// Binds a socket, which may be bound to the same device already.
-pub(crate) fn bind_again(fd: c_int, name: &Name) -> Result<(), Errno> {
-    match sys::bind_to_device(fd, name) {
-        // Also by an alternative name.
-        Err(Errno(libc::EPERM)) if sys::bound_index(fd).is_ok_and(|index| is_index_of(fd, index, name)) => Ok(()),
-        outcome => outcome,
+/// Binds a socket that exists, and may be bound to the same device already, also by an alternative name.
+pub(crate) fn bind_existing(fd: c_int, domain: c_int, name: &Name) -> Result<(), Errno> {
+    let bound = sys::bound_index(fd).unwrap_or(0);
+    if bound > 0 && is_index_of(fd, bound, name) {
+        return Ok(());
     }
+    let kind = sys::option(fd, libc::SOL_SOCKET, libc::SO_TYPE)?;
+    interface::move_to(fd, domain, kind, name, bound)
 }
 
 /// setsockopt(2), except that binding a socket to the device it is bound to already succeeds: unprivileged, the kernel

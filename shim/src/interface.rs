@@ -1,5 +1,6 @@
 //! A datagram or raw socket is bound, and told the VRF a second time: `connect(AF_UNSPEC)` takes the binding away, and
-//! what it sends then goes where these options say; IPv4 multicast does so always.
+//! what it sends then goes where these options say; IPv4 multicast does so always. An IPv6 socket sends IPv4 as well
+//! (::ffff:192.0.2.1), except a raw one.
 //!
 //! The order is the kernel's: IPV6_UNICAST_IF is EINVAL once a socket is bound, and IP_MULTICAST_IF after that is EINVAL
 //! for any device but the one it is bound to, so that a wrong index does not pass.
@@ -47,18 +48,44 @@ fn index(socket: c_int, name: &Name, looks_up: bool) -> Result<u32, Errno> {
 }
 
 fn bind_datagram(fd: c_int, domain: c_int, kind: c_int, name: &Name, index: u32) -> Result<(), Errno> {
-    let (level, option) = match domain {
-        libc::AF_INET => (libc::IPPROTO_IP, IP_UNICAST_IF),
-        _ => (libc::IPPROTO_IPV6, IPV6_UNICAST_IF),
-    };
-    sys::set(fd, level, option, &index.to_be_bytes())?;
+    let is_raw6 = domain == libc::AF_INET6 && kind & SOCK_TYPE == libc::SOCK_RAW;
+    if !is_raw6 {
+        sys::set(fd, libc::IPPROTO_IP, IP_UNICAST_IF, &index.to_be_bytes())?;
+    }
+    if domain == libc::AF_INET6 {
+        sys::set(fd, libc::IPPROTO_IPV6, IPV6_UNICAST_IF, &index.to_be_bytes())?;
+    }
     sys::bind_to_device(fd, name)?;
-    if domain == libc::AF_INET6 && kind & SOCK_TYPE == libc::SOCK_RAW {
-        return sys::set(fd, libc::IPPROTO_IPV6, libc::IPV6_MULTICAST_IF, &index.to_ne_bytes());
+    if domain == libc::AF_INET6 {
+        sys::set(fd, libc::IPPROTO_IPV6, libc::IPV6_MULTICAST_IF, &index.to_ne_bytes())?;
+    }
+    if is_raw6 {
+        return Ok(());
     }
     // struct ip_mreqn: two addresses, and the index.
     let group = (u128::from(index) << 64).to_le_bytes();
     sys::set(fd, libc::IPPROTO_IP, libc::IP_MULTICAST_IF, group.get(..12).unwrap_or_default())
+}
+
+/// Puts a socket that exists into the VRF. It is bound to the device with this index, or to none (0); refused, it is as it was.
+pub(crate) fn move_to(fd: c_int, domain: c_int, kind: c_int, name: &Name, from: c_int) -> Result<(), Errno> {
+    if !is_datagram(domain, kind) {
+        return sys::bind_to_device(fd, name);
+    }
+    const UNICAST: [(c_int, c_int); 2] = [(libc::IPPROTO_IP, IP_UNICAST_IF), (libc::IPPROTO_IPV6, IPV6_UNICAST_IF)];
+    let former = UNICAST.map(|(level, option)| (level, option, sys::option(fd, level, option)));
+    if from > 0 {
+        // The options of the other device would lead back there.
+        sys::set(fd, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, &[0])?;
+    }
+    bind(fd, domain, kind, name, true).inspect_err(|_| {
+        for (level, option, value) in former {
+            let _ = value.and_then(|value| sys::set(fd, level, option, &value.to_ne_bytes()));
+        }
+        if from > 0 {
+            let _ = sys::set(fd, libc::SOL_SOCKET, libc::SO_BINDTOIFINDEX, &from.to_ne_bytes());
+        }
+    })
 }
 
 /// Binds a socket that was unbound to the device that its options still name; one without them is not ours, or has

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { MPTCP = 262, SMC = 43, EXPERIMENT = 253 };
@@ -121,6 +122,23 @@ static int step_unspec(void)
     struct sockaddr nobody = {.sa_family = AF_UNSPEC};
 
     return connect(fd, &nobody, sizeof nobody);
+}
+
+/* Past whatever stands before libc's connect(). */
+static int step_unspec_call(void)
+{
+    struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+
+    return (int)syscall(SYS_connect, fd, &nobody, sizeof nobody);
+}
+
+/* IPv4, by an IPv6 socket. */
+static int step_mapped(void)
+{
+    struct sockaddr_in6 to = {.sin6_family = AF_INET6, .sin6_port = htons(7)};
+
+    inet_pton(AF_INET6, "::ffff:192.0.2.80", &to.sin6_addr);
+    return (int)sendto(fd, message, length, 0, (struct sockaddr *)&to, sizeof to);
 }
 
 static int step_broadcast(void)
@@ -316,6 +334,8 @@ static const struct {
     {"connect-mptcp", step_connect_mptcp},
     {"fastopen", step_fastopen},
     {"unspec", step_unspec},
+    {"unspec-call", step_unspec_call},
+    {"mapped", step_mapped},
     {"sendto", step_sendto},
     {"send", step_send},
     {"multicast", step_multicast},

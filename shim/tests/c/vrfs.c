@@ -45,6 +45,37 @@ static int gets_in(const char *device)
            !strcmp(name, device);
 }
 
+/* A UDP socket that has been connected, and is no more. */
+static int is_left_in(int fd, const char *device)
+{
+    struct sockaddr_in peer = {.sin_family = AF_INET, .sin_port = 7};
+    struct sockaddr_in6 peer6 = {.sin6_family = AF_INET6, .sin6_port = 7};
+    struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+    int family = 0;
+    socklen_t size = sizeof family;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &size) != 0)
+        return 0;
+    /* To nobody who can be reached: what counts is the call that takes the device away. */
+    if (family == AF_INET)
+        connect(fd, (struct sockaddr *)&peer, sizeof peer);
+    else
+        connect(fd, (struct sockaddr *)&peer6, sizeof peer6);
+    return connect(fd, &nobody, sizeof nobody) == 0 && is_in(fd, device);
+}
+
+static void stays(int family)
+{
+    int fd;
+
+    HOLDS(is_left_in(vrf_socket("blue", family, SOCK_DGRAM, 0), "blue"));
+    HOLDS((fd = socket(family, SOCK_DGRAM, 0)) >= 0 && vrf_bind_socket(fd, "blue") == 0 && is_left_in(fd, "blue"));
+    if (geteuid() == 0) {
+        HOLDS((fd = vrf_socket("red", family, SOCK_DGRAM, 0)) >= 0 && vrf_bind_socket(fd, "blue") == 0);
+        HOLDS(is_left_in(fd, "blue"));
+    }
+}
+
 static void singles(void)
 {
     char name[16] = "untouched";
@@ -71,6 +102,8 @@ static void singles(void)
     }
     HOLDS((fd = inet()) >= 0 && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "blue0", 6) == 0);
     HOLDS(vrf_of_socket(fd, name, sizeof name) == 0 && !strcmp(name, "blue") && close(fd) == 0);
+    stays(AF_INET);
+    stays(AF_INET6);
     HOLDS(vrf_table("blue", &table) == 0 && table == 10);
     HOLDS(vrf_table("red", &table) == 0 && table == 20);
     FAILS(EINVAL, vrf_table("blue0", &table));

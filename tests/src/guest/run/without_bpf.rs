@@ -11,6 +11,7 @@ guest_tests! {
     a_udp_socket_that_lost_its_device_sends_in_the_vrf needs [Supervisor],
     a_udp_socket_that_lost_its_device_is_connected_in_the_vrf_by_the_shim,
     an_ipv6_socket_that_lost_its_device_sends_in_the_vrf needs [Supervisor],
+    an_ipv6_socket_that_lost_its_device_past_the_shim_sends_in_the_vrf needs [Supervisor],
     multicast_is_the_vrfs needs [Supervisor],
     a_ping_socket_that_lost_its_device_sends_in_the_vrf needs [Supervisor],
     a_raw_socket_that_lost_its_device_sends_in_the_vrf needs [Supervisor],
@@ -83,6 +84,19 @@ fn an_ipv6_socket_that_lost_its_device_sends_in_the_vrf() {
     let mut world = world();
     for moves in ["udp6 connect unspec sendto sendto", "udp6 connect unspec connect send"] {
         is_blue(&mut world, &[as_root, as_user], &MECHANISMS, moves);
+    }
+}
+
+/// The shim does not see a call that the program makes itself; and an IPv6 socket sends IPv4 and multicast by other options.
+fn an_ipv6_socket_that_lost_its_device_past_the_shim_sends_in_the_vrf() {
+    let mut world = world();
+    for moves in ["udp6 connect unspec-call mapped", "udp6 connect unspec-call sendto"] {
+        is_blue(&mut world, &[as_root, as_user], &MECHANISMS, moves);
+    }
+    // The VRF has no route for this group.
+    for mechanism in MECHANISMS {
+        let verdict = judge(&mut world, as_user, mechanism, "udp6 connect unspec-call multicast");
+        assert_eq!(verdict.outcome, Outcome::Closed, "{mechanism}\n{verdict}");
     }
 }
 
