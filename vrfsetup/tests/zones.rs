@@ -105,6 +105,14 @@ fn what_is_flushed_is_named_and_made_again() {
     assert_says(&namespace.vrfsetup("zones on"), 0, "changed");
     assert!(!text(&namespace.vrfsetup("doctor")).contains("zones"));
     assert!(has_zones(&namespace));
+    // Off is not what they are because nothing is left of them.
+    for words in ["zones off", "rollback", "zones off"] {
+        assert!(namespace.command("nft").args(["flush", "ruleset"]).status().expect("nft").success());
+        assert_eq!(text(&namespace.vrfsetup(words)).lines().next(), Some("changed"), "{words}");
+        let exported = text(&namespace.vrfsetup("export"));
+        assert_eq!(exported.contains("[zones]"), words == "rollback", "{exported}");
+    }
+    assert_says(&namespace.vrfsetup("zones off"), 0, "nothing to do");
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub fn rollback(session: &Session) -> Result<Outcome, Error> {
     if let Some(told) = told {
         return Ok(done().note(told));
     }
-    let journal = match recover::open(State::Unconfirmed)? {
+    let mut journal = match recover::open(State::Unconfirmed)? {
         Some(journal) => journal,
         None => {
             let last = recover::open(State::Complete)?.filter(|last| last.steps().next().is_some());
@@ -30,6 +30,7 @@ pub fn rollback(session: &Session) -> Result<Outcome, Error> {
         }
     };
     held.go_on()?;
+    journal.undo();
     let inverses: Vec<Step> = journal.steps().rev().cloned().map(Step::inverse).collect();
     let command = journal.command().to_owned();
     match rollback::roll_back(session.kernel, journal)? {

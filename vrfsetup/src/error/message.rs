@@ -138,3 +138,27 @@ impl fmt::Display for Error {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hint_names_what_others_have_named_as_a_shell_does() {
+        let hint = |error: Error| error.hint().unwrap_or_default();
+        assert_eq!(hint(Error::NameTaken("a;b".into())), "ip -d link show 'a;b'");
+        assert_eq!(hint(Error::OtherMaster { port: "$x".into(), master: "br0".into() }), "vrfsetup detach '$x'");
+        assert_eq!(hint(Error::NotAVrf("eth1".into())), "ip -d link show eth1");
+    }
+
+    #[test]
+    fn what_is_left_out_does_not_say_that_nothing_is_changed() {
+        let error = || Error::UserUnbound { user: "al".into(), vrf: "blue".into(), why: "none".into() };
+        let whole = "sockets of 'al' do not come into VRF 'blue', nothing is changed: none";
+        assert_eq!(error().to_string(), whole);
+        assert_eq!(LeftOut(&error()).to_string(), "left out: sockets of 'al' do not come into VRF 'blue': none");
+        assert_eq!(LeftOut(&Error::NoPort("lo".into())).to_string(), "left out: 'lo' cannot be a port of a VRF");
+        let halfway = Error::NotRolledBack { cause: Box::new(error()), left: vec!["'x' (y)".into()] };
+        assert!(halfway.to_string().ends_with("'blue', and these could not be undone: 'x' (y): none"), "{halfway}");
+    }
+}

@@ -30,13 +30,15 @@ pub fn deletions<'a>(addresses: impl Iterator<Item = &'a Address>) -> Vec<Step> 
 
 /// Whether one of these IPv4 addresses, which stay, would go with the other.
 pub fn takes_along<'a>(gone: &Address, mut stay: impl Iterator<Item = &'a Address>) -> bool {
-    let network = |address: &Address| (address.peer.unwrap_or(address.local), address.prefix_len);
     gone.family() == Family::V4
         && gone.flags & libc::IFA_F_SECONDARY == 0
-        && stay.any(|other| {
-            let is_secondary = other.flags & libc::IFA_F_SECONDARY != 0;
-            is_secondary && other.prefix_len == gone.prefix_len && contains(network(gone), network(other).0)
-        })
+        && stay.any(|other| other.flags & libc::IFA_F_SECONDARY != 0 && share_network(gone, other))
+}
+
+/// Whether two addresses of an interface are in one network, where the first of them is the primary one.
+pub fn share_network(one: &Address, other: &Address) -> bool {
+    let network = |address: &Address| (address.peer.unwrap_or(address.local), address.prefix_len);
+    one.prefix_len == other.prefix_len && contains(network(one), network(other).0)
 }
 
 #[cfg(test)]

@@ -54,6 +54,16 @@ impl Memory {
     }
 }
 
+/// Whether the step switches on or off what of all that is there by the user's wish, zones and tunnels: of that, somebody's
+/// `nft flush ruleset` may have left nothing else to change.
+pub fn is_switch(step: &Step) -> bool {
+    let wishes = |text: &Option<String>| {
+        let memory: Memory = text.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        (memory.zones.is_some(), memory.tunnels)
+    };
+    matches!(step, Step::WriteFile { from, to, .. } if is_memory(step) && wishes(from) != wishes(to))
+}
+
 /// Whether the step only writes down what a later run must know.
 pub fn is_memory(step: &Step) -> bool {
     matches!(step, Step::WriteFile { path, .. } if run_dir::holds(path))

@@ -35,10 +35,11 @@ pub fn list(Table { families, name, .. }: Table) -> Result<Option<String>, Kerne
 pub fn replace(table: Table, text: Option<&str>) -> Result<(), KernelError> {
     let path = run_dir::path("nft")?;
     let mut file = open_alone(&path)?;
-    file.set_len(0)?;
-    file.write_all(table.script(text).as_bytes())?;
     let name = path.to_string_lossy();
-    let made = run(&["-f", &name], file.try_clone()?.into()).map(drop);
+    let written = file.set_len(0).and_then(|()| file.write_all(table.script(text).as_bytes()));
+    let made = written.and_then(|()| file.try_clone()).map_err(KernelError::from);
+    let made = made.and_then(|copy| run(&["-f", &name], copy.into()).map(drop));
+    // On a full disk, too.
     let _ = fs::remove_file(&path);
     made
 }

@@ -206,6 +206,12 @@ impl Journal {
         self.log.iter_mut().try_for_each(|log| log.rename(path.clone()))
     }
 
+    /// The change is being undone: whoever finds the journal goes on with that. Where it cannot be renamed, the user does.
+    pub fn undo(&mut self) {
+        let path = State::Begun.path();
+        let _ = path.and_then(|path| self.log.iter_mut().try_for_each(|log| log.rename(path.clone())));
+    }
+
     /// The change is complete, for good. Until the last call here, whoever finds the journal undoes it.
     ///
     /// # Errors

@@ -60,8 +60,11 @@ impl Log {
         let _ = fs::remove_file(&path);
         let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&path)?;
         let mut log = Self { path, file };
-        log.add([Entry::Change(command.to_owned())])?;
-        Ok(log)
+        match log.add([Entry::Change(command.to_owned())]) {
+            Ok(()) => Ok(log),
+            // A disk may have room for the file, and none for what is in it.
+            Err(error) => log.remove().and(Err(error)),
+        }
     }
 
     /// Goes on with one; None if it is not there.

@@ -14,6 +14,7 @@ pub mod lockout;
 mod log;
 mod moves;
 pub mod progress;
+mod promotion;
 pub mod recover;
 pub mod report;
 pub mod rollback;

@@ -24,9 +24,11 @@ pub struct Outcome {
 impl Outcome {
     /// The outcome of these steps.
     pub fn of<'a>(steps: impl IntoIterator<Item = &'a Step>) -> Self {
-        let steps: Vec<String> =
-            steps.into_iter().filter(|step| !memory::is_memory(step)).map(ToString::to_string).collect();
-        Self { changed: !steps.is_empty(), is_preview: false, steps, notes: Vec::new() }
+        let all: Vec<&Step> = steps.into_iter().collect();
+        let shown = all.iter().filter(|step| !memory::is_memory(step));
+        let steps: Vec<String> = shown.map(ToString::to_string).collect();
+        let changed = !steps.is_empty() || all.into_iter().any(memory::is_switch);
+        Self { changed, is_preview: false, steps, notes: Vec::new() }
     }
 
     /// The same for a plan that is not made.

@@ -15,10 +15,9 @@ use crate::sys::families;
 use crate::sys::files;
 use crate::sys::netlink::wireguard;
 use crate::sys::netlink::{Kernel, KernelError};
-use crate::sys::sysctl;
 use crate::sys::systemd;
 use crate::transaction::journal::Journal;
-use crate::transaction::{strict, users};
+use crate::transaction::{promotion, strict, users};
 
 /// Undoes a change, and removes its journal; what could not be undone, each with the answer of the kernel, stays in it.
 ///
@@ -39,7 +38,7 @@ fn undo(kernel: &Kernel, journal: &mut Journal) -> (Vec<Step>, Vec<String>) {
     let is_systemds = journal.steps().any(is_unit_file);
     while let Some((at, step)) = journal.last() {
         let step = step.clone();
-        if let Err(text) = undo_step(kernel, &step) {
+        for (step, text) in undo_step(kernel, journal, &step) {
             left.insert(0, step);
             texts.push(text);
         }
@@ -75,38 +74,31 @@ fn restore_order(kernel: &Kernel, family: Family) {
     }
 }
 
-fn undo_step(kernel: &Kernel, step: &Step) -> Result<(), String> {
+/// What could not be undone: the step, or one that it takes on the way.
+fn undo_step(kernel: &Kernel, journal: &mut Journal, step: &Step) -> Vec<(Step, String)> {
     let inverse = step.clone().inverse();
     if is_so(kernel, &inverse) {
         tidy(&inverse);
-        return Ok(());
+        return Vec::new();
     }
     if is_foreign_by_now(&inverse) {
-        return Err(format!("'{inverse}' (somebody else has changed it since)"));
+        return vec![(step.clone(), format!("'{inverse}' (somebody else has changed it since)"))];
     }
-    match make(kernel, &inverse) {
-        Err(refusal) if !is_so_by_refusal(&inverse, &refusal) => Err(format!("'{inverse}' ({refusal})")),
+    let (made, mut left) = match &inverse {
+        Step::DeleteAddress(address) => promotion::delete(kernel, journal, address),
+        _ => (kernel.make(&inverse), Vec::new()),
+    };
+    match made {
+        Err(refusal) if !is_so_by_refusal(&inverse, &refusal) => left.push((step.clone(), refusal)),
         _ => {
             tidy(&inverse);
-            Ok(())
+            if let Step::AddAddress(address) = &inverse {
+                left.extend(promotion::put_first(kernel, journal, address));
+            }
         }
     }
-}
-
-/// Makes a step. With the first IPv4 address of a network the kernel deletes the others of it, which somebody else may have
-/// added since, unless it is told to promote one of them.
-fn make(kernel: &Kernel, step: &Step) -> Result<(), KernelError> {
-    let promotion = match step {
-        Step::DeleteAddress(address) if address.family() == Family::V4 => sysctl::promotion(&address.device.name),
-        _ => None,
-    };
-    // Where it cannot be told so, the address goes all the same.
-    let promotes = promotion.filter(|on| kernel.make(on).is_ok());
-    let made = kernel.make(step);
-    if let Some(on) = promotes {
-        let _ = kernel.make(&on.inverse());
-    }
-    made
+    let text = |step: &Step, refusal: &KernelError| format!("'{}' ({refusal})", step.clone().inverse());
+    left.into_iter().map(|(step, refusal)| (step.clone(), text(&step, &refusal))).collect()
 }
 
 /// Whether a step would change nothing, or something else than it should.

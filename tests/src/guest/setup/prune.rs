@@ -3,6 +3,7 @@
 
 use super::apply_again::write;
 use super::guest_tests;
+use super::transactions::{MANY, faulty, text, vrfsetup_idle};
 use super::{assert_same, nothing_to_do, state, vrfsetup};
 use crate::harness::judge::root;
 use crate::harness::world::{Kind, World};
@@ -13,6 +14,8 @@ guest_tests! {
     an_address_is_replaced_by_another_of_its_network,
     the_addresses_of_a_vrf_that_is_deleted_come_back,
     a_rollback_leaves_the_addresses_of_others,
+    a_rollback_gives_the_first_address_its_place_again,
+    a_rollback_that_is_killed_leaves_no_promotion needs [Once],
 }
 
 /// A bare world with ports like these, in which the kernel promotes no address, as is its default.
@@ -142,4 +145,102 @@ fn a_rollback_leaves_the_addresses_of_others() {
     vrfsetup(&mut world, 0, "rollback");
     assert_eq!(addresses(&world, "pa"), ["10.31.0.2"]);
     assert_eq!(world.judge(&root(["sysctl", "-n", "net.ipv4.conf.pa.promote_secondaries"])).text(), "0\n");
+}
+
+const PROMOTION: &str = "net.ipv4.conf.pa.promote_secondaries";
+
+/// A world with four addresses of one network on a port, a route from the second, and one of another network; and a file
+/// that leaves the second, the third and that one.
+fn with_four_addresses() -> (World, String) {
+    let mut world = world(&["pa"]);
+    vrfsetup(&mut world, 0, "add va --table 31 --port pa");
+    for address in [
+        "10.31.0.1/24",
+        "10.31.0.2/24",
+        "10.31.0.3/24",
+        "10.31.0.4/24 valid_lft 5000 preferred_lft 5000",
+        "10.32.0.1/24",
+    ] {
+        world.ip(&format!("addr add {address} dev pa"));
+    }
+    world.ip("route add 198.18.0.0/15 via 10.31.0.99 src 10.31.0.2 table 31 proto bgp");
+    let path = write(&world, &one_port(r#""10.31.0.2/24 dev pa", "10.31.0.3/24 dev pa", "10.32.0.1/24 dev pa""#));
+    (world, path)
+}
+
+/// A file with a VRF of one port.
+fn one_port(addresses: &str) -> String {
+    format!("[rules]\nfix = false\n[vrf.va]\ntable = 31\nports = [\"pa\"]\naddresses = [{addresses}]\n")
+}
+
+/// What the kernel has promoted meanwhile was behind it.
+fn a_rollback_gives_the_first_address_its_place_again() {
+    let (mut world, path) = with_four_addresses();
+    world.ip("addr del 10.31.0.4/24 dev pa");
+    let (before, order) = (state(&world), addresses(&world, "pa"));
+    assert_eq!(order, ["10.31.0.1", "10.32.0.1", "10.31.0.2", "10.31.0.3"]);
+    vrfsetup(&mut world, 0, &format!("apply {path} --prune"));
+    assert_ne!(addresses(&world, "pa"), order);
+    vrfsetup(&mut world, 0, "rollback");
+    assert_eq!(addresses(&world, "pa"), order);
+    assert_same(&before, &state(&world));
+    // A client of DHCP would see its address go.
+    let (mut world, path) = with_four_addresses();
+    world.ip("addr del 10.31.0.2/24 dev pa");
+    world.ip("addr del 10.31.0.3/24 dev pa");
+    assert!(std::fs::write(&path, one_port("\"10.32.0.1/24 dev pa\"")).is_ok());
+    vrfsetup(&mut world, 0, &format!("apply {path} --prune"));
+    vrfsetup(&mut world, 0, "rollback");
+    assert_eq!(addresses(&world, "pa"), ["10.31.0.4", "10.32.0.1", "10.31.0.1"]);
+}
+
+/// Killed when it has set it, and when it is about to set it back, and at each message: the next run ends the rollback.
+fn a_rollback_that_is_killed_leaves_no_promotion() {
+    let mut world = world(&["pa"]);
+    let setting = |world: &mut World| world.judge(&root(["sysctl", "-n", PROMOTION])).text();
+    let path = write(&world, &one_port("\"10.31.0.1/24 dev pa\""));
+    for at in [1, 2] {
+        vrfsetup(&mut world, 0, &format!("apply {path}"));
+        world.ip("addr add 10.31.0.2/24 dev pa");
+        let file = format!("/proc/sys/{}", PROMOTION.replace('.', "/"));
+        let inject = format!("inject=write:signal=SIGKILL:when={at}");
+        let killed = root(["strace", "-qq", "-o", "/dev/null", "-P", &file, "-e", &inject, "vrfsetup", "rollback"]);
+        assert_ne!(world.judge(&killed).code, 0);
+        assert_eq!(setting(&mut world), format!("{}\n", at - 1));
+        assert!(text(&vrfsetup_idle()).contains("was not finished and is rolled back"), "{at}");
+        assert_eq!(
+            (setting(&mut world).as_str(), addresses(&world, "pa")),
+            ("0\n", vec!["10.31.0.2".to_owned()]),
+            "{at}"
+        );
+        world.ip("addr del 10.31.0.2/24 dev pa");
+    }
+    // None of those that go for a moment is lost.
+    for address in ["10.31.0.1/24", "10.31.0.2/24"] {
+        world.ip(&format!("addr add {address} dev pa"));
+    }
+    let path = write(&world, &one_port("\"10.31.0.2/24 dev pa\""));
+    vrfsetup(&mut world, 0, &format!("apply {path}"));
+    world.ip("route add 198.18.0.0/15 via 10.31.0.99 src 10.31.0.2 table 31 proto bgp");
+    let mut resumed = 0;
+    for at in 1..MANY {
+        vrfsetup(&mut world, 0, &format!("apply {path} --prune"));
+        assert_eq!(addresses(&world, "pa"), ["10.31.0.2"]);
+        let killed = faulty(&format!("sendto:signal=SIGKILL:when={at}"), "rollback");
+        let next = text(&vrfsetup_idle());
+        assert!(!next.contains("could not be undone"), "{at}: {next}");
+        resumed += usize::from(next.contains("was not finished and is rolled back"));
+        // It was killed before it began.
+        if addresses(&world, "pa") == ["10.31.0.2"] {
+            vrfsetup(&mut world, 0, "rollback");
+        }
+        assert_eq!(addresses(&world, "pa"), ["10.31.0.1", "10.31.0.2"], "{at}");
+        assert_eq!(setting(&mut world), "0\n", "{at}");
+        assert_eq!(world.ip_json("route show table 31 proto bgp")[0]["prefsrc"], "10.31.0.2", "{at}");
+        if killed.status.success() {
+            assert!(resumed > 3, "resumed {resumed} times only");
+            return;
+        }
+    }
+    panic!("it sends more messages than this test looks at");
 }

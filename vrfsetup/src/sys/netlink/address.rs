@@ -31,8 +31,11 @@ impl Kernel {
         })
     }
 
-    /// Those of one interface: `ip addr show dev NAME`.
-    pub(super) fn addresses_of(&self, ifindex: u32) -> Result<Vec<Address>, KernelError> {
+    /// Those of one interface, in the kernel's order, without its name: `ip addr show dev NAME`.
+    ///
+    /// # Errors
+    /// The kernel's own.
+    pub fn addresses_of(&self, ifindex: u32) -> Result<Vec<Address>, KernelError> {
         let mut request = AddressMessage::default();
         request.header.index = ifindex;
         self.dump(RouteNetlinkMessage::GetAddress(request), |answer| match answer {
