@@ -11,7 +11,8 @@
  * take the place of libc's in the whole program. When it is loaded it also redirects libc's own calls of socket(), by a
  * jump written over the head of that function. Until vrf_set() or vrf_set_thread() is called, all of these do what
  * libc's did, but for two things: setsockopt() succeeds for SO_BINDTODEVICE with the device that the socket is bound to
- * already, where the kernel says EPERM; and connect() to AF_UNSPEC leaves a datagram socket of a VRF bound.
+ * already, where the kernel says EPERM; and connect() to AF_UNSPEC leaves a datagram socket bound that was put into its
+ * VRF by this library or by vrfrun's supervisor.
  *
  * What makes system calls without libc is not reached: assembly, Go without cgo, io_uring. vrfrun(1) stops those.
  *
@@ -55,7 +56,8 @@ int vrf_socket(const char *vrf, int domain, int type, int protocol);
 /**
  * Puts a socket that exists into a VRF. To the VRF that it is in already: success, nothing changes.
  *
- * For sockets that are not connected yet; an established TCP connection stalls.
+ * For sockets that are not connected yet; an established TCP connection stalls. A datagram or raw socket sends
+ * multicast by the VRF from then on: another interface for it is to be chosen afterwards.
  *
  * Returns 0, or -1 with errno:
  *   ENODEV        there is no such device

@@ -97,6 +97,17 @@ fn mptcp_becomes_tcp_whose_one_socket_is_bound() {
     each_way("mptcp", "mptcp 6 blue\n");
 }
 
+/// SECURITY.md says so: no mechanism but the shim believes what a filter of the program's own says in the kernel's place.
+#[test]
+fn a_filter_that_lies_deceives_the_shim_alone() {
+    for who in EVERYBODY {
+        play(who, "vrfrun -m preload --interface blue probe deceived").prints("deceived -\n");
+        play(who, "vrfrun -m preload --interface blue probe-static deceived").prints("deceived blue\n");
+        play(who, "vrfrun -m seccomp --interface blue probe deceived").prints("deceived blue\n");
+    }
+    root("vrfrun -m bpf --interface blue probe deceived").prints("deceived blue\n");
+}
+
 #[test]
 fn datagram_sockets_name_the_device_in_their_options_too() {
     let shim = "udp blue tcp - udp6 blue\nunspec 0 blue blue\nunspec6 0 blue blue\n";

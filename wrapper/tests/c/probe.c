@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/filter.h>
 #include <linux/rtnetlink.h>
+#include <linux/seccomp.h>
 #include <net/if.h>
 #include <sched.h>
 #include <signal.h>
@@ -229,6 +231,21 @@ static void entered(void) {
     waitpid(child, NULL, 0);
 }
 
+// A filter of the program's own answers setsockopt(2) with success, and the kernel does nothing.
+static void deceived(void) {
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_setsockopt, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog filter = {sizeof code / sizeof *code, code};
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0)
+        printf("no filter: ");
+    report("deceived", socket(AF_INET, SOCK_STREAM, 0));
+}
+
 // What setsockopt(2) says to the device that the socket is bound to, and to others.
 static void rebind(void) {
     int fd = raw_syscall(SYS_socket, AF_INET, SOCK_DGRAM, 0), own = if_nametoindex("blue"), other = if_nametoindex("red");
@@ -368,6 +385,8 @@ int main(int count, char **words) {
             report(way, socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP));
         else if (strcmp(way, "become") == 0)
             become();
+        else if (strcmp(way, "deceived") == 0)
+            deceived();
         else if (strcmp(way, "entered") == 0)
             entered();
         else if (strcmp(way, "rebind") == 0)

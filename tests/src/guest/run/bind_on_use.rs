@@ -20,6 +20,7 @@ guest_tests! {
     a_join_without_an_interface_is_reported_by_the_vrfs_port,
     a_join_on_a_foreign_interface_is_denied,
     a_program_that_asks_for_a_device_has_it_unless_strict,
+    what_a_32_bit_program_asks_for_is_not_seen_and_nothing_of_it_leaves,
     strict_takes_no_socket_from_outside,
 }
 
@@ -244,6 +245,21 @@ fn a_program_that_asks_for_a_device_has_it_unless_strict() {
         let verdict = held(&mut world, STRICT, &format!("{moves} own sendto sendto"));
         assert!(verdict.text().starts_with("rebind EPERM\n"), "{moves}\n{verdict}");
         assert!(verdict.text().ends_with("bound blue\n"), "{moves}\n{verdict}");
+    }
+}
+
+/// The kernel asks no program of a cgroup about the setsockopt(2) of a 32-bit program: the socket is bound elsewhere, without
+/// a tag; and a join is the kernel's to report.
+fn what_a_32_bit_program_asks_for_is_not_seen_and_nothing_of_it_leaves() {
+    let mut world = world();
+    for before in [BPF, STRICT] {
+        for kind in ["udp4", "udp6", "raw4", "raw6"] {
+            let verdict = world.judge(&root([before, &["on_use_i386", kind, "rebind", "sendto"]].concat()));
+            let expected = (Outcome::Closed, "sendto EPERM\nbound red\n");
+            assert_eq!((verdict.outcome, &*verdict.text()), expected, "{before:?} {kind}\n{verdict}");
+        }
+        let verdict = world.judge(&root([before, &["on_use_i386", "udp4", "join", "members"]].concat()));
+        assert_eq!(verdict.text(), "member by eth0\nbound blue\n", "{before:?}\n{verdict}");
     }
 }
 
