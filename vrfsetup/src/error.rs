@@ -227,7 +227,7 @@ impl Error {
             Self::Emulated { vrf, .. } => Some(format!("vrfsetup del {}", word(vrf))),
             Self::NotAVrf(name) => Some(format!("ip -d link show {}", word(name))),
             Self::OtherTable { name, .. } => Some(format!("vrfsetup del {}", word(name))),
-            Self::OtherMaster { port, .. } => Some(format!("vrfsetup detach {}", word(port))),
+            Self::OtherMaster { port, .. } => Some(format!("ip link set {} nomaster", word(port))),
             Self::ForeignRule(rule) => Some(rule.move_command(rule.priority + 1)),
             Self::OnlyToml(_) => Some("vrfsetup export --format toml".to_owned()),
             Self::NoNetns { .. } => Some("ip netns list".to_owned()),

@@ -147,7 +147,7 @@ mod tests {
     fn a_hint_names_what_others_have_named_as_a_shell_does() {
         let hint = |error: Error| error.hint().unwrap_or_default();
         assert_eq!(hint(Error::NameTaken("a;b".into())), "ip -d link show 'a;b'");
-        assert_eq!(hint(Error::OtherMaster { port: "$x".into(), master: "br0".into() }), "vrfsetup detach '$x'");
+        assert_eq!(hint(Error::OtherMaster { port: "$x".into(), master: "br0".into() }), "ip link set '$x' nomaster");
         assert_eq!(hint(Error::NotAVrf("eth1".into())), "ip -d link show eth1");
     }
 

@@ -145,18 +145,28 @@ impl Journal {
 
     /// What is no file in /run survives a power loss, and so must the way to undo it.
     fn record_lasting(&mut self, steps: &[Step]) -> io::Result<()> {
-        let lasts = |step: &&Step| matches!(step, Step::WriteFile { path, .. } if !run_dir::holds(path));
-        if !steps.iter().any(|step| lasts(&step)) || !run_dir::is_first_netns() {
+        self.prepare(steps)?;
+        let mut lasting = steps.iter().filter(|step| lasts(step)).peekable();
+        if lasting.peek().is_none() {
             return Ok(());
         }
-        if self.lasting.is_none() {
+        self.lasting.iter_mut().try_for_each(|log| {
+            log.add(lasting.by_ref().map(entry))?;
+            log.sync()
+        })
+    }
+
+    /// Sees that what these steps write can be undone after a power loss, where it lasts.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn prepare(&mut self, steps: &[Step]) -> io::Result<()> {
+        let is_needed = self.log.is_some() && self.lasting.is_none() && run_dir::is_first_netns();
+        if is_needed && steps.iter().any(lasts) {
             run_dir::make_private(Path::new(LASTING_DIRECTORY))?;
             self.lasting = Some(Log::create(lasting_path(), &self.content.command)?);
         }
-        self.lasting.iter_mut().try_for_each(|log| {
-            log.add(steps.iter().filter(lasts).map(entry))?;
-            log.sync()
-        })
+        Ok(())
     }
 
     /// Writes down what the kernel answered to the steps from `first` on.
@@ -246,6 +256,11 @@ impl Journal {
         self.discard()?;
         rest.rename(path)
     }
+}
+
+/// Whether the step writes what is there after a reboot.
+pub fn lasts(step: &Step) -> bool {
+    matches!(step, Step::WriteFile { path, .. } if !run_dir::holds(path))
 }
 
 fn lasting_path() -> PathBuf {

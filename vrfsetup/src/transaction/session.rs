@@ -12,7 +12,7 @@ use crate::sys::families;
 use crate::sys::netlink::{Kernel, KernelError};
 use crate::transaction::confirm;
 use crate::transaction::held::Held;
-use crate::transaction::journal::Journal;
+use crate::transaction::journal::{self, Journal};
 use crate::transaction::progress::{Progress, When};
 use crate::transaction::report::Outcome;
 use crate::transaction::{recover, rollback, strict, users};
@@ -179,7 +179,7 @@ impl Transaction<'_> {
     /// # Errors
     /// A signal came, or the journal cannot be written.
     pub fn try_make_all(&mut self, steps: impl IntoIterator<Item = Step>) -> Result<(), Error> {
-        let steps: Vec<Step> = steps.into_iter().collect();
+        let steps = self.with_way_back(steps.into_iter().collect())?;
         if steps.is_empty() {
             return Ok(());
         }
@@ -193,6 +193,19 @@ impl Transaction<'_> {
         }
         self.notes.extend(notes);
         self.answer(first, &refusals)
+    }
+
+    /// Of steps that are good to have those that could be undone after a power loss: the root file system may be read-only.
+    fn with_way_back(&mut self, steps: Vec<Step>) -> Result<Vec<Step>, Error> {
+        if !steps.iter().any(journal::lasts) {
+            return Ok(steps);
+        }
+        let prepared = self.open_journal().map(|journal| journal.prepare(&steps).err());
+        let unwritten = prepared.map_err(|source| self.abandon(Error::NoWayBack { source }))?;
+        let Some(why) = unwritten.map(|error| KernelError::from_io(&error)) else { return Ok(steps) };
+        let (lost, rest): (Vec<Step>, Vec<Step>) = steps.into_iter().partition(journal::lasts);
+        self.notes.extend(lost.iter().map(|step| format!("left out '{step}': cannot prepare its rollback: {why}")));
+        Ok(rest)
     }
 
     /// Says something to the user at the end.

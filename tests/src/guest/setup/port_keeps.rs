@@ -278,6 +278,11 @@ fn where_ipv6_is_off_nothing_is_refused() {
     super::nothing_to_do(&mut world, "add blue --port blue0");
     let found = world.judge(&root(["vrfsetup", "doctor"]));
     assert!(!found.text().contains("::1"), "{found}");
+    // Their address would be refused, and with it the port.
+    for format in ["networkd", "ifupdown"] {
+        let exported = vrfsetup(&mut world, 0, &format!("export --format {format}")).text();
+        assert!(exported.contains("127.0.0.1/8") && !exported.contains("::1/128"), "{exported}");
+    }
     let file = world.directory().join("vrf.toml");
     std::fs::write(&file, "[vrf.blue]\nports = [\"blue0\"]\n[vrf.red]\nports = [\"red0\"]\n").expect("a file");
     vrfsetup(&mut world, 0, &format!("apply {}", file.display()));

@@ -87,6 +87,7 @@ fn what_an_export_has_no_words_for_is_not_pruned() {
     let before = state(&world);
     let exported = vrfsetup(&mut world, 0, "export").text();
     assert_eq!(exported.matches("\n# not declared").count(), 6, "{exported}");
+    assert!(exported.contains("198.18.3.0/24 via inet6 fe80::1 dev pa table 31\n"), "{exported}");
     assert!(exported.contains("10.31.1.1/24 dev pb preferred_lft 0"), "{exported}");
     let path = write(&world, &exported);
     nothing_to_do(&mut world, &format!("apply {path} --prune"));
@@ -177,12 +178,14 @@ fn one_port(addresses: &str) -> String {
 fn a_rollback_gives_the_first_address_its_place_again() {
     let (mut world, path) = with_four_addresses();
     world.ip("addr del 10.31.0.4/24 dev pa");
-    let (before, order) = (state(&world), addresses(&world, "pa"));
-    assert_eq!(order, ["10.31.0.1", "10.32.0.1", "10.31.0.2", "10.31.0.3"]);
+    // Which of the networks comes first is another matter: the kernel puts an address behind the first ones of others.
+    let of_network = |world: &World| addresses(world, "pa").into_iter().filter(|at| at.starts_with("10.31.")).collect();
+    let (before, order): (_, Vec<String>) = (state(&world), of_network(&world));
+    assert_eq!(order, ["10.31.0.1", "10.31.0.2", "10.31.0.3"]);
     vrfsetup(&mut world, 0, &format!("apply {path} --prune"));
-    assert_ne!(addresses(&world, "pa"), order);
+    assert_eq!(of_network(&world), order[1..]);
     vrfsetup(&mut world, 0, "rollback");
-    assert_eq!(addresses(&world, "pa"), order);
+    assert_eq!(of_network(&world), order);
     assert_same(&before, &state(&world));
     // A client of DHCP would see its address go.
     let (mut world, path) = with_four_addresses();

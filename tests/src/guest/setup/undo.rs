@@ -17,6 +17,7 @@ guest_tests! {
     what_a_rollback_cannot_undo_is_named,
     a_file_is_on_the_disk_before_it_has_its_name needs [Once],
     no_address_is_probed_again_by_a_rollback needs [Once],
+    where_nothing_lasts_a_vrf_is_made_without_the_name_of_its_table needs [Once],
 }
 
 fn a_rollback_is_resumed_wherever_it_is_killed() {
@@ -150,4 +151,28 @@ fn no_address_is_probed_again_by_a_rollback() {
     assert_eq!(addresses(&world), wanted);
     vrfsetup(&mut world, 0, "rollback");
     assert_eq!(addresses(&world), wanted);
+}
+
+/// The root file system is read-only, or yet is, and a name that could not be taken back after a power loss is not given.
+fn where_nothing_lasts_a_vrf_is_made_without_the_name_of_its_table() {
+    const NAME: &str = "/etc/iproute2/rt_tables.d/vrf-blue.conf";
+    let mut world = World::of_machine(Kind::Bare).expect("a world");
+    let before = state(&world);
+    let read_only = "mkdir -p /var/lib/vrfsetup; mount -t tmpfs -o ro none /var/lib/vrfsetup || exit; exec vrfsetup $0";
+    let mut there = |words: &str| world.judge(&root(["unshare", "-m", "sh", "-c", read_only, words]));
+    let added = there("add blue --table 10 --port blue0");
+    added.assert_says(0, "changed:\n");
+    added.assert_says(0, &format!("> {NAME}': cannot prepare its rollback: Read-only file system"));
+    assert!(!Path::new(NAME).exists());
+    there("add blue --table 10 --port blue0").assert_says(0, "left out 'printf ");
+    there("del blue").assert_says(0, "changed:\n");
+    assert_same(&before, &state(&world));
+    // A name that is there stays.
+    vrfsetup(&mut world, 0, "add blue --table 10");
+    let mut there = |words: &str| world.judge(&root(["unshare", "-m", "sh", "-c", read_only, words]));
+    there("del blue").assert_says(0, &format!("left out 'rm {NAME}'"));
+    assert!(Path::new(NAME).exists());
+    // It is what the next run tidies.
+    vrfsetup(&mut world, 0, "del blue");
+    assert!(!Path::new(NAME).exists());
 }

@@ -104,3 +104,22 @@ impl fmt::Display for Finding {
         writeln!(f, "{}; fix: {}", self.what, self.fix)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::system::System;
+
+    /// `add` takes no such name.
+    #[test]
+    fn a_vrf_that_others_named_gets_its_loopback_addresses_by_ip() {
+        let fix = |name: &str| {
+            let links = vec![routing::tests::vrf(7, name, 10)];
+            let found = routing::all(&Inventory::new(System::new(links, vec![]), vec![], vec![]));
+            found.into_iter().find(|finding| finding.finding == "loopback-address-missing").map(|finding| finding.fix)
+        };
+        assert_eq!(fix("blue").as_deref(), Some("vrfsetup add blue"));
+        let by_ip = fix("a;b").unwrap_or_default();
+        assert!(by_ip.starts_with("ip addr add 127.0.0.1/8 dev 'a;b'; ip addr add ::1/128 dev 'a;b'"), "{by_ip}");
+    }
+}

@@ -8,9 +8,11 @@ use super::{Finding, rules};
 use crate::model::address::Address;
 use crate::model::family::Family;
 use crate::model::link::Link;
+use crate::model::name;
 use crate::model::route::Route;
 use crate::model::rule::{Action, Rule, TABLE_MAIN};
 use crate::model::shell::{self, word};
+use crate::model::step::Step;
 use crate::model::syntax;
 use crate::plan::inventory::Inventory;
 use crate::plan::leftovers::{self, Leftover};
@@ -80,9 +82,15 @@ fn loopback_addresses(inventory: &Inventory, vrf: &Link) -> Option<Finding> {
     let device = vrf.device();
     let wanted = families::of_device(&vrf.name).into_iter().map(|family| Address::loopback(&device, family));
     let has = |wanted: &Address| inventory.system.addresses_of(vrf.ifindex).any(|own| own.local == wanted.local);
-    let missing: Vec<String> = wanted.filter(|address| !has(address)).map(|a| a.local.to_string()).collect();
-    let what = format!("{} is not on the VRF: programs in it cannot reach themselves by it", missing.join(" and "));
-    let fix = format!("vrfsetup add {}", word(&vrf.name));
+    let missing: Vec<Address> = wanted.filter(|address| !has(address)).collect();
+    let locals: Vec<String> = missing.iter().map(|address| address.local.to_string()).collect();
+    let what = format!("{} is not on the VRF: programs in it cannot reach themselves by it", locals.join(" and "));
+    let by_ip = |address: Address| Step::AddAddress(address).to_string();
+    let fix = match name::vrf(&vrf.name) {
+        Ok(name) => format!("vrfsetup add {name}"),
+        // `add` refuses it.
+        Err(_) => missing.iter().cloned().map(by_ip).collect::<Vec<_>>().join("; "),
+    };
     (!missing.is_empty()).then(|| Finding::new("loopback-address-missing", what, fix).about(&vrf.name))
 }
 

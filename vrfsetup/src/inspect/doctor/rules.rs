@@ -5,18 +5,30 @@ use std::net::IpAddr;
 use super::Finding;
 use crate::model::family::Family;
 use crate::model::rule::{Action, Rule, TABLE_LOCAL};
+use crate::plan::emulate;
 use crate::plan::foreign_rules::{can_match_local, is_foreign};
 use crate::plan::inventory::Inventory;
-use crate::plan::rules::FIRST;
+use crate::plan::rules::{self, FIRST};
 
 /// All checks.
 pub fn of(inventory: &Inventory, family: Family) -> Vec<Finding> {
-    let rules: Vec<&Rule> = inventory.rules.iter().filter(|rule| rule.family == family).collect();
+    let named = [rules::vrfs(inventory), emulate::names(inventory)].concat();
+    let rules = inventory.rules.iter().filter(|rule| rule.family == family && !is_by_name(rule, &named));
+    let rules: Vec<&Rule> = rules.collect();
     let Some(l3mdev) = rules.iter().position(|rule| rule.looks_up_vrfs()) else { return vec![no_l3mdev(family)] };
     let (before, behind) = rules.split_at(l3mdev);
     let own: Vec<IpAddr> = inventory.system.addresses.iter().map(|address| address.local).collect();
     let before = before.iter().filter_map(|rule| before_l3mdev(rule));
     before.chain(before_local(behind, &own)).chain(reversed(&rules)).collect()
+}
+
+/// Whether the rule is one of ours that lead to the table of a VRF by its name, and stop what that lacks: for emulated ones,
+/// and for old kernels.
+fn is_by_name(rule: &Rule, named: &[(String, u32)]) -> bool {
+    let leads = |table: u32| rule.action == Action::Unreachable || rule.action == Action::Lookup && rule.table == table;
+    let is_of =
+        |name: &str| Rule::lookup(rule.family, 0, 0).both_ways(name).iter().any(|of| of.selectors == rule.selectors);
+    !rule.is_l3mdev && named.iter().any(|(name, table)| leads(*table) && is_of(name))
 }
 
 fn no_l3mdev(family: Family) -> Finding {
@@ -89,6 +101,7 @@ fn reversed(rules: &[&Rule]) -> Option<Finding> {
 mod tests {
     use super::super::routing::tests::{found, healthy_rules, vrf};
     use super::*;
+    use crate::model::link::Link;
     use crate::plan::rules::{L3MDEV, UNREACHABLE};
 
     #[test]
@@ -126,6 +139,20 @@ mod tests {
         assert_eq!(found(vec![vrf(7, "blue", 10)], &rules, &[]), [""; 0]);
         rules.insert(3, Rule::lookup(Family::V4, FIRST, 51820));
         assert_eq!(found(vec![vrf(7, "blue", 10)], &rules, &[]), ["rules-reversed"]);
+    }
+
+    #[test]
+    fn a_rule_of_ours_by_the_name_of_a_vrf_is_in_nobodys_way() {
+        let mut links = vec![vrf(7, "blue", 10)];
+        links.push(Link { altnames: vec!["em".into()], ..Link::plain(3, "eth1", None) });
+        let lookup = Rule::lookup(Family::V4, FIRST, 11);
+        let stop = Rule { action: Action::Unreachable, ..Rule::lookup(Family::V4, FIRST, 0) };
+        let other = Rule::lookup(Family::V4, FIRST, 12).both_ways("em");
+        let ours = [lookup.both_ways("em"), stop.both_ways("em")].concat();
+        let with = |more: &[Rule]| [&healthy_rules()[..2], more, &healthy_rules()[2..]].concat();
+        assert_eq!(found(links.clone(), &with(&ours), &[]), [""; 0]);
+        assert_eq!(found(links.clone(), &with(&[&ours[..], &other].concat()), &[]), ["rule-before-local"]);
+        assert_eq!(found(links, &with(&Rule::lookup(Family::V4, FIRST, 10).both_ways("blue")), &[]), [""; 0]);
     }
 
     #[test]

@@ -3,8 +3,10 @@
 use std::fmt::Write;
 
 use super::{All, Exported, File, route_words};
+use crate::model::family::Family;
 use crate::model::route::{Route, SEAL_METRIC};
 use crate::model::syntax;
+use crate::sys::families;
 
 /// One file for each VRF.
 pub fn files(all: &All) -> Vec<File> {
@@ -18,7 +20,8 @@ fn text(vrf: &Exported, all: &All) -> String {
     let mut text = format!("auto {name}\niface {name} inet manual\n");
     line(&mut text, "pre-up", &format!("ip link add {name} type vrf table {table}"));
     if vrf.is_sealed {
-        for flag in ["", "-6 "] {
+        for family in families::available() {
+            let flag = family.ip_flag();
             line(
                 &mut text,
                 "pre-up",
@@ -28,15 +31,19 @@ fn text(vrf: &Exported, all: &All) -> String {
     }
     line(&mut text, "up", &format!("ip link set {name} up"));
     if vrf.has_loopback {
-        line(&mut text, "up", &format!("ip addr add 127.0.0.1/8 dev {name}"));
-        line(&mut text, "up", &format!("ip addr add ::1/128 dev {name} nodad"));
+        for family in families::of_device(name) {
+            let address = if family == Family::V4 { "127.0.0.1/8" } else { "::1/128" };
+            let nodad = if family == Family::V4 { "" } else { " nodad" };
+            line(&mut text, "up", &format!("ip addr add {address} dev {name}{nodad}"));
+        }
     }
     addresses(&mut text, vrf, name);
     let nowhere = vrf.routes.iter().filter(|route| !route.is_unicast());
     nowhere.for_each(|route| add(&mut text, all, route));
     routes_over(&mut text, all, name, None);
     line(&mut text, "post-down", &format!("ip link del {name}"));
-    for flag in ["", "-6 "] {
+    for family in families::available() {
+        let flag = family.ip_flag();
         line(&mut text, "post-down", &format!("ip {flag}route flush table {table} || true"));
     }
     for port in &vrf.ports {

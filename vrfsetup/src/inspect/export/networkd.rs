@@ -15,7 +15,7 @@ use crate::model::family::Family;
 use crate::model::link::Link;
 use crate::model::route::Route;
 use crate::model::rule::Rule;
-use crate::sys::sysctl;
+use crate::sys::{families, sysctl};
 
 const DIRECTORY: &str = "/etc/systemd/network";
 
@@ -43,12 +43,17 @@ fn device(vrf: &Exported, all: &All, rules: &[Rule]) -> String {
     let mut text = format!("[Match]\nName={}\n\n[Network]\nLinkLocalAddressing=no\n", vrf.name);
     text += "KeepConfiguration=yes\nConfigureWithoutCarrier=yes\n";
     if vrf.has_loopback {
-        text += "\n[Address]\nAddress=127.0.0.1/8\nBroadcast=no\n\n[Address]\nAddress=::1/128\n";
-        text += "DuplicateAddressDetection=none\n";
+        for family in families::of_device(vrf.name) {
+            text += match family {
+                Family::V4 => "\n[Address]\nAddress=127.0.0.1/8\nBroadcast=no\n",
+                Family::V6 => "\n[Address]\nAddress=::1/128\nDuplicateAddressDetection=none\n",
+            };
+        }
     }
     addresses(&mut text, vrf, vrf.name);
     if vrf.is_sealed {
-        for destination in ["0.0.0.0/0", "::/0"] {
+        for family in families::available() {
+            let destination = if family == Family::V4 { "0.0.0.0/0" } else { "::/0" };
             let seal = crate::model::route::SEAL_METRIC;
             let _ = write!(
                 text,
@@ -82,7 +87,8 @@ fn network(vrf: &Exported, all: &All, port: &Link) -> String {
 fn autoconfiguration(port: &str) -> String {
     const NO_LINK_LOCAL: &str = "1";
     let setting = |name: &str| sysctl::read(&format!("net/ipv6/conf/{port}/{name}"));
-    let has_link_local = setting("addr_gen_mode").as_deref() != Some(NO_LINK_LOCAL);
+    // A kernel without IPv6 has none of these.
+    let has_link_local = setting("addr_gen_mode").is_some_and(|mode| mode != NO_LINK_LOCAL);
     // A router takes no advertisements, but where the setting says 2.
     let is_router = setting("forwarding").as_deref() == Some("1");
     let accepts = match setting("accept_ra").as_deref() {

@@ -1,8 +1,8 @@
 //! Where a route leads: its gateway and interface, its several next hops, the nexthop object that it names.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
-use rtnetlink::packet_route::route::{RouteAttribute, RouteFlags, RouteNextHop, RouteNextHopFlags};
+use rtnetlink::packet_route::route::{RouteAttribute, RouteFlags, RouteNextHop, RouteNextHopFlags, RouteVia};
 
 use super::{Route, ip};
 
@@ -31,6 +31,14 @@ impl Route {
     pub fn gateway(&self) -> Option<IpAddr> {
         self.find(|attribute| match attribute {
             RouteAttribute::Gateway(address) => ip(address),
+            _ => None,
+        })
+    }
+
+    /// The next hop of an IPv4 route that is an IPv6 address (5.2).
+    pub fn other_gateway(&self) -> Option<Ipv6Addr> {
+        self.find(|attribute| match attribute {
+            RouteAttribute::Via(RouteVia::Inet6(address)) => Some(*address),
             _ => None,
         })
     }

@@ -25,6 +25,9 @@ impl fmt::Display for Route {
         if let Some(gateway) = self.gateway() {
             write!(f, " via {gateway}")?;
         }
+        if let Some(gateway) = self.other_gateway() {
+            write!(f, " via inet6 {gateway}")?;
+        }
         if let Some(device) = &self.device {
             write!(f, " dev {}", shell::word(device))?;
         }
