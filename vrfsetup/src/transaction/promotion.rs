@@ -6,6 +6,7 @@
 
 use crate::model::address::{Address, FOREVER};
 use crate::model::family::Family;
+use crate::model::route::Route;
 use crate::model::step::Step;
 use crate::plan::address::share_network;
 use crate::sys::netlink::{Kernel, KernelError};
@@ -36,9 +37,11 @@ pub(super) fn put_first(kernel: &Kernel, journal: &mut Journal, address: &Addres
     if before.is_empty() || before.iter().any(|other| other.lifetimes.0 != FOREVER) {
         return Vec::new();
     }
-    let is_from = |source| before.iter().any(|other| Some(other.local) == source);
+    // The kernel makes that of their network again by itself.
+    let is_own = |other: &Address, route: &Route| route.is_kernels() && other.flags & libc::IFA_F_NOPREFIXROUTE == 0;
+    let is_from = |other: &Address, route: &Route| route.source() == Some(other.local) && !is_own(other, route);
     let routes = kernel.routes(Family::V4, None).unwrap_or_default().into_iter();
-    let routes = routes.filter(|route| route.is_unicast() && is_from(route.source()));
+    let routes = routes.filter(|route| route.is_unicast() && before.iter().any(|other| is_from(other, route)));
     let mut steps: Vec<Detour> = routes.map(Step::DeleteRoute).map(Detour::MadeByKernel).collect();
     steps.extend(sysctl::promotion(&address.device.name).map(Detour::Made));
     steps.extend(before.into_iter().rev().map(Step::DeleteAddress).map(Detour::Made));

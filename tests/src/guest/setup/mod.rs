@@ -106,7 +106,8 @@ fn settled(mut entry: Value) -> Option<String> {
     if is_link_local(&entry["dst"]) {
         return None;
     }
-    let volatile = ["ifindex", "link_index", "address", "operstate", "valid_life_time", "preferred_life_time"];
+    let volatile =
+        ["ifindex", "link_index", "address", "operstate", "valid_life_time", "preferred_life_time", "expires"];
     if let Some(addresses) = entry.get_mut("addr_info").and_then(Value::as_array_mut) {
         addresses.retain(|address| !is_link_local(&address["local"]));
         for address in addresses.iter_mut().filter_map(Value::as_object_mut) {
