@@ -3,7 +3,7 @@
 
        on_use KIND STEP...
 
-   KIND is udp, ping, raw, sctp, tcp, mptcp or smc, with 4 or 6. A step that fails is printed with its error; the others go on. */
+   KIND is udp, ping, raw, sctp, l2tp, tcp, mptcp or smc, with 4 or 6. A step that fails is printed with its error; the others go on. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -18,7 +18,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { MPTCP = 262, SMC = 43, EXPERIMENT = 253 };
+enum { MPTCP = 262, SMC = 43, L2TP = 115, EXPERIMENT = 253 };
 
 /* An interface of the default domain, and the VRF's port. */
 static const char FOREIGN[] = "eth0", PORT[] = "blue0";
@@ -403,6 +403,9 @@ static void choose(const char *kind)
         protocol = IPPROTO_SCTP;
     } else if (strncmp(kind, "mptcp", 5) == 0) {
         protocol = MPTCP;
+    } else if (strncmp(kind, "l2tp", 4) == 0) { /* its addresses are as long, with a connection for a port */
+        type = SOCK_DGRAM;
+        protocol = L2TP;
     }
 }
 

@@ -21,6 +21,7 @@ guest_tests! {
     a_join_on_a_foreign_interface_is_denied,
     a_program_that_asks_for_a_device_has_it_unless_strict,
     what_a_32_bit_program_asks_for_is_not_seen_and_nothing_of_it_leaves,
+    a_route_that_leaks_is_not_taken,
     strict_takes_no_socket_from_outside,
 }
 
@@ -261,6 +262,17 @@ fn what_a_32_bit_program_asks_for_is_not_seen_and_nothing_of_it_leaves() {
         let verdict = world.judge(&root([before, &["on_use_i386", "udp4", "join", "members"]].concat()));
         assert_eq!(verdict.text(), "member by eth0\nbound blue\n", "{before:?}\n{verdict}");
     }
+}
+
+/// `vrfsetup leak`: the VRF's own table leads to another interface, and without BPF a socket follows it.
+fn a_route_that_leaks_is_not_taken() {
+    let mut world = world();
+    world.ip("route add 192.0.2.80/32 via 198.51.100.1 dev eth0 table 10");
+    for before in [IP_VRF_EXEC, &["vrfrun", "-m", "preload", "blue"]] {
+        let verdict = world.judge(&order(before, "udp4 sendto"));
+        assert_eq!((verdict.outcome, &*verdict.text()), (Outcome::Leak, "bound blue\n"), "{before:?}\n{verdict}");
+    }
+    assert_eq!(held(&mut world, BPF, "udp4 sendto").text(), "sendto EPERM\nbound blue\n");
 }
 
 fn strict_takes_no_socket_from_outside() {
