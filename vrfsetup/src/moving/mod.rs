@@ -69,7 +69,7 @@ impl Request<'_> {
         let unit = self.unit?;
         let name = |known: &String| known == unit || known.strip_suffix(".service") == Some(unit);
         let is_permanent = change::unit::units_of(self.to).iter().any(name);
-        let command = format!("vrfsetup unit {} {}", word(&self.to), word(unit));
+        let command = format!("vrfsetup unit {} {}", word(self.to), word(unit));
         (self.to != DEFAULT && !is_permanent).then(|| format!("note: its next start is outside again: {command}"))
     }
 }
