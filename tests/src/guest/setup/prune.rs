@@ -3,7 +3,7 @@
 
 use super::apply_again::write;
 use super::guest_tests;
-use super::transactions::{FIRST, MANY, faulty, text, vrfsetup_idle};
+use super::transactions::{MANY, faulty, text, vrfsetup_idle};
 use super::{assert_same, nothing_to_do, state, vrfsetup};
 use crate::harness::judge::root;
 use crate::harness::world::{Kind, World};
@@ -228,7 +228,7 @@ fn a_rollback_that_is_killed_leaves_no_promotion() {
     vrfsetup(&mut world, 0, &format!("apply {path}"));
     world.ip("route add 198.18.0.0/15 via 10.31.0.99 src 10.31.0.2 table 31 proto bgp");
     let mut resumed = 0;
-    for at in FIRST..MANY {
+    for at in 1..MANY {
         vrfsetup(&mut world, 0, &format!("apply {path} --prune"));
         assert_eq!(addresses(&world, "pa"), ["10.31.0.2"]);
         let killed = faulty(&format!("sendto:signal=SIGKILL:when={at}"), "rollback");
