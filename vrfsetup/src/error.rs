@@ -145,15 +145,16 @@ pub enum Error {
     /// Sockets of users would fail without the VRF.
     HasUsers { vrf: String, users: Vec<String> },
     /// The outside of such an interface is put into a VRF in another way.
-    NotWireguard { name: String, kind: String, vrf: String },
+    KeepsItsOutside { name: String, kind: String, vrf: String },
     /// A tunnel has no UDP port yet.
     NoTunnelPort(String),
     /// Two tunnels of two VRFs have one mark.
     SharedMark { name: String, mark: u32, other: String },
     /// The outer packets of tunnels would be stopped without the VRF.
     HasTunnels { vrf: String, tunnels: Vec<String> },
-    /// Interfaces that name the VRF for their outside would send by the default domain without it, or nowhere.
-    HasOutsides { vrf: String, tunnels: Vec<String> },
+    /// Interfaces that name the VRF for their outside would send by the default domain without it, or nowhere; each
+    /// with its kind.
+    HasOutsides { vrf: String, tunnels: Vec<(String, String)> },
     /// A file says something that cannot be.
     BadFile {
         /// The file.
@@ -240,10 +241,13 @@ impl Error {
             Self::HasTunnels { tunnels, .. } => {
                 tunnels.first().map(|name| format!("vrfsetup tunnel --remove {}", word(name)))
             }
-            Self::HasOutsides { tunnels, .. } => tunnels.first().map(|name| format!("ip link del {}", word(name))),
+            Self::HasOutsides { tunnels, .. } => tunnels.first().map(|(name, kind)| match changes_its_outside(kind) {
+                true => format!("vrfsetup tunnel {} --remove", word(name)),
+                false => format!("ip link del {}", word(name)),
+            }),
             Self::NoTunnelPort(name) => Some(format!("ip link set {} up", word(name))),
             Self::SharedMark { name, .. } => Some(format!("wg set {} fwmark 0", word(name))),
-            Self::NotWireguard { name, kind, vrf } => another_way(name, kind, vrf),
+            Self::KeepsItsOutside { name, kind, vrf } => another_way(name, kind, vrf),
             Self::Unconfirmed => Some("vrfsetup confirm".to_owned()),
             Self::NotRolledBack { .. } | Self::Left(_) => Some("vrfsetup rollback".to_owned()),
             _ => None,
@@ -256,9 +260,10 @@ fn another_way(name: &str, kind: &str, vrf: &str) -> Option<String> {
     let (name, vrf) = (word(name), word(vrf));
     match kind {
         "tun" => Some(format!("vrfrun {vrf} PROGRAM, for the program that makes it")),
-        // What the command leaves out stays as it is.
-        _ if changes_its_outside(kind) => Some(format!("ip link change {name} type {kind} dev {vrf}")),
         // A VXLAN's socket stays where it is until the interface goes down; an xfrm interface keeps its device.
+        "vxlan" | "xfrm" if vrf == "default" => Some(format!("ip link add {name} type {kind} ...")),
+        // Which sends by the default domain, whatever it names.
+        "vti" | "vti6" => Some(format!("ip link add {name} type xfrm ... dev {vrf}")),
         "vxlan" | "xfrm" => Some(format!("ip link add {name} type {kind} ... dev {vrf}")),
         _ => None,
     }

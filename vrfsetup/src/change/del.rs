@@ -36,12 +36,12 @@ pub fn del(session: &Session, name: &str) -> Result<Outcome, Error> {
     if !users.is_empty() && !session.takes_risks() {
         return Err(Error::HasUsers { vrf: vrf.name.clone(), users });
     }
-    let tunnels = Memory::read().tunnels_of(&vrf.name);
+    let tunnels = Memory::read().marked_tunnels_of(&vrf.name);
     if !tunnels.is_empty() && !session.takes_risks() {
         return Err(Error::HasTunnels { vrf: vrf.name.clone(), tunnels });
     }
     let ports: Vec<&Link> = system.ports(vrf).collect();
-    let deletion = plan(session, &inventory, vrf, &ports)?;
+    let deletion = plan(session, &inventory, vrf, &ports, |_| false)?;
     let mut transaction = session.begin()?;
     attach::make(&mut transaction, deletion.moves)?;
     transaction.make_all(deletion.steps)?;
@@ -62,17 +62,26 @@ pub struct Deletion {
     pub steps: Vec<Step>,
 }
 
-/// Plans to delete a VRF with these ports in it; others that it has now are elsewhere by then.
+/// Plans to delete a VRF with these ports in it; others that it has now are elsewhere by then. Tunnels that `leaves`
+/// tells are put back into the default domain by the same change.
 ///
 /// # Errors
 /// As [`del`].
-pub fn plan(session: &Session, inventory: &Inventory, vrf: &Link, ports: &[&Link]) -> Result<Deletion, Error> {
+pub fn plan(
+    session: &Session,
+    inventory: &Inventory,
+    vrf: &Link,
+    ports: &[&Link],
+    leaves: impl Fn(&str) -> bool,
+) -> Result<Deletion, Error> {
     let system = &inventory.system;
     let units = unit::units_of(&vrf.name);
     if !units.is_empty() && !session.takes_risks() {
         return Err(Error::HasUnits { vrf: vrf.name.clone(), units });
     }
-    let tunnels: Vec<String> = system.tunnels_outside_in(vrf).map(|tunnel| tunnel.name.clone()).collect();
+    let tunnels = system.tunnels_outside_in(vrf).filter(|tunnel| !leaves(&tunnel.name));
+    let tunnels: Vec<(String, String)> =
+        tunnels.map(|tunnel| (tunnel.name.clone(), tunnel.kind.clone().unwrap_or_default())).collect();
     if !tunnels.is_empty() && !session.takes_risks() {
         return Err(Error::HasOutsides { vrf: vrf.name.clone(), tunnels });
     }

@@ -1,4 +1,5 @@
-//! `vrfsetup tunnel`: the outside of a WireGuard interface in a VRF, and what keeps that so when VRFs and ports change.
+//! `vrfsetup tunnel`: the outside of a tunnel in a VRF, by a mark or by the device that it names, and what keeps that so when
+//! VRFs and ports change.
 
 use crate::error::Error;
 use crate::model::link::Link;
@@ -8,6 +9,7 @@ use crate::model::step::Step;
 use crate::model::tunnel::Tunnel;
 use crate::plan::inventory::Inventory;
 use crate::plan::memory::Memory;
+use crate::plan::outsides;
 use crate::plan::system::{self, System};
 use crate::plan::tunnels::{self, ByName, Now};
 use crate::plan::zones::Members;
@@ -39,7 +41,8 @@ pub enum Receiving {
 /// Plans to put the outside of a tunnel into a VRF, or, with None, back where it was; changes nothing.
 ///
 /// # Errors
-/// It is no tunnel of WireGuard's, has no port or the mark of another, there is no such VRF, or a connection would break.
+/// It is no tunnel whose outside can be changed, has no port or the mark of another, there is no such VRF, or a connection would
+/// break.
 pub fn plan(session: &Session, name: &str, vrf: Option<&str>) -> Result<Plan, Error> {
     let inventory = Inventory::read(session.kernel)?;
     let mut wanted = Memory::read().tunnels;
@@ -48,15 +51,34 @@ pub fn plan(session: &Session, name: &str, vrf: Option<&str>) -> Result<Plan, Er
             let vrf = inventory.system.existing_vrf(vrf)?.name.clone();
             add(&inventory.system, &inventory.rules, &mut wanted, name, &vrf)?;
         }
-        None if wanted.remove(name).is_none() => drop(inventory.system.existing(name)?),
+        None if wanted.remove(name).is_none() => refuse_if_kept(&inventory.system, name)?,
         None => {}
     }
     let members = Members::of(&inventory.system);
-    let steps = steps(&inventory.system, &inventory.rules, &members, &wanted, Receiving::Follows)?;
+    let mut steps = steps(&inventory.system, &inventory.rules, &members, &wanted, Receiving::Follows)?;
+    let is_its_own = |step: &Step| matches!(step, Step::SetOutside { device, .. } if device.name == name);
+    if vrf.is_none() && !steps.iter().any(is_its_own) {
+        // Nobody remembers it: somebody else has put it there.
+        steps.extend(outsides::step_back(&inventory.system, name, None));
+    }
     if !steps.is_empty() {
         refuse_if_used(session, &inventory.system, std::iter::once(name))?;
     }
     Ok(Plan { steps })
+}
+
+/// What was made for a VRF stays there.
+fn refuse_if_kept(system: &System, name: &str) -> Result<(), Error> {
+    let link = system.existing(name)?;
+    match outsides::all(system).any(|(of, ..)| of.ifindex == link.ifindex) && !outsides::is_changed(link) {
+        true => Err(keeps(link, "default")),
+        false => Ok(()),
+    }
+}
+
+fn keeps(link: &Link, vrf: &str) -> Error {
+    let kind = link.kind.clone().unwrap_or_else(|| "physical".to_owned());
+    Error::KeepsItsOutside { name: link.name.clone(), kind, vrf: vrf.to_owned() }
 }
 
 /// Refuses, unless the user takes the risk, to change the outside of a tunnel over which there is a connection.
@@ -82,8 +104,7 @@ pub fn refuse_if_used<'a>(
 pub fn add(system: &System, rules: &[Rule], wanted: &mut ByName, name: &str, vrf: &str) -> Result<(), Error> {
     let link = system.existing(name)?;
     if !tunnels::is_wireguard(link) {
-        let kind = link.kind.clone().unwrap_or_else(|| "physical".to_owned());
-        return Err(Error::NotWireguard { name: name.to_owned(), kind, vrf: vrf.to_owned() });
+        return add_named(system, wanted, link, vrf);
     }
     let name = link.name.clone();
     let outsides = tunnels::outsides(system, std::iter::once(&name))?;
@@ -91,7 +112,7 @@ pub fn add(system: &System, rules: &[Rule], wanted: &mut ByName, name: &str, vrf
     if outside.port == 0 {
         return Err(Error::NoTunnelPort(name));
     }
-    let (mark, was) = match wanted.get(&name) {
+    let (mark, was) = match wanted.get(&name).filter(|known| known.named.is_none()) {
         // Else it has been given one of its own since.
         Some(known) if [0, known.mark, known.was].contains(&outside.mark) => (known.mark, known.was),
         _ => (tunnels::mark(wanted, rules, outside.mark), outside.mark),
@@ -99,17 +120,34 @@ pub fn add(system: &System, rules: &[Rule], wanted: &mut ByName, name: &str, vrf
     if let Some((other, _)) = wanted.iter().find(|(other, of)| **other != name && of.mark == mark && of.vrf != vrf) {
         return Err(Error::SharedMark { name, mark, other: other.clone() });
     }
-    wanted.insert(name, Tunnel { vrf: vrf.to_owned(), mark, was });
+    wanted.insert(name, Tunnel { vrf: vrf.to_owned(), mark, was, named: None });
+    Ok(())
+}
+
+/// One that names the device of its outside. What was made for the VRF is well as it is.
+fn add_named(system: &System, wanted: &mut ByName, link: &Link, vrf: &str) -> Result<(), Error> {
+    let name = link.name.clone();
+    let is_there = outsides::all(system).any(|(of, below, _)| of.ifindex == link.ifindex && below.name == vrf);
+    if !outsides::is_changed(link) && !is_there {
+        return Err(keeps(link, vrf));
+    }
+    let tunnel = outsides::wanted(system, wanted.get(&name), link, vrf);
+    wanted.remove(&name);
+    wanted.extend(tunnel.map(|tunnel| (name, tunnel)));
     Ok(())
 }
 
 /// Puts a tunnel on the list that is not there yet: with the mark, it is led or stopped from its first packet on.
 pub fn expect(rules: &[Rule], wanted: &mut ByName, name: &str, vrf: &str) {
+    if let Some(known) = wanted.get_mut(name).filter(|known| known.named.is_some()) {
+        vrf.clone_into(&mut known.vrf);
+        return;
+    }
     let known = wanted.get(name).map(|known| (known.mark, known.was));
     let (mark, was) = known.unwrap_or_else(|| (tunnels::mark(wanted, rules, 0), 0));
     let is_shared = wanted.iter().any(|(other, of)| other != name && of.mark == mark && of.vrf != vrf);
     if !is_shared {
-        wanted.insert(name.to_owned(), Tunnel { vrf: vrf.to_owned(), mark, was });
+        wanted.insert(name.to_owned(), Tunnel { vrf: vrf.to_owned(), mark, was, named: None });
     }
 }
 
@@ -189,6 +227,8 @@ fn steps(
     }
     let outsides = tunnels::outsides(system, wanted.keys().chain(memory.tunnels.keys()))?;
     let list = || nft::list(TUNNELS).map_err(|refusal| Error::Nft { table: TUNNELS, refusal });
-    let listing = (receiving == Receiving::Follows).then(list).transpose()?;
-    tunnels::steps(&Now { members, rules, outsides: &outsides, listing }, memory, wanted)
+    // One that names its VRF receives there by itself.
+    let has_marks = wanted.values().chain(memory.tunnels.values()).any(|tunnel| tunnel.named.is_none());
+    let listing = (receiving == Receiving::Follows && has_marks).then(list).transpose()?;
+    tunnels::steps(&Now { system, members, rules, outsides: &outsides, listing }, memory, wanted)
 }

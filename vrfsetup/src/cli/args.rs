@@ -171,7 +171,7 @@ pub enum Command {
         #[command(flatten)]
         change: Change,
     },
-    /// Put the outside of a WireGuard interface into a VRF, or list those that are in one
+    /// Put the outside of a tunnel into a VRF, or list those that are in one
     Tunnel {
         /// The interface
         #[arg(value_name = "IF", value_parser = name::device)]

@@ -109,8 +109,8 @@ impl fmt::Display for Error {
                 let users = users.join(", ");
                 write!(f, "without '{vrf}', all sockets of its users would fail: {users} (--force goes on)")
             }
-            Self::NotWireguard { name, kind, .. } => {
-                write!(f, "'{name}' ({kind}) is no WireGuard interface, whose outside alone is put into a VRF here")
+            Self::KeepsItsOutside { name, kind, .. } => {
+                write!(f, "'{name}' ({kind}) is no tunnel whose outside can be put elsewhere while it is there")
             }
             Self::NoTunnelPort(name) => write!(f, "'{name}' has no UDP port yet"),
             Self::SharedMark { name, mark, other } => {
@@ -121,7 +121,7 @@ impl fmt::Display for Error {
                 write!(f, "without '{vrf}', nothing would leave by its tunnels: {tunnels} (--force goes on)")
             }
             Self::HasOutsides { vrf, tunnels } => {
-                let tunnels = tunnels.join(", ");
+                let tunnels = tunnels.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
                 let what = "tunnels whose outside it is would send by the default domain, or nowhere";
                 write!(f, "without '{vrf}', {what}: {tunnels} (--force goes on)")
             }

@@ -26,9 +26,10 @@ pub struct Link {
     pub table: Option<u32>,
 }
 
-/// The kinds of tunnels whose device below, which is that of their outer packets, the kernel changes while they are up.
-const CHANGED_WHILE_UP: [&str; 11] =
-    ["gre", "gretap", "ipip", "sit", "vti", "erspan", "ip6gre", "ip6gretap", "ip6tnl", "vti6", "ip6erspan"];
+/// The kinds of tunnels whose device below, which is that of their outer packets, the kernel changes while they are up. VTI is
+/// none of them: whatever device it names, it sends by the default domain, or by the VRF that it is a port of.
+const CHANGED_WHILE_UP: [&str; 9] =
+    ["gre", "gretap", "ipip", "sit", "erspan", "ip6gre", "ip6gretap", "ip6tnl", "ip6erspan"];
 
 /// Whether `ip link change` gives a tunnel of this kind another device for its outer packets.
 pub fn changes_its_outside(kind: &str) -> bool {

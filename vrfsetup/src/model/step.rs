@@ -112,6 +112,17 @@ pub enum Step {
         /// The new one.
         to: u32,
     },
+    /// `ip link change NAME type KIND dev DEVICE`: the device of a tunnel's outer packets; None is no device, which ip(8)
+    /// cannot say.
+    SetOutside {
+        device: Device,
+        /// The kind of tunnel.
+        kind: String,
+        /// The old device.
+        from: Option<Device>,
+        /// The new one.
+        to: Option<Device>,
+    },
     /// `vrfsetup user`: binds a user's sockets to a VRF; None is no VRF.
     SetUser {
         /// The user's number.
@@ -140,6 +151,7 @@ impl Step {
             Self::AddAddress(address) | Self::DeleteAddress(address) => bind(&mut address.device),
             Self::AddRoute(route) | Self::DeleteRoute(route) => route.lead_over(|name| made.get(name).copied()),
             Self::ReplaceRoute { to, .. } => to.lead_over(|name| made.get(name).copied()),
+            Self::SetOutside { to: Some(to), .. } => bind(to),
             _ => {}
         }
     }
@@ -159,7 +171,7 @@ impl Step {
             Self::AddNexthop(_) | Self::DeleteNexthop(_) => false,
             Self::SetSysctl { .. } | Self::WriteFile { .. } => false,
             Self::SetZones { .. } | Self::SetUser { .. } | Self::SetTunnels { .. } | Self::SetFwmark { .. } => false,
-            Self::AddAltname(..) | Self::DeleteAltname(..) => false,
+            Self::AddAltname(..) | Self::DeleteAltname(..) | Self::SetOutside { .. } => false,
             _ => true,
         })
     }
@@ -186,7 +198,7 @@ impl Step {
         match self {
             Self::SetSysctl { .. } | Self::WriteFile { .. } => true,
             Self::SetZones { .. } | Self::SetUser { .. } | Self::SetTunnels { .. } | Self::SetFwmark { .. } => true,
-            Self::AddAltname(..) | Self::DeleteAltname(..) => true,
+            Self::AddAltname(..) | Self::DeleteAltname(..) | Self::SetOutside { .. } => true,
             Self::AddNeighbour(_) | Self::DeleteNeighbour(_) | Self::AddNexthop(_) | Self::DeleteNexthop(_) => true,
             Self::AddRoute(route) => route.may_wait_for_its_source(),
             _ => false,
@@ -226,6 +238,7 @@ impl Step {
             Self::SetZones { from, to } => Self::SetZones { from: to, to: from },
             Self::SetTunnels { from, to } => Self::SetTunnels { from: to, to: from },
             Self::SetFwmark { device, from, to } => Self::SetFwmark { device, from: to, to: from },
+            Self::SetOutside { device, kind, from, to } => Self::SetOutside { device, kind, from: to, to: from },
             Self::SetUser { uid, from, to } => Self::SetUser { uid, from: to, to: from },
         }
     }
@@ -267,6 +280,12 @@ impl fmt::Display for Step {
             Self::SetZones { to, .. } => f.write_str(&ZONES.command(to.as_deref())),
             Self::SetTunnels { to, .. } => f.write_str(&TUNNELS.command(to.as_deref())),
             Self::SetFwmark { device, to, .. } => write!(f, "wg set {} fwmark {to:#x}", device.word()),
+            Self::SetOutside { device, kind, to: Some(to), .. } => {
+                write!(f, "ip link change {} type {kind} dev {}", device.word(), to.word())
+            }
+            Self::SetOutside { device, to: None, .. } => {
+                write!(f, "# {} names no device for its outside any more", device.word())
+            }
             Self::SetUser { uid, to: Some(place), .. } if place.is_nowhere() => {
                 write!(f, "# user {uid} is closed: all its sockets fail")
             }

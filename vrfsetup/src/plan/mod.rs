@@ -16,6 +16,7 @@ pub mod inventory;
 pub mod leak;
 pub mod leftovers;
 pub mod memory;
+pub mod outsides;
 pub mod port;
 pub mod rules;
 pub mod seal;

@@ -17,6 +17,7 @@ use crate::model::rule::{Rule, TABLE_LOCAL};
 use crate::model::step::Step;
 use crate::model::tunnel::Tunnel;
 use crate::plan::memory::Memory;
+use crate::plan::outsides;
 use crate::plan::rules::{self, FIRST, L3MDEV, Marked};
 use crate::plan::system::System;
 use crate::plan::zones::{self, Members};
@@ -31,7 +32,9 @@ const MARKS: u32 = 0x5652_0000;
 
 /// What is there.
 pub struct Now<'a> {
-    /// VRFs and their ports.
+    /// The interfaces, those of tunnels that name a device for their outside among them.
+    pub system: &'a System,
+    /// VRFs and their ports, as they will be by then.
     pub members: &'a Members,
     pub rules: &'a [Rule],
     /// WireGuard's interfaces, with what concerns their outer packets.
@@ -79,7 +82,7 @@ pub fn mark(known: &ByName, rules: &[Rule], has: u32) -> u32 {
 /// A port has a name that nft cannot read.
 pub fn steps(now: &Now, memory: Memory, wanted: &ByName) -> Result<Vec<Step>, Error> {
     let gone = memory.tunnels.iter().filter(|(name, _)| !wanted.contains_key(*name));
-    let back: Vec<Step> = gone.filter_map(|(name, tunnel)| mark_step(now, name, tunnel.was)).collect();
+    let back: Vec<Step> = gone.filter_map(|(name, tunnel)| back_step(now, name, tunnel)).collect();
     let mut steps = Vec::from_iter(Memory { tunnels: wanted.clone(), ..memory }.step());
     let marks = marks(now, wanted);
     let of_family = |family| {
@@ -91,7 +94,10 @@ pub fn steps(now: &Now, memory: Memory, wanted: &ByName) -> Result<Vec<Step>, Er
     if let Some(listing) = &now.listing {
         steps.extend(table_step(now, listing.as_deref(), wanted)?);
     }
-    steps.extend(wanted.iter().filter_map(|(name, tunnel)| mark_step(now, name, tunnel.mark)));
+    steps.extend(wanted.iter().filter_map(|(name, tunnel)| match tunnel.named {
+        None => mark_step(now, name, tunnel.mark),
+        Some(_) => outsides::step_into(now.system, now.members, name, tunnel),
+    }));
     steps.extend(back);
     steps.extend(removed.into_iter().flatten());
     Ok(steps)
@@ -100,7 +106,14 @@ pub fn steps(now: &Now, memory: Memory, wanted: &ByName) -> Result<Vec<Step>, Er
 /// Each mark once: several tunnels of one VRF may have the same.
 fn marks(now: &Now, wanted: &ByName) -> Vec<Marked> {
     let of = |tunnel: &Tunnel| (tunnel.mark, now.members.tables.get(&tunnel.vrf).copied());
-    wanted.values().map(of).collect::<BTreeMap<_, _>>().into_iter().collect()
+    wanted.values().filter(|tunnel| tunnel.named.is_none()).map(of).collect::<BTreeMap<_, _>>().into_iter().collect()
+}
+
+fn back_step(now: &Now, name: &str, tunnel: &Tunnel) -> Option<Step> {
+    match tunnel.named {
+        None => mark_step(now, name, tunnel.was),
+        Some(_) => outsides::step_back(now.system, name, Some(tunnel)),
+    }
 }
 
 fn mark_step(now: &Now, name: &str, to: u32) -> Option<Step> {

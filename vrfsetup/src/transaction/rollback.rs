@@ -81,7 +81,7 @@ fn undo_step(kernel: &Kernel, journal: &mut Journal, step: &Step) -> Vec<(Step, 
         tidy(&inverse);
         return Vec::new();
     }
-    if is_foreign_by_now(&inverse) {
+    if is_foreign_by_now(kernel, &inverse) {
         return vec![(step.clone(), format!("'{inverse}' (somebody else has changed it since)"))];
     }
     let (made, mut left) = match &inverse {
@@ -113,8 +113,18 @@ fn is_so(kernel: &Kernel, step: &Step) -> bool {
         Step::WriteFile { path, to, .. } => fs::read_to_string(path).ok() == *to,
         Step::SetUser { uid, to, .. } => users::is_in(*uid, to.as_ref()),
         Step::SetFwmark { device, to, .. } => mark_of(device) == Some(*to),
+        Step::SetOutside { device, to, .. } => outside_of(kernel, device) == Some(index(to)),
         _ => false,
     }
+}
+
+/// The device that a tunnel names; None where there is no such interface.
+fn outside_of(kernel: &Kernel, tunnel: &Device) -> Option<Option<u32>> {
+    kernel.outside(tunnel).ok()
+}
+
+fn index(device: &Option<Device>) -> Option<u32> {
+    device.as_ref().map(|device| device.ifindex)
 }
 
 /// The mark of a tunnel's outer packets; None where there is no such interface.
@@ -139,18 +149,23 @@ fn is_so_by_refusal(step: &Step, refusal: &KernelError) -> bool {
         Step::DeleteAltname(..) => GONE.contains(&refusal.errno),
         Step::AddAltname(..) => refusal.errno == libc::EEXIST,
         Step::AddNexthop(_) => refusal.errno == libc::EEXIST,
-        Step::SetDown(_) | Step::Release(..) | Step::SetFwmark { .. } => refusal.errno == libc::ENODEV,
+        Step::SetDown(_) | Step::Release(..) | Step::SetFwmark { .. } | Step::SetOutside { .. } => {
+            refusal.errno == libc::ENODEV
+        }
         Step::AddRoute(_) | Step::AddAddress(_) | Step::AddVrf(..) => refusal.errno == libc::EEXIST,
         _ => false,
     }
 }
 
 /// Neither as the change left it nor as it was before.
-fn is_foreign_by_now(step: &Step) -> bool {
+fn is_foreign_by_now(kernel: &Kernel, step: &Step) -> bool {
     match step {
         Step::WriteFile { path, from, .. } => fs::read_to_string(path).ok() != *from,
         Step::SetUser { uid, from, .. } => !users::is_in(*uid, from.as_ref()),
         Step::SetFwmark { device, from, .. } => mark_of(device).is_some_and(|mark| mark != *from),
+        Step::SetOutside { device, from, .. } => {
+            outside_of(kernel, device).is_some_and(|outside| outside != index(from))
+        }
         _ => false,
     }
 }

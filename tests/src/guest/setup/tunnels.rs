@@ -5,12 +5,14 @@ mod declared;
 mod faults;
 mod gone;
 mod ipsec;
+mod named;
 mod openvpn;
 mod others;
 mod own_device;
 mod scene;
 mod transit;
 mod unreceived;
+mod vti;
 
 use super::guest_tests;
 use super::{assert_same, json, nothing_to_do, state, vrfsetup};
@@ -20,18 +22,24 @@ use crate::harness::world::{Domain, World};
 use declared::{a_declared_tunnel_is_expected_and_wg_quick_brings_it_up_in_blue, without_nft_a_tunnel_costs_no_vrf};
 use faults::{
     a_tunnel_ended_anywhere_by_a_signal_changes_nothing, a_tunnel_killed_anywhere_is_undone_by_the_next_run,
-    a_tunnel_refused_anywhere_changes_nothing, two_tunnels_at_once_end_as_one_after_the_other,
+    a_tunnel_refused_anywhere_changes_nothing, one_that_names_its_vrf_is_there_or_where_it_was_whatever_comes_between,
+    two_tunnels_at_once_end_as_one_after_the_other,
 };
 use gone::without_its_vrf_nothing_leaves_by_a_tunnel;
 use ipsec::{
     esp_in_udp_comes_to_the_port_of_a_program_in_blue,
     the_outside_of_an_xfrm_interface_is_in_the_vrf_that_it_is_made_for,
 };
-use openvpn::openvpn_reaches_blues_server_alone;
+use named::{
+    one_that_names_a_vrf_follows_it_and_is_named_when_that_is_gone,
+    one_that_names_its_vrf_is_declared_exported_and_watched_over, one_that_the_kernel_refuses_costs_no_other,
+    what_keeps_its_outside_is_listed_and_refused,
+};
+use openvpn::{openvpn_follows_a_client_that_roams_within_blue, openvpn_reaches_blues_server_alone};
 use others::the_outside_of_a_vxlan_is_in_the_vrf_that_it_is_made_for;
 use own_device::{
-    a_gre_tunnel_is_made_in_blue_and_hears_nobody_else, tunnels_around_ipv4_are_put_into_blue_by_the_hint,
-    tunnels_around_ipv6_are_put_into_blue_by_the_hint,
+    a_gre_tunnel_in_blue_hears_nobody_else_and_is_undone, tunnels_around_ipv4_are_put_into_blue_and_back,
+    tunnels_around_ipv6_are_put_into_blue_and_back,
 };
 use scene::{BEHIND, INSIDE, PEERS, PORT, Scene, here, tables, wait_for};
 use transit::{
@@ -42,17 +50,25 @@ use unreceived::{
     without_nft_a_declared_tunnel_is_led_or_stopped, without_nft_a_tunnel_follows_its_vrf_to_another_table,
 };
 
+use vti::vti_is_in_blue_by_the_mark_of_its_states_whatever_it_names;
+
 guest_tests! {
     outer_packets_are_in_blue_both_ways_and_after_the_peer_has_roamed,
     without_its_vrf_nothing_leaves_by_a_tunnel,
     a_tunnel_is_declared_exported_watched_over_and_put_back,
     the_outside_of_a_vxlan_is_in_the_vrf_that_it_is_made_for,
-    tunnels_around_ipv4_are_put_into_blue_by_the_hint,
-    tunnels_around_ipv6_are_put_into_blue_by_the_hint,
-    a_gre_tunnel_is_made_in_blue_and_hears_nobody_else,
+    tunnels_around_ipv4_are_put_into_blue_and_back,
+    tunnels_around_ipv6_are_put_into_blue_and_back,
+    a_gre_tunnel_in_blue_hears_nobody_else_and_is_undone,
+    one_that_names_its_vrf_is_declared_exported_and_watched_over,
+    one_that_names_a_vrf_follows_it_and_is_named_when_that_is_gone,
+    what_keeps_its_outside_is_listed_and_refused,
+    one_that_the_kernel_refuses_costs_no_other,
     the_outside_of_an_xfrm_interface_is_in_the_vrf_that_it_is_made_for,
     esp_in_udp_comes_to_the_port_of_a_program_in_blue,
     openvpn_reaches_blues_server_alone,
+    openvpn_follows_a_client_that_roams_within_blue,
+    vti_is_in_blue_by_the_mark_of_its_states_whatever_it_names,
     a_declared_tunnel_is_expected_and_wg_quick_brings_it_up_in_blue,
     what_is_in_transit_to_its_port_is_not_the_tunnels,
     what_comes_while_it_is_down_is_answered_in_blue,
@@ -64,6 +80,7 @@ guest_tests! {
     a_tunnel_refused_anywhere_changes_nothing needs [Once],
     a_tunnel_killed_anywhere_is_undone_by_the_next_run needs [Once],
     a_tunnel_ended_anywhere_by_a_signal_changes_nothing needs [Once],
+    one_that_names_its_vrf_is_there_or_where_it_was_whatever_comes_between needs [Once],
     two_tunnels_at_once_end_as_one_after_the_other,
 }
 

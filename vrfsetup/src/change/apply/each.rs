@@ -110,7 +110,10 @@ fn leave_out(config: &mut Config, section: &Section) -> bool {
             Some(_) => config.closed.insert(name.clone()),
             None => config.closed.remove(name),
         },
-        Section::Tunnel(name) => config.tunnel.remove(name).is_some(),
+        // One that is not declared is there already, and costs the others what is to follow.
+        Section::Tunnel(name) => {
+            config.tunnel.remove(name).is_some() || !std::mem::replace(&mut config.stale.tunnels, true)
+        }
         // Without nft they are closed: what they send is led or stopped, and they receive nothing.
         Section::Received if !config.stale.received => {
             config.stale.received = true;

@@ -223,13 +223,24 @@ fn make_parts(session: &Session, plan: Plan) -> Result<Outcome, (Option<Section>
     let notes = make_first(&mut transaction, plan).map_err(|error| (None, error))?;
     if !stale.tunnels {
         let follows = tunnel::follow_to(session, &mut transaction, tunnels, stale.receiving());
-        follows.map_err(|error| (Some(Section::Received), error))?;
+        follows.map_err(|error| (Some(blamed(&error)), error))?;
     }
     if !stale.zones {
         zones::follow(session, &mut transaction, zones).map_err(|error| (Some(Section::Zones), error))?;
     }
     notes.into_iter().for_each(|note| transaction.note(note));
     transaction.commit().map_err(|error| (None, error))
+}
+
+/// One tunnel, where the kernel refused to have it name its VRF.
+fn blamed(error: &Error) -> Section {
+    match error {
+        Error::Refused { step, .. } => match &**step {
+            Step::SetOutside { device, .. } => Section::Tunnel(device.name.clone()),
+            _ => Section::Received,
+        },
+        _ => Section::Received,
+    }
 }
 
 /// All but what follows VRFs and ports; what is to be said of it.

@@ -41,6 +41,8 @@ pub(super) struct Pruner<'a> {
 /// of. `kept` are the declared routes.
 pub(super) fn plan(pruner: &Pruner, kept: &HashSet<Key>) -> Result<Vec<Part>, Error> {
     let system = &pruner.inventory.system;
+    let known = Memory::read().tunnels;
+    let leaves = |tunnel: &str| known.contains_key(tunnel) && !pruner.config.tunnel.contains_key(tunnel);
     let mut parts = Vec::new();
     for link in system.vrfs() {
         let stays = |port: &&Link| pruner.moved.iter().all(|moved| moved.ifindex != port.ifindex);
@@ -49,7 +51,7 @@ pub(super) fn plan(pruner: &Pruner, kept: &HashSet<Key>) -> Result<Vec<Part>, Er
             // What its old table had is on its way into the new one.
             Some(vrf) if gets_another_table(link, vrf) => Part::default(),
             Some(vrf) => of_declared(pruner, link, vrf, &ports, kept)?,
-            None => del::plan(pruner.session, pruner.inventory, link, &ports)?.into(),
+            None => del::plan(pruner.session, pruner.inventory, link, &ports, leaves)?.into(),
         });
     }
     parts.extend(emulated(pruner, kept)?);

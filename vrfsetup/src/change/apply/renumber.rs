@@ -53,7 +53,7 @@ pub(super) fn plan(
         notes.extend(moved.notes);
     }
     before.extend(releases);
-    before.extend(del::plan(session, inventory, vrf, &[])?.steps);
+    before.extend(del::plan(session, inventory, vrf, &[], |_| false)?.steps);
     let own = inventory.system.addresses_of(vrf.ifindex).filter(|own| !declared(own));
     after.extend(own.map(|own| Step::AddAddress(Address { device: device.clone(), ..own.clone() })));
     after.extend(others(inventory, vrf).map(|route| Step::AddRoute(again(route, vrf, table))));

@@ -1,33 +1,72 @@
-//! Tunnels whose outside is to be in a VRF and is not whole there: another program has changed rules, nftables, the mark
-//! or the port, or has made the interface again.
+//! Tunnels whose outside is to be in a VRF and is not whole there: another program has changed rules, nftables, the mark,
+//! the port or the device, or has made the interface again; and those whose outside is sent by what is gone.
 
 use super::Finding;
 use crate::error::Error;
-use crate::inspect::tunnels::{self, Entry};
+use crate::inspect::tunnels::{self, By, Entry};
+use crate::model::link::{Link, changes_its_outside};
 use crate::model::shell::word;
 use crate::plan::inventory::Inventory;
+use crate::plan::outsides;
 
-/// Nothing for who may not ask.
+/// Of those that have a mark nothing for who may not ask.
 pub fn all(inventory: &Inventory) -> Vec<Finding> {
-    match tunnels::all(inventory) {
-        Ok(entries) => entries.iter().filter(|entry| entry.differs).map(|entry| finding(inventory, entry)).collect(),
+    let entries = match tunnels::all(inventory) {
         Err(Error::Unreadable { refusal, .. } | Error::Nft { refusal, .. }) if refusal.errno == libc::EPERM => {
-            Vec::new()
+            tunnels::named(inventory)
         }
+        Ok(entries) => entries,
         Err(error) => {
-            vec![Finding::new("tunnel-unknown", format!("tunnels cannot be looked at: {error}"), "vrfsetup tunnel")]
+            let what = format!("tunnels cannot be looked at: {error}");
+            return vec![Finding::new("tunnel-unknown", what, "vrfsetup tunnel")];
         }
+    };
+    let differing = entries.iter().filter(|entry| entry.differs).map(|entry| finding(inventory, entry));
+    let lost = inventory.system.links.iter().filter(|link| outsides::is_lost(&inventory.system, link));
+    let is_named = |link: &&Link| !entries.iter().any(|entry| entry.differs && entry.tunnel == link.name);
+    differing.chain(lost.filter(is_named).map(lost_finding)).collect()
+}
+
+fn finding(inventory: &Inventory, Entry { tunnel, vrf, by, .. }: &Entry) -> Finding {
+    let system = &inventory.system;
+    let again = format!("vrfsetup tunnel {} --in {}", word(tunnel), word(vrf));
+    let remove = format!("vrfsetup tunnel {} --remove", word(tunnel));
+    let is_there = system.link(vrf).is_some_and(Link::is_vrf);
+    let link = system.link(tunnel).filter(|link| link.name == *tunnel);
+    let (what, fix) = match (by, link) {
+        (By::Device { .. }, Some(link)) if !is_there => (without_vrf(link), remove),
+        (By::Device { .. }, Some(_)) => (format!("the outside of tunnel '{tunnel}' is not in the VRF"), again),
+        // It was expected before anybody could know of what kind it is.
+        (By::Mark { .. }, Some(link)) if outsides::is_changed(link) && is_there => {
+            (format!("the outside of tunnel '{tunnel}' is not in the VRF"), again)
+        }
+        (By::Mark { port: None, .. }, _) | (By::Device { .. }, None) => {
+            (format!("there is no tunnel '{tunnel}'"), remove)
+        }
+        _ if !is_there => (format!("nothing leaves by tunnel '{tunnel}': its VRF is gone"), remove),
+        _ => (format!("rules, nftables, mark or port of tunnel '{tunnel}' are not as they should be"), again),
+    };
+    Finding::new("tunnel", what, fix).about(vrf)
+}
+
+fn without_vrf(link: &Link) -> String {
+    let name = &link.name;
+    match outsides::falls_back(link) {
+        true => format!("tunnel '{name}' may send by the default domain: its VRF is gone"),
+        false => format!("nothing leaves by tunnel '{name}': its VRF is gone"),
     }
 }
 
-fn finding(inventory: &Inventory, Entry { tunnel, vrf, port, .. }: &Entry) -> Finding {
-    let again = format!("vrfsetup tunnel {} --in {}", word(tunnel), word(vrf));
-    let remove = format!("vrfsetup tunnel {} --remove", word(tunnel));
-    let is_there = inventory.system.link(vrf).is_some_and(|link| link.is_vrf());
-    let (what, fix) = match port {
-        None => (format!("there is no tunnel '{tunnel}'"), remove),
-        Some(_) if !is_there => (format!("nothing leaves by tunnel '{tunnel}': its VRF is gone"), remove),
-        Some(_) => (format!("rules, nftables, mark or port of tunnel '{tunnel}' are not as they should be"), again),
+/// Nobody remembers what it was.
+fn lost_finding(link: &Link) -> Finding {
+    let name = &link.name;
+    let what = match outsides::falls_back(link) {
+        true => format!("tunnel '{name}' may send by the default domain: the device of its outside is gone"),
+        false => format!("nothing leaves by tunnel '{name}': the device of its outside is gone"),
     };
-    Finding::new("tunnel", what, fix).about(vrf)
+    let fix = match link.kind.as_deref().is_some_and(changes_its_outside) {
+        true => format!("vrfsetup tunnel {} --remove", word(name)),
+        false => format!("ip link del {}", word(name)),
+    };
+    Finding::new("tunnel", what, fix)
 }

@@ -6,6 +6,7 @@
 mod ifupdown;
 mod networkd;
 mod toml;
+mod tunnels;
 
 use std::path::PathBuf;
 
@@ -70,6 +71,8 @@ struct All<'a> {
     users: Vec<Entry>,
     /// Tunnels with their VRFs.
     tunnels: Vec<(String, String)>,
+    /// What is to be said of those that the file cannot declare.
+    made_there: Vec<String>,
     /// By which routes have words, or none.
     system: &'a System,
 }
@@ -100,10 +103,11 @@ pub fn export(inventory: &Inventory, format: Format) -> Result<Vec<File>, Error>
         return Err(Error::NotOneWord(name.to_owned()));
     }
     let memory = Memory::read();
-    let tunnels = memory.tunnels.into_iter().map(|(name, tunnel)| (name, tunnel.vrf)).collect();
+    let (tunnels, made_there) = tunnels::all(&inventory.system, &memory);
     let has_zones = memory.zones.is_some();
     let users = users::visible(&inventory.system.links);
-    let all = All { vrfs, inbound: inbound(inventory), has_zones, users, tunnels, system: &inventory.system };
+    let (inbound, system) = (inbound(inventory), &inventory.system);
+    let all = All { vrfs, inbound, has_zones, users, tunnels, made_there, system };
     Ok(match format {
         Format::Toml => vec![toml::file(&all, &inventory.rules, &settings())],
         Format::Networkd => networkd::files(&all, &inventory.rules),

@@ -17,7 +17,8 @@ pub fn file(all: &All, rules: &[Rule], settings: &[(&str, String)]) -> File {
         text += "\n[zones]\non = true\n";
     }
     table(&mut text, "user", all.users.iter().map(user));
-    table(&mut text, "tunnel", all.tunnels.iter().map(|(name, vrf)| entry(name, vrf)));
+    let tunnels = all.tunnels.iter().map(|(name, vrf)| entry(name, vrf));
+    table(&mut text, "tunnel", tunnels.chain(all.made_there.iter().cloned()));
     if !settings.is_empty() {
         text += "\n[sysctl]\n";
     }
@@ -138,8 +139,9 @@ mod tests {
         let users =
             vec![user("alice.x", Some("blue.1"), false), user("bob", Some("blue.1"), true), user("eve", None, false)];
         let tunnels = vec![("wg0".to_owned(), "blue.1".to_owned())];
-        let system = System::new(Vec::new(), Vec::new());
-        let all = All { vrfs: vec![vrf], inbound: vec![&inbound], has_zones: true, users, tunnels, system: &system };
+        let made_there = vec!["# not declared\n".to_owned()];
+        let (vrfs, inbound, system) = (vec![vrf], vec![&inbound], &System::new(Vec::new(), Vec::new()));
+        let all = All { vrfs, inbound, has_zones: true, users, tunnels, made_there, system };
         let text = file(&all, &[], &[("net.vrf.strict_mode", "1".into())]).text;
         let source = Source::new(Path::new("x"), &text);
         let config = source.read().unwrap_or_else(|error| panic!("{error}\n{text}"));

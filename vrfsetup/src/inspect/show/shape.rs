@@ -25,7 +25,7 @@ pub struct Vrf {
     pub(super) ports: Vec<Port>,
     pub(super) routes: Vec<RouteInfo>,
     pub(super) rules: Vec<RuleInfo>,
-    /// WireGuard interfaces whose outside is in it.
+    /// Tunnels whose outside is, or is to be, in it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) tunnels: Vec<String>,
     pub(super) sysctls: BTreeMap<&'static str, String>,

@@ -1,7 +1,7 @@
 use super::*;
 
 fn tunnel(vrf: &str, mark: u32) -> Tunnel {
-    Tunnel { vrf: vrf.to_owned(), mark, was: 0 }
+    Tunnel { vrf: vrf.to_owned(), mark, was: 0, named: None }
 }
 
 fn device(name: &str) -> Device {
@@ -14,6 +14,10 @@ fn members() -> Members {
     members.apply(&Step::Enslave(device("blue0"), device("blue")));
     members.apply(&Step::Enslave(device("blue.1"), device("blue")));
     members
+}
+
+fn no_links() -> System {
+    System::new(vec![], vec![])
 }
 
 fn outsides() -> Outsides {
@@ -94,7 +98,7 @@ fn a_marked_packet_is_stopped_at_any_instant_of_a_change() {
 #[test]
 fn a_tunnel_receives_in_its_vrf_while_there_is_one_and_nowhere_else() {
     let (members, outsides) = (members(), outsides());
-    let now = Now { members: &members, rules: &[], outsides: &outsides, listing: None };
+    let now = Now { system: &no_links(), members: &members, rules: &[], outsides: &outsides, listing: None };
     let families = [Family::V4, Family::V6];
     let of = |vrf: &str| text(&now, &families, &[("wg0".to_owned(), tunnel(vrf, 2))].into()).unwrap().unwrap();
     let receives = "iifname \"blue\" udp dport 51820 socket transparent 0 meta mark set 0x00000002 dup to 127.0.0.1";
@@ -117,7 +121,7 @@ fn whatever_is_missing_in_the_tables_or_too_much_is_noticed() {
     let (mut members, outsides) = (members(), outsides());
     let wanted: ByName = [("wg0".to_owned(), tunnel("blue", MARKS + 1))].into();
     let made = |members: &Members, listing: Option<&str>| {
-        let now = Now { members, rules: &[], outsides: &outsides, listing: None };
+        let now = Now { system: &no_links(), members, rules: &[], outsides: &outsides, listing: None };
         table_step(&now, listing, &wanted).unwrap()
     };
     let Some(Step::SetTunnels { to: Some(one), .. }) = made(&members, None) else { panic!("no table") };
@@ -131,7 +135,7 @@ fn whatever_is_missing_in_the_tables_or_too_much_is_noticed() {
     }
     let head = "policy accept;\n";
     assert!(made(&members, Some(&two.replacen(head, &format!("{head}\t\taccept\n"), 1))).is_some(), "{two}");
-    let now = Now { members: &members, rules: &[], outsides: &outsides, listing: None };
+    let now = Now { system: &no_links(), members: &members, rules: &[], outsides: &outsides, listing: None };
     assert!(matches!(table_step(&now, Some(&two), &ByName::new()).unwrap(), Some(Step::SetTunnels { to: None, .. })));
 }
 

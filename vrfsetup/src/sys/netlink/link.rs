@@ -14,8 +14,10 @@ use crate::model::link::Link;
 
 const RTM_NEWLINKPROP: u16 = 108;
 const RTM_DELLINKPROP: u16 = 109;
-const IFINFOMSG: usize = 16;
+/// `struct ifinfomsg`.
+pub(super) const IFINFOMSG: usize = 16;
 const IFLA_VRF_TABLE: u16 = 1;
+const IFLA_VXLAN_LINK: u16 = 3;
 const IFLA_PROP_LIST: u16 = 52;
 const IFLA_ALT_IFNAME: u16 = 53;
 /// Kinds that name their other end in the place of an interface below.
@@ -71,6 +73,14 @@ pub(super) fn question(name: &str) -> RouteNetlinkMessage {
     RouteNetlinkMessage::GetLink(request)
 }
 
+/// The question for the interface of this index.
+pub(super) fn question_by_index(ifindex: u32) -> RouteNetlinkMessage {
+    let mut request = LinkMessage::default();
+    request.header.index = ifindex;
+    request.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
+    RouteNetlinkMessage::GetLink(request)
+}
+
 /// The interface that an answer tells about. Of its dozens of attributes few are wanted, and there may be thousands of
 /// interfaces: they are picked out here, not all read.
 pub(super) fn answer(reply: &Reply) -> Option<Link> {
@@ -100,7 +110,10 @@ pub(super) fn answer(reply: &Reply) -> Option<Link> {
             libc::IFLA_LINK => lower = number(value).filter(|lower| *lower != 0 && *lower != link.ifindex),
             libc::IFLA_LINK_NETNSID => is_lower_elsewhere = true,
             IFLA_PROP_LIST => link.altnames = altnames(Attributes(value)),
-            libc::IFLA_LINKINFO => read_info(&mut link, Attributes(value)),
+            libc::IFLA_LINKINFO => {
+                read_info(&mut link, Attributes(value));
+                lower = lower.or_else(|| below_vxlan(Attributes(value)));
+            }
             _ => {}
         }
     }
@@ -118,6 +131,12 @@ fn read_info(link: &mut Link, info: Attributes) {
     if link.kind.as_deref() == Some("vrf") {
         link.table = info.find(libc::IFLA_INFO_DATA).and_then(|data| Attributes(data).find_u32(IFLA_VRF_TABLE));
     }
+}
+
+/// A VXLAN tells what it is upon in its own attributes alone.
+fn below_vxlan(info: Attributes) -> Option<u32> {
+    info.find(libc::IFLA_INFO_KIND).filter(|kind| text(kind) == "vxlan")?;
+    Attributes(info.find(libc::IFLA_INFO_DATA)?).find_u32(IFLA_VXLAN_LINK).filter(|lower| *lower != 0)
 }
 
 /// A C string, as the kernel sends it.

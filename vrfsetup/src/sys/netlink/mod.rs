@@ -9,6 +9,7 @@ pub mod link;
 pub mod monitor;
 mod neighbour;
 mod nexthop;
+pub mod outside;
 mod raw;
 pub mod reply;
 pub mod route;

@@ -49,6 +49,7 @@ impl Kernel {
             Step::SetZones { to, .. } => nft::replace(ZONES, to.as_deref()),
             Step::SetTunnels { to, .. } => nft::replace(TUNNELS, to.as_deref()),
             Step::SetFwmark { device, to, .. } => wireguard::set_mark(device.ifindex, *to),
+            Step::SetOutside { device, to, .. } => self.set_outside(device, to.as_ref()),
             Step::SetUser { uid, to, .. } => self.set_user(*uid, to.as_ref()),
             _ => change(step).map_or(Ok(()), |change| self.change(change)),
         }
@@ -155,7 +156,7 @@ fn change(step: &Step) -> Option<Change> {
         Step::DeleteRoute(route) => route::delete(route),
         Step::ReplaceRoute { to, .. } => route::replace(to),
         Step::AddNeighbour(_) | Step::DeleteNeighbour(_) | Step::AddNexthop(_) | Step::DeleteNexthop(_) => return None,
-        Step::AddAltname(..) | Step::DeleteAltname(..) => return None,
+        Step::AddAltname(..) | Step::DeleteAltname(..) | Step::SetOutside { .. } => return None,
         Step::SetSysctl { .. } | Step::WriteFile { .. } => return None,
         Step::SetZones { .. } | Step::SetUser { .. } | Step::SetTunnels { .. } | Step::SetFwmark { .. } => return None,
     })

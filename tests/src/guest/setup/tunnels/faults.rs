@@ -23,7 +23,7 @@ fn world(names: &[&str]) -> World {
 
 /// All that a tunnel changes.
 fn all(world: &World) -> String {
-    format!("{}{}\n{}", state(world), here("wg show all fwmark"), tables())
+    format!("{}{}\n{}\n{}", state(world), here("wg show all fwmark"), tables(), here("ip -d link show type gre"))
 }
 
 /// What a call meets.
@@ -36,18 +36,31 @@ enum Fault {
 
 /// By this command and the one that undoes it: at each message, and where nft is started, waited for and given its script.
 fn whole_or_not_at_all(fault: Fault) {
-    let mut world = world(&["wg0"]);
-    let out = all(&world);
-    vrfsetup(&mut world, 0, "tunnel wg0 --in blue");
-    let within = all(&world);
-    vrfsetup(&mut world, 0, "tunnel wg0 --remove");
-    assert_same(&out, &all(&world));
     let calls: &[&str] = match fault {
         Fault::Refusal => &["sendto", "clone3"],
         Fault::Kill => &["sendto", "clone3", "wait4", "rename"],
         Fault::Signal => &["sendto", "wait4"],
     };
-    for (words, before, after) in [("tunnel wg0 --in blue", &out, &within), ("tunnel wg0 --remove", &within, &out)] {
+    of_tunnel(world(&["wg0"]), "wg0", fault, calls);
+}
+
+/// Of a tunnel that names its VRF, which takes no nft.
+fn whole_or_not_at_all_without_nft(fault: Fault) {
+    let world = World::new(Kind::Vrfs).expect("a world");
+    here("ip link add gre1 type gre local 198.51.100.2 remote 192.0.2.80 dev eth0");
+    let calls: &[&str] = if fault == Fault::Kill { &["sendto", "rename"] } else { &["sendto"] };
+    of_tunnel(world, "gre1", fault, calls);
+}
+
+fn of_tunnel(mut world: World, name: &str, fault: Fault, calls: &[&str]) {
+    let (into, back) = (format!("tunnel {name} --in blue"), format!("tunnel {name} --remove"));
+    let out = all(&world);
+    vrfsetup(&mut world, 0, &into);
+    let within = all(&world);
+    assert_ne!(out, within);
+    vrfsetup(&mut world, 0, &back);
+    assert_same(&out, &all(&world));
+    for (words, before, after) in [(&*into, &out, &within), (&*back, &within, &out)] {
         let mut halfway = Vec::new();
         for call in calls {
             let mut met = 0;
@@ -107,6 +120,12 @@ pub fn a_tunnel_killed_anywhere_is_undone_by_the_next_run() {
 
 pub fn a_tunnel_ended_anywhere_by_a_signal_changes_nothing() {
     whole_or_not_at_all(Fault::Signal);
+}
+
+pub fn one_that_names_its_vrf_is_there_or_where_it_was_whatever_comes_between() {
+    for fault in [Fault::Refusal, Fault::Kill, Fault::Signal] {
+        whole_or_not_at_all_without_nft(fault);
+    }
 }
 
 pub fn two_tunnels_at_once_end_as_one_after_the_other() {

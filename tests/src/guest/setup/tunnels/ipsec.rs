@@ -19,7 +19,7 @@ const DAEMON: &str = "import signal, socket; s = socket.socket(socket.AF_INET, s
 
 /// States and policies of one end, each pair of addresses with its own first; `more` is what the one sent by has, and the
 /// one received by.
-fn keys(outer: [&str; 2], inner: [&str; 2], spis: [&str; 2], more: [&str; 2]) -> String {
+pub fn keys(outer: [&str; 2], inner: [&str; 2], spis: [&str; 2], more: [&str; 2]) -> String {
     let of = |from: usize, to: usize, direction: &str| {
         let (outside, inside) = ((outer[from], outer[to]), (inner[from], inner[to]));
         format!(
@@ -32,7 +32,7 @@ fn keys(outer: [&str; 2], inner: [&str; 2], spis: [&str; 2], more: [&str; 2]) ->
 }
 
 /// The inside, as for other tunnels: no interface has an address.
-fn inside(inner: [&str; 2]) -> String {
+pub fn inside(inner: [&str; 2]) -> String {
     let (bits, nodad) = if inner[0].contains(':') { (128, "nodad") } else { (32, "") };
     format!(
         "link set t0 addrgenmode none\nlink set t0 up\naddr replace {}/{bits} dev lo {nodad}\n\
@@ -41,17 +41,34 @@ fn inside(inner: [&str; 2]) -> String {
     )
 }
 
+/// The far end's states and policies, and this machine's.
+fn both(outer: [&str; 2], inner: [&str; 2], encap: &str) -> [String; 2] {
+    let far = keys([outer[1], outer[0]], [inner[1], inner[0]], ["0x102", "0x101"], [encap; 2]);
+    let marked = format!("{encap} output-mark 0x51");
+    [far, keys(outer, inner, ["0x101", "0x102"], [&marked, encap])]
+}
+
 /// The far end in every domain, and this machine's states.
 fn make(world: &World, outer: [&str; 2], inner: [&str; 2], encap: &str) {
-    let turned = |[one, other]: [&'static str; 2]| [other, one];
-    let far = keys([outer[1], outer[0]], [inner[1], inner[0]], turned(["0x101", "0x102"]), [encap; 2]);
+    let [far, own] = both(outer, inner, encap);
     let far = format!("link add t0 type xfrm if_id 7\n{}{far}", inside([inner[1], inner[0]]));
     for domain in Domain::ALL {
         // What is asked for from an address of another interface is asked by this one.
         batch(world, Some(domain), &format!("addr replace fe80::1/64 dev peer0 nodad\n{far}"));
     }
-    let marked = format!("{encap} output-mark 0x51");
-    batch(world, None, &keys(outer, inner, ["0x101", "0x102"], [&marked, encap]));
+    batch(world, None, &own);
+}
+
+/// Blue's far end goes on from another address, which an IKE daemon would tell: the interface stays.
+fn roam(world: &mut World, outer: [&str; 2], inner: [&str; 2]) {
+    let flush = "xfrm state flush\nxfrm policy flush\n";
+    let [far, own] = both(outer, inner, "");
+    batch(world, Some(Domain::Blue), &format!("addr add {}/24 dev peer0\n{flush}{far}", outer[1]));
+    batch(world, None, &format!("{flush}{own}"));
+    assert_in(world, inner, Domain::Blue);
+    let said = ping(world, None, inner[1], "1");
+    let flows = &said.tallies[Domain::Blue as usize].flows;
+    assert!(flows.keys().any(|flow| flow.contains(outer[1])), "{said}");
 }
 
 fn remove(world: &World) {
@@ -97,8 +114,9 @@ pub fn the_outside_of_an_xfrm_interface_is_in_the_vrf_that_it_is_made_for() {
     let before = received(&world);
     let said = ping(&mut world, Some(Domain::Red), INNER4[0], "1");
     assert_eq!((said.code, said.packets(Domain::Red), received(&world) - before), (1, 0, 1), "{said}");
+    roam(&mut world, [OWN4, "198.51.100.9"], INNER4);
     // Without its VRF nothing leaves by it.
-    refused_without(&mut world, "blue");
+    refused_without(&mut world, "blue", "ip link del t0");
     here("ip link del blue");
     assert_nothing_leaves(&mut world, INNER4[1]);
 }

@@ -1,9 +1,9 @@
 //! OpenVPN, whose outside is a socket of its own: a program in blue. The same server, with the same key, is in every domain.
 
-use super::own_device::{only, ping, recipe};
+use super::own_device::{batch, only, ping, recipe};
 use super::scene::here;
 use crate::harness::judge::root;
-use crate::harness::world::plan::{WEB4, WEB6};
+use crate::harness::world::plan::{OWN4, WEB4, WEB6};
 use crate::harness::world::{Domain, Kind, World};
 
 const INNER: [&str; 2] = ["10.8.0.1", "10.8.0.2"];
@@ -55,5 +55,42 @@ pub fn openvpn_reaches_blues_server_alone() {
             one.terminate();
             one.finish(&mut world);
         }
+    }
+}
+
+pub fn openvpn_follows_a_client_that_roams_within_blue() {
+    let mut world = World::new(Kind::Vrfs).expect("a world");
+    here("modprobe tun");
+    let common = write_files(&world);
+    let [inside, behind] = INNER;
+    let start = |world: &mut World, words: Vec<String>| {
+        let mut running = world.start(&root(words));
+        running.wait_for(UP);
+        running
+    };
+    let words = |line: String| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let server =
+        format!("vrfrun blue openvpn --config {common} --topology subnet --server 10.8.0.0 255.255.255.0 --dh none");
+    let mut running = vec![start(&mut world, words(server))];
+    // The client sends from the address that its route names.
+    let moved = |address: &str| format!("route replace {OWN4}/32 dev peer0 src {address}\n");
+    batch(&world, Some(Domain::Blue), &moved(&WEB4.to_string()));
+    let client = format!("openvpn --config {common} --tls-client --pull --nobind --remote {OWN4}");
+    let client = world.at_peer(Domain::Blue, &client.split(' ').collect::<Vec<_>>());
+    running.push(start(&mut world, client));
+    for address in [WEB4.to_string(), "198.51.100.9".to_owned()] {
+        if address != WEB4.to_string() {
+            batch(&world, Some(Domain::Blue), &format!("addr add {address}/24 dev peer0\n{}", moved(&address)));
+        }
+        only(&ping(&mut world, Some(Domain::Blue), inside, "1"), Domain::Blue, 0);
+        let said = ping(&mut world, None, behind, "2");
+        only(&said, Domain::Blue, 0);
+        let outer = said.tallies[Domain::Blue as usize].flows.keys().filter(|flow| flow.starts_with("udp "));
+        let there = outer.clone().filter(|flow| flow.starts_with(&format!("udp {address} "))).count();
+        assert!(there > 0 && there == outer.count(), "{address}: {said}");
+    }
+    for mut one in running {
+        one.terminate();
+        one.finish(&mut world);
     }
 }

@@ -1,8 +1,8 @@
 //! Tunnels that have a device of their own for their outside, and no socket: GRE, IPIP, SIT and those around IPv6. The same
 //! far end, with the same addresses, is in every domain.
 
-use super::scene::here;
-use super::vrfsetup;
+use super::scene::{here, tables};
+use super::{json, nothing_to_do, vrfsetup};
 use crate::harness::judge::{Verdict, root};
 use crate::harness::world::plan::{OWN4, OWN6, WEB4, WEB6};
 use crate::harness::world::{Domain, Kind, World};
@@ -17,6 +17,8 @@ struct Tunnel {
     inner: [&'static str; 2],
 }
 
+/// Without a look at sequence numbers, of which each domain's far end has its own.
+const ERSPAN: &str = "oseq key 30 erspan_ver 1 erspan 5";
 const INNER4: [&str; 2] = ["10.8.0.1", "10.8.0.2"];
 const INNER6: [&str; 2] = ["fd08::1", "fd08::2"];
 
@@ -56,7 +58,8 @@ impl Tunnel {
     fn make(&self, world: &World) {
         let ([own, far], [inside, behind]) = ([&*self.outer[0], &*self.outer[1]], self.inner);
         // Where the inside is Ethernet, a neighbour that is known already is the same in each domain.
-        let address = if self.kind.ends_with("tap") { "link set t0 address 02:00:00:00:08:02\n" } else { "" };
+        let is_ethernet = self.kind.ends_with("tap") || self.kind.ends_with("erspan");
+        let address = if is_ethernet { "link set t0 address 02:00:00:00:08:02\n" } else { "" };
         for domain in Domain::ALL {
             batch(world, Some(domain), &(end(self, "t0", [far, own], [behind, inside]) + address));
         }
@@ -97,11 +100,11 @@ pub fn only(verdict: &Verdict, domain: Domain, code: i32) {
 
 /// vrfsetup does not delete a VRF that the tunnel needs.
 #[track_caller]
-pub fn refused_without(world: &mut World, vrf: &str) {
+pub fn refused_without(world: &mut World, vrf: &str, hint: &str) {
     let refused = vrfsetup(world, 1, &format!("del {vrf}"));
     let why = format!("without '{vrf}', tunnels whose outside it is would send by the default domain, or nowhere: t0");
     refused.assert_says(1, &why);
-    refused.assert_says(1, "hint: ip link del t0");
+    refused.assert_says(1, &format!("hint: {hint}"));
 }
 
 #[track_caller]
@@ -115,28 +118,42 @@ pub fn received(world: &World) -> u64 {
     world.ip_json("-s link show t0")[0]["stats64"]["rx"]["packets"].as_u64().expect("a count")
 }
 
-/// vrfsetup refuses, and its hint is the command that works.
+/// What `ip -d link` tells of the tunnel, but for the device that it names.
+fn told(world: &World) -> (serde_json::Value, String) {
+    let mut told = world.ip_json("-d link show t0")[0].clone();
+    let object = told.as_object_mut().expect("an interface");
+    object["linkinfo"]["info_data"].as_object_mut().expect("a tunnel").remove("link");
+    let named = object.remove("link").map(|name| name.as_str().unwrap_or_default().to_owned());
+    (told, named.unwrap_or_default())
+}
+
+/// Into blue by vrfsetup, which changes nothing else, and what is listed then.
 #[track_caller]
-fn by_the_hint(world: &mut World, kind: &str) {
-    let refused = vrfsetup(world, 1, "tunnel t0 --in blue");
-    let said = refused.error_text();
-    let hint = said.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap_or_else(|| panic!("{refused}"));
-    assert_eq!(hint, format!("ip link change t0 type {kind} dev blue"));
-    here(hint);
-    assert!(here("ip link show t0").contains(" t0@blue: "));
+fn put_into_blue(world: &mut World, kind: &str) {
+    let before = told(world);
+    let to_do = vrfsetup(world, 3, "tunnel t0 --in blue --dry-run").text();
+    assert!(to_do.contains(&format!("ip link change t0 type {kind} dev blue\n")), "{to_do}");
+    assert_eq!(told(world), before);
+    vrfsetup(world, 0, "tunnel t0 --in blue");
+    assert_eq!(told(world), (before.0, "blue".to_owned()));
+    nothing_to_do(world, "tunnel t0 --in blue");
+    let listed = serde_json::json!({"tunnel": "t0", "vrf": "blue", "kind": kind, "dev": "blue", "differs": false});
+    assert_eq!(json(&vrfsetup(world, 0, "-j tunnel")), serde_json::json!([listed]));
 }
 
-pub fn tunnels_around_ipv4_are_put_into_blue_by_the_hint() {
+pub fn tunnels_around_ipv4_are_put_into_blue_and_back() {
     let [gre, gretap, ipip] = ["gre", "gretap", "ipip"].map(|kind| around4(kind, INNER4));
-    follow_their_devices(&[gre, gretap, ipip, around4("sit", INNER6)]);
+    let erspan = Tunnel { more: ERSPAN, ..around4("erspan", INNER4) };
+    follow_their_devices(&[gre, gretap, ipip, around4("sit", INNER6), erspan]);
 }
 
-pub fn tunnels_around_ipv6_are_put_into_blue_by_the_hint() {
+pub fn tunnels_around_ipv6_are_put_into_blue_and_back() {
     let [gre, gretap] = ["ip6gre", "ip6gretap"].map(|kind| around6(kind, "", INNER4));
-    follow_their_devices(&[gre, gretap, around6("ip6tnl", "mode any", INNER6)]);
+    let erspan = around6("ip6erspan", ERSPAN, INNER4);
+    follow_their_devices(&[gre, gretap, around6("ip6tnl", "mode any", INNER6), erspan]);
 }
 
-/// Into blue while they are there, and back by naming a port of the default domain.
+/// Into blue while they are there, and back.
 fn follow_their_devices(tunnels: &[Tunnel]) {
     let mut world = World::new(Kind::Vrfs).expect("a world");
     for domain in Domain::ALL {
@@ -147,9 +164,13 @@ fn follow_their_devices(tunnels: &[Tunnel]) {
     for tunnel in tunnels {
         tunnel.make(&world);
         tunnel.assert_in(&mut world, Domain::Default);
-        by_the_hint(&mut world, tunnel.kind);
+        let before = told(&world);
+        put_into_blue(&mut world, tunnel.kind);
         tunnel.assert_in(&mut world, Domain::Blue);
-        here(&format!("ip link change t0 type {} dev eth0", tunnel.kind));
+        refused_without(&mut world, "blue", "vrfsetup tunnel t0 --remove");
+        vrfsetup(&mut world, 0, "tunnel t0 --remove");
+        assert_eq!(told(&world), before);
+        nothing_to_do(&mut world, "tunnel t0 --remove");
         tunnel.assert_in(&mut world, Domain::Default);
         // Without its VRF nothing leaves by it.
         here("ip link add green type vrf table 30");
@@ -158,7 +179,6 @@ fn follow_their_devices(tunnels: &[Tunnel]) {
             // Around IPv6 the kernel would take any other way: what has this mark is stopped.
             here(&format!("ip link change t0 type {} fwmark 0x51", tunnel.kind));
         }
-        refused_without(&mut world, "green");
         here("ip link del green");
         assert_nothing_leaves(&mut world, tunnel.inner[1]);
         Tunnel::remove(&world);
@@ -172,16 +192,14 @@ pub fn recipe(title: &str) -> Vec<&'static str> {
     section.lines().filter_map(|line| line.strip_prefix("# ")).collect()
 }
 
-pub fn a_gre_tunnel_is_made_in_blue_and_hears_nobody_else() {
+pub fn a_gre_tunnel_in_blue_hears_nobody_else_and_is_undone() {
     let mut world = World::new(Kind::Vrfs).expect("a world");
     let tunnel = around4("gre", INNER4);
     tunnel.make(&world);
-    here("ip link del t0");
-    let commands = recipe("A GRE tunnel");
-    let (first, rest) = commands.split_first().expect("commands");
-    assert!(first.starts_with("ip link add gre1 type gre "), "{first}");
-    here(&first.replace(" gre1 ", " t0 "));
-    batch(&world, None, &format!("link set t0 up\nroute add {}/32 dev t0 src {}\n", INNER4[1], INNER4[0]));
+    let commands: Vec<String> = recipe("A GRE tunnel").iter().map(|command| command.replace("gre1", "t0")).collect();
+    let [put, list, refuse @ .., back, delete, end] = &commands[..] else { panic!("{commands:?}") };
+    run(&mut world, put);
+    assert_eq!(run(&mut world, list), "t0: outside in blue, gre, dev blue\n");
     tunnel.assert_in(&mut world, Domain::Blue);
 
     // The kernel takes what comes from the same address elsewhere, and the answer goes to blue.
@@ -192,25 +210,39 @@ pub fn a_gre_tunnel_is_made_in_blue_and_hears_nobody_else() {
         received(world) - before
     };
     assert_eq!(heard(&mut world), 1);
-    for command in rest {
-        run_by_shell(command);
+    for command in refuse {
+        run(&mut world, command);
     }
     assert_eq!(heard(&mut world), 0);
     tunnel.assert_in(&mut world, Domain::Blue);
-    run_by_shell("nft delete table inet tunnels");
+    here("ip -6 rule add pref 1001 fwmark 0x51 unreachable");
+    for command in [back, delete, end] {
+        run(&mut world, command);
+    }
+    assert_eq!((tables().as_str(), here("ip -6 rule show pref 1001").as_str()), ("", ""));
+    tunnel.assert_in(&mut world, Domain::Default);
+
     // Unless the other VRF has a tunnel of its own with these ends.
+    run(&mut world, put);
     here(&format!("ip link add t1 type gre local {OWN4} remote {WEB4} dev red"));
     batch(&world, None, "link set t1 addrgenmode none\nlink set t1 up\n");
     assert_eq!(heard(&mut world), 0);
     tunnel.assert_in(&mut world, Domain::Blue);
 
-    refused_without(&mut world, "blue");
+    refused_without(&mut world, "blue", "vrfsetup tunnel t0 --remove");
     here("ip link del blue");
     assert_nothing_leaves(&mut world, INNER4[1]);
 }
 
+/// A recipe's command, and what it prints.
 #[track_caller]
-fn run_by_shell(command: &str) {
-    let said = std::process::Command::new("sh").args(["-c", command]).output().expect("sh");
-    assert!(said.status.success(), "{command}: {}", String::from_utf8_lossy(&said.stderr));
+fn run(world: &mut World, command: &str) -> String {
+    match command.strip_prefix("vrfsetup ") {
+        Some(words) => vrfsetup(world, 0, words).text(),
+        None => {
+            let said = std::process::Command::new("sh").args(["-c", command]).output().expect("sh");
+            assert!(said.status.success(), "{command}: {}", String::from_utf8_lossy(&said.stderr));
+            String::from_utf8_lossy(&said.stdout).into_owned()
+        }
+    }
 }

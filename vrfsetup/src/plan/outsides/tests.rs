@@ -1,0 +1,54 @@
+use super::*;
+
+/// Blue with its port, the default domain's eth0, and gre1, which names this device.
+fn system(lower: Option<u32>) -> System {
+    let port = Link { master: Some(7), ..Link::plain(8, "blue0", None) };
+    let gre = Link { kind: Some("gre".to_owned()), lower, ..Link::plain(9, "gre1", None) };
+    System::new(vec![Link::plain(2, "eth0", None), Link::plain(7, "blue", Some(10)), port, gre], vec![])
+}
+
+fn gre1(system: &System) -> &Link {
+    system.link("gre1").unwrap()
+}
+
+fn into(system: &System, tunnel: &Tunnel) -> Option<String> {
+    step_into(system, &Members::of(system), "gre1", tunnel).map(|step| step.to_string())
+}
+
+#[test]
+fn a_tunnel_is_put_into_its_vrf_once_and_back_to_what_it_named() {
+    for (lower, back) in [
+        (Some(2), "ip link change gre1 type gre dev eth0"),
+        (None, "# gre1 names no device for its outside any more"),
+        (Some(8), "# gre1 names no device for its outside any more"),
+        (Some(99), "# gre1 names no device for its outside any more"),
+    ] {
+        let before = system(lower);
+        let tunnel = wanted(&before, None, gre1(&before), "blue").expect("a tunnel");
+        assert_eq!(into(&before, &tunnel).as_deref(), Some("ip link change gre1 type gre dev blue"));
+        let after = system(Some(7));
+        assert_eq!(into(&after, &tunnel), None);
+        assert_eq!(wanted(&after, Some(&tunnel), gre1(&after), "blue"), Some(tunnel.clone()));
+        assert_eq!(step_back(&after, "gre1", Some(&tunnel)).map(|step| step.to_string()).as_deref(), Some(back));
+    }
+}
+
+#[test]
+fn one_that_somebody_made_for_the_vrf_is_known_by_the_kernel_alone() {
+    let system = system(Some(7));
+    assert_eq!(wanted(&system, None, gre1(&system), "blue"), None);
+    assert_eq!(of_vrf(&system, &Memory::default(), "blue"), ["gre1"]);
+    assert!(step_back(&system, "gre1", None).is_some());
+}
+
+#[test]
+fn one_in_the_default_domain_and_one_whose_vrf_is_gone_stay() {
+    for lower in [None, Some(2)] {
+        assert_eq!(step_back(&system(lower), "gre1", None), None);
+    }
+    let lost = system(Some(99));
+    let tunnel = wanted(&lost, None, gre1(&lost), "red").expect("a tunnel");
+    assert_eq!(into(&lost, &tunnel), None);
+    let there = system(Some(2));
+    assert!(is_lost(&lost, gre1(&lost)) && !is_lost(&there, gre1(&there)));
+}

@@ -1,0 +1,105 @@
+//! The device that a tunnel names for its outer packets, changed while the tunnel is there: `ip link change NAME type KIND
+//! dev DEVICE`. The kernel resets what such a request leaves out, so that all is read, sent again and compared.
+
+use rtnetlink::packet_core::{NLM_F_ACK, NLM_F_REQUEST};
+use vrfnl::Attributes;
+
+use super::link::{IFINFOMSG, question_by_index};
+use super::raw::attribute;
+use super::{Kernel, KernelError, message};
+use crate::model::device::Device;
+
+/// The number of the device in a tunnel's own attributes: IFLA_GRE_LINK, IFLA_IPTUN_LINK, IFLA_VTI_LINK.
+const LINK: u16 = 1;
+
+/// A tunnel's attributes, as the kernel tells them and takes them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Tunnel {
+    kind: Vec<u8>,
+    mtu: Vec<u8>,
+    data: Vec<(u16, Vec<u8>)>,
+}
+
+impl Kernel {
+    /// The index of the device that a tunnel names; None for none.
+    ///
+    /// # Errors
+    /// The kernel's own: ENODEV if there is no such tunnel.
+    pub fn outside(&self, tunnel: &Device) -> Result<Option<u32>, KernelError> {
+        self.tunnel(tunnel).map(|tunnel| tunnel.outside())
+    }
+
+    /// EEXIST where another tunnel has the same ends there, EINVAL where the kernel's own first tunnel (gre0, sit0) is meant.
+    pub(super) fn set_outside(&self, tunnel: &Device, to: Option<&Device>) -> Result<(), KernelError> {
+        let before = self.tunnel(tunnel)?;
+        let wanted = before.outside_in(to.map_or(0, |to| to.ifindex));
+        self.tell(libc::RTM_NEWLINK, 0, &wanted.request(tunnel))?;
+        let refusal = match self.tunnel(tunnel) {
+            Ok(now) if now == wanted => return Ok(()),
+            Ok(_) => KernelError::from_errno(libc::EOPNOTSUPP),
+            Err(refusal) => refusal,
+        };
+        // Not what was asked for, or nobody knows: what is refused is not made.
+        self.tell(libc::RTM_NEWLINK, 0, &before.request(tunnel))?;
+        Err(refusal)
+    }
+
+    fn tunnel(&self, tunnel: &Device) -> Result<Tunnel, KernelError> {
+        let request = message(question_by_index(tunnel.ifindex), NLM_F_REQUEST | NLM_F_ACK);
+        let found = self.exchange(request, &|reply| Tunnel::read(reply.body()))?;
+        found.into_iter().next().ok_or(KernelError::from_errno(libc::ENODEV))
+    }
+}
+
+impl Tunnel {
+    fn read(body: &[u8]) -> Option<Self> {
+        let attributes = Attributes(body.get(IFINFOMSG..)?);
+        let info = Attributes(attributes.find(libc::IFLA_LINKINFO)?);
+        let data = Attributes(info.find(libc::IFLA_INFO_DATA)?);
+        Some(Self {
+            kind: info.find(libc::IFLA_INFO_KIND)?.to_vec(),
+            mtu: attributes.find(libc::IFLA_MTU)?.to_vec(),
+            data: data.map(|(kind, value)| (kind, value.to_vec())).collect(),
+        })
+    }
+
+    fn outside(&self) -> Option<u32> {
+        let value = self.data.iter().find(|(kind, _)| *kind == LINK).and_then(|(_, value)| value.first_chunk());
+        value.map(|bytes| u32::from_ne_bytes(*bytes)).filter(|ifindex| *ifindex != 0)
+    }
+
+    fn outside_in(&self, ifindex: u32) -> Self {
+        let mut tunnel = self.clone();
+        let links = tunnel.data.iter_mut().filter(|(kind, _)| *kind == LINK);
+        links.for_each(|(_, value)| *value = ifindex.to_ne_bytes().to_vec());
+        tunnel
+    }
+
+    /// With the MTU, which the kernel would otherwise take from the new device.
+    fn request(&self, tunnel: &Device) -> Vec<u8> {
+        let mut body = vec![0; IFINFOMSG];
+        body[4..8].copy_from_slice(&tunnel.ifindex.to_ne_bytes());
+        let data: Vec<u8> = self.data.iter().flat_map(|(kind, value)| attribute(*kind, value)).collect();
+        let info = [attribute(libc::IFLA_INFO_KIND, &self.kind), attribute(libc::IFLA_INFO_DATA, &data)].concat();
+        body.extend(attribute(libc::IFLA_MTU, &self.mtu));
+        body.extend(attribute(libc::IFLA_LINKINFO, &info));
+        body
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_but_the_device_is_sent_as_it_was_told() {
+        let device = Device { ifindex: 7, name: "gre1".to_owned() };
+        let data = vec![(LINK, vec![3, 0, 0, 0]), (6, vec![198, 51, 100, 2]), (18, vec![])];
+        let tunnel = Tunnel { kind: b"gre\0".to_vec(), mtu: vec![0xc4, 5, 0, 0], data };
+        assert_eq!(Tunnel::read(&tunnel.request(&device)), Some(tunnel.clone()));
+        assert_eq!(tunnel.outside(), Some(u32::from_ne_bytes([3, 0, 0, 0])));
+        let other = tunnel.outside_in(9);
+        assert_eq!((other.outside(), &other.data[1..]), (Some(9), &tunnel.data[1..]));
+        assert_eq!(tunnel.outside_in(0).outside(), None);
+    }
+}
