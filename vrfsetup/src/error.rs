@@ -129,6 +129,10 @@ pub enum Error {
         vrf: String,
         why: String,
     },
+    /// A login cannot have the files of its user's VRF.
+    NoEtc { vrf: String, why: String },
+    /// PAM gives no login of this user a mount namespace.
+    NoNamespace { user: String, why: &'static str },
     /// Nobody has this name.
     NoSuchUser(String),
     /// There is no group of this name.

@@ -4,6 +4,7 @@
 //! help and the version.
 #![forbid(unsafe_code)]
 
+mod help;
 pub mod oci_agent;
 mod quick;
 mod values;
@@ -18,33 +19,20 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 
+use crate::cli::help::{AFTER_HELP, USAGE};
 use crate::cli::oci_agent::OCI_AGENT;
 use crate::cli::values::{MechanismArg, TraceArg};
 use crate::error::Error;
 use crate::options::{Command, DEFAULT, Each, EtcSpec, Mechanism, Options, Task, TraceFormat};
 
-const USAGE: &str = "vrfrun [OPTIONS] VRF [--] COMMAND [ARG]...\n       vrfrun [OPTIONS] --explain [-j] VRF\n       \
-                     vrfrun [OPTIONS] each [-j] -- COMMAND [ARG]...\n       \
-                     vrfrun oci-agent [--socket PATH] [--profile [BASE]]";
-
 /// In the place of VRF: in all of them. Behind `--` it is a VRF's name.
 const EACH: &str = "each";
 
+/// As the first word: how `vrfsetup session --etc` calls us.
+const LOGIN_ETC: &str = "__login-etc";
+
 /// In so many VRFs at a time `each` runs its command: three descriptors each, of 1024 that a process usually has.
 const JOBS: usize = 32;
-
-const AFTER_HELP: &str = "\
-Options go before VRF. A COMMAND that begins with '-' needs '--' before it.
-VRF 'default' means: no VRF.
-
-Exit status: 125 vrfrun failed and ran nothing, 126 COMMAND cannot be run, 127 COMMAND was not found; otherwise
-COMMAND's own.
-
-Examples:
-  vrfrun blue curl https://example.com
-  vrfrun --explain blue
-  vrfrun each -- ping -c1 192.0.2.1
-  vrfrun -v -m preload blue ssh router1";
 
 /// Run a program inside a VRF: without root, without BPF, without leaks.
 #[derive(Parser, Debug, Default)]
@@ -155,6 +143,12 @@ impl Answer {
 /// Reads the command line.
 pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Options, Answer> {
     let mut args: Vec<OsString> = args.collect();
+    match &args[..] {
+        [_, word, vrf] if word == LOGIN_ETC => {
+            return Ok(Options { vrf: vrf.clone(), ..Options::only(Task::LoginEtc) });
+        }
+        _ => {}
+    }
     let mut cli = read(&args)?;
     match verb(&args, &cli.argv) {
         Some((1, OCI_AGENT)) => return oci_agent::parse(&args[1..]).map_err(|error| answer(&error)),

@@ -67,6 +67,11 @@ fn go(options: &Options) -> Result<i32, Error> {
             each::each(options, each, |options| start(options, &program, &each.command).report())
         }
         Task::OciAgent(task) => agent::run(options, task),
+        Task::LoginEtc => {
+            let device =
+                Device::resolve(&mut Netlink::open()?, options)?.ok_or_else(|| Error::login("'default' has none"))?;
+            overlay::plan(Some(&device), &options.etc)?.apply_to_login(&device).map(|()| 0)
+        }
     }
 }
 

@@ -136,6 +136,8 @@ pub enum Task {
     Each(Each),
     /// Bind the sockets of containers.
     OciAgent(OciAgent),
+    /// Put the VRF's files over /etc of a login, for `vrfsetup session`.
+    LoginEtc,
 }
 
 /// What is wanted of the agent.

@@ -15,8 +15,9 @@ use crate::harness::world::machine;
 const PATIENCE: Duration = Duration::from_secs(40);
 const GROUPS: &str = "/sys/fs/cgroup";
 /// Directories whose files are part of the state, wherever the guest runs.
-const DIRECTORIES: [&str; 6] = [
+const DIRECTORIES: [&str; 7] = [
     "/etc/vrf",
+    "/etc/security/namespace.d",
     "/etc/iproute2/rt_tables.d",
     "/run/netns",
     "/run/vrfsetup",

@@ -148,6 +148,7 @@ const UNDER_SYSTEMD: &[&[Test]] = &[
     systemd::logins::TESTS,
     systemd::moved::TESTS,
     systemd::session::TESTS,
+    systemd::session_names::TESTS,
     systemd::scopes::TESTS,
     systemd::resolved::TESTS,
     systemd::rollback::TESTS,

@@ -5,15 +5,17 @@ use std::path::Path;
 use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
 use vrfabi::group::DEFAULT_DOMAIN;
 
+use crate::change::session::names;
 use crate::change::unit;
 use crate::error::Error;
+use crate::inspect::doctor;
 use crate::model::place::Place;
 use crate::model::step::Step;
 use crate::plan::system::System;
 use crate::sys::accounts::{self, Account};
 use crate::sys::netlink::{Kernel, KernelError};
 use crate::sys::users::{self, Assigned, State};
-use crate::sys::{cgroup, resolver, run_dir, trial};
+use crate::sys::{cgroup, namespaces, resolver, run_dir, trial};
 use crate::transaction::report::Outcome;
 use crate::transaction::session::Session;
 use crate::transaction::users as map;
@@ -21,21 +23,27 @@ use crate::transaction::users as map;
 /// Puts the user into the VRF.
 ///
 /// # Errors
-/// There is no such user, VRF or group to leave by, the kernel refused, or sockets stay unbound; then nothing is changed.
-pub fn set(session: &Session, user: &str, vrf: &str, may_leave: bool) -> Result<Outcome, Error> {
+/// There is no such user, VRF or group to leave by, the kernel refused, sockets stay unbound, or logins would be denied; then
+/// nothing is changed.
+pub fn set(session: &Session, user: &str, place: Place) -> Result<Outcome, Error> {
     let account = account(user)?;
-    let vrf = System::read(session.kernel)?.existing_vrf(vrf)?.name.clone();
-    if may_leave {
+    let vrf = System::read(session.kernel)?.existing_vrf(&place.vrf)?.name.clone();
+    if place.may_leave {
         check_way_out(&account)?;
+    }
+    if place.has_etc {
+        check_logins(&account)?;
+        names::verify(&vrf)?;
     }
     let state = read()?;
     refuse_elsewhere()?;
     let repaired = repair(session, &state)?;
     let mut transaction = session.begin()?;
-    let place = Place { vrf: vrf.clone(), may_leave };
+    let place = Place { vrf: vrf.clone(), ..place };
     transaction.make_all(step(&state, account.uid, Some(&place)))?;
     verify(&account, &vrf).map_err(|error| transaction.abandon(error))?;
-    about_names(&vrf).into_iter().chain(about_guard()).for_each(|note| transaction.note(note));
+    let about_names = if place.has_etc { about_logins() } else { about_names(&vrf) };
+    about_names.into_iter().chain(about_guard()).for_each(|note| transaction.note(note));
     let outcome = transaction.commit()?;
     Ok(Outcome { changed: outcome.changed || repaired, ..outcome })
 }
@@ -47,7 +55,33 @@ fn about_names(vrf: &str) -> Option<String> {
     }
     let directory = Path::new("/etc/vrf").join(vrf);
     let is_there = directory.is_dir();
-    is_there.then(|| format!("{} is for programs of vrfrun; a user's read /etc/resolv.conf", directory.display()))
+    is_there.then(|| {
+        format!("{} is for programs of vrfrun; a user's read /etc/resolv.conf without --etc", directory.display())
+    })
+}
+
+/// Whose logins have the files PAM decides.
+fn about_logins() -> Option<String> {
+    let is_there = doctor::gives_logins_files();
+    (!is_there)
+        .then(|| format!("no login has the files yet: no file of /etc/pam.d has the lines '{NAMESPACE}' and '{FILES}'"))
+}
+
+const NAMESPACE: &str = "session required pam_namespace.so";
+const FILES: &str = "session required pam_exec.so seteuid /usr/sbin/vrfsetup session --etc";
+
+/// Whether PAM can give this user's logins mount namespaces.
+///
+/// # Errors
+/// It cannot, or nobody can tell.
+pub fn check_logins(account: &Account) -> Result<(), Error> {
+    let can_be_named = namespaces::can_be_named(account.uid).map_err(Error::unreadable("/etc/passwd"))?;
+    let why = match can_be_named {
+        true if namespaces::is_read() => return Ok(()),
+        true => "there is no pam_namespace with a directory /etc/security/namespace.d",
+        false => "pam_namespace knows users by plain names of /etc/passwd",
+    };
+    Err(Error::NoNamespace { user: account.name.clone(), why })
 }
 
 /// Takes the user out of its VRF; with the last one, the programs go.
@@ -60,7 +94,11 @@ pub fn remove(session: &Session, user: &str) -> Result<Outcome, Error> {
     refuse_elsewhere()?;
     let mut transaction = session.begin()?;
     transaction.make_all(step(&state, account.uid, None))?;
-    transaction.commit()
+    let outcome = transaction.commit()?;
+    // One whom no boot has put into a VRF again may still be there.
+    let is_kept = |uid| uid != account.uid;
+    let changed = namespaces::keep(is_kept).map_err(|error| Error::file(Path::new(namespaces::FILE), &error))?;
+    Ok(Outcome { changed: outcome.changed || changed, ..outcome })
 }
 
 /// Brings the kernel's map up to date: VRFs that others made again or deleted, programs that others detached.
@@ -70,7 +108,9 @@ pub fn remove(session: &Session, user: &str) -> Result<Outcome, Error> {
 pub fn refresh(session: &Session) -> Result<Outcome, Error> {
     let state = read()?;
     refuse_elsewhere()?;
-    let changed = repair(session, &state)?;
+    let is_kept = |uid| state.of(uid).is_some_and(|user| user.has_etc);
+    let dropped = namespaces::keep(is_kept).map_err(|error| Error::file(Path::new(namespaces::FILE), &error))?;
+    let changed = repair(session, &state)? || dropped;
     Ok(Outcome { changed, ..Outcome::default() })
 }
 

@@ -128,8 +128,11 @@ pub enum Command {
     /// Put the login that PAM opens into a VRF, or deny it: for pam_exec.so behind pam_systemd.so
     Session {
         /// The VRF
-        #[arg(value_name = "VRF", value_parser = name::device)]
-        name: String,
+        #[arg(value_name = "VRF", value_parser = name::device, required_unless_present = "etc")]
+        name: Option<String>,
+        /// Give it the files of its user's VRF instead (user --etc), or deny it: behind pam_namespace.so
+        #[arg(long, conflicts_with = "name")]
+        etc: bool,
     },
     /// Put a container into the VRF that its annotation io.vrfrun.vrf names: for OCI runtimes, at createRuntime
     OciHook,
@@ -162,6 +165,9 @@ pub enum Command {
         /// Leave those of its processes in the default domain whose group is 'vrf-default'
         #[arg(long, requires = "name")]
         allow_default: bool,
+        /// Give its logins the files of /etc/vrf/VRF, where PAM has the lines for it
+        #[arg(long, requires = "name")]
+        etc: bool,
         /// Take the user out again
         #[arg(long, requires = "user", conflicts_with = "name")]
         remove: bool,
@@ -210,6 +216,8 @@ pub enum Command {
         #[arg(long = "as")]
         uid: Option<u32>,
     },
+    #[command(name = "__verify-etc", hide = true)]
+    VerifyEtc { name: String },
     #[command(name = "__pin", hide = true)]
     Pin { name: String },
     #[command(name = "__demo-peer", hide = true)]

@@ -24,7 +24,7 @@ use crate::cli::messages::{fail, log, say, tell};
 use crate::cli::output::{json, print, print_all};
 use crate::cli::verbs::{
     apply_each, changed, differs, done, identify, move_processes, pids, run_rules, show_zones, spec, switch_zones,
-    verify_bound, write_files,
+    told, verify_bound, write_files,
 };
 use crate::cli::{netns, runc, watch};
 use crate::demo;
@@ -35,6 +35,7 @@ use crate::inspect::metrics;
 use crate::inspect::show;
 use crate::inspect::tunnels;
 use crate::inspect::users;
+use crate::model::place::Place;
 use crate::moving;
 use crate::plan::inventory::Inventory;
 use crate::plan::system;
@@ -169,7 +170,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
             }
             changed(cli, unit::make(&session, files)?)
         }
-        Command::Session { name } => done(session::open(&kernel, name, cli.netns.is_some())),
+        Command::Session { name, .. } => done(session::open(&kernel, name.as_deref(), cli.netns.is_some())),
         Command::OciHook => done(oci_hook::bind(&kernel, io::stdin())),
         Command::Move { name, pids, unit, dry_run, close_connections } => {
             moving::can_move()?;
@@ -181,8 +182,9 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
         Command::User { user: Some(user), remove: true, change, .. } => {
             changed(cli, user::remove(&session(change)?, user)?)
         }
-        Command::User { user: Some(user), name: Some(vrf), allow_default, change, .. } => {
-            changed(cli, user::set(&session(change)?, user, vrf, *allow_default)?)
+        Command::User { user: Some(user), name: Some(vrf), allow_default, etc, change, .. } => {
+            let place = Place { vrf: vrf.clone(), may_leave: *allow_default, has_etc: *etc };
+            changed(cli, user::set(&session(change)?, user, place)?)
         }
         Command::User { refresh: true, change, .. } => changed(cli, user::refresh(&session(change)?)?),
         Command::User { user: Some(user), .. } => Err(Error::Usage(format!("say which VRF '{user}' is to be in"))),
@@ -210,7 +212,8 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
             demo::serve(name).map_err(Error::unreadable("the demonstration"))?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::VerifyBound { name, uid } => Ok(verify_bound(name, *uid)),
+        Command::VerifyBound { name, uid } => Ok(told(verify_bound(name, *uid))),
+        Command::VerifyEtc { name } => Ok(told(session::names::try_here(name))),
         Command::Pin { name } => done(unit::pin(&system::link(&kernel, name)?)),
         Command::DetachRollback { journal, seconds } => {
             confirm::detach(journal, *seconds).map_err(|source| Error::NoWayBack { source })?;

@@ -52,8 +52,12 @@ pub(super) fn move_processes(
 }
 
 /// systemd silently skips a service where its condition ends with 1 to 254.
-pub(super) fn verify_bound(name: &str, uid: Option<u32>) -> ExitCode {
-    let outcome = uid.map_or_else(|| unit::verify_bound(name), |uid| user::verify_as(uid, name));
+pub(super) fn verify_bound(name: &str, uid: Option<u32>) -> Result<(), Error> {
+    uid.map_or_else(|| unit::verify_bound(name), |uid| user::verify_as(uid, name))
+}
+
+/// What a trial came to.
+pub(super) fn told(outcome: Result<(), Error>) -> ExitCode {
     let Err(error) = outcome else { return ExitCode::SUCCESS };
     tell(error);
     ExitCode::from(255)

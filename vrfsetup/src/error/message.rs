@@ -101,6 +101,8 @@ impl fmt::Display for Error {
             Self::Unbound(vrf) => write!(f, "sockets made here are not bound to VRF '{vrf}'"),
             Self::CannotBind { what, vrf, why } => write!(f, "cannot bind {what} to VRF '{vrf}': {why}"),
             Self::NoSuchUser(name) => write!(f, "no user '{name}' in /etc/passwd; others are known by number only"),
+            Self::NoEtc { vrf, why } => write!(f, "cannot give a login the files of VRF '{vrf}': {why}"),
+            Self::NoNamespace { user, why } => write!(f, "logins of '{user}' can have no files of their own: {why}"),
             Self::NoGroup(name) => write!(f, "no group '{name}' in /etc/group, whose processes could be left outside"),
             Self::PrimaryGroup { user, group } => {
                 write!(f, "'{group}' is the primary group of '{user}', all of whose processes would be left outside")

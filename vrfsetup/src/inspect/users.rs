@@ -22,6 +22,8 @@ pub struct Entry {
     pub ifindex: Option<u32>,
     /// Whether its processes in group `vrf-default` are left in the default domain.
     pub allow_default: bool,
+    /// Whether its logins have the files of the VRF.
+    pub etc: bool,
     pub state: State,
     /// Why not bound.
     pub reason: Option<Reason>,
@@ -87,9 +89,9 @@ fn entry(user: Assigned, lacks_programs: bool, links: &[Link]) -> Entry {
         Some(_) => State::Closed,
     };
     let is_nowhere = user.place().is_nowhere();
-    let Assigned { uid, vrf, ifindex, group } = user;
+    let Assigned { uid, vrf, ifindex, group, has_etc: etc } = user;
     let vrf = (!is_nowhere).then_some(vrf);
-    Entry { user: accounts::name_of(uid), uid, vrf, ifindex, allow_default: group.is_some(), state, reason }
+    Entry { user: accounts::name_of(uid), uid, vrf, ifindex, allow_default: group.is_some(), etc, state, reason }
 }
 
 fn reason(user: &Assigned, lacks_programs: bool, links: &[Link]) -> Option<Reason> {
@@ -121,6 +123,9 @@ impl fmt::Display for Entry {
         if self.allow_default {
             f.write_str("  --allow-default")?;
         }
+        if self.etc {
+            f.write_str("  --etc")?;
+        }
         self.reason.map_or(Ok(()), |reason| write!(f, "  ({})", reason.text()))?;
         f.write_str("\n")
     }
@@ -135,7 +140,7 @@ mod tests {
     fn who_is_closed_is_told_from_who_is_bound_and_why() {
         let links = [Link::plain(7, "blue", Some(10)), Link::plain(8, "red", None)];
         let told = |vrf: &str, ifindex, lacks_programs| {
-            let user = Assigned { uid: 4_294_967_000, vrf: vrf.to_owned(), ifindex, group: None };
+            let user = Assigned { uid: 4_294_967_000, vrf: vrf.to_owned(), ifindex, group: None, has_etc: false };
             let entry = entry(user, lacks_programs, &links);
             (entry.vrf.clone(), entry.state, entry.reason, entry.to_string())
         };

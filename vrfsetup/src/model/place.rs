@@ -16,12 +16,15 @@ pub struct Place {
     pub vrf: String,
     /// Whether the user's processes in group `vrf-default` are left in the default domain.
     pub may_leave: bool,
+    /// Whether the user's logins have the files of the VRF.
+    #[serde(default)]
+    pub has_etc: bool,
 }
 
 impl Place {
     /// Without a VRF and without a network.
     pub fn nowhere() -> Self {
-        Self { vrf: NOWHERE.to_owned(), may_leave: false }
+        Self { vrf: NOWHERE.to_owned(), may_leave: false, has_etc: false }
     }
 
     /// Whether it is no VRF.
@@ -33,6 +36,8 @@ impl Place {
 /// As `vrfsetup user` takes it.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", shell::word(&self.vrf), if self.may_leave { " --allow-default" } else { "" })
+        let option = |is_given, option| if is_given { option } else { "" };
+        let options = [option(self.may_leave, " --allow-default"), option(self.has_etc, " --etc")];
+        write!(f, "{}{}", shell::word(&self.vrf), options.concat())
     }
 }

@@ -1,4 +1,4 @@
-//! A line of `[user]`: `alice = "blue"`, or `alice = { vrf = "blue", allow-default = true }`.
+//! A line of `[user]`: `alice = "blue"`, or `alice = { vrf = "blue", allow-default = true, etc = true }`.
 
 use std::fmt;
 
@@ -18,6 +18,8 @@ struct Table {
     vrf: String,
     #[serde(default)]
     allow_default: bool,
+    #[serde(default)]
+    etc: bool,
 }
 
 impl<'de> Deserialize<'de> for UserLine {
@@ -32,16 +34,16 @@ impl<'de> Visitor<'de> for EitherWay {
     type Value = UserLine;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a VRF in quotes, or { vrf = \"VRF\", allow-default = true }")
+        f.write_str("a VRF in quotes, or { vrf = \"VRF\", allow-default = true, etc = true }")
     }
 
     fn visit_str<E>(self, vrf: &str) -> Result<UserLine, E> {
-        Ok(UserLine(Place { vrf: vrf.to_owned(), may_leave: false }))
+        Ok(UserLine(Place { vrf: vrf.to_owned(), may_leave: false, has_etc: false }))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<UserLine, A::Error> {
-        let Table { vrf, allow_default } = Table::deserialize(MapAccessDeserializer::new(map))?;
-        Ok(UserLine(Place { vrf, may_leave: allow_default }))
+        let Table { vrf, allow_default, etc } = Table::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(UserLine(Place { vrf, may_leave: allow_default, has_etc: etc }))
     }
 }
 
@@ -62,6 +64,9 @@ mod tests {
         assert_eq!(read("al = { vrf = \"blue\" }"), Ok("blue".to_owned()));
         assert_eq!(read("al = { vrf = \"blue\", allow-default = true }"), Ok("blue --allow-default".to_owned()));
         assert_eq!(read("al = { vrf = \"blue\", allow-default = false }"), Ok("blue".to_owned()));
+        assert_eq!(read("al = { vrf = \"blue\", etc = true }"), Ok("blue --etc".to_owned()));
+        let both = "al = { vrf = \"blue\", allow-default = true, etc = true }";
+        assert_eq!(read(both), Ok("blue --allow-default --etc".to_owned()));
     }
 
     #[test]

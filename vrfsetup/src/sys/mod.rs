@@ -1,5 +1,5 @@
 //! The operating system, as plain values: routing netlink, socket diagnosis, settings below /proc/sys, the names of
-//! routing tables, accounts, the users whose sockets are in a VRF, who resolves names, files that others read, those in
+//! routing tables, accounts, the users whose sockets are in a VRF, those whose logins have mount namespaces, who resolves names, files that others read, those in
 //! /run/vrfsetup, signals, cgroups, the system's log, systemd, nft, sockets of other processes, trials of this program, the
 //! kernel's features and families.
 //!
@@ -13,6 +13,7 @@ pub mod cgroup;
 pub mod families;
 pub mod feature;
 pub mod files;
+pub mod namespaces;
 pub mod netlink;
 pub mod nft;
 pub mod pidfd;

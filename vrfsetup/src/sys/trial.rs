@@ -1,6 +1,7 @@
 //! A run of this program that tries something in its own process, and ends in time: nothing that it waits for holds a boot up.
 
 use std::io::{self, Read};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -24,6 +25,14 @@ pub struct Ended {
 /// It could not be started, or did not end in time (ETIMEDOUT).
 pub fn run(arguments: &[&str]) -> io::Result<Ended> {
     run_within(Command::new("/proc/self/exe").args(arguments), LONGEST)
+}
+
+/// Runs another program, which gets no variable of the environment: somebody else may have made that.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_other(program: &Path, arguments: &[&str]) -> io::Result<Ended> {
+    run_within(Command::new(program).args(arguments).env_clear(), LONGEST)
 }
 
 fn run_within(command: &mut Command, longest: Duration) -> io::Result<Ended> {

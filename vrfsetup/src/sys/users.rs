@@ -11,8 +11,8 @@ use vrfbpf::programs::GONE;
 use vrfbpf::{User, Users};
 
 use crate::model::link::Link;
-use crate::model::place::Place;
-use crate::sys::{accounts, run_dir};
+use crate::model::place::{NOWHERE, Place};
+use crate::sys::{accounts, namespaces, run_dir};
 
 /// Whose sockets are where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,12 +25,14 @@ pub struct Assigned {
     pub ifindex: Option<u32>,
     /// The group whose processes are left in the default domain.
     pub group: Option<u32>,
+    /// Whether the user's logins have the VRF's files.
+    pub has_etc: bool,
 }
 
 impl Assigned {
     /// Where the user is.
     pub fn place(&self) -> Place {
-        Place { vrf: self.vrf.clone(), may_leave: self.group.is_some() }
+        Place { vrf: self.vrf.clone(), may_leave: self.group.is_some(), has_etc: self.has_etc }
     }
 
     /// Whether the group has another number by now, or none, or is the user's primary one. Not where nobody can tell.
@@ -80,7 +82,9 @@ pub fn read() -> io::Result<State> {
     let Some(users) = Users::find(&cgroup)? else { return Ok(State::default()) };
     let lacks_programs = !users.is_attached(&cgroup)?;
     let ports = if users.is_guarded() { Some(users.devices()?) } else { None };
-    Ok(State { users: users.all()?.into_iter().map(assigned).collect(), lacks_programs, ports })
+    let with_etc = namespaces::uids()?;
+    let users = users.all()?.into_iter().map(|user| assigned(user, &with_etc)).collect();
+    Ok(State { users, lacks_programs, ports })
 }
 
 /// The same for who can do without: nothing where it may not be read, or the kernel has none of it.
@@ -92,13 +96,26 @@ pub fn visible() -> State {
 /// while there is no group for it. `ports`: those of all VRFs.
 ///
 /// # Errors
-/// The kernel's own, or that of /etc/group; then it is as it was.
+/// The kernel's own, or that of /etc/group or of PAM's file; then it is as it was.
 pub fn set(uid: u32, to: Option<(&Place, Option<u32>)>, ports: &Ports) -> io::Result<()> {
     let cgroup = own_root()?.ok_or_else(|| io::Error::other("no cgroup2 is mounted"))?;
-    let Some((place, ifindex)) = to else { return Ok(remove(&cgroup, uid)?) };
-    let group = if place.may_leave { way_out(uid)? } else { None };
-    let vrf = place.vrf.clone().into_bytes();
-    Ok(add(&cgroup, &User { uid, ifindex: ifindex.unwrap_or(GONE), vrf, group }, ports)?)
+    let had_etc = namespaces::uids()?.contains(&uid);
+    let has_etc = to.is_some_and(|(place, _)| place.has_etc);
+    let group = if to.is_some_and(|(place, _)| place.may_leave) { way_out(uid)? } else { None };
+    // A run that is killed between the two leaves a user in the file who is in no VRF: that changes no login.
+    if has_etc {
+        namespaces::set(uid, true)?;
+    }
+    let done = match to {
+        None => remove(&cgroup, uid),
+        Some((place, ifindex)) => {
+            let vrf = place.vrf.clone().into_bytes();
+            add(&cgroup, &User { uid, ifindex: ifindex.unwrap_or(GONE), vrf, group }, ports)
+        }
+    };
+    // Where this fails too, the user's logins are as it was asked for.
+    done.inspect_err(|_| drop(namespaces::set(uid, had_etc)))?;
+    if has_etc { Ok(()) } else { namespaces::set(uid, false) }
 }
 
 /// The ports of all VRFs.
@@ -158,9 +175,11 @@ fn remove(cgroup: &File, uid: u32) -> Result<(), Errno> {
     if users.all()?.is_empty() { Users::detach_all(cgroup) } else { Ok(()) }
 }
 
-fn assigned(User { uid, ifindex, vrf, group }: User) -> Assigned {
+fn assigned(User { uid, ifindex, vrf, group }: User, with_etc: &[u32]) -> Assigned {
     let ifindex = Some(ifindex).filter(|&ifindex| ifindex != GONE);
-    Assigned { uid, vrf: String::from_utf8_lossy(&vrf).into_owned(), ifindex, group }
+    let vrf = String::from_utf8_lossy(&vrf).into_owned();
+    let has_etc = vrf != NOWHERE && with_etc.contains(&uid);
+    Assigned { uid, vrf, ifindex, group, has_etc }
 }
 
 /// The first cgroup namespace (PROC_CGROUP_INIT_INO of the kernel).

@@ -175,7 +175,7 @@ fn is_foreign_by_now(kernel: &Kernel, step: &Step) -> bool {
 fn tidy(step: &Step) {
     let (path, to) = match step {
         Step::WriteFile { path, to, .. } => (path, to),
-        Step::SetUser { to: None, .. } => return users::tidy(),
+        Step::SetUser { .. } => return users::tidy(),
         _ => return,
     };
     files::remove_unfinished(path);

@@ -6,7 +6,7 @@ use crate::model::place::Place;
 use crate::model::step::Step;
 use crate::sys::netlink::{Kernel, KernelError};
 use crate::sys::users::Assigned;
-use crate::sys::{run_dir, users};
+use crate::sys::{namespaces, run_dir, users};
 
 /// Whether these steps make or delete a VRF, or change the ports of one.
 pub fn are_touched<'a>(steps: impl IntoIterator<Item = &'a Step>) -> bool {
@@ -20,8 +20,11 @@ pub fn is_in(uid: u32, place: Option<&Place>) -> bool {
     users::read().is_ok_and(|state| state.of(uid).map(Assigned::place).as_ref() == place)
 }
 
-/// Detaches what a run that was killed has left of programs, if there are no users.
+/// Removes what a run that was killed has left: of programs, if there are no users, and of a file.
 pub fn tidy() {
+    namespaces::tidy();
+    let state = users::expect_root().and_then(|()| users::read());
+    let _ = state.map(|state| namespaces::keep(|uid| state.of(uid).is_some()));
     // What cannot be detached finds an empty map.
     let _ = users::detach_unused();
 }

@@ -13,7 +13,7 @@ fn parse_words(line: &str) -> Result<Options, String> {
 fn command(line: &str) -> Vec<OsString> {
     match parse_words(line).unwrap().task {
         Task::Run(command) => command.argv().to_vec(),
-        Task::Explain { .. } | Task::Each(_) | Task::OciAgent(_) => panic!("another task"),
+        Task::Explain { .. } | Task::Each(_) | Task::OciAgent(_) | Task::LoginEtc => panic!("another task"),
     }
 }
 

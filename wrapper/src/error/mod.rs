@@ -58,6 +58,8 @@ pub enum Error {
     NoDescriptors(String),
     /// A file of the VRF's own cannot be put over the system's.
     Etc { tried: String, errno: Errno, hint: Option<String> },
+    /// A login cannot have the VRF's files: why.
+    Login(String),
     /// The user or group is not in the system's files.
     NoSuchUser(OsString),
     /// A user's number alone, of a user who has no entry, and the group of that number is somebody else's.
@@ -82,6 +84,11 @@ impl Error {
     /// For `map_err`: the list of mounts.
     pub fn no_mounts(errno: Errno) -> Error {
         Error::NoProc { file: "/proc/self/mountinfo", errno }
+    }
+
+    /// A login that gets no files.
+    pub fn login(why: &str) -> Error {
+        Error::Login(why.into())
     }
 
     /// What was to be printed is not.
@@ -173,6 +180,7 @@ impl Display for Error {
             Error::NoNetns { name, errno } => {
                 write!(f, "cannot enter network namespace '{}': {}", text(name), errno.desc())
             }
+            Error::Login(why) => write!(f, "no files for a login: {why}"),
             Error::NoDescriptors(why) => write!(f, "cannot look at inherited descriptors: {why}"),
             Error::NoRouting(errno) => write!(f, "cannot open a routing socket: {}", errno.desc()),
             Error::NoProc { file, errno } => write!(f, "cannot read {file}: {}", errno.desc()),

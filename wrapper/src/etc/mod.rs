@@ -7,6 +7,7 @@
 
 mod daemons;
 mod given;
+mod login;
 mod marks;
 mod mounted;
 pub mod names;

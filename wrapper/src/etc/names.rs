@@ -29,6 +29,11 @@ impl Names {
         self.given.as_ref().filter(|_| self.refusal.is_none())
     }
 
+    /// Why names would be resolved outside the VRF, if they would.
+    pub fn outside(&self) -> Option<&str> {
+        self.taken().is_none().then_some(self.why.as_str())
+    }
+
     /// Says which servers the program has, if that is to be said, or that it has none.
     pub fn say(&self, device: &Device, is_verbose: bool) {
         match self.taken() {

@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::etc::marks::{self, Target};
 use crate::etc::names::{self, Names};
 use crate::etc::outer::Owner;
-use crate::etc::{DIRECTORY, daemons, mounted, namespace, outer, ownership};
+use crate::etc::{DIRECTORY, daemons, login, mounted, namespace, outer, ownership};
 use crate::options::{DEFAULT, EtcSpec};
 use crate::sys::capability::{CAP_SYS_ADMIN, is_effective};
 use crate::sys::kernel::{self, errno_of};
@@ -167,6 +167,17 @@ impl Plan {
         self.names
     }
 
+    /// Puts the files over /etc for a whole login, in the mount namespace that PAM has made for it and that we are run in.
+    /// There must be some, and names must be resolved by them or by the program's own sockets.
+    pub fn apply_to_login(&mut self, device: &Device) -> Result<(), Error> {
+        login::close_namespace()?;
+        outer::remove(&self.vrf, &self.outer)?;
+        self.outer.clear();
+        self.look_for_servers(device, None);
+        login::check(device, self.is_empty(), self.names.as_ref())?;
+        self.put_and_mask()
+    }
+
     /// Says how names are resolved, if that is to be said.
     pub fn say_names(&self, device: &Device, is_verbose: bool) {
         if let Some(names) = &self.names {
@@ -187,6 +198,10 @@ impl Plan {
         if self.outer.is_empty() {
             namespace::enter(is_root)?;
         }
+        self.put_and_mask()
+    }
+
+    fn put_and_mask(&self) -> Result<(), Error> {
         self.put()?;
         daemons::sockets().filter(|socket| exists(socket)).try_for_each(mask)
     }

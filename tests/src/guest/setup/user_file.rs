@@ -1,6 +1,7 @@
 //! Users whose sockets are in a VRF, as vrf.toml has them: applied, exported, pruned, and what the doctor says of both.
 
 use std::fs;
+use std::path::Path;
 
 use super::guest_tests;
 use super::user::{ASKS, BOB, as_alice, assert_answers, with_alice, world};
@@ -10,6 +11,7 @@ use crate::harness::world::{Domain, World};
 
 guest_tests! {
     users_of_a_file_are_applied_exported_and_pruned,
+    a_file_gives_logins_their_files_and_takes_them_again,
     a_mistake_about_a_user_is_named_and_nothing_is_changed,
     a_user_whose_vrf_a_boot_cannot_make_has_no_network,
     a_user_of_a_line_with_a_mistake_has_no_network_after_a_boot,
@@ -57,6 +59,40 @@ fn users_of_a_file_are_applied_exported_and_pruned() {
     assert_eq!(json(&vrfsetup(world, 0, "user -j"))[0]["ifindex"], world.ip_json("link show red")[0]["ifindex"]);
     vrfsetup(world, 0, "rollback");
     assert!(vrfsetup(world, 0, "user").text().contains("  red\n"), "it was in red before");
+}
+
+/// What pam_namespace(8) reads.
+const OF_PAM: &str = "/etc/security/namespace.d/vrfsetup.conf";
+
+fn a_file_gives_logins_their_files_and_takes_them_again() {
+    let mut users = world();
+    let world = &mut users.0;
+    let path = write(world, "1001 = { vrf = \"blue\", etc = true }");
+    vrfsetup(world, 2, &format!("apply {path}")).assert_says(2, "knows users by plain names");
+    let path = write(world, "user = { vrf = \"blue\", etc = true }");
+    vrfsetup(world, 0, &format!("apply {path}"));
+    let read = || fs::read_to_string(OF_PAM).unwrap_or_default();
+    assert!(read().ends_with(" ~user\n"), "{}", read());
+    nothing_to_do(world, &format!("apply {path}"));
+    assert_eq!(json(&vrfsetup(world, 0, "user -j"))[0]["etc"], true);
+    let exported = vrfsetup(world, 0, "export").text();
+    assert!(exported.contains("\nuser = { vrf = \"blue\", etc = true }\n"), "{exported}");
+    // Without, and undone.
+    let path = write(world, "user = \"blue\"");
+    vrfsetup(world, 0, &format!("apply {path}"));
+    assert_eq!((read().as_str(), &json(&vrfsetup(world, 0, "user -j"))[0]["etc"]), ("", &false.into()));
+    vrfsetup(world, 0, "rollback");
+    assert!(read().ends_with(" ~user\n"), "{}", read());
+    assert!(vrfsetup(world, 0, "user").text().ends_with("  blue  --etc\n"));
+    // Who is in no VRF any more, as after a boot.
+    fs::write(OF_PAM, read().replace("~user", "~user,daemon")).expect("PAM's file");
+    let found = vrfsetup(world, 3, "doctor");
+    assert!(found.text().contains("has user 'daemon', who is in no VRF"), "{found}");
+    vrfsetup(world, 0, "user --refresh");
+    assert!(read().ends_with(" ~user\n"), "{}", read());
+    assert_answers(world, &as_alice(ASKS), Domain::Blue);
+    vrfsetup(world, 0, "user --remove user");
+    assert!(!Path::new(OF_PAM).exists());
 }
 
 fn a_mistake_about_a_user_is_named_and_nothing_is_changed() {

@@ -21,6 +21,7 @@ pub mod rollback;
 pub mod sandboxes;
 pub mod scopes;
 pub mod session;
+pub mod session_names;
 pub mod unit_faults;
 pub mod unit_names;
 pub mod units;

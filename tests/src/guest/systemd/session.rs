@@ -59,7 +59,7 @@ fn fetch() -> String {
 }
 
 /// A world whose sshd answers in red.
-fn with_sshd() -> Machine {
+pub(super) fn with_sshd() -> Machine {
     let mut world = machine(Kind::Vrfs);
     vrfsetup(&mut world, 0, "unit red ssh.service");
     systemctl(&mut world, 0, "restart ssh.service");
@@ -67,7 +67,7 @@ fn with_sshd() -> Machine {
     world
 }
 
-fn without_sshd(world: &mut World) {
+pub(super) fn without_sshd(world: &mut World) {
     vrfsetup(world, 0, "unit red ssh.service --remove");
 }
 
@@ -163,7 +163,7 @@ fn forwarded(world: &mut World) -> Verdict {
 }
 
 #[track_caller]
-fn is_logged(world: &mut World, since: &str, why: &str) {
+pub(super) fn is_logged(world: &mut World, since: &str, why: &str) {
     let journal = world.judge(&root(["journalctl", "--no-pager", "-t", "vrfsetup", "--since", &format!("@{since}")]));
     assert!(journal.text().contains(why), "'{why}' is not in {journal}");
 }

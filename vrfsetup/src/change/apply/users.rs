@@ -83,19 +83,23 @@ fn closed_account(name: &str) -> Option<Account> {
     user::account(name).ok().or_else(first)
 }
 
-/// Without the group nobody leaves, nor who has it as its primary one: a mistake, but at boot no reason to have no network.
+/// Without the group nobody leaves, nor who has it as its primary one, and without pam_namespace no login has files of its
+/// own: a mistake, but at boot no reason to have no network.
 fn place(planner: &Planner, line: &Spanned<UserLine>, account: &Account, plan: &mut Plan) -> Result<Place, Error> {
-    let place = line.get_ref().0.clone();
-    if !place.may_leave {
-        return Ok(place);
+    let mut place = line.get_ref().0.clone();
+    let way_out = if place.may_leave { user::check_way_out(account) } else { Ok(()) };
+    let logins = if place.has_etc { user::check_logins(account) } else { Ok(()) };
+    place.may_leave &= way_out.is_ok();
+    place.has_etc &= logins.is_ok();
+    for (refused, lacks) in [(way_out, "cannot leave the VRF"), (logins, "has the machine's names")] {
+        let Err(refused) = refused else { continue };
+        let (name, what) = (&account.name, refused.to_string());
+        if !planner.may_lack_ports {
+            return Err(planner.source.mistake_at(line, &what));
+        }
+        plan.notes.push(format!("user '{name}' {lacks}: {what}"));
     }
-    let Err(refused) = user::check_way_out(account) else { return Ok(place) };
-    let (name, what) = (&account.name, refused.to_string());
-    if !planner.may_lack_ports {
-        return Err(planner.source.mistake_at(line, &what));
-    }
-    plan.notes.push(format!("user '{name}' cannot leave the VRF: {what}"));
-    Ok(Place { may_leave: false, ..place })
+    Ok(place)
 }
 
 /// Whether there is such a VRF in the end. Where not, it is a mistake; not at boot, which makes what it can.

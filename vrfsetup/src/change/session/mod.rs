@@ -3,6 +3,7 @@
 //! The login's cgroup must be its own: logind makes one for each, and moves the process that opens it there. In any other
 //! one somebody else would be bound as well, and the login is denied.
 
+pub mod names;
 mod pam;
 mod scope;
 
@@ -15,18 +16,18 @@ use crate::sys::cgroup;
 use crate::sys::netlink::Kernel;
 use pam::Stage;
 
-/// Binds the login whose session PAM opens, as its environment says. `is_elsewhere`: this thread has been moved to another
-/// network namespace.
+/// Binds the login whose session PAM opens, as its environment says; without a VRF, gives it the files of its user's.
+/// `is_elsewhere`: this thread has been moved to another network namespace.
 ///
 /// # Errors
-/// It cannot be bound, or nobody can tell; then it must not go on. The caller says it to the system's log, too: what is
-/// said on standard error, pam_exec shows to nobody.
-pub fn open(kernel: &Kernel, vrf: &str, is_elsewhere: bool) -> Result<(), Error> {
+/// It cannot be bound or have the files, or nobody can tell; then it must not go on. The caller says it to the system's log,
+/// too: what is said on standard error, pam_exec shows to nobody.
+pub fn open(kernel: &Kernel, vrf: Option<&str>, is_elsewhere: bool) -> Result<(), Error> {
     match pam::stage(std::env::vars_os()) {
         _ if is_elsewhere => Err(Error::Usage("a login is not in another network namespace".to_owned())),
-        // The cgroup goes with the last process of the login.
+        // Cgroup and mount namespace go with the last process of the login.
         Ok(Stage::Close) => Ok(()),
-        Ok(Stage::Open) => bind(kernel, vrf),
+        Ok(Stage::Open) => vrf.map_or_else(|| names::give(std::env::vars_os()), |vrf| bind(kernel, vrf)),
         Err(error) => Err(error),
     }
 }

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use crate::error::Error;
 
 const TYPE: &str = "PAM_TYPE";
+const USER: &str = "PAM_USER";
 
 /// Which call of PAM it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,12 +22,27 @@ pub enum Stage {
 /// # Errors
 /// It does not come from a session's call of pam_exec, or says two things.
 pub fn stage(environment: impl Iterator<Item = (OsString, OsString)>) -> Result<Stage, Error> {
-    let mut types = environment.filter(|(name, _)| name == TYPE).map(|(_, value)| value);
-    match (types.next(), types.next()) {
-        (Some(one), None) if one == "open_session" => Ok(Stage::Open),
-        (Some(one), None) if one == "close_session" => Ok(Stage::Close),
-        (Some(_), Some(_)) => Err(Error::Usage(format!("{TYPE} is in the environment twice"))),
+    match only(environment, TYPE)? {
+        Some(one) if one == "open_session" => Ok(Stage::Open),
+        Some(one) if one == "close_session" => Ok(Stage::Close),
         _ => Err(Error::Usage(format!("this is for pam_exec in a line of type session: {TYPE} says nothing of one"))),
+    }
+}
+
+/// The name of the user whose login it is.
+///
+/// # Errors
+/// It says none, or two.
+pub fn user(environment: impl Iterator<Item = (OsString, OsString)>) -> Result<String, Error> {
+    let user = only(environment, USER)?.and_then(|user| user.into_string().ok()).filter(|user| !user.is_empty());
+    user.ok_or_else(|| Error::Usage(format!("this is for pam_exec: {USER} names no user")))
+}
+
+fn only(environment: impl Iterator<Item = (OsString, OsString)>, key: &str) -> Result<Option<OsString>, Error> {
+    let mut values = environment.filter(|(name, _)| name == key).map(|(_, value)| value);
+    match (values.next(), values.next()) {
+        (Some(_), Some(_)) => Err(Error::Usage(format!("{key} is in the environment twice"))),
+        (value, _) => Ok(value),
     }
 }
 
@@ -43,6 +59,13 @@ mod tests {
     fn a_session_is_opened_or_closed() {
         assert_eq!(of(&["open_session"]).unwrap(), Stage::Open);
         assert_eq!(of(&["close_session"]).unwrap(), Stage::Close);
+    }
+
+    #[test]
+    fn a_user_is_named_once() {
+        let of = |names: &[&str]| user(names.iter().map(|name| (OsString::from(USER), OsString::from(name))));
+        assert_eq!(of(&["alice"]).unwrap(), "alice");
+        assert!(of(&["alice", "root"]).is_err() && of(&[""]).is_err() && of(&[]).is_err());
     }
 
     #[test]

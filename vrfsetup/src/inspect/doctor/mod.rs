@@ -7,6 +7,7 @@ mod agent;
 mod changes;
 mod emulated;
 mod host;
+mod login_files;
 mod logins;
 mod routing;
 mod rules;
@@ -26,6 +27,7 @@ use crate::plan::inventory::Inventory;
 use crate::sys::netlink::Kernel;
 use crate::sys::run_dir;
 
+pub use logins::gives_logins_files;
 pub use routing::is_sealed;
 
 /// One thing that is not as it should be.
@@ -68,6 +70,7 @@ pub fn examine(kernel: &Kernel) -> Result<Vec<Finding>, Error> {
         findings.extend(users::all(system));
     }
     findings.extend(logins::of_pam(system));
+    findings.extend(login_files::all());
     findings.extend(agent::all(system));
     let has_emulated = !emulate::all(&inventory).is_empty();
     match system.vrfs().next() {

@@ -53,7 +53,7 @@ fn of_boot(state: &State, declared: &Declared) -> Vec<Finding> {
         let name = accounts::name_of(*uid);
         let what = match state.of(*uid).is_some_and(|user| user.vrf == place.vrf) {
             false => format!("user '{name}' is not in the VRF, as {FILE} has it"),
-            true => format!("whether user '{name}' may leave the VRF is not as {FILE} has it"),
+            true => format!("what user '{name}' may, or its logins have, is not as {FILE} has it"),
         };
         Finding::new("user-not-applied", what, format!("vrfsetup apply {FILE}")).about(&place.vrf)
     });
@@ -139,7 +139,8 @@ mod tests {
     fn each_way_of_being_cut_off_is_told_apart() {
         let system = System::new(vec![Link::plain(7, "blue", Some(10)), Link::plain(8, "red", None)], vec![]);
         let finding = |vrf: &str, ifindex, lacks_programs| {
-            let users = vec![Assigned { uid: 4_294_967_000, vrf: vrf.to_owned(), ifindex, group: None }];
+            let users =
+                vec![Assigned { uid: 4_294_967_000, vrf: vrf.to_owned(), ifindex, group: None, has_etc: false }];
             of_kernel(&system, &State { users, lacks_programs, ports: Some(Vec::new()) })
                 .into_iter()
                 .map(|finding| finding.finding)
@@ -157,7 +158,13 @@ mod tests {
     fn ports_that_others_have_changed_and_a_kernel_without_a_guard_are_told() {
         let port = Link { master: Some(7), ..Link::plain(3, "eth1", None) };
         let system = System::new(vec![Link::plain(7, "blue", Some(10)), port], vec![]);
-        let users = vec![Assigned { uid: 4_294_967_000, vrf: "blue".to_owned(), ifindex: Some(7), group: None }];
+        let users = vec![Assigned {
+            uid: 4_294_967_000,
+            vrf: "blue".to_owned(),
+            ifindex: Some(7),
+            group: None,
+            has_etc: false,
+        }];
         let said = |ports| {
             let state = State { users: users.clone(), lacks_programs: false, ports };
             of_kernel(&system, &state).pop().map(|found| (found.finding, found.what))
@@ -172,7 +179,8 @@ mod tests {
 
     #[test]
     fn what_the_next_boot_would_make_otherwise_is_told() {
-        let user = |uid, vrf: &str| Assigned { uid, vrf: vrf.to_owned(), ifindex: Some(7), group: None };
+        let user =
+            |uid, vrf: &str| Assigned { uid, vrf: vrf.to_owned(), ifindex: Some(7), group: None, has_etc: false };
         let users = vec![user(4_294_967_000, "blue"), user(4_294_967_001, "blue"), user(4_294_967_002, NOWHERE)];
         let state = State { users, ..State::default() };
         let said = |text: &str| {

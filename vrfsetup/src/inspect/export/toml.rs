@@ -34,14 +34,14 @@ pub fn file(all: &All, rules: &[Rule], settings: &[(&str, String)]) -> File {
 }
 
 /// Which VRF one is to be in whose line had a mistake nobody knows.
-fn user(Entry { user, vrf, allow_default, .. }: &Entry) -> String {
-    match vrf {
-        None => format!("# {user} has no VRF and no network\n"),
-        Some(vrf) if *allow_default => {
-            format!("{} = {{ vrf = {}, allow-default = true }}\n", quoted(user), literal(vrf))
-        }
-        Some(vrf) => entry(user, vrf),
+fn user(Entry { user, vrf, allow_default, etc, .. }: &Entry) -> String {
+    let Some(vrf) = vrf else { return format!("# {user} has no VRF and no network\n") };
+    if !allow_default && !etc {
+        return entry(user, vrf);
     }
+    let key = |is_given: &bool, key| if *is_given { key } else { "" };
+    let keys = [key(allow_default, ", allow-default = true"), key(etc, ", etc = true")].concat();
+    format!("{} = {{ vrf = {}{keys} }}\n", quoted(user), literal(vrf))
 }
 
 fn entry(name: &str, vrf: &str) -> String {
@@ -132,9 +132,18 @@ mod tests {
             routes: routes.iter().collect(),
         };
         let inbound = parse("198.51.100.0/24 dev blue.1", 254).unwrap();
-        let user = |user: &str, vrf: Option<&str>, allow_default| {
+        let user = |user: &str, vrf: Option<&str>, is_special| {
             let (user, vrf) = (user.to_owned(), vrf.map(str::to_owned));
-            Entry { user, uid: 1000, vrf, ifindex: None, allow_default, state: State::Closed, reason: None }
+            Entry {
+                user,
+                uid: 1000,
+                vrf,
+                ifindex: None,
+                allow_default: is_special,
+                etc: is_special,
+                state: State::Closed,
+                reason: None,
+            }
         };
         let users =
             vec![user("alice.x", Some("blue.1"), false), user("bob", Some("blue.1"), true), user("eve", None, false)];
@@ -147,7 +156,7 @@ mod tests {
         let config = source.read().unwrap_or_else(|error| panic!("{error}\n{text}"));
         assert_eq!(config.zones.on, Some(true));
         let place = |user: &str| config.user[user].get_ref().0.to_string();
-        assert_eq!((place("alice.x"), place("bob")), ("blue.1".to_owned(), "blue.1 --allow-default".to_owned()));
+        assert_eq!((place("alice.x"), place("bob")), ("blue.1".to_owned(), "blue.1 --allow-default --etc".to_owned()));
         assert!(text.contains("\n# eve has no VRF and no network\n") && config.user.len() == 2, "{text}");
         assert_eq!(config.tunnel["wg0"].get_ref(), "blue.1");
         let read = &config.vrf["blue.1"];

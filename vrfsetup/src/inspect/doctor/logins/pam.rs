@@ -3,10 +3,11 @@
 /// How deep files include each other at most: two may include each other.
 const DEPTH: usize = 8;
 
-/// A line that runs `vrfsetup session VRF`.
+/// A line that runs `vrfsetup session`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Line {
-    pub vrf: String,
+    /// None where it is `--etc`, for the files of the user's own.
+    pub vrf: Option<String>,
     /// Whether a login that it refuses is denied.
     pub denies: bool,
 }
@@ -16,17 +17,21 @@ pub fn lines(text: &str) -> impl Iterator<Item = Line> {
     whole_lines(text).into_iter().filter_map(|line| parse(&line))
 }
 
-/// Whether pam_systemd.so, which has a login moved into a cgroup of its own, stands before the first such line, in the file or in
-/// what it includes there; true of a file without one. `include`: the text of a file of this name.
-pub fn comes_behind_logind(text: &str, include: &dyn Fn(&str) -> String) -> bool {
+/// Whether what a line needs before it stands before the first such line, in the file or in what it includes there: for a VRF
+/// pam_systemd.so, which has a login moved into a cgroup of its own, for files pam_namespace.so. True of a file without one.
+/// `include`: the text of a file of this name.
+pub fn comes_in_order(text: &str, is_for_files: bool, include: &dyn Fn(&str) -> String) -> bool {
     let lines = whole_lines(text);
-    let Some(own) = lines.iter().position(|line| parse(line).is_some()) else { return true };
-    lines[..own].iter().any(|line| names_logind(line, include, DEPTH))
+    let is_own = |line: &String| parse(line).is_some_and(|line| line.vrf.is_none() == is_for_files);
+    let Some(own) = lines.iter().position(is_own) else { return true };
+    let module = if is_for_files { "pam_namespace.so" } else { "pam_systemd.so" };
+    lines[..own].iter().any(|line| names(line, module, include, DEPTH))
 }
 
-fn names_logind(line: &str, include: &dyn Fn(&str) -> String, depth: usize) -> bool {
-    let is_in =
-        |name: &str| depth > 0 && whole_lines(&include(name)).iter().any(|line| names_logind(line, include, depth - 1));
+fn names(line: &str, wanted: &str, include: &dyn Fn(&str) -> String, depth: usize) -> bool {
+    let is_in = |name: &str| {
+        depth > 0 && whole_lines(&include(name)).iter().any(|line| names(line, wanted, include, depth - 1))
+    };
     if let Some(name) = line.strip_prefix("@include") {
         return is_in(name.trim());
     }
@@ -34,7 +39,7 @@ fn names_logind(line: &str, include: &dyn Fn(&str) -> String, depth: usize) -> b
     let mut words = module.split_whitespace();
     match control {
         "include" | "substack" => words.next().is_some_and(is_in),
-        _ => words.next().is_some_and(|module| module.rsplit('/').next() == Some("pam_systemd.so")),
+        _ => words.next().is_some_and(|module| module.rsplit('/').next() == Some(wanted)),
     }
 }
 
@@ -66,7 +71,8 @@ fn session(line: &str) -> Option<(&str, &str)> {
 fn parse(line: &str) -> Option<Line> {
     let (control, module) = session(line)?;
     let mut words = module.split_whitespace().skip_while(|word| !word.ends_with("/vrfsetup")).skip(1);
-    let vrf = words.next().filter(|verb| *verb == "session").and_then(|_| words.next())?.to_owned();
+    let word = words.next().filter(|verb| *verb == "session").and_then(|_| words.next())?;
+    let vrf = (word != "--etc").then(|| word.to_owned());
     let denies = |word: &str| ["required", "requisite", "default=bad", "default=die"].contains(&word);
     Some(Line { vrf, denies: control.split_whitespace().any(denies) })
 }
@@ -92,7 +98,7 @@ mod tests {
             ("[default=ignore]", false),
         ] {
             let line = format!("session {control} pam_exec.so \\\n seteuid /usr/sbin/vrfsetup session blue # ours");
-            assert_eq!(only(&line), Some(Line { vrf: "blue".to_owned(), denies }), "{line}");
+            assert_eq!(only(&line), Some(Line { vrf: Some("blue".to_owned()), denies }), "{line}");
         }
     }
 
@@ -128,9 +134,20 @@ mod tests {
             ("# session optional pam_systemd.so", false),
             ("", false),
         ] {
-            assert_eq!(comes_behind_logind(&format!("{before}\n{OURS}\n"), &include), is_right, "{before}");
+            assert_eq!(comes_in_order(&format!("{before}\n{OURS}\n"), false, &include), is_right, "{before}");
         }
-        assert!(!comes_behind_logind(&format!("{OURS}\n@include common-session\n"), &include), "behind it");
-        assert!(comes_behind_logind("session required pam_unix.so\n", &include), "nothing of ours");
+        assert!(!comes_in_order(&format!("{OURS}\n@include common-session\n"), false, &include), "behind it");
+        assert!(comes_in_order("session required pam_unix.so\n", false, &include), "nothing of ours");
+    }
+
+    #[test]
+    fn a_line_for_files_comes_behind_pam_namespace() {
+        let own = OURS.replace("session blue", "session --etc");
+        assert_eq!(only(&own), Some(Line { vrf: None, denies: true }));
+        let is_right = |text: &str| comes_in_order(text, true, &|_| String::new());
+        assert!(is_right(&format!("session required pam_namespace.so\n{OURS}\n{own}\n")) && is_right(OURS));
+        for wrong in ["session optional pam_systemd.so\n", "# session required pam_namespace.so\n", ""] {
+            assert!(!is_right(&format!("{wrong}{own}\nsession required pam_namespace.so\n")), "{wrong}");
+        }
     }
 }

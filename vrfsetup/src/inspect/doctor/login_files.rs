@@ -1,0 +1,70 @@
+//! Users of `vrfsetup user --etc` whose logins do not have the files of their VRF, or are denied.
+
+use std::fs;
+use std::path::Path;
+
+use super::{Finding, logins};
+use crate::model::shell::word;
+use crate::sys::users::{self, Assigned, State};
+use crate::sys::{accounts, namespaces, run_dir};
+
+/// All findings about them; none where the kernel's users may not be read.
+pub fn all() -> Vec<Finding> {
+    let Some(state) = users::read().ok().filter(|_| run_dir::is_first_netns()) else { return Vec::new() };
+    let Ok(names) = namespaces::names() else { return Vec::new() };
+    let has_files =
+        |vrf: &str| fs::read_dir(Path::new("/etc/vrf").join(vrf)).is_ok_and(|mut files| files.next().is_some());
+    of(&state, &names, logins::gives_logins_files(), &has_files)
+}
+
+fn of(state: &State, names: &[String], is_in_pam: bool, has_files: &dyn Fn(&str) -> bool) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let with_etc: Vec<&Assigned> = state.users.iter().filter(|user| user.has_etc).collect();
+    for user in &with_etc {
+        let (name, vrf) = (accounts::name_of(user.uid), user.vrf.as_str());
+        if !is_in_pam {
+            let what = format!(
+                "logins of user '{name}' have the machine's names: no file of PAM calls vrfsetup session --etc"
+            );
+            findings
+                .push(Finding::new("user-etc-unused", what, "two lines in /etc/pam.d: vrfsetup(8), USERS").about(vrf));
+        }
+        if !has_files(vrf) {
+            let what = format!(
+                "/etc/vrf/{vrf} has no files: logins of user '{name}' are denied, unless its ports have name servers"
+            );
+            let fix = format!("vrfsetup user {} {}, or a resolv.conf there", word(&name), word(vrf));
+            findings.push(Finding::new("user-etc-empty", what, fix).about(vrf));
+        }
+    }
+    let is_known = |name: &&String| {
+        let uid = accounts::look_up(name).map(|account| account.uid);
+        with_etc.iter().any(|user| Some(user.uid) == uid)
+    };
+    for name in names.iter().filter(|name| !is_known(name)) {
+        let what = format!("{} has user '{name}', who is in no VRF", namespaces::FILE);
+        findings.push(Finding::new("user-etc-stale", what, "vrfsetup user --refresh"));
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logins_without_their_files_are_told() {
+        let user = |uid, has_etc| Assigned { uid, vrf: "blue".to_owned(), ifindex: Some(7), group: None, has_etc };
+        let state = State { users: vec![user(4_294_967_000, true), user(4_294_967_001, false)], ..State::default() };
+        let said = |names: &[&str], is_in_pam, has_files: bool| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            let all = of(&state, &names, is_in_pam, &|_| has_files);
+            all.into_iter().map(|found| found.finding).collect::<Vec<_>>()
+        };
+        assert_eq!(said(&["4294967000"], true, true), [""; 0]);
+        assert_eq!(said(&["4294967000"], false, true), ["user-etc-unused"]);
+        assert_eq!(said(&["4294967000"], true, false), ["user-etc-empty"]);
+        assert_eq!(said(&["4294967000", "4294967001", "no-such-user"], true, true), ["user-etc-stale"; 2]);
+        assert_eq!(of(&State::default(), &[], false, &|_| false), []);
+    }
+}

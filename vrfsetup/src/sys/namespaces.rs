@@ -1,0 +1,155 @@
+//! The users whose logins have mount namespaces of their own: a file of ours that pam_namespace(8) reads, and how such a
+//! namespace is known.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use crate::sys::{accounts, files};
+
+/// The one file.
+pub const FILE: &str = "/etc/security/namespace.d/vrfsetup.conf";
+/// Where pam_namespace mounts an empty file system in each of these namespaces; it makes the directory.
+const POINT: &str = "/run/vrfsetup-login";
+const METHOD: &str = "tmpfs tmpfs:noinit:create=0700,root,root:mntopts=mode=0700,size=4k,nosuid";
+
+/// The names in the file; none where there is none.
+///
+/// # Errors
+/// It cannot be read: nobody can tell.
+pub fn names() -> io::Result<Vec<String>> {
+    match fs::read_to_string(FILE) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        text => Ok(names_in(&text?)),
+    }
+}
+
+/// The same by their numbers, without those whom /etc/passwd does not know.
+///
+/// # Errors
+/// As [`names`].
+pub fn uids() -> io::Result<Vec<u32>> {
+    Ok(names()?.iter().filter_map(|name| Some(accounts::look_up(name)?.uid)).collect())
+}
+
+/// Writes a user into the file, or takes it out; without users there is no file.
+///
+/// # Errors
+/// Those of the file system; then it is as it was.
+pub fn set(uid: u32, is_in: bool) -> io::Result<()> {
+    let before = names()?;
+    let is_it = |name: &String| accounts::look_up(name).is_some_and(|account| account.uid == uid);
+    if before.iter().any(is_it) == is_in {
+        return Ok(());
+    }
+    let others = before.into_iter().filter(|name| !is_it(name));
+    write(&others.chain(is_in.then(|| accounts::name_of(uid))).collect::<Vec<_>>())
+}
+
+/// Leaves these users in the file; whether others were in it.
+///
+/// # Errors
+/// As [`set`].
+pub fn keep(is_kept: impl Fn(u32) -> bool) -> io::Result<bool> {
+    let before = names()?;
+    let is_kept = |name: &&String| accounts::look_up(name).is_some_and(|account| is_kept(account.uid));
+    let kept: Vec<String> = before.iter().filter(is_kept).cloned().collect();
+    if kept == before {
+        return Ok(false);
+    }
+    write(&kept).map(|()| true)
+}
+
+/// Removes what a write has left that was killed.
+pub fn tidy() {
+    files::remove_unfinished(Path::new(FILE));
+}
+
+fn write(names: &[String]) -> io::Result<()> {
+    let text = (!names.is_empty()).then(|| text(names));
+    files::write(Path::new(FILE), text.as_deref())?;
+    if text.is_none() {
+        // Logins that have it keep what they have; a new one would make it again.
+        let _ = fs::remove_dir(POINT);
+    }
+    Ok(())
+}
+
+fn text(names: &[String]) -> String {
+    format!("# Written by 'vrfsetup user --etc': see vrfsetup(8), USERS.\n{POINT} {METHOD} ~{}\n", names.join(","))
+}
+
+fn names_in(text: &str) -> Vec<String> {
+    let lists = text.lines().filter(|line| line.starts_with(POINT)).filter_map(|line| line.split_once('~'));
+    lists.flat_map(|(_, names)| names.split(',')).map(|name| name.trim().to_owned()).collect()
+}
+
+/// Whether there is a pam_namespace to read the file.
+pub fn is_read() -> bool {
+    Path::new(FILE).parent().is_some_and(Path::is_dir)
+}
+
+/// Whether a user can be written there: by a name of /etc/passwd that is one word.
+///
+/// # Errors
+/// /etc/passwd cannot be read.
+pub fn can_be_named(uid: u32) -> io::Result<bool> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    Ok(accounts::primary_group(uid)?.is_some() && accounts::name_of(uid).chars().all(is_plain))
+}
+
+/// Whether this is a mount namespace that pam_namespace has made for the process that called us, and not one that it was
+/// started in: that of a service, or of a login from which this one is made.
+///
+/// # Errors
+/// /proc does not tell.
+pub fn is_callers_own() -> io::Result<bool> {
+    let namespace = |pid: &str| Ok::<_, io::Error>(fs::metadata(format!("/proc/{pid}/ns/mnt"))?.ino());
+    let caller = std::os::unix::process::parent_id().to_string();
+    let stat = fs::read(format!("/proc/{caller}/stat"))?;
+    let starter = parent_in(&String::from_utf8_lossy(&stat)).ok_or(io::ErrorKind::InvalidData)?.to_string();
+    let own = namespace("self")?;
+    Ok(own == namespace(&caller)? && own != namespace(&starter)? && is_marked(&fs::read("/proc/self/mountinfo")?))
+}
+
+/// `7 (su) S 6 …`: the name may hold anything.
+fn parent_in(stat: &str) -> Option<u32> {
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok().filter(|pid| *pid > 0)
+}
+
+fn is_marked(mounts: &[u8]) -> bool {
+    let mounts = String::from_utf8_lossy(mounts);
+    mounts.lines().any(|line| line.split(' ').nth(4) == Some(POINT) && line.contains(" - tmpfs "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_are_read_as_they_were_written() {
+        let names = ["alice", "b.o-b_2"].map(str::to_owned);
+        assert_eq!(names_in(&text(&names)), names);
+        assert_eq!(names_in("# ~eve\n/tmp tmpfs tmpfs ~mallory\n"), [""; 0]);
+        // In the form that namespace.conf(5) has: four words in a line.
+        let text = text(&names);
+        let line = text.lines().nth(1).expect("a line");
+        assert_eq!((line.split(' ').count(), text.lines().count()), (4, 2), "{text}");
+    }
+
+    #[test]
+    fn a_parent_is_told_whatever_a_process_is_called() {
+        assert_eq!(parent_in("7 (su) S 6 7 7 0"), Some(6));
+        assert_eq!(parent_in("7 (a) S 1 (b) R 5 7"), Some(5));
+        assert_eq!(parent_in("7 (init) S 0 7"), None, "outside this pid namespace");
+        assert_eq!(parent_in(""), None);
+    }
+
+    #[test]
+    fn a_namespace_is_known_by_the_mount_that_pam_makes() {
+        let line = |point: &str, kind: &str| format!("90 24 0:50 / {point} rw - {kind} tmpfs rw\n").into_bytes();
+        assert!(is_marked(&line(POINT, "tmpfs")));
+        assert!(!is_marked(&line(POINT, "ext4")) && !is_marked(&line("/run", "tmpfs")) && !is_marked(b""));
+    }
+}
