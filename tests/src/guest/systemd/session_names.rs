@@ -227,7 +227,7 @@ fn a_login_that_cannot_have_the_files_is_denied() {
     is_denied(&mut logins, "names may not be resolved in 'blue'");
     fs::rename("/etc/vrf/blue.conf", "/etc/vrf/blue/resolv.conf").expect("a file");
     logins.world.ip("link del blue");
-    is_denied(&mut logins, "no interface 'blue'");
+    is_denied(&mut logins, "cannot bind to VRF 'blue'");
     without_sshd(&mut logins.world);
 }
 
