@@ -150,25 +150,6 @@ fn a_rollback_leaves_the_addresses_of_others() {
 
 const PROMOTION: &str = "net.ipv4.conf.pa.promote_secondaries";
 
-/// A world with four addresses of one network on a port, a route from the second, and one of another network; and a file
-/// that leaves the second, the third and that one.
-fn with_four_addresses() -> (World, String) {
-    let mut world = world(&["pa"]);
-    vrfsetup(&mut world, 0, "add va --table 31 --port pa");
-    for address in [
-        "10.31.0.1/24",
-        "10.31.0.2/24",
-        "10.31.0.3/24",
-        "10.31.0.4/24 valid_lft 5000 preferred_lft 5000",
-        "10.32.0.1/24",
-    ] {
-        world.ip(&format!("addr add {address} dev pa"));
-    }
-    world.ip("route add 198.18.0.0/15 via 10.31.0.99 src 10.31.0.2 table 31 proto bgp");
-    let path = write(&world, &one_port(r#""10.31.0.2/24 dev pa", "10.31.0.3/24 dev pa", "10.32.0.1/24 dev pa""#));
-    (world, path)
-}
-
 /// A file with a VRF of one port.
 fn one_port(addresses: &str) -> String {
     format!("[rules]\nfix = false\n[vrf.va]\ntable = 31\nports = [\"pa\"]\naddresses = [{addresses}]\n")
@@ -176,8 +157,13 @@ fn one_port(addresses: &str) -> String {
 
 /// What the kernel has promoted meanwhile was behind it.
 fn a_rollback_gives_the_first_address_its_place_again() {
-    let (mut world, path) = with_four_addresses();
-    world.ip("addr del 10.31.0.4/24 dev pa");
+    let mut world = world(&["pa"]);
+    vrfsetup(&mut world, 0, "add va --table 31 --port pa");
+    for address in ["10.31.0.1", "10.31.0.2", "10.31.0.3", "10.32.0.1"] {
+        world.ip(&format!("addr add {address}/24 dev pa"));
+    }
+    world.ip("route add 198.18.0.0/15 via 10.31.0.99 src 10.31.0.2 table 31 proto bgp");
+    let path = write(&world, &one_port(r#""10.31.0.2/24 dev pa", "10.31.0.3/24 dev pa", "10.32.0.1/24 dev pa""#));
     // Which of the networks comes first is another matter: the kernel puts an address behind the first ones of others.
     let of_network = |world: &World| -> Vec<String> {
         addresses(world, "pa").into_iter().filter(|at| at.starts_with("10.31.")).collect()
@@ -190,10 +176,10 @@ fn a_rollback_gives_the_first_address_its_place_again() {
     assert_eq!(of_network(&world), order);
     assert_same(&before, &state(&world));
     // A client of DHCP would see its address go.
-    let (mut world, path) = with_four_addresses();
-    world.ip("addr del 10.31.0.2/24 dev pa");
-    world.ip("addr del 10.31.0.3/24 dev pa");
-    assert!(std::fs::write(&path, one_port("\"10.32.0.1/24 dev pa\"")).is_ok());
+    for words in ["del 10.31.0.2/24", "del 10.31.0.3/24", "add 10.31.0.4/24 valid_lft 5000 preferred_lft 5000"] {
+        world.ip(&format!("addr {words} dev pa"));
+    }
+    let path = write(&world, &one_port("\"10.32.0.1/24 dev pa\""));
     vrfsetup(&mut world, 0, &format!("apply {path} --prune"));
     vrfsetup(&mut world, 0, "rollback");
     assert_eq!(of_network(&world), ["10.31.0.4", "10.31.0.1"]);
