@@ -73,18 +73,14 @@ pub(crate) fn move_to(fd: c_int, domain: c_int, kind: c_int, name: &Name, from: 
         return sys::bind_to_device(fd, name);
     }
     const UNICAST: [(c_int, c_int); 2] = [(libc::IPPROTO_IP, IP_UNICAST_IF), (libc::IPPROTO_IPV6, IPV6_UNICAST_IF)];
-    let former = UNICAST.map(|(level, option)| (level, option, sys::option(fd, level, option)));
-    if from > 0 {
-        // The options of the other device would lead back there.
-        sys::set(fd, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, &[0])?;
-    }
+    let former = UNICAST.map(|(level, option)| (level, option, sys::option(fd, level, option).unwrap_or(0)));
+    // The options of another device would lead back there. A socket without one takes it from everybody who may bind.
+    sys::set(fd, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, &[0])?;
     bind(fd, domain, kind, name, true).inspect_err(|_| {
         for (level, option, value) in former {
-            let _ = value.and_then(|value| sys::set(fd, level, option, &value.to_ne_bytes()));
+            let _ = sys::set(fd, level, option, &value.to_ne_bytes());
         }
-        if from > 0 {
-            let _ = sys::set(fd, libc::SOL_SOCKET, libc::SO_BINDTOIFINDEX, &from.to_ne_bytes());
-        }
+        let _ = sys::set(fd, libc::SOL_SOCKET, libc::SO_BINDTOIFINDEX, &from.to_ne_bytes());
     })
 }
 
