@@ -73,6 +73,15 @@ impl Users {
         Ok(Some(Self { map: Map::by_id(map)?, slots: Map::by_id(slots)?, guarding }))
     }
 
+    /// The users of every such map that is there, for who cannot see the root cgroup: by its name.
+    ///
+    /// # Errors
+    /// EPERM without CAP_SYS_ADMIN; else as bpf(2).
+    pub fn out_of_sight() -> nix::Result<Vec<User>> {
+        let maps = Map::all(MAP)?;
+        maps.iter().try_fold(Vec::new(), |users, map| Ok([users, users_of(map)?].concat()))
+    }
+
     /// Makes an empty one, without programs. A kernel that cannot keep packets in has one that does not.
     ///
     /// # Errors
@@ -129,13 +138,7 @@ impl Users {
     /// # Errors
     /// As bpf(2).
     pub fn all(&self) -> nix::Result<Vec<User>> {
-        let read = |uid| match self.map.get(uid) {
-            Err(Errno::ENOENT) => None, // removed meanwhile
-            value => Some(value.map(|value| user(uid, value))),
-        };
-        let mut all = self.map.keys()?.into_iter().filter_map(read).collect::<nix::Result<Vec<User>>>()?;
-        all.sort_unstable();
-        Ok(all)
+        users_of(&self.map)
     }
 
     /// Adds a user, or changes where its sockets are: those of its programs that are made or used from now on.
@@ -162,6 +165,16 @@ impl Users {
         let guard = self.guarding.as_ref().map(Guarding::guard);
         Assignments { slots: self.slots.as_raw_fd(), map: self.map.as_raw_fd(), netns: netns_cookie(), guard }
     }
+}
+
+fn users_of(map: &Map<6>) -> nix::Result<Vec<User>> {
+    let read = |uid| match map.get(uid) {
+        Err(Errno::ENOENT) => None, // removed meanwhile
+        value => Some(value.map(|value| user(uid, value))),
+    };
+    let mut all = map.keys()?.into_iter().filter_map(read).collect::<nix::Result<Vec<User>>>()?;
+    all.sort_unstable();
+    Ok(all)
 }
 
 /// The table for these users.

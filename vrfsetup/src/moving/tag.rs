@@ -19,7 +19,10 @@ impl Tags {
     /// # Errors
     /// Nobody can tell whether sockets have tags: one that keeps its old tag would lose all its packets.
     pub fn find() -> io::Result<Self> {
-        let Some(root) = users::root()? else { return Ok(Self(None)) };
+        let Some(root) = users::root()? else {
+            let is_nobodys = users::visible().users.is_empty();
+            return if is_nobodys { Ok(Self(None)) } else { users::expect_root().map(|()| Self(None)) };
+        };
         match Users::find(root) {
             // A kernel without programs of cgroups.
             Err(Errno::EINVAL | Errno::ENOSYS) => Ok(Self(None)),

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use vrfbpf::set;
 
+use super::mounts;
+
 /// The path of a cgroup from /proc/PID/cgroup: the line that begins with `0::`. It begins with a slash.
 pub fn path_in(cgroups: &[u8]) -> Option<&[u8]> {
     cgroups.split(|&b| b == b'\n').find_map(|line| line.strip_prefix(b"0::"))
@@ -138,16 +140,7 @@ fn directory(root: &Path, path: &str) -> PathBuf {
 
 /// Where the whole of cgroup2, as far as this process may see it, is mounted.
 fn mount_point() -> Option<PathBuf> {
-    whole_mount(&fs::read_to_string("/proc/self/mountinfo").ok()?)
-}
-
-fn whole_mount(mount_info: &str) -> Option<PathBuf> {
-    mount_info.lines().find_map(|line| {
-        let (fields, kind) = line.split_once(" - ")?;
-        let mut fields = fields.split(' ').skip(3);
-        let (root, mount_point) = (fields.next()?, fields.next()?);
-        (root == "/" && kind.starts_with("cgroup2 ")).then(|| PathBuf::from(mount_point))
-    })
+    mounts::whole_cgroup2().ok().flatten().map(|(point, _)| point)
 }
 
 /// What vrfsetup has written on cgroups, each read once.
@@ -180,15 +173,6 @@ impl Labels {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_part_of_the_hierarchy_is_not_taken_for_the_whole() {
-        let part = "31 30 0:28 /docker/x /mnt rw - cgroup2 cgroup2 rw\n";
-        let old = "30 24 0:27 / /sys/fs/cgroup rw shared:9 - tmpfs tmpfs rw,mode=755\n";
-        let whole = "32 30 0:28 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
-        assert_eq!(whole_mount(&format!("{part}{old}")), None);
-        assert_eq!(whole_mount(&format!("{part}{old}{whole}")), Some("/sys/fs/cgroup/unified".into()));
-    }
 
     #[test]
     fn every_cgroup_on_the_way_is_asked_once() {

@@ -4,15 +4,17 @@
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 
 use nix::errno::Errno;
+use nix::net::if_::if_nametoindex;
 use vrfabi::group::DEFAULT_DOMAIN;
 use vrfbpf::programs::GONE;
 use vrfbpf::{User, Users};
 
 use crate::model::link::Link;
 use crate::model::place::{NOWHERE, Place};
-use crate::sys::{accounts, namespaces, run_dir};
+use crate::sys::{accounts, mounts, namespaces, run_dir};
 
 /// Whose sockets are where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +58,8 @@ pub fn way_out(uid: u32) -> io::Result<Option<u32>> {
 pub struct State {
     /// The users, by their numbers.
     pub users: Vec<Assigned>,
+    /// Whether the root cgroup, and what stands on it, cannot be seen from here: then nothing is known but the users.
+    pub is_out_of_sight: bool,
     /// Whether a program is missing that should stand on the root cgroup.
     pub lacks_programs: bool,
     /// The ports by which packets of users' sockets may leave, each with the index of its VRF; None where the kernel cannot
@@ -78,13 +82,24 @@ impl State {
 /// # Errors
 /// EPERM without CAP_SYS_ADMIN; else as bpf(2).
 pub fn read() -> io::Result<State> {
-    let Some(cgroup) = root()? else { return Ok(State::default()) };
+    let Some(cgroup) = root()? else { return read_out_of_sight() };
     let Some(users) = Users::find(&cgroup)? else { return Ok(State::default()) };
     let lacks_programs = !users.is_attached(&cgroup)?;
     let ports = if users.is_guarded() { Some(users.devices()?) } else { None };
     let with_etc = namespaces::uids()?;
     let users = users.all()?.into_iter().map(|user| assigned(user, &with_etc)).collect();
-    Ok(State { users, lacks_programs, ports })
+    Ok(State { users, is_out_of_sight: false, lacks_programs, ports })
+}
+
+/// From a cgroup namespace of a container's, or where nobody has mounted cgroup2. Whose process 1 is another one does not know
+/// whether its network namespace is the machine's: users are of this one if their VRF is.
+fn read_out_of_sight() -> io::Result<State> {
+    let sees_first_process = fs::metadata("/proc/thread-self/ns/pid")?.ino() == FIRST_PID_NAMESPACE;
+    let is_here = |user: &Assigned| if_nametoindex(user.vrf.as_str()).ok() == user.ifindex;
+    let (known, with_etc) = (Users::out_of_sight()?, namespaces::uids()?);
+    let mut users: Vec<Assigned> = known.into_iter().map(|user| assigned(user, &with_etc)).collect();
+    users.retain(|user| sees_first_process || is_here(user));
+    Ok(State { users, is_out_of_sight: true, ..State::default() })
 }
 
 /// The same for who can do without: nothing where it may not be read, or the kernel has none of it.
@@ -182,20 +197,19 @@ fn assigned(User { uid, ifindex, vrf, group }: User, with_etc: &[u32]) -> Assign
     Assigned { uid, vrf, ifindex, group, has_etc }
 }
 
-/// The first cgroup namespace (PROC_CGROUP_INIT_INO of the kernel).
+/// The first cgroup namespace and the first pid namespace (PROC_CGROUP_INIT_INO and PROC_PID_INIT_INO of the kernel).
 const FIRST_CGROUP_NAMESPACE: u64 = 0xefff_fffb;
+const FIRST_PID_NAMESPACE: u64 = 0xefff_fffc;
 
 /// The root of cgroup2; None where none is mounted, or what is mounted begins below the machine's own, as in containers.
 ///
 /// # Errors
 /// /proc cannot be read, or it cannot be opened.
 pub fn root() -> io::Result<Option<File>> {
-    use std::os::unix::fs::MetadataExt;
     if fs::metadata("/proc/thread-self/ns/cgroup")?.ino() != FIRST_CGROUP_NAMESPACE {
         return Ok(None);
     }
-    let mounts = String::from_utf8_lossy(&fs::read("/proc/thread-self/mountinfo")?).into_owned();
-    mount_point(&mounts).map(File::open).transpose()
+    Ok(mounts::whole_cgroup2()?.map(|(_, directory)| directory))
 }
 
 /// What cannot be seen from another cgroup namespace, nor where nobody has mounted it.
@@ -217,16 +231,6 @@ fn own_root() -> io::Result<Option<File>> {
     root()
 }
 
-/// `31 30 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw`
-fn mount_point(mounts: &str) -> Option<&str> {
-    mounts.lines().find_map(|line| {
-        let (place, kind) = line.split_once(" - ")?;
-        let mut fields = place.split(' ').skip(3);
-        let is_root = fields.next()? == "/" && kind.starts_with("cgroup2 ");
-        fields.next().filter(|_| is_root)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -236,14 +240,5 @@ mod tests {
         let port = |ifindex, master| Link { master: Some(master), ..Link::plain(ifindex, "port", None) };
         let links = [Link::plain(7, "blue", Some(10)), Link::plain(8, "br0", None), port(9, 8), port(4, 7), port(3, 7)];
         assert_eq!(ports_of(&links), [(3, 7), (4, 7)]);
-    }
-
-    #[test]
-    fn the_root_is_that_of_cgroup2_wherever_it_is_mounted() {
-        let hybrid = "30 24 0:27 / /sys/fs/cgroup rw shared:9 - tmpfs tmpfs rw,mode=755\n\
-            31 30 0:28 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
-        assert_eq!(mount_point(hybrid), Some("/sys/fs/cgroup/unified"));
-        assert_eq!(mount_point("31 30 0:28 /a /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"), None, "a part of it");
-        assert_eq!(mount_point("30 24 0:27 / /sys/fs/cgroup rw - cgroup cgroup rw\n"), None);
     }
 }

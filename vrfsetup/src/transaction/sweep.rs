@@ -82,8 +82,9 @@ fn of_descriptors(process: &Path) -> Vec<u64> {
 
 /// `net:[4026532008]` is what is mounted, in the fourth column.
 fn of_mounts(process: &Path) -> Vec<u64> {
-    let mounts = fs::read_to_string(process.join("mountinfo")).unwrap_or_default();
-    mounts.lines().filter_map(|line| number(line.split(' ').nth(3)?)).collect()
+    // Where some mount's name is no text, the others count all the same.
+    let mounts = fs::read(process.join("mountinfo")).unwrap_or_default();
+    String::from_utf8_lossy(&mounts).lines().filter_map(|line| number(line.split(' ').nth(3)?)).collect()
 }
 
 fn entries(directory: &Path) -> impl Iterator<Item = PathBuf> {

@@ -35,7 +35,10 @@ pub fn refresh(kernel: &Kernel) -> Option<String> {
     if state.users.is_empty() || !run_dir::is_first_netns() {
         return None;
     }
-    let refused = correct(kernel, &state).err()?;
+    let refused = match state.is_out_of_sight {
+        true => format!("{} is not in sight here", users::ROOT),
+        false => correct(kernel, &state).err()?.to_string(),
+    };
     Some(format!("users' sockets may fail until 'vrfsetup user --refresh' succeeds: {refused}"))
 }
 

@@ -42,8 +42,11 @@ impl Planner<'_> {
         self.at = Section::All;
         if self.prunes {
             let is_declared = |uid| declared.iter().any(|account| account.uid == uid);
-            let surplus = state.users.iter().filter(|user| !is_declared(user.uid));
-            let steps = surplus.filter_map(|other| user::step(&state, other.uid, None));
+            let surplus: Vec<_> = state.users.iter().filter(|user| !is_declared(user.uid)).collect();
+            if !surplus.is_empty() {
+                user::refuse_elsewhere()?;
+            }
+            let steps = surplus.into_iter().filter_map(|other| user::step(&state, other.uid, None));
             plan.then.extend(steps.map(|step| (Section::All, step)));
         }
         Ok(())

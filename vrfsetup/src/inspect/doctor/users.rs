@@ -78,7 +78,7 @@ fn of_kernel(system: &System, state: &State) -> Vec<Finding> {
 
 /// What is said of packets, where there are users.
 fn of_ports(system: &System, state: &State) -> Option<Finding> {
-    if state.users.is_empty() {
+    if state.users.is_empty() || state.is_out_of_sight {
         return None;
     }
     let Some(known) = &state.ports else {
@@ -141,7 +141,7 @@ mod tests {
         let finding = |vrf: &str, ifindex, lacks_programs| {
             let users =
                 vec![Assigned { uid: 4_294_967_000, vrf: vrf.to_owned(), ifindex, group: None, has_etc: false }];
-            of_kernel(&system, &State { users, lacks_programs, ports: Some(Vec::new()) })
+            of_kernel(&system, &State { users, lacks_programs, ports: Some(Vec::new()), ..State::default() })
                 .into_iter()
                 .map(|finding| finding.finding)
                 .collect::<Vec<_>>()
@@ -166,7 +166,7 @@ mod tests {
             has_etc: false,
         }];
         let said = |ports| {
-            let state = State { users: users.clone(), lacks_programs: false, ports };
+            let state = State { users: users.clone(), ports, ..State::default() };
             of_kernel(&system, &state).pop().map(|found| (found.finding, found.what))
         };
         assert_eq!(said(Some(vec![(3, 7)])), None);
