@@ -1,5 +1,5 @@
 //! Builds and reads the few rtnetlink messages that `vrfrun` and the shim need: one link, the rules, the routes of a
-//! table.
+//! table; and of sock_diag: the listeners.
 //!
 //! Pure bytes in, plain values out: no socket, no allocation, no panic on any input. Whoever wants more than this
 //! (changing things, full dumps) uses the `rtnetlink` crate.
@@ -8,6 +8,7 @@
 
 mod attr;
 pub mod link;
+pub mod listener;
 mod message;
 pub mod route;
 pub mod rule;

@@ -91,6 +91,7 @@ const AT_BOTH_ENDS: &[&[Test]] = &[
     setup::user_leaves::TESTS,
     setup::user_limits::TESTS,
     setup::user_moved::TESTS,
+    setup::user_out_of_sight::TESTS,
     setup::user_ways::TESTS,
 ];
 

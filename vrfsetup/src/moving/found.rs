@@ -31,6 +31,11 @@ impl Found {
         self.is_same().then_some(Thread { process: self.pid, number })
     }
 
+    /// Whether it is a thread of the kernel's. What it does is nobody's program, and it has no sockets that a VRF could hold.
+    pub fn is_kernels(&self) -> bool {
+        stat(self.pid).is_some_and(|stat| stat.is_kernels && stat.started == self.started)
+    }
+
     /// Whether another process has its number now.
     pub fn has_successor(&self) -> bool {
         Self::of(self.pid).is_some_and(|now| now != *self)
@@ -60,7 +65,11 @@ pub struct Stat {
     pub parent: u32,
     /// As [`Found::started`].
     pub started: u64,
+    /// As [`Found::is_kernels`].
+    pub is_kernels: bool,
 }
+
+const PF_KTHREAD: u64 = 0x0020_0000;
 
 /// Reads it.
 pub fn stat(pid: u32) -> Option<Stat> {
@@ -71,8 +80,9 @@ pub fn stat(pid: u32) -> Option<Stat> {
 fn parse(stat: &str) -> Option<Stat> {
     let (_, fields) = stat.rsplit_once(") ")?;
     let mut fields = fields.split(' ').skip(1);
-    // The fourth field of all, and the 22nd.
-    Some(Stat { parent: fields.next()?.parse().ok()?, started: fields.nth(17)?.parse().ok()? })
+    // The fourth field of all, the ninth, and the 22nd.
+    let (parent, flags) = (fields.next()?.parse().ok()?, fields.nth(4)?.parse::<u64>().ok()?);
+    Some(Stat { parent, started: fields.nth(12)?.parse().ok()?, is_kernels: flags & PF_KTHREAD != 0 })
 }
 
 #[cfg(test)]
@@ -82,8 +92,15 @@ mod tests {
     #[test]
     fn a_name_with_brackets_is_no_field() {
         let line = "7 (a) R 1) x) S 4 7 7 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 12345 1 2";
-        assert_eq!(parse(line), Some(Stat { parent: 4, started: 12345 }));
+        assert_eq!(parse(line), Some(Stat { parent: 4, started: 12345, is_kernels: false }));
         assert_eq!((parse(""), parse("7 (a) S 4 7 7")), (None, None));
+    }
+
+    #[test]
+    fn a_thread_of_the_kernels_is_told_from_a_process() {
+        let line = "2 (kthreadd) S 0 0 0 0 -1 2129984 0 0 0 0 0 3 0 0 20 0 1 0 1 0 0";
+        assert_eq!(parse(line), Some(Stat { parent: 0, started: 1, is_kernels: true }));
+        assert!(!Found::of(std::process::id()).unwrap().is_kernels());
     }
 
     #[test]

@@ -205,6 +205,10 @@ impl Run<'_> {
             self.note_new(process, Fate::Gone);
             return false;
         };
+        if process.is_kernels() {
+            self.note(process, Fate::Failed, Some("it is a thread of the kernel".to_owned()));
+            return false;
+        }
         if select::netns(thread).is_some_and(|netns| netns != self.netns) {
             self.note(process, Fate::Failed, Some("it is in another network namespace".to_owned()));
             return false;

@@ -140,7 +140,7 @@ impl Scan {
             Decision::Rebind if round.places.holds(device, self.connections.cgroup_of(inode)) => {
                 Decision::Stay("it was made in a cgroup of that VRF that other processes are in".to_owned())
             }
-            Decision::Rebind => self.why_shared(inode, round).map_or(Decision::Rebind, Decision::Stay),
+            Decision::Rebind => self.why_shared(inode, device, round).map_or(Decision::Rebind, Decision::Stay),
             decision => decision,
         };
         let (fate, why) = round.carry_out(decision, &copy);
@@ -148,12 +148,14 @@ impl Scan {
         Ok(fate == Fate::Moved)
     }
 
-    /// Of a listener whose port a process shares that is not moved. Apart, each would be handed the other's connections.
-    fn why_shared(&mut self, inode: u64, round: &Round) -> Option<String> {
+    /// Of a listener whose port is shared by one that is not moved: another process's, or one that cannot be. Apart, each would
+    /// be handed the other's connections.
+    fn why_shared(&mut self, inode: u64, device: u32, round: &Round) -> Option<String> {
         let mut others = self.connections.sharing(inode).peekable();
         others.peek()?;
         let ours = self.ours.get_or_insert_with(|| sockets_of(round.moved));
-        let strange = others.find(|other| !ours.contains(other))?;
+        let stays = |other: u64| round.places.holds(device, self.connections.cgroup_of(other));
+        let strange = others.find(|other| !ours.contains(other) || stays(*other))?;
         let owner = processes::socket_owners().remove(&strange).and_then(|pids| pids.first().copied());
         let owner = owner.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
         Some(format!("it shares its port by SO_REUSEPORT with {owner}, which is not moved"))
@@ -217,8 +219,10 @@ impl Scan {
     }
 }
 
+/// Of those whose sockets can be reached.
 fn sockets_of(processes: &[Found]) -> BTreeSet<u64> {
-    let listed = processes.iter().filter_map(|found| Listed::of(found.thread()?));
+    let reached = |found: &Found| found.thread().filter(|thread| open(*thread).is_ok());
+    let listed = processes.iter().filter_map(|found| Listed::of(reached(found)?));
     listed.flat_map(|listed| listed.descriptors).filter_map(|(_, inode)| inode).collect()
 }
 

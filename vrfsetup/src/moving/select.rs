@@ -37,11 +37,11 @@ pub fn netns(thread: Thread) -> Option<u64> {
     fs::metadata(Path::new("/proc").join(thread.directory()).join("ns/net")).map(|metadata| metadata.ino()).ok()
 }
 
-/// A cgroup that has gone meanwhile has no processes. One whose number was given to another process since it was listed is
+/// A cgroup that has gone meanwhile has no processes. Threads of the kernel's that work for it (vhost) stay where they are. One whose number was given to another process since it was listed is
 /// not below it.
 fn of_unit(path: &str) -> Vec<Found> {
     let listed = cgroup::all_processes(path).unwrap_or_default();
-    let is_its = |found: &Found| found.thread().is_some_and(|thread| is_below(thread, path));
+    let is_its = |found: &Found| found.thread().is_some_and(|thread| is_below(thread, path)) && !found.is_kernels();
     listed.into_iter().filter_map(Found::of).filter(is_its).collect()
 }
 
@@ -55,7 +55,7 @@ fn with_descendants(named: &[Found]) -> BTreeSet<Found> {
     let mut children = if next.is_empty() { HashMap::new() } else { children() };
     while let Some(parent) = next.pop() {
         // What was listed is of the process that has the number now: that must still be the parent.
-        if parent.is_same() && found.insert(parent) {
+        if parent.is_same() && found.insert(parent) && !parent.is_kernels() {
             next.extend(children.remove(&parent.pid).unwrap_or_default());
         }
     }

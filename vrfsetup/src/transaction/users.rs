@@ -36,7 +36,7 @@ pub fn refresh(kernel: &Kernel) -> Option<String> {
         return None;
     }
     let refused = match state.is_out_of_sight {
-        true => format!("{} is not in sight here", users::ROOT),
+        true => format!("cannot see {}", users::ROOT),
         false => correct(kernel, &state).err()?.to_string(),
     };
     Some(format!("users' sockets may fail until 'vrfsetup user --refresh' succeeds: {refused}"))

@@ -154,6 +154,13 @@ pub fn is_listening(socket: &impl AsFd) -> bool {
     get(socket, libc::SO_ACCEPTCONN, &mut answer).is_ok() && answer != [0; 4]
 }
 
+/// Whether it may share its port with other sockets (SO_REUSEPORT).
+pub fn may_share_port(socket: &impl AsFd) -> nix::Result<bool> {
+    let mut answer = [0; size_of::<libc::c_int>()];
+    get(socket, libc::SO_REUSEPORT, &mut answer)?;
+    Ok(answer != [0; 4])
+}
+
 /// Whether a TCP socket has asked for a connection that nobody has answered yet.
 pub fn is_connecting(socket: &impl AsFd) -> nix::Result<bool> {
     tcp_info(socket).map(|info| info[0] == SYN_SENT)

@@ -1,4 +1,4 @@
-//! A routing netlink socket: one request, its answers. What they mean is read by `vrfnl`.
+//! A netlink socket, of routing or of socket diagnosis: one request, its answers. What they mean is read by `vrfnl`.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 
@@ -38,8 +38,16 @@ impl Netlink {
 
     /// Opens it with a call less, for dumps whose filters older kernels obey as well: the ports of a link.
     pub fn open_lenient() -> nix::Result<Self> {
-        let kind = SockType::Raw;
-        let socket = socket(AddressFamily::Netlink, kind, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRoute)?;
+        Self::of(SockProtocol::NetlinkRoute)
+    }
+
+    /// Opens one of socket diagnosis.
+    pub fn open_sockets() -> nix::Result<Self> {
+        Self::of(SockProtocol::NetlinkSockDiag)
+    }
+
+    fn of(protocol: SockProtocol) -> nix::Result<Self> {
+        let socket = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?;
         Ok(Self { socket, buffer: Vec::with_capacity(BUFFER) })
     }
 

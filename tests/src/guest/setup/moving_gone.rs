@@ -61,7 +61,7 @@ fn a_process_moves_whose_main_thread_has_ended() {
 }
 
 /// PIDFD_THREAD is of Linux 6.9.
-fn has_pidfds_of_threads() -> bool {
+pub(super) fn has_pidfds_of_threads() -> bool {
     let program = "import ctypes, os; print(ctypes.CDLL(None).syscall(434, os.getpid(), os.O_EXCL))";
     let shown = Command::new("python3").args(["-c", program]).output().expect("python3");
     String::from_utf8_lossy(&shown.stdout).trim() != "-1"

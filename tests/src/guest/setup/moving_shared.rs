@@ -1,11 +1,12 @@
-//! `vrfsetup move` of listeners whose port several processes share by SO_REUSEPORT, judged by who is answered; and of a process
-//! whose cgroup has room for no other.
+//! `vrfsetup move` of listeners whose port several processes share by SO_REUSEPORT, judged by who is answered; of a process
+//! whose cgroup has room for no other; and of what is no process.
 
 use std::fs;
 use std::path::Path;
 
 use super::guest_tests;
 use super::moving::{start, world};
+use super::moving_gone::has_pidfds_of_threads;
 use super::{json, vrfsetup};
 use crate::harness::judge::root;
 use crate::harness::world::plan::OWN4;
@@ -13,6 +14,9 @@ use crate::harness::world::{Domain, World};
 
 guest_tests! {
     listeners_that_share_a_port_move_together_or_stay,
+    one_that_cannot_leave_the_vrf_keeps_those_that_share_its_port,
+    one_that_cannot_be_reached_keeps_those_that_share_its_port,
+    threads_of_the_kernel_stay,
     a_cgroup_that_cannot_be_used_does_not_stay needs [Once],
 }
 
@@ -64,6 +68,62 @@ fn listeners_that_share_a_port_move_together_or_stay() {
         vrfsetup(&mut world, 0, &format!("move {to} {one} {other}"));
         assert_eq!(greeted(&mut world), after);
     }
+}
+
+/// Both are made in the VRF, each below a cgroup of its own; another process holds that of the first one.
+fn one_that_cannot_leave_the_vrf_keeps_those_that_share_its_port() {
+    let mut world = world();
+    let beside = Path::new("/sys/fs/cgroup/vrftest-beside");
+    fs::create_dir_all(beside).expect("a cgroup");
+    let inside = |words: &[&str]| root([&["vrfrun", "-m", "bpf", "blue"], words].concat());
+    let mut holder = world.start(&inside(&["sh", "-c", "echo in; sleep 600; :"]));
+    holder.wait_for("in");
+    let mut one = world.start(&inside(&["python3", "-c", SHARES]));
+    one.wait_for("up");
+    let script = format!("echo 0 > {}/cgroup.procs; exec \"$@\"", beside.display());
+    let words = ["sh", "-c", &script, "sh", "vrfrun", "-m", "bpf", "blue", "python3", "-c", SHARES];
+    let mut other = world.start(&root(words));
+    other.wait_for("up");
+    let moved = format!("move default {} {}", one.pid(), other.pid());
+    let stays = vrfsetup(&mut world, 3, &moved).text();
+    assert!(stays.contains("made in a cgroup of that VRF that other processes are in"), "{stays}");
+    assert!(stays.contains(&format!("SO_REUSEPORT with process {},", one.pid())), "{stays}");
+    assert_eq!(greeted(&mut world), ["0", "12", "0"]);
+    drop(holder);
+    vrfsetup(&mut world, 0, &moved);
+    assert_eq!(greeted(&mut world), ["12", "0", "0"]);
+    drop((one, other));
+    fs::remove_dir(beside).expect("nobody in it");
+}
+
+/// The main thread of one has ended: before Linux 6.9 nobody has a copy of its descriptors.
+fn one_that_cannot_be_reached_keeps_those_that_share_its_port() {
+    let mut world = world();
+    let serve = "while True: c = s.accept()[0]; c.sendall(b'hello'); c.close()\n";
+    let leaderless = SHARES.replace(serve, "import ctypes; ctypes.CDLL(None).syscall(60, 0)\n").replace(
+        "print('up', flush=True)",
+        "
+def serve():
+    while True: c = s.accept()[0]; c.sendall(b'hello'); c.close()
+import threading; threading.Thread(target=serve).start(); print('up', flush=True)",
+    );
+    let one = start(&mut world, SHARES);
+    let mut other = start(&mut world, &leaderless);
+    let stat = format!("/proc/{}/stat", other.pid());
+    other.wait_until("the end of its main thread", || fs::read_to_string(&stat).expect("a process").contains(") Z "));
+    let (code, expected) = if has_pidfds_of_threads() { (0, ["0", "12", "0"]) } else { (3, ["12", "0", "0"]) };
+    vrfsetup(&mut world, code, &format!("move blue {} {}", one.pid(), other.pid()));
+    assert_eq!(greeted(&mut world), expected);
+}
+
+/// Nor do they get a cgroup. kthreadd is the parent of all others.
+fn threads_of_the_kernel_stay() {
+    let mut world = world();
+    let refused = vrfsetup(&mut world, 1, "move blue 2").text();
+    assert_eq!(refused, "kthreadd[2]: failed: it is a thread of the kernel\n");
+    let names = fs::read_dir("/sys/fs/cgroup").expect("cgroups").flatten().map(|entry| entry.file_name());
+    let made: Vec<_> = names.filter(|name| name.to_string_lossy().starts_with("vrfrun-blue")).collect();
+    assert!(made.is_empty(), "{made:?}");
 }
 
 /// A threaded one has no other below it that a process may be moved to.

@@ -34,11 +34,11 @@ pub fn locate() -> Result<Base, Unavailable> {
     if own.starts_with("/..") {
         return Err(Unavailable::new("this process's cgroup is outside its cgroup namespace"));
     }
-    let (root, inside) = match mounted(kernel::mounts_at_start().map_err(failed(mounts))?, &own) {
-        Some((mount_point, inside)) => {
-            let root = open(&mount_point, DIRECTORY, Mode::empty());
-            (root.map_err(Unavailable::kernel(format!("open {}", mount_point.display())))?, inside)
-        }
+    let found = mounted(kernel::mounts_at_start().map_err(failed(mounts))?, &own);
+    let opened =
+        found.and_then(|(mount_point, inside)| Some((open(&mount_point, DIRECTORY, Mode::empty()).ok()?, inside)));
+    let (root, inside) = match opened {
+        Some(opened) => opened,
         // `ip netns exec` and containers hide it; who may mount it can have a view of its own, attached nowhere.
         None => {
             (syscall::detached_cgroup2().map_err(|_| Unavailable::new("no cgroup2 is mounted here"))?, relative(&own))
@@ -55,15 +55,24 @@ fn own_path(cgroups: &[u8]) -> Option<PathBuf> {
     Some(PathBuf::from(OsStr::from_bytes(line)))
 }
 
-/// The first mount of cgroup2 that shows this cgroup, and the path of the cgroup below it.
+/// The first mount of cgroup2 that shows this cgroup and has no other one over it, and the path of the cgroup below it.
 fn mounted(mount_info: &[u8], own: &Path) -> Option<(PathBuf, PathBuf)> {
     mount_info.split(|&b| b == b'\n').find_map(|line| {
         let mut fields = line.split(|&b| b == b' ');
-        let (root, mount_point) = (fields.nth(3)?, fields.next()?);
+        let (id, root, mount_point) = (fields.next()?, fields.nth(2)?, fields.next()?);
         let kind = fields.skip_while(|field| *field != b"-").nth(1)?;
         let root = (kind == b"cgroup2").then(|| kernel::unescape(root))?;
         let inside = own.strip_prefix(&root).ok()?;
-        Some((kernel::unescape(mount_point), relative(inside)))
+        let is_seen = !is_covered(mount_info, id, mount_point);
+        is_seen.then(|| (kernel::unescape(mount_point), relative(inside)))
+    })
+}
+
+/// Whether another mount stands upon the one of this number, at the same place: opened, it would be that one.
+fn is_covered(mount_info: &[u8], id: &[u8], mount_point: &[u8]) -> bool {
+    mount_info.split(|&b| b == b'\n').any(|line| {
+        let mut fields = line.split(|&b| b == b' ').skip(1);
+        fields.next() == Some(id) && fields.nth(2) == Some(mount_point)
     })
 }
 
@@ -144,6 +153,18 @@ mod tests {
         assert_eq!(mounted(info, Path::new("/a/b")), None);
         let found = mounted(info, Path::new("/docker/x/y"));
         assert_eq!(found, Some(("/mnt/my cgroup".into(), "./y".into())));
+    }
+
+    #[test]
+    fn a_mount_with_another_one_over_it_is_not_taken() {
+        let whole = "31 30 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
+        let over = "33 31 0:28 /part /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
+        let below = "34 31 0:30 / /sys/fs/cgroup/below rw - tmpfs tmpfs rw\n";
+        let other = "35 1 0:28 / /mnt rw - cgroup2 none rw\n";
+        let found = |lines: &[&str]| mounted(lines.concat().as_bytes(), Path::new("/a")).map(|(point, _)| point);
+        assert_eq!(found(&[whole, below]), Some("/sys/fs/cgroup".into()));
+        assert_eq!(found(&[whole, over, below]), None);
+        assert_eq!(found(&[whole, over, other]), Some("/mnt".into()));
     }
 
     #[test]

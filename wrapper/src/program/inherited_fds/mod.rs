@@ -2,11 +2,13 @@
 //! the program starts; what already talks to someone outside the VRF, or is of another network namespace, is refused, and so
 //! is io_uring.
 //!
-//! Holds the list of descriptors (`descriptors`) and what becomes of each (`view`), also by its family (`family`). Looks at descriptors, not into them: a
+//! Holds the list of descriptors (`descriptors`) and what becomes of each (`view`), also by its family (`family`) and by who
+//! shares its port (`shared`). Looks at descriptors, not into them: a
 //! socket in an epoll instance, or on its way through an AF_UNIX socket, is not seen.
 
 mod descriptors;
 mod family;
+mod shared;
 mod view;
 
 use std::cell::OnceCell;
@@ -44,7 +46,13 @@ pub fn look(device: &Device, is_strict: bool) -> Result<Inherited, Error> {
             }
         }
     }
-    Ok(Inherited(unbound))
+    let (fd, why) = match shared::with_others(&unbound) {
+        Ok(None) => return Ok(Inherited(unbound)),
+        Ok(Some(fd)) => (fd, "which another process listens at too".to_owned()),
+        Err((fd, errno)) => (fd, format!("and who else listens at it cannot be told ({})", errno.desc())),
+    };
+    let what = format!("a listener whose port may be shared (SO_REUSEPORT), {why}");
+    Err(Error::ForeignDescriptor { fd, what, device: device.name.clone(), is_strict })
 }
 
 impl Inherited {
