@@ -46,6 +46,9 @@ pub enum Receiving {
 pub fn plan(session: &Session, name: &str, vrf: Option<&str>) -> Result<Plan, Error> {
     let inventory = Inventory::read(session.kernel)?;
     let mut wanted = Memory::read().tunnels;
+    // By an alternative name as well; what is gone is known by its own.
+    let link = inventory.system.link(name).filter(|_| !wanted.contains_key(name));
+    let name = link.map_or(name, |link| &link.name);
     match vrf {
         Some(vrf) => {
             let vrf = inventory.system.existing_vrf(vrf)?.name.clone();

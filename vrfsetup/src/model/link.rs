@@ -70,6 +70,11 @@ impl Link {
         self.kind.as_deref().is_some_and(|kind| changes_its_outside(kind) || kind == "xfrm")
     }
 
+    /// Whether its outer packets are sent by the device below it, with which a VXLAN goes.
+    pub fn has_outside_below(&self) -> bool {
+        self.names_its_outside() || self.kind.as_deref() == Some("vxlan")
+    }
+
     /// What steps call it by.
     pub fn device(&self) -> Device {
         Device { ifindex: self.ifindex, name: self.name.clone() }

@@ -19,12 +19,10 @@ pub fn is_changed(link: &Link) -> bool {
 
 /// The tunnels that name a VRF or a port of one, each with what it names and with the VRF.
 pub fn all(system: &System) -> impl Iterator<Item = (&Link, &Link, &Link)> {
-    system.links.iter().filter(|link| link.names_its_outside() || link.kind.as_deref() == Some("vxlan")).filter_map(
-        |link| {
-            let below = system.link_by_index(link.lower?)?;
-            Some((link, below, system.vrf_of(below)?))
-        },
-    )
+    system.links.iter().filter(|link| link.has_outside_below()).filter_map(|link| {
+        let below = system.link_by_index(link.lower?)?;
+        Some((link, below, system.vrf_of(below)?))
+    })
 }
 
 /// The tunnels whose outside is, or is to be, in this VRF, by name.

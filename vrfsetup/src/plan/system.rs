@@ -141,7 +141,7 @@ impl System {
     /// The tunnels that name this VRF for their outside.
     pub fn tunnels_outside_in(&self, vrf: &Link) -> impl Iterator<Item = &Link> {
         let upon = self.uppers.get(&vrf.ifindex).into_iter().flatten().map(|&at| &self.links[at]);
-        upon.filter(|link| link.names_its_outside())
+        upon.filter(|link| link.has_outside_below())
     }
 
     /// The addresses of an interface.

@@ -18,6 +18,8 @@ struct Tunnel {
     kind: Vec<u8>,
     mtu: Vec<u8>,
     data: Vec<(u16, Vec<u8>)>,
+    /// Whether it has been moved here: its outer packets stay in the network namespace that it was made in.
+    is_elsewhere: bool,
 }
 
 impl Kernel {
@@ -29,9 +31,13 @@ impl Kernel {
         self.tunnel(tunnel).map(|tunnel| tunnel.outside())
     }
 
-    /// EEXIST where another tunnel has the same ends there, EINVAL where the kernel's own first tunnel (gre0, sit0) is meant.
+    /// EEXIST where another tunnel has the same ends there, EINVAL where the kernel's own first tunnel (gre0, sit0) is meant,
+    /// EXDEV where the outside is in another network namespace, whose devices the number would mean.
     pub(super) fn set_outside(&self, tunnel: &Device, to: Option<&Device>) -> Result<(), KernelError> {
         let before = self.tunnel(tunnel)?;
+        if before.is_elsewhere {
+            return Err(KernelError::from_errno(libc::EXDEV));
+        }
         let wanted = before.outside_in(to.map_or(0, |to| to.ifindex));
         self.tell(libc::RTM_NEWLINK, 0, &wanted.request(tunnel))?;
         let refusal = match self.tunnel(tunnel) {
@@ -60,6 +66,7 @@ impl Tunnel {
             kind: info.find(libc::IFLA_INFO_KIND)?.to_vec(),
             mtu: attributes.find(libc::IFLA_MTU)?.to_vec(),
             data: data.map(|(kind, value)| (kind, value.to_vec())).collect(),
+            is_elsewhere: attributes.find(libc::IFLA_LINK_NETNSID).is_some(),
         })
     }
 
@@ -95,8 +102,10 @@ mod tests {
     fn all_but_the_device_is_sent_as_it_was_told() {
         let device = Device { ifindex: 7, name: "gre1".to_owned() };
         let data = vec![(LINK, vec![3, 0, 0, 0]), (6, vec![198, 51, 100, 2]), (18, vec![])];
-        let tunnel = Tunnel { kind: b"gre\0".to_vec(), mtu: vec![0xc4, 5, 0, 0], data };
+        let tunnel = Tunnel { kind: b"gre\0".to_vec(), mtu: vec![0xc4, 5, 0, 0], data, is_elsewhere: false };
         assert_eq!(Tunnel::read(&tunnel.request(&device)), Some(tunnel.clone()));
+        let moved = [tunnel.request(&device), attribute(libc::IFLA_LINK_NETNSID, &[0; 4])].concat();
+        assert_eq!(Tunnel::read(&moved), Some(Tunnel { is_elsewhere: true, ..tunnel.clone() }));
         assert_eq!(tunnel.outside(), Some(u32::from_ne_bytes([3, 0, 0, 0])));
         let other = tunnel.outside_in(9);
         assert_eq!((other.outside(), &other.data[1..]), (Some(9), &tunnel.data[1..]));

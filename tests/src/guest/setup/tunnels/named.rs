@@ -94,6 +94,10 @@ pub fn one_that_names_its_vrf_is_declared_exported_and_watched_over() {
     vrfsetup(world, 0, "tunnel t0 --in green");
     vrfsetup(world, 0, &format!("{apply} --prune"));
     assert_eq!((state(world), named(world), tables()), before);
+    vrfsetup(world, 0, "rollback");
+    assert_eq!(listed(world), Some(["green", "green", "false"].map(str::to_owned)));
+    vrfsetup(world, 0, &format!("{apply} --prune"));
+    assert_eq!((state(world), named(world), tables()), before);
 
     // By the kernel alone: somebody has made it so.
     here("ip link change t0 type gre dev blue");
@@ -103,7 +107,8 @@ pub fn one_that_names_its_vrf_is_declared_exported_and_watched_over() {
     nothing_to_do(world, "tunnel t0 --in blue");
     let apply = applied(world, &exported);
     nothing_to_do(world, &apply);
-    vrfsetup(world, 0, "tunnel t0 --remove");
+    here("ip link property add dev t0 altname tunnel-of-blue");
+    vrfsetup(world, 0, "tunnel tunnel-of-blue --remove");
     assert_eq!((named(world).as_str(), listed(world)), ("-", None));
 }
 
@@ -185,6 +190,19 @@ pub fn what_keeps_its_outside_is_listed_and_refused() {
     vrfsetup(world, 0, "tunnel t0 --in blue");
     assert_eq!(named(world), "blue");
     vrfsetup(world, 1, "tunnel eth0 --in blue").assert_says(1, "'eth0' (veth) is no tunnel");
+    // A VXLAN goes with its VRF, and no rollback would make it again.
+    here("ip link del x0");
+    vrfsetup(world, 0, "tunnel t0 --remove");
+    let refused = vrfsetup(world, 1, "del blue");
+    refused.assert_says(1, "tunnels whose outside it is would send by the default domain, or nowhere: vx0 ");
+    refused.assert_says(1, "hint: ip link del vx0");
+    // The outside of this one is in another network namespace, where another device may have blue's number.
+    here("ip netns add elsewhere");
+    here(&format!("ip link add t1 link-netns elsewhere type gre local {OWN4} remote {WEB4}"));
+    let refused = vrfsetup(world, 1, "tunnel t1 --in blue");
+    refused.assert_says(1, "nothing is changed: Invalid cross-device link");
+    here("ip link del t1");
+    here("ip netns del elsewhere");
 }
 
 pub fn one_that_the_kernel_refuses_costs_no_other() {
