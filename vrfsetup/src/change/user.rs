@@ -31,12 +31,12 @@ pub fn set(session: &Session, user: &str, place: Place) -> Result<Outcome, Error
     if place.may_leave {
         check_way_out(&account)?;
     }
+    let state = read()?;
+    refuse_elsewhere()?;
     if place.has_etc {
         check_logins(&account)?;
         names::verify(&vrf)?;
     }
-    let state = read()?;
-    refuse_elsewhere()?;
     let repaired = repair(session, &state)?;
     let mut transaction = session.begin()?;
     let place = Place { vrf: vrf.clone(), ..place };

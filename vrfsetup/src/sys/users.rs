@@ -117,6 +117,8 @@ pub fn set(uid: u32, to: Option<(&Place, Option<u32>)>, ports: &Ports) -> io::Re
     let had_etc = namespaces::uids()?.contains(&uid);
     let has_etc = to.is_some_and(|(place, _)| place.has_etc);
     let group = if to.is_some_and(|(place, _)| place.may_leave) { way_out(uid)? } else { None };
+    let find = || Users::find(&cgroup)?.map_or_else(|| Ok(Vec::new()), |users| users.all());
+    let before = find()?.into_iter().find(|user| user.uid == uid);
     // A run that is killed between the two leaves a user in the file who is in no VRF: that changes no login.
     if has_etc {
         namespaces::set(uid, true)?;
@@ -128,9 +130,14 @@ pub fn set(uid: u32, to: Option<(&Place, Option<u32>)>, ports: &Ports) -> io::Re
             add(&cgroup, &User { uid, ifindex: ifindex.unwrap_or(GONE), vrf, group }, ports)
         }
     };
-    // Where this fails too, the user's logins are as it was asked for.
+    // Where this fails too, the user's logins, or its sockets, are as it was asked for.
     done.inspect_err(|_| drop(namespaces::set(uid, had_etc)))?;
-    if has_etc { Ok(()) } else { namespaces::set(uid, false) }
+    if has_etc {
+        return Ok(());
+    }
+    namespaces::set(uid, false).inspect_err(|_| {
+        let _ = before.map_or_else(|| remove(&cgroup, uid), |before| add(&cgroup, &before, ports));
+    })
 }
 
 /// The ports of all VRFs.

@@ -69,6 +69,13 @@ fn a_file_gives_logins_their_files_and_takes_them_again() {
     let world = &mut users.0;
     let path = write(world, "1001 = { vrf = \"blue\", etc = true }");
     vrfsetup(world, 2, &format!("apply {path}")).assert_says(2, "knows users by plain names");
+    // At a boot it is no reason to have no network.
+    let said = vrfsetup(world, 0, &format!("apply --each {path}")).text();
+    assert!(said.contains("user '1001' has the machine's names: logins of '1001' can have no files"), "{said}");
+    assert_answers(world, &root([BOB, ASKS].concat()), Domain::Blue);
+    vrfsetup(world, 0, "user --remove 1001");
+    // What `--each` waits for.
+    fs::remove_dir_all("/run/vrfsetup/ports").expect("the ports that are expected");
     let path = write(world, "user = { vrf = \"blue\", etc = true }");
     vrfsetup(world, 0, &format!("apply {path}"));
     let read = || fs::read_to_string(OF_PAM).unwrap_or_default();
@@ -91,6 +98,17 @@ fn a_file_gives_logins_their_files_and_takes_them_again() {
     vrfsetup(world, 0, "user --refresh");
     assert!(read().ends_with(" ~user\n"), "{}", read());
     assert_answers(world, &as_alice(ASKS), Domain::Blue);
+    // Where the file cannot be changed, neither are the user's sockets.
+    let read_only = "mount --bind $1 $1 && mount -o remount,bind,ro $1 || exit 99; exec vrfsetup user $0";
+    let directory = Path::new(OF_PAM).parent().expect("a directory").display().to_string();
+    for words in ["--remove user", "user red"] {
+        let script = read_only.replace("$0", words);
+        let refused = world.judge(&root(["unshare", "-m", "sh", "-c", &script, "sh", &directory]));
+        assert_eq!(refused.code, 1, "{refused}");
+        refused.assert_says(1, "nothing is changed: Read-only file system");
+        assert!(vrfsetup(world, 0, "user").text().ends_with("  blue  --etc\n"), "{words}");
+        assert_answers(world, &as_alice(ASKS), Domain::Blue);
+    }
     vrfsetup(world, 0, "user --remove user");
     assert!(!Path::new(OF_PAM).exists());
 }
