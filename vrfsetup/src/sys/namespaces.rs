@@ -28,9 +28,14 @@ pub fn names() -> io::Result<Vec<String>> {
 /// The same by their numbers, without those whom /etc/passwd does not know.
 ///
 /// # Errors
-/// As [`names`].
+/// As [`names`], of /etc/passwd too.
 pub fn uids() -> io::Result<Vec<u32>> {
-    Ok(names()?.iter().filter_map(|name| Some(accounts::look_up(name)?.uid)).collect())
+    Ok(numbered()?.into_iter().filter_map(|(_, uid)| uid).collect())
+}
+
+fn numbered() -> io::Result<Vec<(String, Option<u32>)>> {
+    let uid = |name: &str| Ok::<_, io::Error>(accounts::try_look_up(name)?.map(|account| account.uid));
+    names()?.into_iter().map(|name| uid(&name).map(|uid| (name, uid))).collect()
 }
 
 /// Writes a user into the file, or takes it out; without users there is no file.
@@ -38,12 +43,11 @@ pub fn uids() -> io::Result<Vec<u32>> {
 /// # Errors
 /// Those of the file system; then it is as it was.
 pub fn set(uid: u32, is_in: bool) -> io::Result<()> {
-    let before = names()?;
-    let is_it = |name: &String| accounts::look_up(name).is_some_and(|account| account.uid == uid);
-    if before.iter().any(is_it) == is_in {
+    let before = numbered()?;
+    if before.iter().any(|(_, of)| *of == Some(uid)) == is_in {
         return Ok(());
     }
-    let others = before.into_iter().filter(|name| !is_it(name));
+    let others = before.into_iter().filter(|(_, of)| *of != Some(uid)).map(|(name, _)| name);
     write(&others.chain(is_in.then(|| accounts::name_of(uid))).collect::<Vec<_>>())
 }
 
@@ -52,10 +56,10 @@ pub fn set(uid: u32, is_in: bool) -> io::Result<()> {
 /// # Errors
 /// As [`set`].
 pub fn keep(is_kept: impl Fn(u32) -> bool) -> io::Result<bool> {
-    let before = names()?;
-    let is_kept = |name: &&String| accounts::look_up(name).is_some_and(|account| is_kept(account.uid));
-    let kept: Vec<String> = before.iter().filter(is_kept).cloned().collect();
-    if kept == before {
+    let before = numbered()?;
+    let kept = before.iter().filter(|(_, uid)| uid.is_some_and(&is_kept)).map(|(name, _)| name.clone());
+    let kept: Vec<String> = kept.collect();
+    if kept.len() == before.len() {
         return Ok(false);
     }
     write(&kept).map(|()| true)

@@ -20,7 +20,8 @@ use crate::sys::{accounts, namespaces, run_dir, trial, users};
 /// It cannot have them, or nobody can tell; then it must not go on.
 pub fn give(environment: impl Iterator<Item = (OsString, OsString)>) -> Result<(), Error> {
     let user = pam::user(environment)?;
-    let Some(account) = accounts::look_up(&user) else { return Ok(()) };
+    let account = accounts::try_look_up(&user).map_err(Error::unreadable("/etc/passwd"))?;
+    let Some(account) = account else { return Ok(()) };
     if !namespaces::uids().map_err(Error::unreadable(namespaces::FILE))?.contains(&account.uid) {
         return Ok(());
     }
