@@ -57,7 +57,8 @@ int vrf_socket(const char *vrf, int domain, int type, int protocol);
  * Puts a socket that exists into a VRF. To the VRF that it is in already: success, nothing changes.
  *
  * For sockets that are not connected yet; an established TCP connection stalls. A datagram or raw socket sends
- * multicast by the VRF from then on: another interface for it is to be chosen afterwards.
+ * multicast by the VRF from then on: another interface for it is to be chosen afterwards. One that was bound to another
+ * device is unbound for a moment.
  *
  * Returns 0, or -1 with errno:
  *   ENODEV        there is no such device

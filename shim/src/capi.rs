@@ -29,7 +29,8 @@ pub unsafe extern "C" fn vrf_socket(vrf: *const c_char, domain: c_int, r#type: c
 /// Puts a socket that exists into a VRF. To the VRF that it is in already: success, nothing changes.
 ///
 /// For sockets that are not connected yet; an established TCP connection stalls. A datagram or raw socket sends
-/// multicast by the VRF from then on: another interface for it is to be chosen afterwards.
+/// multicast by the VRF from then on: another interface for it is to be chosen afterwards. One that was bound to another
+/// device is unbound for a moment.
 ///
 /// Returns 0, or -1 with errno:
 ///   ENODEV        there is no such device

@@ -1,4 +1,5 @@
-//! Plain values: devices, links, addresses, neighbours, nexthops, routes, rules, names, words of a shell, the steps of a plan, and how ip(8) writes them.
+//! Plain values: devices, links, addresses, neighbours, nexthops, routes, rules, names, words of a shell, the steps of a
+//! plan, and how ip(8) writes them.
 //!
 //! Uses no other room. Refuses all input and output: nothing here opens a file or a socket.
 #![forbid(unsafe_code)]

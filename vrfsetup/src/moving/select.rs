@@ -37,8 +37,8 @@ pub fn netns(thread: Thread) -> Option<u64> {
     fs::metadata(Path::new("/proc").join(thread.directory()).join("ns/net")).map(|metadata| metadata.ino()).ok()
 }
 
-/// A cgroup that has gone meanwhile has no processes. Threads of the kernel's that work for it (vhost) stay where they are. One whose number was given to another process since it was listed is
-/// not below it.
+/// A cgroup that has gone meanwhile has no processes. Threads of the kernel's that work for it (vhost) stay where they are.
+/// One whose number was given to another process since it was listed is not below it.
 fn of_unit(path: &str) -> Vec<Found> {
     let listed = cgroup::all_processes(path).unwrap_or_default();
     let is_its = |found: &Found| found.thread().is_some_and(|thread| is_below(thread, path)) && !found.is_kernels();
