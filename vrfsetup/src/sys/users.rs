@@ -117,8 +117,8 @@ pub fn set(uid: u32, to: Option<(&Place, Option<u32>)>, ports: &Ports) -> io::Re
     let had_etc = namespaces::uids()?.contains(&uid);
     let has_etc = to.is_some_and(|(place, _)| place.has_etc);
     let group = if to.is_some_and(|(place, _)| place.may_leave) { way_out(uid)? } else { None };
-    let find = || Users::find(&cgroup)?.map_or_else(|| Ok(Vec::new()), |users| users.all());
-    let before = find()?.into_iter().find(|user| user.uid == uid);
+    let users = Users::find(&cgroup)?.map_or_else(|| Ok(Vec::new()), |users| users.all())?;
+    let before = users.into_iter().find(|user| user.uid == uid);
     // A run that is killed between the two leaves a user in the file who is in no VRF: that changes no login.
     if has_etc {
         namespaces::set(uid, true)?;
