@@ -150,6 +150,8 @@ pub enum Error {
     HasUsers { vrf: String, users: Vec<String> },
     /// The outside of such an interface is put into a VRF in another way.
     KeepsItsOutside { name: String, kind: String, vrf: String },
+    /// The outside of an interface is in another network namespace.
+    OutsideElsewhere(String),
     /// A tunnel has no UDP port yet.
     NoTunnelPort(String),
     /// Two tunnels of two VRFs have one mark.

@@ -80,6 +80,9 @@ fn refuse_if_kept(system: &System, name: &str) -> Result<(), Error> {
 }
 
 fn keeps(link: &Link, vrf: &str) -> Error {
+    if link.is_of_elsewhere && link.names_its_outside() {
+        return Error::OutsideElsewhere(link.name.clone());
+    }
     let kind = link.kind.clone().unwrap_or_else(|| "physical".to_owned());
     Error::KeepsItsOutside { name: link.name.clone(), kind, vrf: vrf.to_owned() }
 }

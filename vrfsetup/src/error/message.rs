@@ -114,6 +114,9 @@ impl fmt::Display for Error {
             Self::KeepsItsOutside { name, kind, .. } => {
                 write!(f, "'{name}' ({kind}) is no tunnel whose outside can be put elsewhere while it is there")
             }
+            Self::OutsideElsewhere(name) => {
+                write!(f, "the outside of '{name}' is in another network namespace: the one that it was made in")
+            }
             Self::NoTunnelPort(name) => write!(f, "'{name}' has no UDP port yet"),
             Self::SharedMark { name, mark, other } => {
                 write!(f, "'{name}' has the mark {mark:#x} of '{other}', whose outside is in another VRF")

@@ -18,6 +18,8 @@ pub struct Link {
     pub master: Option<u32>,
     /// The index of the interface below it (of a VLAN, a macvlan, a tunnel), if that is in this network namespace.
     pub lower: Option<u32>,
+    /// Whether it is bound to another network namespace: a tunnel's outer packets are in the one that it was made in.
+    pub is_of_elsewhere: bool,
     /// Its other names (5.5).
     pub altnames: Vec<String>,
     /// The kind (`vrf`, `veth`…); None for a physical interface.
@@ -42,7 +44,19 @@ impl Link {
     pub fn plain(ifindex: u32, name: &str, table: Option<u32>) -> Self {
         let kind = table.map(|_| "vrf".to_owned());
         let (name, altnames) = (name.to_owned(), Vec::new());
-        Self { ifindex, name, flags: 0, mtu: 1500, operstate: 6, master: None, lower: None, altnames, kind, table }
+        Self {
+            ifindex,
+            name,
+            flags: 0,
+            mtu: 1500,
+            operstate: 6,
+            master: None,
+            lower: None,
+            is_of_elsewhere: false,
+            altnames,
+            kind,
+            table,
+        }
     }
 
     /// Whether it is administratively up.

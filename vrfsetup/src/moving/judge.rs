@@ -99,6 +99,7 @@ mod tests {
             operstate: 0,
             master,
             lower: None,
+            is_of_elsewhere: false,
             altnames: Vec::new(),
             kind: table.map(|_| "vrf".to_owned()),
             table,

@@ -12,9 +12,10 @@ use crate::plan::memory::Memory;
 use crate::plan::system::System;
 use crate::plan::zones::Members;
 
-/// Whether it names a device for its outside that can be changed while it is there.
+/// Whether it names a device for its outside that can be changed while it is there. One that was made in another network
+/// namespace takes the number of a device for one of those there.
 pub fn is_changed(link: &Link) -> bool {
-    link.kind.as_deref().is_some_and(changes_its_outside)
+    !link.is_of_elsewhere && link.kind.as_deref().is_some_and(changes_its_outside)
 }
 
 /// The tunnels that name a VRF or a port of one, each with what it names and with the VRF.

@@ -224,6 +224,7 @@ mod tests {
             operstate: 6,
             master: None,
             lower: None,
+            is_of_elsewhere: false,
             altnames: Vec::new(),
             kind: table.map(|_| "vrf".into()),
             table,

@@ -51,7 +51,7 @@ pub fn set(uid: u32, is_in: bool) -> io::Result<()> {
     write(&others.chain(is_in.then(|| accounts::name_of(uid))).collect::<Vec<_>>())
 }
 
-/// Leaves these users in the file; whether others were in it.
+/// Leaves these users in the file, which is as we write it then; whether others were in it, or it was not.
 ///
 /// # Errors
 /// As [`set`].
@@ -59,10 +59,21 @@ pub fn keep(is_kept: impl Fn(u32) -> bool) -> io::Result<bool> {
     let before = numbered()?;
     let kept = before.iter().filter(|(_, uid)| uid.is_some_and(&is_kept)).map(|(name, _)| name.clone());
     let kept: Vec<String> = kept.collect();
-    if kept.len() == before.len() {
+    if kept.len() == before.len() && is_as_written()? {
         return Ok(false);
     }
     write(&kept).map(|()| true)
+}
+
+/// Whether the file is as we write it: one that pam_namespace cannot read denies the logins of all users.
+///
+/// # Errors
+/// It cannot be read.
+pub fn is_as_written() -> io::Result<bool> {
+    match fs::read_to_string(FILE) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        found => found.map(|found| found == text(&names_in(&found))),
+    }
 }
 
 /// Removes what a write has left that was killed.
@@ -85,7 +96,11 @@ fn text(names: &[String]) -> String {
 }
 
 fn names_in(text: &str) -> Vec<String> {
-    let lists = text.lines().filter(|line| line.starts_with(POINT)).filter_map(|line| line.split_once('~'));
+    let lists = text
+        .lines()
+        .map(str::trim_start)
+        .filter(|line| line.starts_with(POINT))
+        .filter_map(|line| line.split_once('~'));
     lists.flat_map(|(_, names)| names.split(',')).map(|name| name.trim().to_owned()).collect()
 }
 
@@ -135,6 +150,8 @@ mod tests {
     fn the_names_are_read_as_they_were_written() {
         let names = ["alice", "b.o-b_2"].map(str::to_owned);
         assert_eq!(names_in(&text(&names)), names);
+        // As pam_namespace reads them when somebody has moved the line.
+        assert_eq!(names_in(&text(&names).replace(POINT, &format!(" \t{POINT}"))), names);
         assert_eq!(names_in("# ~eve\n/tmp tmpfs tmpfs ~mallory\n"), [""; 0]);
         // In the form that namespace.conf(5) has: four words in a line.
         let text = text(&names);

@@ -33,7 +33,7 @@ use ipsec::{
 use named::{
     one_that_names_a_vrf_follows_it_and_is_named_when_that_is_gone,
     one_that_names_its_vrf_is_declared_exported_and_watched_over, one_that_the_kernel_refuses_costs_no_other,
-    what_keeps_its_outside_is_listed_and_refused,
+    one_that_was_made_in_another_namespace_is_refused, what_keeps_its_outside_is_listed_and_refused,
 };
 use openvpn::{openvpn_follows_a_client_that_roams_within_blue, openvpn_reaches_blues_server_alone};
 use others::the_outside_of_a_vxlan_is_in_the_vrf_that_it_is_made_for;
@@ -64,6 +64,7 @@ guest_tests! {
     one_that_names_a_vrf_follows_it_and_is_named_when_that_is_gone,
     what_keeps_its_outside_is_listed_and_refused,
     one_that_the_kernel_refuses_costs_no_other,
+    one_that_was_made_in_another_namespace_is_refused,
     the_outside_of_an_xfrm_interface_is_in_the_vrf_that_it_is_made_for,
     esp_in_udp_comes_to_the_port_of_a_program_in_blue,
     openvpn_reaches_blues_server_alone,

@@ -231,6 +231,22 @@ fn a_login_that_cannot_have_the_files_is_denied() {
     }
     let _lines = Kept::with_lines("sshd", &all);
     is_asked(&logins.log_in(LOOKS_UP), Domain::Blue);
+    // The copy that an editor has beside a file stands over nothing.
+    let copy = Kept::with("/etc/vrf/blue/.resolv.conf.swp", "");
+    is_denied(&mut logins, "cannot put '/etc/vrf/blue/.resolv.conf.swp' over '/etc/.resolv.conf.swp'");
+    let found = vrfsetup(&mut logins.world, 3, "doctor");
+    assert!(found.text().contains("/etc/vrf/blue/.resolv.conf.swp stands over nothing"), "{found}");
+    drop(copy);
+    // PAM's file, changed by hand so that nobody can log in.
+    let written = fs::read_to_string(OF_PAM).expect("PAM's file");
+    fs::write(OF_PAM, written.replace(" tmpfs ", " nonsense ")).expect("PAM's file");
+    let denied = logins.log_in("echo logged in");
+    assert!(denied.code != 0 && !denied.text().contains("logged in"), "{denied}");
+    let found = vrfsetup(&mut logins.world, 3, "doctor");
+    assert!(found.text().contains("vrfsetup.conf is not as vrfsetup writes it"), "{found}");
+    vrfsetup(&mut logins.world, 0, "user --refresh");
+    assert_eq!(fs::read_to_string(OF_PAM).expect("PAM's file"), written);
+    is_asked(&logins.log_in(LOOKS_UP), Domain::Blue);
     fs::rename("/etc/vrf/blue/resolv.conf", "/etc/vrf/blue.conf").expect("a file");
     is_denied(&mut logins, "names may not be resolved in 'blue'");
     fs::rename("/etc/vrf/blue.conf", "/etc/vrf/blue/resolv.conf").expect("a file");

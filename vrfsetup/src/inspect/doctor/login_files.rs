@@ -12,12 +12,24 @@ use crate::sys::{accounts, namespaces, run_dir};
 pub fn all() -> Vec<Finding> {
     let Some(state) = users::read().ok().filter(|_| run_dir::is_first_netns()) else { return Vec::new() };
     let Ok(names) = namespaces::names() else { return Vec::new() };
-    let has_files =
-        |vrf: &str| fs::read_dir(Path::new("/etc/vrf").join(vrf)).is_ok_and(|mut files| files.next().is_some());
-    of(&state, &names, logins::gives_logins_files(), &has_files)
+    let mut findings = of(&state, &names, logins::gives_logins_files(), &files_of);
+    if matches!(namespaces::is_as_written(), Ok(false)) {
+        let what = format!(
+            "{} is not as vrfsetup writes it: pam_namespace may deny the logins of all users",
+            namespaces::FILE
+        );
+        findings.push(Finding::new("user-etc-changed", what, "vrfsetup user --refresh"));
+    }
+    findings
 }
 
-fn of(state: &State, names: &[String], is_in_pam: bool, has_files: &dyn Fn(&str) -> bool) -> Vec<Finding> {
+/// The names of a VRF's files.
+fn files_of(vrf: &str) -> Vec<String> {
+    let files = fs::read_dir(Path::new("/etc/vrf").join(vrf)).into_iter().flatten().flatten();
+    files.map(|file| file.file_name().to_string_lossy().into_owned()).collect()
+}
+
+fn of(state: &State, names: &[String], is_in_pam: bool, files_of: &dyn Fn(&str) -> Vec<String>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let with_etc: Vec<&Assigned> = state.users.iter().filter(|user| user.has_etc).collect();
     for user in &with_etc {
@@ -29,7 +41,15 @@ fn of(state: &State, names: &[String], is_in_pam: bool, has_files: &dyn Fn(&str)
             findings
                 .push(Finding::new("user-etc-unused", what, "two lines in /etc/pam.d: vrfsetup(8), USERS").about(vrf));
         }
-        if !has_files(vrf) {
+        let files = files_of(vrf);
+        for file in files.iter().filter(|file| !Path::new("/etc").join(file).exists()) {
+            let what = format!(
+                "/etc/vrf/{vrf}/{file} stands over nothing: logins of user '{name}' are denied without an /etc/{file}"
+            );
+            let fix = format!("rm {}, or a file /etc/{file}", word(&format!("/etc/vrf/{vrf}/{file}")));
+            findings.push(Finding::new("user-etc-uncovered", what, fix).about(vrf));
+        }
+        if files.is_empty() {
             let what = format!(
                 "/etc/vrf/{vrf} has no files: logins of user '{name}' are denied, unless its ports have name servers"
             );
@@ -56,15 +76,17 @@ mod tests {
     fn logins_without_their_files_are_told() {
         let user = |uid, has_etc| Assigned { uid, vrf: "blue".to_owned(), ifindex: Some(7), group: None, has_etc };
         let state = State { users: vec![user(4_294_967_000, true), user(4_294_967_001, false)], ..State::default() };
-        let said = |names: &[&str], is_in_pam, has_files: bool| {
+        let said = |names: &[&str], is_in_pam, files: &[&str]| {
+            let files: Vec<String> = files.iter().map(|file| (*file).to_owned()).collect();
             let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-            let all = of(&state, &names, is_in_pam, &|_| has_files);
+            let all = of(&state, &names, is_in_pam, &|_| files.clone());
             all.into_iter().map(|found| found.finding).collect::<Vec<_>>()
         };
-        assert_eq!(said(&["4294967000"], true, true), [""; 0]);
-        assert_eq!(said(&["4294967000"], false, true), ["user-etc-unused"]);
-        assert_eq!(said(&["4294967000"], true, false), ["user-etc-empty"]);
-        assert_eq!(said(&["4294967000", "4294967001", "no-such-user"], true, true), ["user-etc-stale"; 2]);
-        assert_eq!(of(&State::default(), &[], false, &|_| false), []);
+        assert_eq!(said(&["4294967000"], true, &["passwd"]), [""; 0]);
+        assert_eq!(said(&["4294967000"], false, &["passwd"]), ["user-etc-unused"]);
+        assert_eq!(said(&["4294967000"], true, &[]), ["user-etc-empty"]);
+        assert_eq!(said(&["4294967000"], true, &["passwd", ".resolv.conf.swp"]), ["user-etc-uncovered"]);
+        assert_eq!(said(&["4294967000", "4294967001", "no-such-user"], true, &["passwd"]), ["user-etc-stale"; 2]);
+        assert_eq!(of(&State::default(), &[], false, &|_| Vec::new()), []);
     }
 }

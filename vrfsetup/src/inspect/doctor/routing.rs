@@ -193,6 +193,7 @@ pub mod tests {
             operstate: 6,
             master: None,
             lower: None,
+            is_of_elsewhere: false,
             altnames: Vec::new(),
             kind: Some("vrf".into()),
             table: Some(table),

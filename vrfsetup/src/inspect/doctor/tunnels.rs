@@ -8,6 +8,7 @@ use crate::model::link::{Link, changes_its_outside};
 use crate::model::shell::word;
 use crate::plan::inventory::Inventory;
 use crate::plan::outsides;
+use crate::plan::system::System;
 
 /// Of those that have a mark nothing for who may not ask.
 pub fn all(inventory: &Inventory) -> Vec<Finding> {
@@ -34,7 +35,7 @@ fn finding(inventory: &Inventory, Entry { tunnel, vrf, by, .. }: &Entry) -> Find
     let is_there = system.link(vrf).is_some_and(Link::is_vrf);
     let link = system.link(tunnel).filter(|link| link.name == *tunnel);
     let (what, fix) = match (by, link) {
-        (By::Device { .. }, Some(link)) if !is_there => (without_vrf(link), remove),
+        (By::Device { .. }, Some(link)) if !is_there => without_vrf(system, link, vrf).unwrap_or((lost(link), remove)),
         (By::Device { .. }, Some(_)) => (format!("the outside of tunnel '{tunnel}' is not in the VRF"), again),
         // It was expected before anybody could know of what kind it is.
         (By::Mark { .. }, Some(link)) if outsides::is_changed(link) && is_there => {
@@ -49,7 +50,25 @@ fn finding(inventory: &Inventory, Entry { tunnel, vrf, by, .. }: &Entry) -> Find
     Finding::new("tunnel", what, fix).about(vrf)
 }
 
-fn without_vrf(link: &Link) -> String {
+/// Where it sends by all the same: the VRF has another name by now, or somebody has given it another device.
+fn without_vrf(system: &System, link: &Link, vrf: &str) -> Option<(String, String)> {
+    let (name, below) = (&link.name, link.lower.and_then(|lower| system.link_by_index(lower)));
+    let of = below.and_then(|below| system.vrf_of(below));
+    let again = |to: &str| format!("vrfsetup tunnel {} --in {}", word(name), word(to));
+    match of {
+        Some(of) => {
+            let what = format!("the outside of tunnel '{name}' is in VRF '{}', and VRF '{vrf}' is gone", of.name);
+            Some((what, again(&of.name)))
+        }
+        None if below.is_some() || link.lower.is_none() => {
+            let what = format!("tunnel '{name}' sends by the default domain: its VRF is gone");
+            Some((what, format!("vrfsetup tunnel {} --remove", word(name))))
+        }
+        None => None,
+    }
+}
+
+fn lost(link: &Link) -> String {
     let name = &link.name;
     match outsides::falls_back(link) {
         true => format!("tunnel '{name}' may send by the default domain: its VRF is gone"),

@@ -11,6 +11,7 @@ fn link(ifindex: u32, name: &str, altnames: &[&str]) -> Link {
         operstate: 6,
         master: None,
         lower: None,
+        is_of_elsewhere: false,
         altnames: altnames.iter().map(|name| (*name).to_owned()).collect(),
         kind: Some("veth".into()),
         table: None,

@@ -42,6 +42,14 @@ fn one_that_somebody_made_for_the_vrf_is_known_by_the_kernel_alone() {
 }
 
 #[test]
+fn one_that_was_made_in_another_namespace_stays_as_it_is() {
+    let mut system = system(None);
+    let tunnel = wanted(&system, None, gre1(&system), "blue").expect("a tunnel");
+    system.links.iter_mut().for_each(|link| link.is_of_elsewhere = link.name == "gre1");
+    assert_eq!((into(&system, &tunnel), is_changed(gre1(&system))), (None, false));
+}
+
+#[test]
 fn one_in_the_default_domain_and_one_whose_vrf_is_gone_stay() {
     for lower in [None, Some(2)] {
         assert_eq!(step_back(&system(lower), "gre1", None), None);

@@ -16,6 +16,7 @@ fn link() -> Link {
         operstate: 6,
         master: None,
         lower: None,
+        is_of_elsewhere: false,
         altnames: Vec::new(),
         kind: None,
         table: None,

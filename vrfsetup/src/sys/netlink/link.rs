@@ -96,11 +96,12 @@ pub(super) fn answer(reply: &Reply) -> Option<Link> {
         operstate: 0,
         master: None,
         lower: None,
+        is_of_elsewhere: false,
         altnames: Vec::new(),
         kind: None,
         table: None,
     };
-    let (mut lower, mut is_lower_elsewhere) = (None, false);
+    let mut lower = None;
     for (kind, value) in Attributes(body.get(IFINFOMSG..)?) {
         match kind {
             libc::IFLA_IFNAME => link.name = text(value),
@@ -108,7 +109,7 @@ pub(super) fn answer(reply: &Reply) -> Option<Link> {
             libc::IFLA_OPERSTATE => link.operstate = *value.first()?,
             libc::IFLA_MASTER => link.master = number(value).filter(|master| *master != 0),
             libc::IFLA_LINK => lower = number(value).filter(|lower| *lower != 0 && *lower != link.ifindex),
-            libc::IFLA_LINK_NETNSID => is_lower_elsewhere = true,
+            libc::IFLA_LINK_NETNSID => link.is_of_elsewhere = true,
             IFLA_PROP_LIST => link.altnames = altnames(Attributes(value)),
             libc::IFLA_LINKINFO => {
                 read_info(&mut link, Attributes(value));
@@ -118,7 +119,7 @@ pub(super) fn answer(reply: &Reply) -> Option<Link> {
         }
     }
     let is_pair = link.kind.as_ref().is_some_and(|kind| PAIRS.contains(&kind.as_str()));
-    link.lower = lower.filter(|_| !is_lower_elsewhere && !is_pair);
+    link.lower = lower.filter(|_| !link.is_of_elsewhere && !is_pair);
     Some(link)
 }
 

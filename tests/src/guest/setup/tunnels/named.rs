@@ -126,6 +126,21 @@ pub fn one_that_names_a_vrf_follows_it_and_is_named_when_that_is_gone() {
     vrfsetup(world, 0, "del green --force");
     vrfsetup(world, 0, "rollback");
     assert_eq!(listed(world), Some(["green", "green", "false"].map(str::to_owned)));
+    // Its VRF under another name, and somebody's hand when it is gone.
+    here("ip link set green down");
+    here("ip link set green name lime");
+    here("ip link set lime up");
+    let said = found(world);
+    let now = "green: the outside of tunnel 't0' is in VRF 'lime', and VRF 'green' is gone";
+    assert!(said.contains(&format!("{now}; fix: vrfsetup tunnel t0 --in lime")), "{said}");
+    here("ip link change t0 type gre dev eth0");
+    let said = found(world);
+    let now = "green: tunnel 't0' sends by the default domain: its VRF is gone";
+    assert!(said.contains(&format!("{now}; fix: vrfsetup tunnel t0 --remove")), "{said}");
+    here("ip link change t0 type gre dev lime");
+    here("ip link set lime down");
+    here("ip link set lime name green");
+    here("ip link set green up");
     vrfsetup(world, 0, "tunnel t0 --remove");
     assert_eq!(named(world), "eth0");
 
@@ -212,8 +227,11 @@ pub fn one_that_the_kernel_refuses_costs_no_other() {
     here(&format!("ip link add t1 type gre local {OWN4} remote {WEB4}"));
     here(&format!("ip link add t2 type ipip local {OWN4} remote {WEB4}"));
     vrfsetup(world, 0, "tunnel t0 --in blue");
+    // Those whose packets say where they go name no device.
+    here("ip link add t3 type gretap external");
     let before = state(world);
     vrfsetup(world, 1, "tunnel t1 --in blue").assert_says(1, "File exists");
+    vrfsetup(world, 1, "tunnel t3 --in blue").assert_says(1, "Invalid argument");
     assert_same(&before, &state(world));
     let exported = vrfsetup(world, 0, "export").text();
     let apply = applied(world, &exported.replace(DECLARED, &format!("{DECLARED}t1 = \"blue\"\nt2 = \"blue\"\n")));
@@ -222,4 +240,23 @@ pub fn one_that_the_kernel_refuses_costs_no_other() {
     vrfsetup(world, 1, &format!("{apply} --each")).assert_says(1, "File exists");
     let list = vrfsetup(world, 0, "tunnel").text();
     assert_eq!(list, "t0: outside in blue, gre, dev blue\nt2: outside in blue, ipip, dev blue\n");
+}
+
+/// The number of a device would be taken for one of the namespace where it was made.
+pub fn one_that_was_made_in_another_namespace_is_refused() {
+    let mut world = world();
+    let world = &mut world;
+    here("ip link del t0");
+    let blue = world.ip_json("link show blue")[0]["ifindex"].to_string();
+    here("ip netns add made");
+    here(&format!("ip -n made link add other index {blue} type dummy"));
+    here(&format!("ip -n made link add t0 type gre local {OWN4} remote {WEB4}"));
+    here(&format!("ip -n made link set t0 netns {}", std::process::id()));
+    let before = here("ip -d link show t0");
+    vrfsetup(world, 1, "tunnel t0 --in blue")
+        .assert_says(1, "the outside of 't0' is in another network namespace: the one that it was made in");
+    assert_eq!((here("ip -d link show t0"), listed(world)), (before, None));
+    nothing_to_do(world, "tunnel t0 --remove");
+    here("ip link del t0");
+    here("ip netns del made");
 }
