@@ -12,6 +12,7 @@ use crate::plan::emulate as plan_emulate;
 use crate::plan::inventory::Inventory;
 use crate::plan::leftovers::{self, Leftover};
 use crate::plan::memory::Memory;
+use crate::plan::outsides;
 use crate::plan::port::{Domain, Move};
 use crate::plan::sysctls;
 use crate::plan::tables;
@@ -79,7 +80,7 @@ pub fn plan(
     if !units.is_empty() && !session.takes_risks() {
         return Err(Error::HasUnits { vrf: vrf.name.clone(), units });
     }
-    let tunnels = system.tunnels_outside_in(vrf).filter(|tunnel| !leaves(&tunnel.name));
+    let tunnels = outsides::without(system, vrf, ports).filter(|tunnel| !leaves(&tunnel.name));
     let tunnels: Vec<(String, String)> =
         tunnels.map(|tunnel| (tunnel.name.clone(), tunnel.kind.clone().unwrap_or_default())).collect();
     if !tunnels.is_empty() && !session.takes_risks() {

@@ -35,6 +35,17 @@ pub fn of_vrf(system: &System, memory: &Memory, vrf: &str) -> Vec<String> {
     names
 }
 
+/// The tunnels that would send by the default domain, or nowhere, without this VRF and with these ports of it in the default
+/// domain; and a VXLAN, which goes with the VRF that it names.
+pub fn without<'a>(system: &'a System, vrf: &'a Link, ports: &'a [&Link]) -> impl Iterator<Item = &'a Link> {
+    let is_left = |below: &Link| {
+        let is_it = |port: &&Link| port.ifindex == below.ifindex || Some(port.ifindex) == below.master;
+        ports.iter().any(is_it)
+    };
+    let of_vrf = all(system).filter(|(_, _, of)| of.ifindex == vrf.ifindex);
+    of_vrf.filter(move |(_, below, _)| below.is_vrf() || is_left(below)).map(|(link, ..)| link)
+}
+
 /// Whether what its outside is sent by is gone, though it still names it.
 pub fn is_lost(system: &System, link: &Link) -> bool {
     link.names_its_outside() && link.lower.is_some_and(|lower| system.link_by_index(lower).is_none())

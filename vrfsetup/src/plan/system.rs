@@ -138,12 +138,6 @@ impl System {
         above
     }
 
-    /// The tunnels that name this VRF for their outside.
-    pub fn tunnels_outside_in(&self, vrf: &Link) -> impl Iterator<Item = &Link> {
-        let upon = self.uppers.get(&vrf.ifindex).into_iter().flatten().map(|&at| &self.links[at]);
-        upon.filter(|link| link.has_outside_below())
-    }
-
     /// The addresses of an interface.
     pub fn addresses_of(&self, ifindex: u32) -> impl Iterator<Item = &Address> {
         self.addresses_of.get(&ifindex).into_iter().flatten().map(|&at| &self.addresses[at])

@@ -50,6 +50,16 @@ fn one_that_was_made_in_another_namespace_stays_as_it_is() {
 }
 
 #[test]
+fn one_that_names_a_port_is_without_its_vrf_where_the_port_is() {
+    for (lower, with_port, without_port) in [(7, true, true), (8, true, false), (2, false, false)] {
+        let system = system(Some(lower));
+        let (blue, port) = (system.link("blue").unwrap(), system.link("blue0").unwrap());
+        let is_one = |ports: &[&Link]| without(&system, blue, ports).next().is_some();
+        assert_eq!((is_one(&[port]), is_one(&[])), (with_port, without_port), "{lower}");
+    }
+}
+
+#[test]
 fn one_in_the_default_domain_and_one_whose_vrf_is_gone_stay() {
     for lower in [None, Some(2)] {
         assert_eq!(step_back(&system(lower), "gre1", None), None);

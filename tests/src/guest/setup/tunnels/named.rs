@@ -186,6 +186,7 @@ pub fn what_keeps_its_outside_is_listed_and_refused() {
     let lines = "t0: outside in blue, gre, dev blue0\nvx0: outside in blue, vxlan, dev blue\n\
                  x0: outside in blue, xfrm, dev blue\n";
     assert_eq!(list, lines);
+    vrfsetup(world, 1, "del blue").assert_says(1, ": t0, x0, vx0 (--force goes on)");
     assert!(!found(world).contains("tunnel"));
     let exported = vrfsetup(world, 0, "export").text();
     let apply = applied(world, &exported);
