@@ -239,7 +239,7 @@ fn a_login_that_cannot_have_the_files_is_denied() {
     drop(copy);
     // PAM's file, changed by hand so that nobody can log in.
     let written = fs::read_to_string(OF_PAM).expect("PAM's file");
-    fs::write(OF_PAM, written.replace(" tmpfs ", " nonsense ")).expect("PAM's file");
+    fs::write(OF_PAM, written.replace(" tmpfs:", " nonsense:")).expect("PAM's file");
     let denied = logins.log_in("echo logged in");
     assert!(denied.code != 0 && !denied.text().contains("logged in"), "{denied}");
     let found = vrfsetup(&mut logins.world, 3, "doctor");
