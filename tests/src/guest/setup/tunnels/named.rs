@@ -216,7 +216,7 @@ pub fn what_keeps_its_outside_is_listed_and_refused() {
     here("ip netns add elsewhere");
     here(&format!("ip link add t1 link-netns elsewhere type gre local {OWN4} remote {WEB4}"));
     let refused = vrfsetup(world, 1, "tunnel t1 --in blue");
-    refused.assert_says(1, "nothing is changed: Invalid cross-device link");
+    refused.assert_says(1, "the outside of 't1' is in another network namespace");
     here("ip link del t1");
     here("ip netns del elsewhere");
 }
