@@ -35,13 +35,17 @@ pub fn locate() -> Result<Base, Unavailable> {
         return Err(Unavailable::new("this process's cgroup is outside its cgroup namespace"));
     }
     let found = mounted(kernel::mounts_at_start().map_err(failed(mounts))?, &own);
-    let opened =
-        found.and_then(|(mount_point, inside)| Some((open(&mount_point, DIRECTORY, Mode::empty()).ok()?, inside)));
+    let opened = found.map(|(mount_point, inside)| {
+        let root = open(&mount_point, DIRECTORY, Mode::empty());
+        root.map(|root| (root, inside)).map_err(Unavailable::kernel(format!("open {}", mount_point.display())))
+    });
     let (root, inside) = match opened {
-        Some(opened) => opened,
+        Some(Ok(opened)) => opened,
         // `ip netns exec` and containers hide it; who may mount it can have a view of its own, attached nowhere.
-        None => {
-            (syscall::detached_cgroup2().map_err(|_| Unavailable::new("no cgroup2 is mounted here"))?, relative(&own))
+        hidden => {
+            let none = || Unavailable::new("no cgroup2 is mounted here");
+            let why = |_| hidden.and_then(Result::err).unwrap_or_else(none);
+            (syscall::detached_cgroup2().map_err(why)?, relative(&own))
         }
     };
     let binds =
