@@ -91,19 +91,7 @@ mod tests {
     const GONE: u32 = 9;
 
     fn link(ifindex: u32, name: &str, table: Option<u32>, master: Option<u32>) -> Link {
-        Link {
-            ifindex,
-            name: name.to_owned(),
-            flags: 0,
-            mtu: 1500,
-            operstate: 0,
-            master,
-            lower: None,
-            is_of_elsewhere: false,
-            altnames: Vec::new(),
-            kind: table.map(|_| "vrf".to_owned()),
-            table,
-        }
+        Link { master, ..Link::plain(ifindex, name, table) }
     }
 
     fn system() -> System {

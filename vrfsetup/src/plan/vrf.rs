@@ -216,19 +216,7 @@ mod tests {
         VrfSpec { name: "blue", table: None, has_loopback: true, unreachable: Unreachable::Route };
 
     fn link(ifindex: u32, name: &str, table: Option<u32>) -> Link {
-        Link {
-            ifindex,
-            name: name.into(),
-            flags: 1,
-            mtu: 65575,
-            operstate: 6,
-            master: None,
-            lower: None,
-            is_of_elsewhere: false,
-            altnames: Vec::new(),
-            kind: table.map(|_| "vrf".into()),
-            table,
-        }
+        Link { flags: 1, ..Link::plain(ifindex, name, table) }
     }
 
     fn inventory(links: Vec<Link>) -> Inventory {

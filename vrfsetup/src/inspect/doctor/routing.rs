@@ -185,19 +185,7 @@ pub mod tests {
     use crate::plan::rules::{FIRST, L3MDEV};
 
     pub fn vrf(ifindex: u32, name: &str, table: u32) -> Link {
-        Link {
-            ifindex,
-            name: name.into(),
-            flags: libc::IFF_UP as u32,
-            mtu: 65575,
-            operstate: 6,
-            master: None,
-            lower: None,
-            is_of_elsewhere: false,
-            altnames: Vec::new(),
-            kind: Some("vrf".into()),
-            table: Some(table),
-        }
+        Link { flags: libc::IFF_UP as u32, ..Link::plain(ifindex, name, Some(table)) }
     }
 
     pub fn healthy_rules() -> Vec<Rule> {

@@ -4,17 +4,10 @@ use crate::plan::system::System;
 
 fn link(ifindex: u32, name: &str, altnames: &[&str]) -> Link {
     Link {
-        ifindex,
-        name: name.into(),
         flags: 1,
-        mtu: 1500,
-        operstate: 6,
-        master: None,
-        lower: None,
-        is_of_elsewhere: false,
         altnames: altnames.iter().map(|name| (*name).to_owned()).collect(),
         kind: Some("veth".into()),
-        table: None,
+        ..Link::plain(ifindex, name, None)
     }
 }
 

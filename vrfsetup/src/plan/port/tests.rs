@@ -8,19 +8,7 @@ use rtnetlink::packet_route::route::{RouteAttribute, RouteProtocol, RouteType};
 use std::net::IpAddr;
 
 fn link() -> Link {
-    Link {
-        ifindex: 3,
-        name: "eth1".into(),
-        flags: libc::IFF_UP as u32,
-        mtu: 1500,
-        operstate: 6,
-        master: None,
-        lower: None,
-        is_of_elsewhere: false,
-        altnames: Vec::new(),
-        kind: None,
-        table: None,
-    }
+    Link { flags: libc::IFF_UP as u32, ..Link::plain(3, "eth1", None) }
 }
 
 fn blue() -> Domain {
