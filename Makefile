@@ -24,6 +24,8 @@ RELEASE = $(or $(CARGO_TARGET_DIR),target)/$(if $(CROSS),$(CROSS)/)release
 # What is installed; PACKAGES may say that only this is to be built, without the programs of the tests.
 PRODUCTS = vrfrun vrfsetup vrfshim
 PACKAGES =
+# What failed in each virtual machine (tests/tests/kernels.rs).
+FAILED = $(or $(CARGO_TARGET_DIR),target)/tmp/*.failed
 # Where the i386 object is, on a machine that has built one; no other machine's programs are beside it.
 RELEASE32 = $(if $(CROSS),/nonexistent,$(or $(CARGO_TARGET_DIR),target)/i686-unknown-linux-gnu/release)
 
@@ -46,7 +48,8 @@ test: packages build
 	$(CARGO) fmt --all --check
 	tools/rooms
 	tools/words
-	$(NEXTEST) run --workspace
+	@rm -f $(FAILED)
+	$(NEXTEST) run --workspace || { tail -qn 40 $(FAILED) 2>/dev/null; exit 1; }
 
 # What needs no root and no virtual machine: a minute or two once the tests are compiled.
 check:

@@ -69,9 +69,9 @@ fn all_of(
         shortfall.missing.len()
     );
     match ended {
-        Err(failure) => Err(format!("{failure}\n{}", again(machine, &shortfall))),
+        Err(failure) => Err(format!("{failure}\n{}", again(machine, &events, &shortfall))),
         Ok(()) if shortfall.is_none() => Ok(()),
-        Ok(()) => Err(again(machine, &shortfall)),
+        Ok(()) => Err(again(machine, &events, &shortfall)),
     }
 }
 
@@ -84,12 +84,22 @@ fn ran_on(events: &[Event]) -> String {
     ready.unwrap_or_else(|| "did not boot".to_owned())
 }
 
-/// Each test that failed or did not run, by the command that runs it again.
-fn again(machine: &str, shortfall: &Shortfall) -> String {
+/// Each test that failed, with the end of what it wrote, or did not run, by the command that runs it again.
+fn again(machine: &str, events: &[Event], shortfall: &Shortfall) -> String {
     let line = |what: &str, name: &String| format!("{machine}: {name} {what}; again: tools/vm {machine} '{name}'");
-    let failed = shortfall.failed.iter().map(|name| line("failed", name));
+    let failed = shortfall.failed.iter().map(|name| format!("{}\n{}", line("failed", name), last_words(events, name)));
     let missing = shortfall.missing.iter().map(|name| line("did not run", name));
     failed.chain(missing).collect::<Vec<_>>().join("\n")
+}
+
+/// The last lines that a failed test wrote.
+fn last_words(events: &[Event], test: &str) -> String {
+    let output = events.iter().find_map(|event| match event {
+        Event::Test { name, output, .. } if name == test => Some(output.as_str()),
+        _ => None,
+    });
+    let lines: Vec<&str> = output.unwrap_or_default().lines().collect();
+    lines[lines.len().saturating_sub(12)..].iter().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
 }
 
 /// Boots `kernel` with any other plan and shows what it says.
