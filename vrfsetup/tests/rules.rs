@@ -227,10 +227,6 @@ fn a_rollback_leaves_local_before_what_a_vpn_added_meanwhile() {
     let namespace = Namespace::new();
     assert_says(&namespace.vrfsetup("rules fix --confirm 1"), 0, "1 s");
     namespace.ip("rule add not fwmark 0xca6c lookup 51820");
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
-    while namespace.rules().contains("l3mdev") {
-        assert!(std::time::Instant::now() < deadline, "never undone: {}", namespace.rules());
-        std::thread::sleep(std::time::Duration::from_millis(100));
-    }
+    wait_until("the rollback", || !namespace.rules().contains("l3mdev"));
     assert_eq!(in_order(&namespace, "-4")[0], "0: lookup local");
 }

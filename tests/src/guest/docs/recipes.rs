@@ -1,9 +1,8 @@
 //! The recipes of docs/recipes.md, as they stand there: what a reader types is what is run here.
 
-use std::time::{Duration, Instant};
-
 use super::guest_tests;
 use crate::harness::judge::{Outcome, root, user};
+use crate::harness::wait;
 use crate::harness::world::{Domain, Kind, World};
 
 guest_tests! {
@@ -30,7 +29,7 @@ fn sshd_answers_in_its_vrf_and_not_outside() {
     let generated = world.judge(&root(["ssh-keygen", "-A"]));
     assert_eq!(generated.code, 0, "{generated}");
     let mut sshd = world.start(&root(["vrfrun", "blue", "/usr/sbin/sshd", "-D", "-p", "2222"]));
-    wait_for_listener(&world, "%blue:2222");
+    wait_for_listener("%blue:2222");
 
     let inside = world.judge(&root(["vrfrun", "blue", "bash", "-c", GREETING]));
     assert!(inside.text().starts_with("SSH-2.0-"), "{inside}");
@@ -41,16 +40,9 @@ fn sshd_answers_in_its_vrf_and_not_outside() {
 }
 
 /// Until ss(8), which knows nothing of us, shows it.
-fn wait_for_listener(world: &World, address: &str) {
-    let deadline = Instant::now() + Duration::from_secs(120);
-    loop {
-        let listeners = std::process::Command::new("ss").args(["-Hltn"]).output().expect("ss");
-        if String::from_utf8_lossy(&listeners.stdout).contains(address) {
-            return;
-        }
-        assert!(Instant::now() < deadline, "nothing listens on {address}: {listeners:?} {:?}", world.kind());
-        std::thread::sleep(Duration::from_millis(50));
-    }
+fn wait_for_listener(address: &str) {
+    let listeners = || std::process::Command::new("ss").args(["-Hltn"]).output().expect("ss").stdout;
+    wait::until(|| String::from_utf8_lossy(&listeners()).into_owned(), |shown| shown.contains(address));
 }
 
 /// A directory of /etc/vrf, gone with this value.

@@ -1,10 +1,9 @@
 //! The recipes of docs/recipes.md that need a program or two of their own: chrony, a container's image.
 
-use std::time::{Duration, Instant};
-
 use super::guest_tests;
 use crate::guest::run::containers::{Image, Inside, judge};
 use crate::harness::judge::{Verdict, root, user};
+use crate::harness::wait;
 use crate::harness::world::{Domain, Kind, World};
 
 guest_tests! {
@@ -28,11 +27,7 @@ fn chronyd_keeps_time_by_a_server_in_the_vrf() {
 
     world.replace("/etc/chrony/chrony.conf", b"server 192.0.2.80 iburst\n").expect("a configuration");
     let mut daemon = world.start(&root(["vrfrun", "-m", "bpf", "blue", "chronyd", "-d"]));
-    let deadline = Instant::now() + Duration::from_secs(120);
-    while !has_chosen_a_server() {
-        assert!(Instant::now() < deadline, "chronyd never chose its server: {daemon:?}");
-        std::thread::sleep(Duration::from_millis(200));
-    }
+    wait::until(has_chosen_a_server, |has_chosen| *has_chosen);
     daemon.interrupt();
     let verdict = daemon.finish(&mut world);
     assert_eq!(served(&verdict), [false, true, false], "{verdict}");

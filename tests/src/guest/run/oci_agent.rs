@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -14,6 +14,7 @@ use super::containers::{Image, Inside, config};
 use super::guest_tests;
 use super::oci_hook::{fetch, image, is_blue, is_closed};
 use crate::harness::judge::{Order, Running, Verdict, root, user};
+use crate::harness::wait;
 use crate::harness::world::{Domain, Kind, World};
 
 guest_tests! {
@@ -103,11 +104,7 @@ impl Home {
 }
 
 fn wait_for(path: &Path) {
-    let deadline = Instant::now() + LONG;
-    while !path.exists() {
-        assert!(Instant::now() < deadline, "{}", path.display());
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    wait::until(|| (path, path.exists()), |(_, is_there)| *is_there);
 }
 
 fn world() -> World {

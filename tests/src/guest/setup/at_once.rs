@@ -3,7 +3,7 @@
 
 use std::io::Write;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sched::{CloneFlags, unshare};
 
@@ -12,6 +12,7 @@ use super::state_here;
 use crate::harness::judge::root;
 use crate::harness::programs;
 use crate::harness::vm::plan::DIRECTORY;
+use crate::harness::wait;
 use crate::harness::world::plan::WEB4;
 use crate::harness::world::{Domain, Kind, World, machine};
 
@@ -176,12 +177,8 @@ fn at_once(first: &str, second: &str, is_held: bool) -> End {
 
 /// They run in sessions of their own.
 fn wait_for_watchers() {
-    let deadline = Instant::now() + Duration::from_secs(60);
     let is_there = || Command::new("pgrep").args(["-f", "vrfsetup __roll-back"]).stdout(Stdio::null()).status();
-    while is_there().expect("pgrep").success() {
-        assert!(Instant::now() < deadline, "a watcher goes on waiting");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    wait::until(|| is_there().expect("pgrep"), |status| !status.success());
 }
 
 /// However two of them meet, it ends as if one had waited for the other. Each verb meets itself and those behind it in

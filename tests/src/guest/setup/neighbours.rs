@@ -86,7 +86,7 @@ fn a_vrf_gets_the_table_again_that_it_left() {
 /// The world's links all have one address, and the peer of each has that of every other.
 fn the_same_address_in_another_domain_is_not_taken_for_this_one() {
     let mut world = World::new(Kind::Vrfs).expect("a world");
-    let client = format!("exec 3<>/dev/tcp/{DNS4}/7; read line <&3; echo $line; sleep 60");
+    let client = format!("exec 3<>/dev/tcp/{DNS4}/7; read line <&3; echo $line; sleep 600");
     let mut connected = world.start(&root(["ip", "vrf", "exec", "blue", "bash", "-c", &client]));
     connected.wait_for("blue");
     let before = state(&world);
@@ -115,7 +115,7 @@ fn a_connection_that_falls_through_is_not_sealed_off_unasked() {
     world.ip(&format!("addr add {OWN4}/24 dev blue0"));
     // Nothing in the VRF's own table: the default domain's knows a way, and that is by the VRF's port.
     world.ip(&format!("route add {DNS4}/32 via 198.51.100.1 dev blue0 onlink"));
-    let client = format!("exec 3<>/dev/tcp/{DNS4}/7; read line <&3; echo $line; sleep 80");
+    let client = format!("exec 3<>/dev/tcp/{DNS4}/7; read line <&3; echo $line; sleep 600");
     let mut connected = world.start(&root(["ip", "vrf", "exec", "open", "bash", "-c", &client]));
     connected.wait_for("blue");
     let before = state(&world);

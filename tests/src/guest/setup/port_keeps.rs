@@ -3,6 +3,7 @@
 use super::guest_tests;
 use super::{assert_same, state, vrfsetup};
 use crate::harness::judge::{Verdict, root};
+use crate::harness::wait;
 use crate::harness::world::{Kind, World};
 
 guest_tests! {
@@ -261,11 +262,8 @@ fn a_slow_carrier_costs_no_route() {
 }
 
 fn wait_until_probed(world: &World) {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
-    while world.ip_json("-6 addr show dev slow0 tentative").to_string().contains("2001:db8:77") {
-        assert!(std::time::Instant::now() < deadline, "still being probed");
-        std::thread::sleep(std::time::Duration::from_millis(100));
-    }
+    let tentative = || world.ip_json("-6 addr show dev slow0 tentative").to_string();
+    wait::until(tentative, |tentative| !tentative.contains("2001:db8:77"));
 }
 
 fn where_ipv6_is_off_nothing_is_refused() {

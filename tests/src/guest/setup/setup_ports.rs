@@ -1,10 +1,9 @@
 //! vrfsetup makes VRFs and moves interfaces: nothing is lost on the way, and nothing is cut off unasked.
 
-use std::time::{Duration, Instant};
-
 use super::guest_tests;
 use super::{assert_same, json, nothing_to_do, state, vrfsetup};
 use crate::harness::judge::root;
+use crate::harness::wait;
 use crate::harness::world::plan::{DNS4, OWN4, OWN6, WEB4};
 use crate::harness::world::{Domain, Kind, World};
 
@@ -184,11 +183,7 @@ fn what_is_not_confirmed_is_undone() {
     let confirmed = state(&world);
     let verdict = vrfsetup(&mut world, 0, "del blue --confirm 2");
     assert!(verdict.text().contains("undone in 2 s"), "{verdict}");
-    let deadline = Instant::now() + Duration::from_secs(240);
-    while state(&world) != confirmed && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(200));
-    }
-    assert_same(&confirmed, &state(&world));
+    wait::until(|| state(&world), |state| *state == confirmed);
     vrfsetup(&mut world, 1, "confirm").assert_says(1, "no change waits");
     vrfsetup(&mut world, 0, "del blue");
     assert_same(&before, &state(&world));

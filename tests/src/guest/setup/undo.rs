@@ -2,12 +2,12 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use super::guest_tests;
 use super::transactions::{IDLE, MANY, faulty, furnished, text, vrfsetup_idle, with_blue};
 use super::{assert_same, state, vrfsetup};
 use crate::harness::judge::root;
+use crate::harness::wait;
 use crate::harness::world::{Kind, World};
 
 guest_tests! {
@@ -141,11 +141,7 @@ fn no_address_is_probed_again_by_a_rollback() {
         own.iter().filter(is_shown).map(|own| format!("{} {}", own["local"], own["tentative"])).collect::<Vec<_>>()
     };
     let wanted = ["\"2001:db8:78::9\" null"];
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while addresses(&world) != wanted {
-        assert!(Instant::now() < deadline, "{:?}", addresses(&world));
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    wait::until(|| addresses(&world), |addresses| *addresses == wanted);
     world.ip("link set v1 down");
     vrfsetup(&mut world, 0, "add blue --port v0");
     assert_eq!(addresses(&world), wanted);

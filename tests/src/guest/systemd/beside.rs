@@ -4,13 +4,14 @@
 
 use std::fs;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::guest_tests;
 use super::machine::{Machine, machine, systemctl};
 use crate::guest::setup::rules::{FIXED, assert_vrf_holds, rules, while_local_delivery_holds};
 use crate::guest::setup::{json, vrfsetup};
 use crate::harness::judge::{Verdict, root};
+use crate::harness::wait;
 use crate::harness::world::{Kind, World};
 
 guest_tests! {
@@ -63,11 +64,8 @@ pub fn run(world: &mut World, words: &str) -> Verdict {
 
 #[track_caller]
 pub fn wait_for_address(world: &World, device: &str, address: &str) {
-    let deadline = Instant::now() + Duration::from_secs(40);
-    while !world.ip_json(&format!("addr show dev {device}")).to_string().contains(&format!("\"{address}\"")) {
-        assert!(Instant::now() < deadline, "no {address}: {}", world.ip_json("addr show"));
-        std::thread::sleep(Duration::from_millis(300));
-    }
+    let (shown, wanted) = (format!("addr show dev {device}"), format!("\"{address}\""));
+    wait::until(|| world.ip_json(&shown), |addresses| addresses.to_string().contains(&wanted));
 }
 
 /// Once it configures any interface it removes routes and rules that are not its own.
@@ -92,11 +90,7 @@ fn networkd_leaves_seals_and_rules_alone() {
         std::thread::sleep(Duration::from_secs(2));
         assert_untouched(world, "networkctl reload");
         systemctl(world, 0, "restart systemd-networkd.service");
-        let deadline = Instant::now() + Duration::from_secs(40);
-        while world.ip_json("route show table 10 198.18.9.0/24") != serde_json::json!([]) {
-            assert!(Instant::now() < deadline, "networkd has removed nothing");
-            std::thread::sleep(Duration::from_millis(300));
-        }
+        wait::until(|| world.ip_json("route show table 10 198.18.9.0/24"), |left| *left == serde_json::json!([]));
         assert_untouched(world, "the restart");
     });
     // Its rule without a preference stands behind ours, once: networkd chooses one itself, from 32765 downwards.
@@ -150,17 +144,13 @@ fn frr_leaves_seals_and_rules_alone() {
                   interface eth0\n pbr-policy beside\nexit\n";
     fs::write("/etc/frr/frr.conf", config).expect("the file");
     // Without the port zebra (10.7) finds the gateway by the seal, and makes it an unreachable route.
-    let has_route = |world: &World| world.ip_json("-4 route show table 10 198.18.0.0/15")[0]["dev"] == "blue0";
-    let has_rule = |world: &World| rules(world, "-4").iter().any(|rule| rule.starts_with("30"));
+    let route = |world: &World| world.ip_json("-4 route show table 10 198.18.0.0/15");
+    let is_route = |shown: &serde_json::Value| shown[0]["dev"] == "blue0";
     while_local_delivery_holds(&mut world, |world| {
         for verb in ["start", "restart"] {
             systemctl(world, 0, &format!("{verb} frr.service"));
-            let deadline = Instant::now() + Duration::from_secs(40);
-            while !has_route(world) || !has_rule(world) {
-                let shown = world.ip_json("-4 rule show");
-                assert!(Instant::now() < deadline, "{verb}: {shown} {}", world.ip_json("-4 route show table 10"));
-                std::thread::sleep(Duration::from_millis(300));
-            }
+            wait::until(|| route(world), is_route);
+            wait::until(|| rules(world, "-4"), |rules| rules.iter().any(|rule| rule.starts_with("30")));
             assert_untouched(world, verb);
         }
     });
@@ -169,13 +159,9 @@ fn frr_leaves_seals_and_rules_alone() {
     let theirs = world.ip_json("-4 route show table 10 198.18.0.0/15");
     assert!(theirs[0]["nhid"].is_u64(), "{theirs}");
     vrfsetup(&mut world, 0, "detach blue0 --force");
-    assert!(!has_route(&world), "{}", world.ip_json("-4 route show table 10"));
-    let said = vrfsetup(&mut world, 0, "attach blue blue0 --force");
-    let deadline = Instant::now() + Duration::from_secs(40);
-    while !has_route(&world) {
-        assert!(Instant::now() < deadline, "{said} {}", world.ip_json("-4 route show table 10"));
-        std::thread::sleep(Duration::from_millis(300));
-    }
+    assert!(!is_route(&route(&world)), "{}", route(&world));
+    vrfsetup(&mut world, 0, "attach blue blue0 --force");
+    wait::until(|| route(&world), is_route);
     assert_untouched(&world, "the port's return");
     assert_vrf_holds(&mut world, "FRR and the port's return");
     systemctl(&mut world, 0, "stop frr.service");

@@ -1,7 +1,7 @@
 //! bgpd of FRR in a VRF: its session runs there alone, and what it has learnt is left to it.
 
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::beside::{assert_untouched, quiet};
 use super::guest_tests;
@@ -9,6 +9,7 @@ use super::machine::systemctl;
 use crate::guest::setup::rules::assert_vrf_holds;
 use crate::guest::setup::{nothing_to_do, vrfsetup};
 use crate::harness::judge::{Running, root};
+use crate::harness::wait;
 use crate::harness::world::{Domain, World};
 
 guest_tests! {
@@ -61,12 +62,7 @@ fn learnt(world: &World) -> serde_json::Value {
 
 #[track_caller]
 fn wait_for_route(world: &World, when: &str) {
-    let deadline = Instant::now() + Duration::from_secs(300);
-    while learnt(world)[0]["dst"] != LEARNT {
-        assert!(Instant::now() < deadline, "{when}: {}", world.ip_json("-4 route show table 10"));
-        std::thread::sleep(Duration::from_millis(300));
-    }
-    let learnt = learnt(world);
+    let learnt = wait::until(|| learnt(world), |learnt| learnt[0]["dst"] == LEARNT);
     assert_eq!((&learnt[0]["gateway"], &learnt[0]["dev"]), (&"198.51.100.1".into(), &"blue0".into()), "{when}");
     assert_untouched(world, when);
 }

@@ -1,6 +1,6 @@
 //! dhclient, which knows of no VRF: with a lease whose interface goes into one, and started in one.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::beside::{assert_untouched, quiet, wait_for_address};
 use super::guest_tests;
@@ -8,6 +8,7 @@ use super::machine::Machine;
 use crate::guest::setup::rules::assert_vrf_holds;
 use crate::guest::setup::{json, vrfsetup};
 use crate::harness::judge::{Running, root};
+use crate::harness::wait;
 use crate::harness::world::{Domain, World};
 
 guest_tests! {
@@ -58,17 +59,8 @@ fn seconds_left(world: &World) -> u64 {
 /// The lease is longer again than it was.
 #[track_caller]
 fn wait_for_renewal(world: &World) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    let mut left = seconds_left(world);
-    loop {
-        std::thread::sleep(Duration::from_millis(500));
-        let now = seconds_left(world);
-        if now > left {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{now} seconds are left");
-        left = now;
-    }
+    let mut before = u64::MAX;
+    wait::until(|| (std::mem::replace(&mut before, seconds_left(world)), before), |(before, left)| left > before);
 }
 
 fn end(world: &mut World, programs: [Running; 2]) {
@@ -103,11 +95,7 @@ fn a_lease_goes_into_the_vrf_and_is_renewed_there() {
 fn its_default_route_beside_the_vrf_is_found() {
     let (mut world, server) = with_server();
     let client = dhclient(&mut world, true);
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while defaults(&world, "main") != ["blue0", "eth0"] {
-        assert!(Instant::now() < deadline, "{:?}", defaults(&world, "main"));
-        std::thread::sleep(Duration::from_millis(300));
-    }
+    wait::until(|| defaults(&world, "main"), |defaults| *defaults == ["blue0", "eth0"]);
     let findings = json(&vrfsetup(&mut world, 3, "doctor -j"));
     let beside = findings.as_array().into_iter().flatten().find(|one| one["finding"] == "default-route-by-port");
     let beside = beside.unwrap_or_else(|| panic!("{findings}"));

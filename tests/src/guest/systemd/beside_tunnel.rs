@@ -2,13 +2,13 @@
 //! their starts, reloads and restarts.
 
 use std::fs;
-use std::time::{Duration, Instant};
 
 use super::beside::{run, sealed, wait_for_address};
 use super::guest_tests;
 use super::machine::{Machine, systemctl};
 use crate::guest::setup::{json, vrfsetup};
 use crate::harness::judge::root;
+use crate::harness::wait;
 use crate::harness::world::Domain;
 use crate::harness::world::plan::WEB4;
 
@@ -66,11 +66,7 @@ fn a_tunnel_stays_in_its_vrf_beside_networkd() {
         world.ip("route add unreachable 198.18.9.0/24 table 10 proto boot");
         systemctl(&mut world, 0, &format!("{verb} systemd-networkd.service"));
         wait_for_address(&world, "net0", "203.0.113.50");
-        let deadline = Instant::now() + Duration::from_secs(40);
-        while world.ip_json("route show table 10 198.18.9.0/24") != serde_json::json!([]) {
-            assert!(Instant::now() < deadline, "networkd has removed nothing");
-            std::thread::sleep(Duration::from_millis(300));
-        }
+        wait::until(|| world.ip_json("route show table 10 198.18.9.0/24"), |left| *left == serde_json::json!([]));
         assert_in_blue(&mut world, verb);
     }
     fs::remove_file(file).expect("the file");
@@ -102,11 +98,7 @@ fn a_tunnel_stays_in_its_vrf_beside_frr() {
     fs::write("/etc/frr/frr.conf", config).expect("the file");
     for verb in ["start", "restart"] {
         systemctl(&mut world, 0, &format!("{verb} frr.service"));
-        let deadline = Instant::now() + Duration::from_secs(40);
-        while world.ip_json("-4 route show table 10 198.18.0.0/15")[0]["dev"] != "blue0" {
-            assert!(Instant::now() < deadline, "{}", world.ip_json("-4 route show table 10"));
-            std::thread::sleep(Duration::from_millis(300));
-        }
+        wait::until(|| world.ip_json("-4 route show table 10 198.18.0.0/15"), |shown| shown[0]["dev"] == "blue0");
         assert_in_blue(&mut world, verb);
     }
     systemctl(&mut world, 0, "stop frr.service");

@@ -2,13 +2,13 @@
 
 use std::fs;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use super::guest_tests;
 use crate::guest::booted::{AT_BOOT, SOCKET};
 use crate::guest::setup::{assert_same, state_here};
+use crate::harness::wait;
 
 guest_tests! {
     the_boot_has_made_what_the_file_declares,
@@ -139,11 +139,7 @@ fn no_unit_is_in_an_ordering_cycle() {
 }
 
 fn wait_until(what: &str, is_so: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(40);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "{what} never came; {}", ip("addr show"));
-        std::thread::sleep(Duration::from_millis(300));
-    }
+    wait::until(|| (is_so(), what, ip("addr show")), |(is_so, ..)| *is_so);
 }
 
 /// By udev, as often as it comes, and by its new name if it is renamed.

@@ -1,12 +1,12 @@
 //! `vrfsetup export` for those that make interfaces at boot: their own programs make of the files what was there.
 
 use std::fs;
-use std::time::{Duration, Instant};
 
 use super::guest_tests;
 use super::machine::{Machine, machine, systemctl};
 use crate::guest::setup::{assert_same, vrfsetup};
 use crate::harness::judge::root;
+use crate::harness::wait;
 use crate::harness::world::{Kind, World};
 
 guest_tests! {
@@ -70,25 +70,16 @@ fn state(world: &World) -> String {
     crate::guest::setup::state(world).lines().map(settled).collect::<Vec<_>>().join("\n")
 }
 
-fn wait_for(world: &World, wanted: &str) {
-    let deadline = Instant::now() + Duration::from_secs(120);
-    while state(world) != wanted && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_secs(1));
-    }
-}
-
 fn networkd_makes_of_its_files_what_was_there() {
     let mut world = furnished();
     let before = state(&world);
     vrfsetup(&mut world, 0, &format!("export --format networkd --directory {NETWORKD}"));
     tear_down(&mut world);
     systemctl(&mut world, 0, "start systemd-networkd.service");
-    wait_for(&world, &before);
-    assert_same(&before, &state(&world));
+    wait::until(|| state(&world), |state| *state == before);
     // networkd takes away rules that are not its own, but for those of protocol kernel.
     world.ip("rule add pref 5000 lookup 99 protocol static");
     systemctl(&mut world, 0, "restart systemd-networkd.service");
-    let deadline = Instant::now() + Duration::from_secs(120);
     // Nothing of what was there is missing. Of networkd's own doing: v252 has a route with an MTU twice then, and v262
     // takes away the kernel's local route of ::1.
     let missing = |now: &str| -> Vec<String> {
@@ -97,12 +88,8 @@ fn networkd_makes_of_its_files_what_was_there() {
         missing.map(str::to_owned).collect()
     };
     let foreign = "\"priority\":5000";
-    let mut now = state(&world);
-    while Instant::now() < deadline && (now.contains(foreign) || !missing(&now).is_empty()) {
-        std::thread::sleep(Duration::from_secs(1));
-        now = state(&world);
-    }
-    assert!(missing(&now).is_empty() && !now.contains(foreign), "{:#?}\n{now}", missing(&now));
+    let look = || state(&world);
+    wait::until(|| (missing(&look()), look()), |(missing, now)| missing.is_empty() && !now.contains(foreign));
     systemctl(&mut world, 0, "stop systemd-networkd.service systemd-networkd.socket");
     remove_files(NETWORKD);
 }
@@ -115,8 +102,7 @@ fn ifupdown_makes_of_its_files_what_was_there() {
     let bare = state(&world);
     let up = world.judge(&root(["ifup", "-a", "--verbose"]));
     assert_eq!(up.code, 0, "{up}");
-    wait_for(&world, &before);
-    assert_same(&before, &state(&world));
+    wait::until(|| state(&world), |state| *state == before);
     let down = world.judge(&root(["ifdown", "-a", "--exclude=lo"]));
     assert_eq!(down.code, 0, "{down}");
     world.ip("link set blue0 down");

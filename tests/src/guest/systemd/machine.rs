@@ -4,9 +4,10 @@ use std::fs;
 use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::harness::judge::{Verdict, root};
+use crate::harness::wait;
 use crate::harness::world::plan::OWN4;
 use crate::harness::world::{Domain, Kind, World};
 
@@ -78,7 +79,6 @@ pub fn greeted(world: &mut World, port: u16) -> Vec<Domain> {
 
 /// Until ss(8) shows a listener at this port, in whatever domain.
 pub fn wait_for_listener(port: u16) {
-    let deadline = Instant::now() + Duration::from_secs(120);
     let filter = format!("sport = :{port}");
     let is_there = || {
         let shown = Command::new("ss").args(["-Hltn", &filter]).output().expect("ss");
@@ -86,8 +86,5 @@ pub fn wait_for_listener(port: u16) {
     };
     // A server that starts again closes its old socket first.
     std::thread::sleep(Duration::from_secs(1));
-    while !is_there() {
-        assert!(Instant::now() < deadline, "nothing listens at port {port}");
-        std::thread::sleep(Duration::from_millis(200));
-    }
+    wait::until(is_there, |is_there| *is_there);
 }

@@ -11,6 +11,7 @@ use super::machine::{Machine, machine, systemctl};
 use crate::guest::setup::{assert_same, state, vrfsetup};
 use crate::harness::judge::{Running, Verdict, root};
 use crate::harness::vm::plan::{DIRECTORY, ROLLBACK};
+use crate::harness::wait;
 use crate::harness::world::{Domain, Kind, World};
 
 guest_tests! {
@@ -42,11 +43,7 @@ fn kill_logins(world: &mut World) {
 
 #[track_caller]
 fn wait_until(world: &World, what: &str, is_so: impl Fn(&World) -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(240);
-    while !is_so(world) {
-        assert!(Instant::now() < deadline, "{what} never came; {}", state(world));
-        std::thread::sleep(Duration::from_millis(500));
-    }
+    wait::until(|| (is_so(world), what, state(world)), |(is_so, ..)| *is_so);
 }
 
 /// In which the change is not confirmed.
@@ -84,11 +81,7 @@ fn rollback_units(world: &mut World) -> String {
 
 #[track_caller]
 fn wait_for_the_rollbacks_end(world: &mut World) {
-    let deadline = Instant::now() + Duration::from_secs(240);
-    while !rollback_units(world).is_empty() {
-        assert!(Instant::now() < deadline, "the rollback goes on waiting");
-        std::thread::sleep(Duration::from_millis(500));
-    }
+    wait::until(|| rollback_units(world), String::is_empty);
 }
 
 fn a_change_outlives_its_login_when_it_is_confirmed() {
@@ -128,11 +121,7 @@ fn a_unit_that_is_not_confirmed_comes_out_of_its_vrf() {
     assert_eq!(is_in_blue(&mut world), [false; 2]);
     wait_for_the_rollbacks_end(&mut world);
     vrfsetup(&mut world, 0, "unit blue vrftest-plain --confirm 2");
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while is_in_blue(&mut world) != [false; 2] {
-        assert!(Instant::now() < deadline, "it is never undone");
-        std::thread::sleep(Duration::from_millis(500));
-    }
+    wait::until(|| is_in_blue(&mut world), |are_in| *are_in == [false; 2]);
     wait_for_the_rollbacks_end(&mut world);
     // One that has been confirmed, and its removal that is not.
     vrfsetup(&mut world, 0, "unit blue vrftest-plain --confirm 600");

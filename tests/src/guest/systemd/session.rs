@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use super::guest_tests;
 use super::logins::ssh;
@@ -11,6 +10,7 @@ use super::machine::{Machine, machine, systemctl, wait_for_listener};
 use crate::guest::setup::vrfsetup;
 use crate::harness::judge::{Verdict, root, user};
 use crate::harness::vm::plan::DIRECTORY;
+use crate::harness::wait;
 use crate::harness::world::plan::WEB4;
 use crate::harness::world::{Domain, Kind, World};
 
@@ -222,19 +222,18 @@ fn a_job_of_cron_is_in_the_vrf_where_it_has_a_session() {
     let pam = Pam::bound("cron");
     // Jobs are in the service's own cgroup as Debian has it, and with them all others.
     start_cron(&mut world);
-    wait_until(|| {
-        let said = world.judge(&root(["journalctl", "-t", "vrfsetup", "--since", &format!("@{}", since.trim())]));
-        said.text().contains("it has no cgroup of its own, but is in '/system.slice/cron.service'")
-    });
+    let since = format!("@{}", since.trim());
+    let said = || world.judge(&root(["journalctl", "-t", "vrfsetup", "--since", &since])).text();
+    wait::until(said, |said| said.contains("it has no cgroup of its own, but is in '/system.slice/cron.service'"));
     // Cron itself is left.
-    wait_until(|| fs::read_to_string(CRON_PROCESSES).is_ok_and(|pids| pids.lines().count() == 1));
+    wait::until(|| fs::read_to_string(CRON_PROCESSES).unwrap_or_default(), |pids| pids.lines().count() == 1);
     systemctl(&mut world, 0, "stop cron.service");
     assert_eq!(fs::read_to_string(ANSWER).ok(), None, "the job has run");
     drop(pam);
     let _session = Pam::with("cron", "session required pam_systemd.so\n");
     let _pam = Pam::bound("cron");
     start_cron(&mut world);
-    wait_until(|| fs::read_to_string(ANSWER).is_ok_and(|answer| answer.trim() == "blue"));
+    wait::until(|| fs::read_to_string(ANSWER).unwrap_or_default(), |answer| answer.trim() == "blue");
     systemctl(&mut world, 0, "stop cron.service");
     [JOB, ANSWER].into_iter().for_each(|file| fs::remove_file(file).expect("a file"));
 }
@@ -243,13 +242,4 @@ fn a_job_of_cron_is_in_the_vrf_where_it_has_a_session() {
 fn start_cron(world: &mut World) {
     let _ = fs::remove_file("/run/crond.reboot");
     systemctl(world, 0, "start cron.service");
-}
-
-#[track_caller]
-fn wait_until(mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(120);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "it does not come");
-        std::thread::sleep(Duration::from_millis(200));
-    }
 }

@@ -1,9 +1,9 @@
 //! The machine's tunnel, and the same peer in every domain.
 
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use crate::harness::judge::{Verdict, root};
+use crate::harness::wait;
 use crate::harness::world::{Domain, Kind, World};
 
 /// The ports on the outside: this machine's, as on the page, and the peers'.
@@ -131,9 +131,5 @@ pub fn tables() -> String {
 
 /// Until ss(8) shows such a socket.
 pub fn wait_for(option: &str, words: &str) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while here(&format!("ss -Htn {option} {words}")).is_empty() {
-        assert!(Instant::now() < deadline, "no socket: {words}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    wait::until(|| here(&format!("ss -Htn {option} {words}")), |shown| !shown.is_empty());
 }
