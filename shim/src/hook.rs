@@ -96,13 +96,9 @@ pub(crate) unsafe fn setsockopt(
 
 unsafe fn asks_for_same(fd: c_int, option: c_int, value: *const c_void, len: u32) -> bool {
     match option {
-        // No name (NULL and 0 is such a request) asks to unbind. A slice must not begin at NULL, even an empty one.
+        // No name asks to unbind. The kernel reads nothing then, and there may be nothing: NULL and 0 is such a request.
         libc::SO_BINDTODEVICE if value.is_null() || len == 0 => false,
         libc::SO_BINDTODEVICE => {
-            // The kernel reads nothing where the length is 0, and there may be nothing.
-            if len == 0 {
-                return false;
-            }
             // SAFETY: the kernel read as many bytes from there.
             let asked = unsafe { core::slice::from_raw_parts(value.cast::<u8>(), (len as usize).min(name::SIZE - 1)) };
             Name::from_option(asked).is_some_and(|asked| sys::bound_device(fd) == Ok(Some(asked)))
