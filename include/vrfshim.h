@@ -58,7 +58,8 @@ int vrf_socket(const char *vrf, int domain, int type, int protocol);
  *
  * For sockets that are not connected yet; an established TCP connection stalls. A datagram or raw socket sends
  * multicast by the VRF from then on: another interface for it is to be chosen afterwards. One that was bound to another
- * device is unbound for a moment.
+ * device is unbound for a moment. A TCP socket is to have no port yet: the kernel keeps that in the domain in which it was
+ * bound, complains of it in its log when the socket listens, and Linux 7.2 may panic where others have the port.
  *
  * Returns 0, or -1 with errno:
  *   ENODEV        there is no such device

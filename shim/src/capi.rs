@@ -30,7 +30,8 @@ pub unsafe extern "C" fn vrf_socket(vrf: *const c_char, domain: c_int, r#type: c
 ///
 /// For sockets that are not connected yet; an established TCP connection stalls. A datagram or raw socket sends
 /// multicast by the VRF from then on: another interface for it is to be chosen afterwards. One that was bound to another
-/// device is unbound for a moment.
+/// device is unbound for a moment. A TCP socket is to have no port yet: the kernel keeps that in the domain in which it was
+/// bound, complains of it in its log when the socket listens, and Linux 7.2 may panic where others have the port.
 ///
 /// Returns 0, or -1 with errno:
 ///   ENODEV        there is no such device

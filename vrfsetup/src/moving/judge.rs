@@ -19,8 +19,10 @@ pub struct Target<'a> {
 /// What a socket is to a move.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// It talks to nobody in particular: a listener, an unconnected datagram, ping or raw socket.
+    /// It talks to nobody in particular: an unconnected datagram, ping or raw socket.
     Free,
+    /// So does this one, and its port may be in use where it is to go.
+    Listener,
     /// It has a peer, or asks for one.
     Connection,
     /// Binding it would not move it; why.
@@ -59,7 +61,7 @@ impl Target<'_> {
             (Where::Apart(name), _) => Decision::Stay(format!("its program has bound it to '{name}'")),
             (Where::There, Kind::Fixed(why)) => Decision::Stay(why.clone()),
             (Where::There, Kind::Connection) => Decision::Close,
-            (Where::There, Kind::Free) => Decision::Rebind,
+            (Where::There, Kind::Free | Kind::Listener) => Decision::Rebind,
         }
     }
 

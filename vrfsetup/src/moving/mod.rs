@@ -12,6 +12,7 @@ mod found;
 mod judge;
 mod ours;
 mod place;
+mod port;
 mod round;
 mod scan;
 mod select;

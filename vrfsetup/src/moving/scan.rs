@@ -14,7 +14,7 @@ use super::judge::{Decision, Target};
 use super::round::Round;
 use super::socket::{self, Seen};
 use super::verdict::{Description, Fate, State, Subject, Verdict};
-use super::{Request, domain_name};
+use super::{Request, domain_name, port};
 use crate::error::Error;
 use crate::inspect::processes;
 use crate::sys::netlink::errno_text;
@@ -140,7 +140,11 @@ impl Scan {
             Decision::Rebind if round.places.holds(device, self.connections.cgroup_of(inode)) => {
                 Decision::Stay("it was made in a cgroup of that VRF that other processes are in".to_owned())
             }
-            Decision::Rebind => self.why_shared(inode, device, round).map_or(Decision::Rebind, Decision::Stay),
+            Decision::Rebind => {
+                let why = self.why_shared(inode, device, round);
+                why.or_else(|| port::why_in_use(&copy, &kind, device, round.target))
+                    .map_or(Decision::Rebind, Decision::Stay)
+            }
             decision => decision,
         };
         let (fate, why) = round.carry_out(decision, &copy);
@@ -178,7 +182,11 @@ impl Scan {
     fn threads(&mut self, Listed { pid, thread: main, descriptors: found }: &Listed) {
         for entry in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
             let Some(thread) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
-            let own = if thread == *main { None } else { Listed::of(Thread { process: *pid, number: thread }) };
+            // A descriptor that only one of two lists has may have been opened between them: the kernel tells tables apart.
+            if thread == *main || pidfd::shares_descriptors(*main, thread) == Ok(true) {
+                continue;
+            }
+            let own = Listed::of(Thread { process: *pid, number: thread });
             for (fd, _) in own.into_iter().flat_map(|own| own.descriptors).filter(|(_, inode)| inode.is_some()) {
                 if !found.iter().any(|(known, _)| *known == fd) {
                     let why = format!("thread {thread} has it in a table of its own, which cannot be reached");

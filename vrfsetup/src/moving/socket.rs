@@ -53,7 +53,7 @@ pub fn look(socket: &OwnedFd, netns: u64) -> nix::Result<Option<Seen>> {
     let (kind, state) = match (kind, protocol) {
         (_, libc::IPPROTO_MPTCP) => (Kind::Fixed(inside("MPTCP")), ""),
         (_, IPPROTO_SMC) => (Kind::Fixed(inside("SMC")), ""),
-        (libc::SOCK_STREAM, libc::IPPROTO_TCP) => of_tcp(pidfd::tcp_state(socket)?),
+        (libc::SOCK_STREAM, libc::IPPROTO_TCP) => of_tcp(pidfd::tcp_state(socket)?, has_port(&local)),
         (libc::SOCK_RAW, _)
         | (libc::SOCK_DGRAM, libc::IPPROTO_UDP | libc::IPPROTO_UDPLITE | libc::IPPROTO_ICMP | libc::IPPROTO_ICMPV6) => {
             of_datagrams(has_peer)
@@ -76,9 +76,23 @@ fn fixed(protocol: String, why: String) -> Seen {
     Seen { kind: Kind::Fixed(why), device: 0, description: Description { protocol, ..Description::default() } }
 }
 
-fn of_tcp(state: u8) -> (Kind, &'static str) {
-    let kind = if [CLOSE, LISTEN].contains(&state) { Kind::Free } else { Kind::Connection };
+/// One that has a port and listens later would be in the list of one domain with a port of another's: listen(2) complains of
+/// that in the kernel's log (WARN_ON in inet_csk_get_port).
+fn of_tcp(state: u8, has_port: bool) -> (Kind, &'static str) {
+    let kind = match state {
+        CLOSE if has_port => {
+            Kind::Fixed("it has a port, which stays in its domain, and does not listen yet".to_owned())
+        }
+        CLOSE => Kind::Free,
+        LISTEN => Kind::Listener,
+        _ => Kind::Connection,
+    };
     (kind, state_name(state))
+}
+
+fn has_port(address: &SockaddrStorage) -> bool {
+    let v4 = address.as_sockaddr_in().map(|address| address.port());
+    v4.or_else(|| Some(address.as_sockaddr_in6()?.port())).is_some_and(|port| port != 0)
 }
 
 fn of_datagrams(has_peer: bool) -> (Kind, &'static str) {
@@ -112,6 +126,8 @@ mod tests {
     use std::net::{TcpListener, TcpStream, UdpSocket};
     use std::os::unix::net::UnixStream;
 
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, socket};
+
     use super::*;
     use crate::sys::run_dir;
 
@@ -131,10 +147,14 @@ mod tests {
         }
         // Each is closed once it was looked at.
         assert_eq!(of(client), Some((Kind::Connection, "tcp ESTAB".into())));
-        assert_eq!(of(listener), Some((Kind::Free, "tcp LISTEN".into())));
+        assert_eq!(of(listener), Some((Kind::Listener, "tcp LISTEN".into())));
         assert_eq!(of(UdpSocket::bind("0.0.0.0:0").unwrap()), Some((Kind::Free, "udp UNCONN".into())));
         assert_eq!(of(connected), Some((Kind::Connection, "udp ESTAB".into())));
         assert_eq!(of(UnixStream::pair().unwrap().0), None);
+        let fresh = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap();
+        assert_eq!(of(fresh.try_clone().unwrap()).unwrap().0, Kind::Free);
+        bind(fresh.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, 0)).unwrap();
+        assert!(matches!(of(fresh).unwrap().0, Kind::Fixed(_)), "it has a port");
     }
 
     #[test]

@@ -53,6 +53,17 @@ impl Process {
     }
 }
 
+/// Whether two threads have one table of descriptors (CLONE_FILES).
+///
+/// # Errors
+/// ESRCH: one of them is gone; ENOSYS: a kernel without kcmp(2); EPERM: one may not be traced.
+pub fn shares_descriptors(one: u32, other: u32) -> nix::Result<bool> {
+    const KCMP_FILES: libc::c_int = 2;
+    // SAFETY: numbers only.
+    let order = Errno::result(unsafe { libc::syscall(libc::SYS_kcmp, one, other, KCMP_FILES, 0, 0) })?;
+    Ok(order == 0)
+}
+
 /// The number by which /proc, too, knows a socket.
 ///
 /// # Errors
@@ -159,6 +170,25 @@ mod tests {
             true => assert_eq!(copied.and_then(|copy| inode(&copy)), inode(&socket.into())),
             false => assert_eq!(copied.unwrap_err(), Errno::EINVAL),
         }
+    }
+
+    #[test]
+    fn threads_share_their_descriptors_until_one_has_its_own() {
+        let main = nix::unistd::gettid().as_raw() as u32;
+        let shared = |own: bool| {
+            let asked = move || {
+                if own {
+                    nix::sched::unshare(nix::sched::CloneFlags::CLONE_FILES).unwrap();
+                }
+                shares_descriptors(main, nix::unistd::gettid().as_raw() as u32)
+            };
+            std::thread::spawn(asked).join().unwrap()
+        };
+        // A kernel may be built without kcmp(2).
+        let known = shared(false);
+        assert!(matches!(known, Ok(true) | Err(Errno::ENOSYS)), "{known:?}");
+        assert_eq!(shared(true), known.map(|_| false));
+        assert_eq!(shares_descriptors(main, u32::MAX >> 1), known.and(Err(Errno::ESRCH)));
     }
 
     /// Asked with the flag's number in <linux/pidfd.h>, not with ours.

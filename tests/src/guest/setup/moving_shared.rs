@@ -21,12 +21,12 @@ guest_tests! {
     a_cgroup_that_cannot_be_used_does_not_stay needs [Once],
 }
 
-/// Greets by TCP at 4001.
+/// Greets by TCP at 4001, and lets the client close first: of what is left of a connection its port is in use for a minute.
 const SHARES: &str = "
 import socket as S
 s = S.socket(); s.setsockopt(S.SOL_SOCKET, S.SO_REUSEADDR, 1); s.setsockopt(S.SOL_SOCKET, S.SO_REUSEPORT, 1)
 s.bind(('0.0.0.0', 4001)); s.listen(8); print('up', flush=True)
-while True: c = s.accept()[0]; c.sendall(b'hello'); c.close()
+while True: c = s.accept()[0]; c.sendall(b'hello'); c.recv(1); c.close()
 ";
 
 /// How often it is greeted. The kernel draws the listener by the client's port.
@@ -100,12 +100,12 @@ fn one_that_cannot_leave_the_vrf_keeps_those_that_share_its_port() {
 /// The main thread of one has ended: before Linux 6.9 nobody has a copy of its descriptors.
 fn one_that_cannot_be_reached_keeps_those_that_share_its_port() {
     let mut world = world();
-    let serve = "while True: c = s.accept()[0]; c.sendall(b'hello'); c.close()\n";
+    let serve = "while True: c = s.accept()[0]; c.sendall(b'hello'); c.recv(1); c.close()\n";
     let leaderless = SHARES.replace(serve, "import ctypes; ctypes.CDLL(None).syscall(60, 0)\n").replace(
         "print('up', flush=True)",
         "
 def serve():
-    while True: c = s.accept()[0]; c.sendall(b'hello'); c.close()
+    while True: c = s.accept()[0]; c.sendall(b'hello'); c.recv(1); c.close()
 import threading; threading.Thread(target=serve).start(); print('up', flush=True)",
     );
     let one = start(&mut world, SHARES);

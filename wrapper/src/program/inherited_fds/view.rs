@@ -89,7 +89,7 @@ impl View<'_> {
             // Nothing leaves by it.
             Err(Errno::ENODEV) => Ok(refused("a socket bound to a device that is gone")),
             Err(errno) => Err(errno),
-            Ok(None) => judge_unbound(fd, protocol),
+            Ok(None) => judge_unbound(fd, protocol, self.device),
         }
     }
 
@@ -105,7 +105,7 @@ impl View<'_> {
 }
 
 /// It may be bound, unless it talks to somebody outside the VRF.
-fn judge_unbound(fd: RawFd, protocol: libc::c_int) -> nix::Result<Fate> {
+fn judge_unbound(fd: RawFd, protocol: libc::c_int, device: &Device) -> nix::Result<Fate> {
     let socket = descriptor(fd);
     match socket::type_of(&socket)? {
         libc::SOCK_STREAM if protocol != libc::IPPROTO_TCP => return Ok(unknown(protocol)),
@@ -119,9 +119,27 @@ fn judge_unbound(fd: RawFd, protocol: libc::c_int) -> nix::Result<Fate> {
         return Ok(refused("an SCTP socket with associations outside it"));
     }
     match getpeername::<SockaddrStorage>(fd) {
+        Err(Errno::ENOTCONN) if protocol == libc::IPPROTO_TCP && device.has_ports_of_its_own() => {
+            judge_port(&socket, device)
+        }
         Err(Errno::ENOTCONN) => Ok(Fate::Bind),
         _ => Ok(refused("an established connection outside it")),
     }
+}
+
+/// The kernel lists the ports of TCP by routing domain, and SO_BINDTODEVICE leaves a socket in the list that it was bound in. A
+/// listen(2) later ends in a WARN_ON of the kernel; and where others have the port in the VRF, connections share records of
+/// both lists, which Linux 7.2 frees too early: it panics.
+fn judge_port(socket: &impl AsFd, device: &Device) -> nix::Result<Fate> {
+    let is_listener = socket::is_listening(socket);
+    Ok(match socket::has_port(socket)? {
+        true if !is_listener => refused("a TCP socket that has a port outside it and does not listen yet"),
+        // Who may not ask is not refused for that.
+        true if !socket::is_port_free(socket, device.name_bytes()).unwrap_or(true) => {
+            refused("a listener whose port is in use there, if only by a connection that ended within the last minute")
+        }
+        _ => Fate::Bind,
+    })
 }
 
 /// SCTP for one peer, DCCP: the kernel does not tell whether it connects.
