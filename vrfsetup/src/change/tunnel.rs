@@ -2,6 +2,7 @@
 //! VRFs and ports change.
 
 use crate::error::Error;
+use crate::model::device::Device;
 use crate::model::link::Link;
 use crate::model::nft::TUNNELS;
 use crate::model::rule::Rule;
@@ -187,10 +188,24 @@ pub fn follow_to(
 ) -> Result<(), Error> {
     let Some(wanted) = concerned(wanted) else { return Ok(()) };
     let planned = Inventory::read(session.kernel).and_then(|inventory| {
-        steps(&inventory.system, &inventory.rules, &Members::of(&inventory.system), &wanted, receiving)
+        let Inventory { system, rules, .. } = &inventory;
+        let steps = steps(system, rules, &Members::of(system), &wanted, receiving)?;
+        // Somebody may have put it elsewhere, and use it there.
+        let is_used = |link: &&Link| !outsides::is_lost(system, link) || outsides::falls_back(link);
+        let changed = steps.iter().filter_map(changed).filter_map(|device| system.link_by_index(device.ifindex));
+        refuse_if_used(session, system, changed.filter(is_used).map(|link| &*link.name))?;
+        Ok(steps)
     });
     let planned = planned.map_err(|error| transaction.abandon(error))?;
     transaction.make_all(planned)
+}
+
+/// The tunnel whose outside the step puts elsewhere.
+fn changed(step: &Step) -> Option<&Device> {
+    match step {
+        Step::SetOutside { device, .. } | Step::SetFwmark { device, .. } => Some(device),
+        _ => None,
+    }
 }
 
 /// What [`follow_to`] will do behind these steps.
@@ -231,6 +246,7 @@ fn steps(
     if wanted.is_empty() && memory.tunnels.is_empty() {
         return Ok(Vec::new());
     }
+    let wanted = &tunnels::as_they_came(system, wanted);
     let outsides = tunnels::outsides(system, wanted.keys().chain(memory.tunnels.keys()))?;
     let list = || nft::list(TUNNELS).map_err(|refusal| Error::Nft { table: TUNNELS, refusal });
     // One that names its VRF receives there by itself.
