@@ -22,6 +22,9 @@ const NO_DRIVERS: &str = "blacklist ata_piix\nblacklist ata_generic\nblacklist k
 blacklist acpi_cpufreq\nblacklist button\nblacklist evdev\nblacklist psmouse\nblacklist i2c_piix4\nblacklist pcspkr\nblacklist floppy
 blacklist serio_raw\nblacklist sg\nblacklist sr_mod\n";
 
+/// With a tunnel's module come gre0, sit0 and the like in each network namespace, which nobody can delete.
+const NO_FALLBACK_TUNNELS: &str = "net.core.fb_tunnels_only_for_init_net = 2\n";
+
 /// Last of all: what is to happen at boot has happened then.
 const RUNNER: &str = "[Unit]
 After=multi-user.target
@@ -150,6 +153,8 @@ pub fn hand_over() -> io::Result<()> {
         symlink(Path::new(DIRECTORY).join(program), Path::new("/usr/local/sbin").join(program))?;
     }
     fs::write("/etc/modprobe.d/vrftests.conf", NO_DRIVERS)?;
+    fs::create_dir_all("/etc/sysctl.d")?;
+    fs::write("/etc/sysctl.d/vrftests.conf", NO_FALLBACK_TUNNELS)?;
     mask_generators()?;
     fs::create_dir_all("/etc/vrf")?;
     fs::write("/etc/vrf/vrf.toml", format!("{AT_BOOT}{USER_AT_BOOT}"))?;

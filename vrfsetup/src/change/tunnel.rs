@@ -190,14 +190,29 @@ pub fn follow_to(
     let planned = Inventory::read(session.kernel).and_then(|inventory| {
         let Inventory { system, rules, .. } = &inventory;
         let steps = steps(system, rules, &Members::of(system), &wanted, receiving)?;
-        // Somebody may have put it elsewhere, and use it there.
-        let is_used = |link: &&Link| !outsides::is_lost(system, link) || outsides::falls_back(link);
-        let changed = steps.iter().filter_map(changed).filter_map(|device| system.link_by_index(device.ifindex));
-        refuse_if_used(session, system, changed.filter(is_used).map(|link| &*link.name))?;
-        Ok(steps)
+        without_used(session, system, steps)
     });
-    let planned = planned.map_err(|error| transaction.abandon(error))?;
-    transaction.make_all(planned)
+    let (planned, notes) = planned.map_err(|error| transaction.abandon(error))?;
+    transaction.make_all(planned)?;
+    notes.into_iter().for_each(|note| transaction.note(note));
+    Ok(())
+}
+
+/// Somebody may have put a tunnel elsewhere, and use it there: it stays, whatever the change is about, and that is said.
+fn without_used(session: &Session, system: &System, steps: Vec<Step>) -> Result<(Vec<Step>, Vec<String>), Error> {
+    let (mut made, mut notes) = (Vec::new(), Vec::new());
+    for step in steps {
+        let link = changed(&step).and_then(|device| system.link_by_index(device.ifindex));
+        let link = link.filter(|link| !outsides::is_lost(system, link) || outsides::falls_back(link));
+        match refuse_if_used(session, system, link.map(|link| &*link.name).into_iter()) {
+            Ok(()) => made.push(step),
+            Err(Error::InUse { device, connection }) => {
+                notes.push(format!("left out '{step}': {connection} uses '{device}'"));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((made, notes))
 }
 
 /// The tunnel whose outside the step puts elsewhere.

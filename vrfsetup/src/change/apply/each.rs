@@ -58,6 +58,9 @@ pub fn apply(session: &Session, path: &Path, scope: &Scope) -> std::result::Resu
         config.tunnel.retain(|name, _| system.link(name).is_some_and(outsides::is_changed));
         // The boot has named those of other sections.
         errors.retain(|_| config.vrf.is_empty() && !is_tunnel);
+        if is_tunnel && config.tunnel.is_empty() && config.vrf.is_empty() {
+            return Ok(Result { outcome: Outcome::default(), errors, missing: Vec::new() });
+        }
     }
     errors.extend(leave_users_out_elsewhere(&mut config));
     loop {

@@ -39,7 +39,7 @@ fn connected(world: &mut World, domain: Domain, own: &str) -> [Running; 2] {
     [server, client]
 }
 
-/// Interfaces with what they stand upon, routes and rules: a bridge tells the time, too.
+/// Interfaces with what they stand upon, routes and rules: of a bridge all else tells the time, too.
 fn told() -> String {
     ["ip -br link", "ip route show table all", "ip rule", "ip -6 rule"].map(here).join("\n")
 }
@@ -93,7 +93,9 @@ pub fn a_connection_through_a_bridged_tunnel_is_not_cut_unasked() {
     let inside = ["10.8.0.1", "10.8.0.2"];
     tunnel(world, Domain::Default, "t0", "gretap dev eth0", inside);
     let bridge = |own: &str| {
-        format!("link add br0 type bridge\nlink set t0 master br0\nlink set br0 up\naddr add {own}/24 dev br0\n")
+        format!(
+            "link add br0 type bridge\nlink set br0 addrgenmode none\nlink set t0 master br0\nlink set br0 up\naddr add {own}/24 dev br0\n"
+        )
     };
     batch(world, None, &bridge(inside[0]));
     batch(world, Some(Domain::Default), &bridge(inside[1]));
@@ -111,9 +113,12 @@ pub fn a_connection_through_a_tunnel_that_is_elsewhere_by_now_is_not_cut_unasked
     vrfsetup(world, 0, "tunnel t0 --in blue");
     here("ip link change t0 type gre dev eth0");
     let connection = connected(world, Domain::Default, inside[0]);
-    refused(world, inside[0], &["add green", "del red"]);
-    vrfsetup(world, 0, "add green --force");
-    assert_eq!(world.ip_json("link show t0")[0]["link"], "blue");
+    for (words, device) in [("add green", "eth0"), ("del green", "eth0"), ("add green --force", "blue")] {
+        let said = vrfsetup(world, 0, words).text();
+        assert_eq!(world.ip_json("link show t0")[0]["link"], device, "{said}");
+        let left = format!("left out 'ip link change t0 type gre dev blue': the connection from 10.8.0.2:");
+        assert_eq!(said.contains(&left) && said.contains("to 10.8.0.1:9 uses 't0'"), device == "eth0", "{said}");
+    }
     drop(connection);
 }
 
