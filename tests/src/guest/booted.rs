@@ -14,6 +14,8 @@ use crate::harness::vm::run::SYSTEMD_TEST_LIMIT;
 
 /// A socket whose drop-in is what `vrfsetup unit boot` makes of it.
 pub const SOCKET: &str = "vrftest-boot.socket";
+/// The tests' runner.
+const SERVICE: &str = "vrftests.service";
 const INIT: &str = "/usr/lib/systemd/systemd";
 const UNITS: &str = "/etc/systemd/system";
 
@@ -149,6 +151,10 @@ pub fn is_here() -> bool {
 /// # Errors
 /// Always: where it succeeds it does not return.
 pub fn hand_over() -> io::Result<()> {
+    if Path::new(UNITS).join(SERVICE).exists() {
+        // This disk has been booted before.
+        return Err(Command::new(INIT).exec());
+    }
     for program in ["vrfrun", "vrfsetup"] {
         symlink(Path::new(DIRECTORY).join(program), Path::new("/usr/local/sbin").join(program))?;
     }
@@ -166,7 +172,7 @@ pub fn hand_over() -> io::Result<()> {
         // Not every release has each of them.
         let _ = fs::remove_file(Path::new(UNITS).join(unwanted));
     }
-    fs::write(Path::new(UNITS).join("vrftests.service"), RUNNER)?;
+    fs::write(Path::new(UNITS).join(SERVICE), RUNNER)?;
     fs::write(Path::new(UNITS).join(SOCKET), SOCKET_UNIT)?;
     fs::write(Path::new(UNITS).join("vrftest-boot@.service"), SOCKET_SERVICE)?;
     let drop_ins = Path::new(UNITS).join(format!("{SOCKET}.d"));
@@ -177,7 +183,7 @@ pub fn hand_over() -> io::Result<()> {
     }
     for (unit, target) in [
         (FILES[0], "multi-user.target"),
-        ("vrftests.service", "multi-user.target"),
+        (SERVICE, "multi-user.target"),
         (FILES[1], "sysinit.target"),
         (SOCKET, "sockets.target"),
     ] {

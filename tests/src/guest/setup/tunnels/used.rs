@@ -116,8 +116,8 @@ pub fn a_connection_through_a_tunnel_that_is_elsewhere_by_now_is_not_cut_unasked
     for (words, device) in [("add green", "eth0"), ("del green", "eth0"), ("add green --force", "blue")] {
         let said = vrfsetup(world, 0, words).text();
         assert_eq!(world.ip_json("link show t0")[0]["link"], device, "{said}");
-        let left = format!("left out 'ip link change t0 type gre dev blue': the connection from 10.8.0.2:");
-        assert_eq!(said.contains(&left) && said.contains("to 10.8.0.1:9 uses 't0'"), device == "eth0", "{said}");
+        let left = "left out 'ip link change t0 type gre dev blue': the connection from 10.8.0.2:";
+        assert_eq!(said.contains(left) && said.contains("to 10.8.0.1:9 uses 't0'"), device == "eth0", "{said}");
     }
     drop(connection);
 }
