@@ -13,7 +13,8 @@ if [ ! -e /var/lib/vrftest-booted ]; then
     sync
     # From here on nothing but vrfsetup itself has the disk written.
     vrfsetup unit boot vrftest-plain --confirm 600 >/dev/null 2>&1
-    [ -e $drop_in ] && [ "$(loaded)" = $drop_in ] && echo 'before: in its VRF, as systemd has loaded it'
+    # What is said now may not get out any more.
+    [ -e $drop_in ] && [ "$(loaded)" = $drop_in ] || { echo 'it is not in its VRF'; exit 1; }
     echo 1 >/proc/sys/kernel/sysrq
     echo b >/proc/sysrq-trigger
     sleep 600
@@ -21,8 +22,8 @@ fi
 
 [ ! -e $drop_in ] && [ -z "$(loaded)" ] && vrf='in no VRF' || vrf='still in its VRF'
 unit=$(systemctl is-active vrftest-plain.service) || :
-rollback=$(systemctl show --property=Result --value vrfsetup-rollback.service)
-ran=$(systemctl show --property=ExecMainStartTimestampMonotonic --value vrfsetup-rollback.service)
-[ "$ran" -gt 0 ] || rollback="$rollback, but it did not run"
+# Without it vrfsetup-early.service would do so, too late for units that start before.
+said=$(journalctl --boot --no-pager --output=cat --unit=vrfsetup-rollback.service)
+case $said in *"('vrfsetup unit boot vrftest-plain --confirm 600') was cut off by the machine's end and is rolled back"*) by='by the rollback' ;; *) by="$said" ;; esac
 vrfsetup confirm 2>&1 | grep -q 'no change waits' && waits='no change waits' || waits='a change waits'
-echo "after: $vrf; its unit is $unit; the rollback is $rollback; $waits"
+echo "$vrf $by; its unit is $unit; $waits"

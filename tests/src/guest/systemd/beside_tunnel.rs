@@ -81,15 +81,6 @@ fn outside(world: &Machine, tunnel: &str) -> String {
     world.ip_json(&format!("link show {tunnel}"))[0]["link"].as_str().unwrap_or("-").to_owned()
 }
 
-#[track_caller]
-fn wait_until(what: &str, is_so: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(40);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "{what}");
-        std::thread::sleep(Duration::from_millis(300));
-    }
-}
-
 /// From this release on networkd gives a tunnel of its own the device that its files name, at each start.
 const GIVES_BACK: u32 = 257;
 
@@ -121,7 +112,7 @@ fn networkds_own_tunnels_stay_in_their_vrf_or_are_named() {
     files.iter().for_each(|(name, text)| fs::write(directory.join(name), text).expect("a file"));
     systemctl(&mut world, 0, "start systemd-networkd.service");
     for (name, address) in [("gre7", "10.8.7.1"), ("tun8", "10.8.8.1")] {
-        wait_until(name, || std::path::Path::new("/sys/class/net").join(name).exists());
+        wait::until(|| world.ip_json("link show"), |links| links.to_string().contains(&format!("\"{name}\"")));
         wait_for_address(&world, name, address);
     }
     assert_eq!(["gre7", "tun8"].map(|name| outside(&world, name)), ["-", "blue"]);
@@ -131,7 +122,7 @@ fn networkds_own_tunnels_stay_in_their_vrf_or_are_named() {
     systemctl(&mut world, 0, "restart systemd-networkd.service");
     wait_for_address(&world, "net0", "203.0.113.61");
     if release() >= GIVES_BACK {
-        wait_until("networkd's device", || outside(&world, "gre7") == "-");
+        wait::until(|| outside(&world, "gre7"), |outside| outside == "-");
         let found = vrfsetup(&mut world, 3, "doctor").text();
         let named = "blue: the outside of tunnel 'gre7' is not in the VRF; fix: vrfsetup tunnel gre7 --in blue";
         assert!(found.contains(named), "{found}");
