@@ -9,6 +9,7 @@ use vrftests::harness::kernels;
 use vrftests::harness::vm::image::{Images, Root};
 use vrftests::harness::vm::machine::{Console, Failure, Machine};
 use vrftests::harness::vm::plan::Plan;
+use vrftests::harness::vm::report::Event;
 use vrftests::harness::vm::run::{self, Runner};
 
 fn runner() -> Result<Runner, String> {
@@ -108,4 +109,24 @@ fn a_machine_without_its_root_file_system_could_not_boot() {
     assert!(matches!(failure, Failure::NoBoot), "{failure}");
     let log = std::fs::read(&images.console).expect("a console log");
     assert!(String::from_utf8_lossy(&log).contains("initrd: a disk could not be mounted"));
+}
+
+/// Of a change that waits for its confirmation when the machine is reset: what it has written to the disk is undone before
+/// units are started. Of a machine that is booted again there is no other one.
+#[test]
+fn a_reset_within_the_time_of_confirm_undoes_what_is_on_the_disk() {
+    let system = kernels::system("systemd_bookworm").expect("a system of tests/kernels.toml");
+    let script = include_str!("reset.sh");
+    let plan = Plan::RunAtEachBoot(["sh", "-euc", script].map(String::from).to_vec());
+    let mut said = Vec::new();
+    let ended = runner().and_then(|runner| {
+        run::drive(&system.kernel(), &runner.under(&system), &plan, Duration::from_secs(600), |event| match event {
+            Event::Say { text } => said.push(text.clone()),
+            Event::Test { output, .. } => said.push(format!("failed: {output}")),
+            Event::Ready { .. } | Event::Done => {}
+        })
+    });
+    let said = said.join("\n");
+    ended.unwrap_or_else(|why| panic!("{said}\n{why}"));
+    assert_eq!(said, "in no VRF by the rollback; its unit is active; no change waits");
 }

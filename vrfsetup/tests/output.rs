@@ -124,3 +124,16 @@ fn no_name_in_a_runtimes_words_commands_the_terminal() {
     let output = Command::new(runtime).args(["create", "--bundle", "a\nb\u{1b}[31m", "c"]).output().unwrap();
     assert_harmless(&output, "a?b?[31m");
 }
+
+#[test]
+fn what_is_no_network_namespace_is_told_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let [fifo, file] = ["fifo", "file"].map(|name| directory.path().join(name).display().to_string());
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    std::fs::write(&file, "").unwrap();
+    for name in [&fifo, &file, "/proc/self/ns/uts", &directory.path().display().to_string()] {
+        let output = Command::new(env!("CARGO_BIN_EXE_vrfsetup")).args(["-n", name, "show"]).output().unwrap();
+        let said = format!("vrfsetup: '{name}' is no network namespace\nhint: ip netns list\n");
+        assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap()), (Some(1), said));
+    }
+}

@@ -86,6 +86,11 @@ fn a_network_namespace_without_a_name_is_entered_by_another_program() {
     let refused = "vrfrun: cannot enter network namespace 'other': Operation not permitted\n";
     let setting = "mount -t tmpfs tmpfs /run; ip netns add other";
     says(&play_after(setting, Who::User, "vrfrun -n other --interface blue true"), refused);
+    for what in ["mkfifo /run/netns/none", "touch /run/netns/none", "mkdir /run/netns/none"] {
+        let setting = format!("mount -t tmpfs tmpfs /run; mkdir /run/netns; {what}");
+        let said = play_after(&setting, Who::Root, "vrfrun -n none --interface blue true");
+        says(&said, "vrfrun: 'none' is no network namespace\n");
+    }
     // What the hint says.
     let script = "unshare -n sh -c 'ip link add green type veth peer name far; exec sleep 600' &
         until nsenter -t $! -n ip link show green >/dev/null 2>&1; do sleep 0.1; done

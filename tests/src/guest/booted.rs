@@ -14,6 +14,8 @@ use crate::harness::vm::run::SYSTEMD_TEST_LIMIT;
 
 /// A socket whose drop-in is what `vrfsetup unit boot` makes of it.
 pub const SOCKET: &str = "vrftest-boot.socket";
+/// The tests' runner.
+const SERVICE: &str = "vrftests.service";
 const INIT: &str = "/usr/lib/systemd/systemd";
 const UNITS: &str = "/etc/systemd/system";
 
@@ -21,6 +23,9 @@ const UNITS: &str = "/etc/systemd/system";
 const NO_DRIVERS: &str = "blacklist ata_piix\nblacklist ata_generic\nblacklist kvm_amd\nblacklist kvm_intel\nblacklist powernow_k8
 blacklist acpi_cpufreq\nblacklist button\nblacklist evdev\nblacklist psmouse\nblacklist i2c_piix4\nblacklist pcspkr\nblacklist floppy
 blacklist serio_raw\nblacklist sg\nblacklist sr_mod\n";
+
+/// With a tunnel's module come gre0, sit0 and the like in each network namespace, which nobody can delete.
+const NO_FALLBACK_TUNNELS: &str = "net.core.fb_tunnels_only_for_init_net = 2\n";
 
 /// Last of all: what is to happen at boot has happened then.
 const RUNNER: &str = "[Unit]
@@ -146,10 +151,16 @@ pub fn is_here() -> bool {
 /// # Errors
 /// Always: where it succeeds it does not return.
 pub fn hand_over() -> io::Result<()> {
+    if Path::new(UNITS).join(SERVICE).exists() {
+        // This disk has been booted before.
+        return Err(Command::new(INIT).exec());
+    }
     for program in ["vrfrun", "vrfsetup"] {
         symlink(Path::new(DIRECTORY).join(program), Path::new("/usr/local/sbin").join(program))?;
     }
     fs::write("/etc/modprobe.d/vrftests.conf", NO_DRIVERS)?;
+    fs::create_dir_all("/etc/sysctl.d")?;
+    fs::write("/etc/sysctl.d/vrftests.conf", NO_FALLBACK_TUNNELS)?;
     mask_generators()?;
     fs::create_dir_all("/etc/vrf")?;
     fs::write("/etc/vrf/vrf.toml", format!("{AT_BOOT}{USER_AT_BOOT}"))?;
@@ -161,7 +172,7 @@ pub fn hand_over() -> io::Result<()> {
         // Not every release has each of them.
         let _ = fs::remove_file(Path::new(UNITS).join(unwanted));
     }
-    fs::write(Path::new(UNITS).join("vrftests.service"), RUNNER)?;
+    fs::write(Path::new(UNITS).join(SERVICE), RUNNER)?;
     fs::write(Path::new(UNITS).join(SOCKET), SOCKET_UNIT)?;
     fs::write(Path::new(UNITS).join("vrftest-boot@.service"), SOCKET_SERVICE)?;
     let drop_ins = Path::new(UNITS).join(format!("{SOCKET}.d"));
@@ -172,7 +183,7 @@ pub fn hand_over() -> io::Result<()> {
     }
     for (unit, target) in [
         (FILES[0], "multi-user.target"),
-        ("vrftests.service", "multi-user.target"),
+        (SERVICE, "multi-user.target"),
         (FILES[1], "sysinit.target"),
         (SOCKET, "sockets.target"),
     ] {

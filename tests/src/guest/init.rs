@@ -53,7 +53,7 @@ fn session(has_systemd: bool) -> io::Result<()> {
             }
         }
         Plan::Demo => talk(&mut report, &["/proc/self/exe".to_owned(), "demo".to_owned()])?,
-        Plan::Run(words) => talk(&mut report, &words)?,
+        Plan::Run(words) | Plan::RunAtEachBoot(words) => talk(&mut report, &words)?,
         Plan::Shell => shell()?,
     }
     tell(&mut report, &Event::Done)

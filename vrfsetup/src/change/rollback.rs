@@ -69,6 +69,7 @@ fn check_lockout(session: &Session, journal: &Journal) -> Result<(), Error> {
     let inverses: Vec<Step> = journal.steps().rev().cloned().map(Step::inverse).collect();
     let moved = inverses.iter().filter_map(|step| match step {
         Step::Enslave(device, _) | Step::Release(device, _) | Step::DeleteVrf(device, _) => Some(&device.name),
+        Step::SetOutside { device, .. } | Step::SetFwmark { device, .. } => Some(&device.name),
         Step::DeleteAddress(address) => Some(&address.device.name),
         _ => None,
     });

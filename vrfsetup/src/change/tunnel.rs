@@ -2,6 +2,7 @@
 //! VRFs and ports change.
 
 use crate::error::Error;
+use crate::model::device::Device;
 use crate::model::link::Link;
 use crate::model::nft::TUNNELS;
 use crate::model::rule::Rule;
@@ -187,10 +188,39 @@ pub fn follow_to(
 ) -> Result<(), Error> {
     let Some(wanted) = concerned(wanted) else { return Ok(()) };
     let planned = Inventory::read(session.kernel).and_then(|inventory| {
-        steps(&inventory.system, &inventory.rules, &Members::of(&inventory.system), &wanted, receiving)
+        let Inventory { system, rules, .. } = &inventory;
+        let steps = steps(system, rules, &Members::of(system), &wanted, receiving)?;
+        without_used(session, system, steps)
     });
-    let planned = planned.map_err(|error| transaction.abandon(error))?;
-    transaction.make_all(planned)
+    let (planned, notes) = planned.map_err(|error| transaction.abandon(error))?;
+    transaction.make_all(planned)?;
+    notes.into_iter().for_each(|note| transaction.note(note));
+    Ok(())
+}
+
+/// Somebody may have put a tunnel elsewhere, and use it there: it stays, whatever the change is about, and that is said.
+fn without_used(session: &Session, system: &System, steps: Vec<Step>) -> Result<(Vec<Step>, Vec<String>), Error> {
+    let (mut made, mut notes) = (Vec::new(), Vec::new());
+    for step in steps {
+        let link = changed(&step).and_then(|device| system.link_by_index(device.ifindex));
+        let link = link.filter(|link| !outsides::is_lost(system, link) || outsides::falls_back(link));
+        match refuse_if_used(session, system, link.map(|link| &*link.name).into_iter()) {
+            Ok(()) => made.push(step),
+            Err(Error::InUse { device, connection }) => {
+                notes.push(format!("left out '{step}': {connection} uses '{device}'"));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((made, notes))
+}
+
+/// The tunnel whose outside the step puts elsewhere.
+fn changed(step: &Step) -> Option<&Device> {
+    match step {
+        Step::SetOutside { device, .. } | Step::SetFwmark { device, .. } => Some(device),
+        _ => None,
+    }
 }
 
 /// What [`follow_to`] will do behind these steps.
@@ -231,6 +261,7 @@ fn steps(
     if wanted.is_empty() && memory.tunnels.is_empty() {
         return Ok(Vec::new());
     }
+    let wanted = &tunnels::as_they_came(system, wanted);
     let outsides = tunnels::outsides(system, wanted.keys().chain(memory.tunnels.keys()))?;
     let list = || nft::list(TUNNELS).map_err(|refusal| Error::Nft { table: TUNNELS, refusal });
     // One that names its VRF receives there by itself.

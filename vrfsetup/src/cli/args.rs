@@ -78,7 +78,7 @@ pub enum Command {
         /// Leave out ports, and what needs them
         #[arg(long, conflicts_with = "port")]
         no_ports: bool,
-        /// Only the VRF that declares this port
+        /// Only the VRF that declares this port, or the tunnel of this name
         #[arg(long, value_name = "IF", value_parser = name::device)]
         port: Option<String>,
         #[command(flatten)]

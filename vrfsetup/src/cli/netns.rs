@@ -1,6 +1,7 @@
 //! Network namespaces by the names that `ip netns` gives them, or by path.
 
-use std::fs::File;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use nix::sched::{CloneFlags, setns};
@@ -13,7 +14,8 @@ use crate::error::Error;
 /// There is none of this name, or we may not.
 pub fn enter(name: &str) -> Result<(), Error> {
     let refused = |source| Error::NoNetns { name: name.to_owned(), source };
-    let namespace = File::open(path(name)).map_err(refused)?;
+    // A FIFO would keep us waiting for its writer.
+    let namespace = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path(name)).map_err(refused)?;
     setns(namespace, CloneFlags::CLONE_NEWNET).map_err(|errno| refused(errno.into()))
 }
 

@@ -134,6 +134,9 @@ impl fmt::Display for Error {
             Self::ForeignFile(path) => write!(f, "'{}' is not by vrfsetup, and stays as it is", path.display()),
             Self::NobodysPrefix(prefix) => write!(f, "neither domain has a route of its own to {prefix}"),
             Self::File { path, refusal } => write!(f, "cannot use '{}': {refusal}", path.display()),
+            Self::NoNetns { name, source } if source.raw_os_error() == Some(libc::EINVAL) => {
+                write!(f, "'{name}' is no network namespace")
+            }
             Self::NoNetns { name, source } => {
                 write!(f, "cannot enter network namespace '{name}': {}", KernelError::from_io(source))
             }

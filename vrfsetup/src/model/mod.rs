@@ -7,6 +7,7 @@
 pub mod address;
 pub mod device;
 pub mod family;
+pub mod flow;
 pub mod link;
 pub mod name;
 pub mod neighbour;

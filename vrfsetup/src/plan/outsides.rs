@@ -57,6 +57,13 @@ pub fn falls_back(link: &Link) -> bool {
     link.kind.as_deref().is_some_and(|kind| AROUND_IPV6.contains(&kind))
 }
 
+/// What was expected as if it were WireGuard's, before anybody could know of what kind it is, and names a device: this
+/// tunnel as it is to be, where it has to be remembered.
+pub fn as_it_came(system: &System, name: &str, tunnel: &Tunnel) -> Option<Option<Tunnel>> {
+    let link = changed(system, name).filter(|_| tunnel.named.is_none())?;
+    Some(wanted(system, None, link, &tunnel.vrf))
+}
+
 /// The tunnel as it is to be in this VRF; None where it names the VRF and nobody has to remember anything.
 pub fn wanted(system: &System, known: Option<&Tunnel>, link: &Link, vrf: &str) -> Option<Tunnel> {
     let below = link.lower.and_then(|lower| system.link_by_index(lower));
@@ -86,8 +93,14 @@ pub fn step_back(system: &System, name: &str, tunnel: Option<&Tunnel>) -> Option
         return None;
     }
     let was = tunnel.and_then(|tunnel| tunnel.named.as_ref()?.was.as_ref());
-    let was = was.and_then(|was| system.link_by_index(was.ifindex)).filter(|was| system.vrf_of(was).is_none());
+    let was = was.and_then(|was| known_again(system, was)).filter(|was| system.vrf_of(was).is_none());
     step(system, link, was.map(Link::device))
+}
+
+/// A device that was made again has another number, and one that was renamed, another name: the name counts first, for the
+/// kernel may give a number that is free to anything.
+fn known_again<'a>(system: &'a System, was: &Device) -> Option<&'a Link> {
+    system.link(&was.name).or_else(|| system.link_by_index(was.ifindex))
 }
 
 fn changed<'a>(system: &'a System, name: &str) -> Option<&'a Link> {

@@ -25,7 +25,7 @@ pub fn is_usable(table: u32) -> bool {
 /// The step that makes `ip route show table NAME` work. None where the number or the name has another meaning, as the
 /// name `5` has for ip(8), and in other network namespaces than the first: the file is one for the whole machine.
 pub fn name_step(names: &Names, name: &str, table: u32) -> Option<Step> {
-    if !run_dir::is_first_netns() || is_number(name) {
+    if !names.are_of_these_tables() || is_number(name) {
         return None;
     }
     let path = rt_tables::file_of(name);
@@ -70,7 +70,7 @@ mod tests {
     #[test]
     fn a_name_that_is_a_number_to_ip_names_no_table() {
         for number in ["5", "010", "0x1f", "0XA"] {
-            assert!(is_number(number) && name_step(&Names::default(), number, 1001).is_none(), "{number}");
+            assert!(is_number(number) && name_step(&Names::none(), number, 1001).is_none(), "{number}");
         }
         assert!(["blue", "5g", "0xg", "x5"].iter().all(|name| !is_number(name)));
     }

@@ -75,6 +75,15 @@ pub fn mark(known: &ByName, rules: &[Rule], has: u32) -> u32 {
     }
 }
 
+/// The same tunnels, each by what it is now: some were expected when nobody could know.
+pub fn as_they_came(system: &System, wanted: &ByName) -> ByName {
+    let of_kind = |(name, tunnel): (&String, &Tunnel)| {
+        let tunnel = outsides::as_it_came(system, name, tunnel).unwrap_or_else(|| Some(tunnel.clone()))?;
+        Some((name.clone(), tunnel))
+    };
+    wanted.iter().filter_map(of_kind).collect()
+}
+
 /// The steps by which these tunnels, and no others, are in their VRFs. First it is closed and can receive, then tunnels
 /// send that way; those that are no more have their own mark before its rules go.
 ///

@@ -1,6 +1,6 @@
 //! What a VRF is to be, and the steps to it. Pure: what is there in, steps out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::error::Error;
 use crate::model::address::Address;
@@ -35,12 +35,16 @@ pub struct VrfPlanner<'a> {
     inventory: &'a Inventory,
     taken: BTreeSet<u32>,
     owners: Vec<(u32, String)>,
+    /// The tables of these: there may be thousands.
+    owned: HashSet<u32>,
     /// Those that are emulated.
     emulated: Vec<(String, u32)>,
     /// Those that are made again.
     gone: Vec<String>,
     rules: Vec<Rule>,
     families: Vec<Family>,
+    /// Those in which a new interface can have addresses.
+    of_new: Vec<Family>,
     has_l3mdev_rules: bool,
 }
 
@@ -52,10 +56,12 @@ impl<'a> VrfPlanner<'a> {
             inventory,
             taken: inventory.taken_tables(),
             owners: inventory.system.vrfs().filter_map(owner).collect(),
+            owned: inventory.system.vrfs().filter_map(|vrf| vrf.table).collect(),
             emulated: emulate::names(inventory),
             gone: Vec::new(),
             rules: inventory.rules.clone(),
             families: families::available(),
+            of_new: families::of_device("default"),
             has_l3mdev_rules: rules::has_l3mdev_rules(&inventory.rules),
         }
     }
@@ -68,6 +74,7 @@ impl<'a> VrfPlanner<'a> {
     /// The VRF is deleted before the next steps are made.
     pub fn make_again(&mut self, name: &str) {
         self.owners.retain(|(_, owner)| owner != name);
+        self.owned = self.owners.iter().map(|(table, _)| *table).collect();
         self.gone.push(name.to_owned());
     }
 
@@ -133,6 +140,7 @@ impl<'a> VrfPlanner<'a> {
         }
         if existing.is_none() {
             self.owners.push((table, spec.name.to_owned()));
+            self.owned.insert(table);
         }
         Ok((steps, Domain { device: Some(device), table }))
     }
@@ -161,7 +169,8 @@ impl<'a> VrfPlanner<'a> {
     pub fn free_table(&mut self, spec: &VrfSpec) -> Result<u32, Error> {
         let remembered = || tables::remembered(spec.name).filter(|table| !leftovers::is_in_use(self.inventory, *table));
         let table = spec.table.or_else(remembered).unwrap_or_else(|| tables::first_free(&self.taken));
-        if let Some((_, owner)) = self.owners.iter().find(|(taken, _)| *taken == table) {
+        if self.owned.contains(&table) {
+            let owner = self.owners.iter().find(|(taken, _)| *taken == table).map_or("", |(_, owner)| owner);
             return Err(Error::TableTaken { table, owner: format!("VRF '{owner}'") });
         }
         if let Some((owner, _)) = self.emulated.iter().find(|(_, taken)| *taken == table) {
@@ -200,7 +209,8 @@ impl<'a> VrfPlanner<'a> {
     }
 
     fn loopback(&self, device: &Device) -> Vec<Step> {
-        let wanted = families::of_device(&device.name).into_iter().map(|family| Address::loopback(device, family));
+        let families = if device.ifindex == 0 { self.of_new.clone() } else { families::of_device(&device.name) };
+        let wanted = families.into_iter().map(|family| Address::loopback(device, family));
         let system = &self.inventory.system;
         let is_there = |address: &Address| system.addresses_of(device.ifindex).any(|own| own.is_same_as(address));
         wanted.filter(|address| !is_there(address)).map(Step::AddAddress).collect()

@@ -4,9 +4,13 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::sys::run_dir;
+
 /// What has a name, read once.
 #[derive(Debug, Default)]
 pub struct Names {
+    /// Whether these files are about the tables of this network namespace: they are the machine's, and so is its first one.
+    is_first_netns: bool,
     numbers: HashMap<u32, Vec<PathBuf>>,
     names: HashMap<String, Vec<PathBuf>>,
 }
@@ -14,7 +18,7 @@ pub struct Names {
 impl Names {
     /// Reads the files that are there.
     pub fn read() -> Self {
-        let mut all = Self::default();
+        let mut all = Self { is_first_netns: run_dir::is_first_netns(), ..Self::default() };
         for path in files() {
             let Ok(text) = fs::read(&path) else { continue };
             for (number, name) in entries(&text) {
@@ -23,6 +27,17 @@ impl Names {
             }
         }
         all
+    }
+
+    /// None are there, in the first network namespace.
+    #[cfg(test)]
+    pub fn none() -> Self {
+        Self { is_first_netns: true, ..Self::default() }
+    }
+
+    /// Whether they are about the tables of this network namespace, the machine's first.
+    pub fn are_of_these_tables(&self) -> bool {
+        self.is_first_netns
     }
 
     /// The numbers that have a name.

@@ -17,6 +17,7 @@ use crate::plan::port::Move;
 use crate::plan::system::System;
 use crate::sys::netlink::Kernel;
 use crate::sys::sock_diag::{self, Connection};
+use crate::transaction::path::{Hop, Paths};
 use crate::transaction::session::Session;
 
 /// Refuses a change that would cut off an established connection from another machine.
@@ -27,10 +28,10 @@ pub fn refuse_if_in_use(kernel: &Kernel, system: &System, links: &[&Link]) -> Re
     if links.is_empty() {
         return Ok(());
     }
-    let all = connections()?;
+    let (all, mut paths) = (connections()?, Paths::new(kernel, system));
     for connection in all.iter().filter(|connection| !is_to_itself(system, connection, &all)) {
         let user = links.iter().find(|link| is_of(system, link, connection));
-        if let Some(link) = user.copied().or_else(|| way_out(kernel, links, connection)) {
+        if let Some(link) = user.copied().or_else(|| way_out(&mut paths, links, connection)) {
             return Err(Error::InUse { device: link.name.clone(), connection: connection.clone() });
         }
     }
@@ -57,11 +58,11 @@ pub fn refuse_if_cut(session: &Session, system: &System, steps: &[Step]) -> Resu
     if session.takes_risks() || steps.iter().all(is_harmless) {
         return Ok(());
     }
-    let all = connections()?;
+    let (all, mut paths) = (connections()?, Paths::new(session.kernel, system));
     for connection in &all {
         let by_rule = steps.iter().any(moves_local).then(|| by_local_rule(system, connection)).flatten();
         let is_to_itself = is_to_itself(system, connection, &all);
-        let by_way = || if is_to_itself { None } else { by_changed_way(session.kernel, system, connection, steps) };
+        let by_way = || if is_to_itself { None } else { by_changed_way(&mut paths, system, connection, steps) };
         if let Some(link) = by_rule.or_else(by_way) {
             return Err(Error::InUse { device: link.name.clone(), connection: connection.clone() });
         }
@@ -116,17 +117,20 @@ fn by_local_rule<'a>(system: &'a System, connection: &Connection) -> Option<&'a 
     (is_elsewhere(connection.local.0) || is_elsewhere(connection.peer.0)).then_some(vrf)
 }
 
-/// The interface by which the connection's packets leave, if by a route that goes; or its VRF, if they leave by falling
-/// through.
+/// The interface by which the connection's packets, or those of a tunnel around them, leave, if by a route that goes; or
+/// their VRF, if they leave by falling through.
 fn by_changed_way<'a>(
-    kernel: &Kernel,
+    paths: &mut Paths<'a>,
     system: &'a System,
     connection: &Connection,
     steps: &[Step],
 ) -> Option<&'a Link> {
-    let (peer, local) = (connection.peer.0, connection.local.0);
-    let taken = kernel.route_to(peer, Some(local), connection.bound).ok()?;
-    let vrf = domain(system, connection);
+    paths.of(connection).iter().find_map(|hop| by_changed_hop(system, hop, steps))
+}
+
+fn by_changed_hop<'a>(system: &'a System, Hop { flow, route: taken, .. }: &Hop, steps: &[Step]) -> Option<&'a Link> {
+    let peer = flow.to;
+    let vrf = system.link_by_index(flow.oif).and_then(|bound| system.vrf_of(bound));
     let falls_through = |vrf: &&Link| vrf.table != Some(taken.table());
     let is_sealed = |vrf: &&Link| steps.iter().any(|step| seals(step, vrf, peer.into()));
     if let Some(vrf) = vrf.filter(falls_through).filter(is_sealed) {
@@ -177,9 +181,9 @@ fn has_address(system: &System, link: &Link, address: IpAddr) -> bool {
     system.addresses_of(link.ifindex).any(|own| own.local == address)
 }
 
-/// The one of these interfaces by which the connection's packets leave.
-fn way_out<'a>(kernel: &Kernel, links: &[&'a Link], connection: &Connection) -> Option<&'a Link> {
-    let (peer, local) = (connection.peer.0, connection.local.0);
-    let oif = kernel.route_to(peer, Some(local), connection.bound).ok()?.oif()?;
-    links.iter().find(|link| link.ifindex == oif).copied()
+/// The one of these interfaces by which the connection's packets leave, or those of a tunnel around them.
+fn way_out<'a>(paths: &mut Paths, links: &[&'a Link], connection: &Connection) -> Option<&'a Link> {
+    let path = paths.of(connection);
+    let taken = |link: &&&Link| path.iter().flat_map(|hop| &hop.links).any(|taken| taken.ifindex == link.ifindex);
+    links.iter().find(taken).copied()
 }

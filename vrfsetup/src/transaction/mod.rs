@@ -13,6 +13,7 @@ mod lock;
 pub mod lockout;
 mod log;
 mod moves;
+mod path;
 pub mod progress;
 mod promotion;
 pub mod recover;

@@ -177,6 +177,7 @@ impl Display for Error {
             Error::ForeignDescriptor { fd, what, device, .. } => {
                 write!(f, "cannot take descriptor {fd} into '{}': it is {what}", text(device))
             }
+            Error::NoNetns { name, errno: Errno::EINVAL } => write!(f, "'{}' is no network namespace", text(name)),
             Error::NoNetns { name, errno } => {
                 write!(f, "cannot enter network namespace '{}': {}", text(name), errno.desc())
             }

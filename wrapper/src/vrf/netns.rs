@@ -18,7 +18,9 @@ pub fn enter(name: &OsStr) -> Result<(), Error> {
         return Err(Error::Usage(format!("'{}' is no name of a network namespace", text(name))));
     }
     let failed = |errno| Error::NoNetns { name: name.to_owned(), errno };
-    let file = open(&Path::new(NAMED).join(name), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).map_err(failed)?;
+    // A FIFO would keep us waiting for its writer.
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let file = open(&Path::new(NAMED).join(name), flags, Mode::empty()).map_err(failed)?;
     let wanted = fstat(&file).map_err(failed)?.st_ino;
     setns(file, CloneFlags::CLONE_NEWNET).map_err(failed)?;
     // A filter above can say so where nothing was entered: the same name may be another VRF here.

@@ -2,7 +2,7 @@
 //! domain, so that whoever is reached answers: what arrives where says which domain the outer packets were in.
 
 mod declared;
-mod faults;
+pub mod faults;
 mod gone;
 mod ipsec;
 mod named;
@@ -12,6 +12,7 @@ mod own_device;
 mod scene;
 mod transit;
 mod unreceived;
+mod used;
 mod vti;
 
 use super::guest_tests;
@@ -49,7 +50,11 @@ use transit::{
 use unreceived::{
     without_nft_a_declared_tunnel_is_led_or_stopped, without_nft_a_tunnel_follows_its_vrf_to_another_table,
 };
-
+use used::{
+    a_connection_through_a_bridged_tunnel_is_not_cut_unasked, a_connection_through_a_gre_tunnel_is_not_cut_unasked,
+    a_connection_through_a_tunnel_that_is_elsewhere_by_now_is_not_cut_unasked,
+    a_connection_through_a_wireguard_tunnel_is_not_cut_unasked,
+};
 use vti::vti_is_in_blue_by_the_mark_of_its_states_whatever_it_names;
 
 guest_tests! {
@@ -78,6 +83,10 @@ guest_tests! {
     without_nft_a_tunnel_costs_no_vrf,
     without_nft_a_declared_tunnel_is_led_or_stopped,
     without_nft_a_tunnel_follows_its_vrf_to_another_table,
+    a_connection_through_a_gre_tunnel_is_not_cut_unasked,
+    a_connection_through_a_bridged_tunnel_is_not_cut_unasked,
+    a_connection_through_a_tunnel_that_is_elsewhere_by_now_is_not_cut_unasked,
+    a_connection_through_a_wireguard_tunnel_is_not_cut_unasked,
     a_tunnel_refused_anywhere_changes_nothing needs [Once],
     a_tunnel_killed_anywhere_is_undone_by_the_next_run needs [Once],
     a_tunnel_ended_anywhere_by_a_signal_changes_nothing needs [Once],

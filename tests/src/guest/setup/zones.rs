@@ -6,6 +6,7 @@ mod scene;
 use std::collections::BTreeSet;
 
 use super::guest_tests;
+use super::tunnels::faults::{Fault, of_both};
 use super::{json, nothing_to_do, vrfsetup};
 use crate::harness::judge::root;
 use crate::harness::world::plan::{DNS4, DNS6, WEB4, WEB6};
@@ -18,6 +19,8 @@ guest_tests! {
     flows_by_leaked_routes_find_their_way_back,
     zones_follow_vrfs_and_ports,
     zones_are_switched_beside_other_tables_and_by_two_at_once,
+    zones_are_on_or_off_whatever_comes_between needs [Once],
+    a_change_with_zones_is_whole_or_not_made_whatever_comes_between needs [Once],
 }
 
 fn forwarded_flows_of_two_vrfs_do_not_meet() {
@@ -207,4 +210,21 @@ fn zones_are_switched_beside_other_tables_and_by_two_at_once() {
     vrfsetup(&mut world, 0, "zones off");
     assert_eq!(ruleset(), before);
     nothing_to_do(&mut world, "zones off");
+}
+
+/// By this command and the one that undoes it, at each message and where nft is started, waited for and given its script.
+fn zones_are_on_or_off_whatever_comes_between() {
+    for fault in [Fault::Refusal, Fault::Kill, Fault::Signal] {
+        let world = World::new(Kind::Vrfs).expect("a world");
+        nft(FIREWALL);
+        of_both(world, ["zones on", "zones off"], fault);
+    }
+}
+
+fn a_change_with_zones_is_whole_or_not_made_whatever_comes_between() {
+    for fault in [Fault::Kill, Fault::Signal] {
+        let mut world = World::new(Kind::Vrfs).expect("a world");
+        vrfsetup(&mut world, 0, "zones on");
+        of_both(world, ["add green", "del green"], fault);
+    }
 }

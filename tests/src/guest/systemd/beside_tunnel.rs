@@ -10,12 +10,14 @@ use crate::guest::setup::{json, vrfsetup};
 use crate::harness::judge::root;
 use crate::harness::wait;
 use crate::harness::world::Domain;
-use crate::harness::world::plan::WEB4;
+use crate::harness::world::plan::{OWN4, WEB4};
 
 guest_tests! {
     a_tunnel_stays_in_its_vrf_beside_networkd,
     a_tunnel_stays_in_its_vrf_beside_networkmanager,
     a_tunnel_stays_in_its_vrf_beside_frr,
+    networkds_own_tunnels_stay_in_their_vrf_or_are_named,
+    networkmanagers_own_tunnel_stays_in_its_vrf,
 }
 
 const PEER: &str = "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=";
@@ -72,6 +74,94 @@ fn a_tunnel_stays_in_its_vrf_beside_networkd() {
     fs::remove_file(file).expect("the file");
     systemctl(&mut world, 0, "stop systemd-networkd.service systemd-networkd.socket");
     gone(&mut world);
+}
+
+/// What such a tunnel names for its outside.
+fn outside(world: &Machine, tunnel: &str) -> String {
+    world.ip_json(&format!("link show {tunnel}"))[0]["link"].as_str().unwrap_or("-").to_owned()
+}
+
+/// From this release on networkd gives a tunnel of its own the device that its files name, at each start.
+const GIVES_BACK: u32 = 257;
+
+fn release() -> u32 {
+    let said = std::process::Command::new("systemctl").arg("--version").output().expect("systemctl").stdout;
+    let said = String::from_utf8_lossy(&said).into_owned();
+    said.split_whitespace().nth(1).and_then(|release| release.parse().ok()).expect("a release")
+}
+
+/// One that vrfsetup has put into its VRF, and one that networkd's file of the VRF has.
+fn networkds_own_tunnels_stay_in_their_vrf_or_are_named() {
+    let mut world = sealed();
+    let directory = std::path::Path::new("/etc/systemd/network");
+    fs::create_dir_all(directory).expect("a directory");
+    world.ip("link add net0 type dummy");
+    let netdev = |name: &str, kind: &str, more: &str| {
+        format!("[NetDev]\nName={name}\nKind={kind}\n\n[Tunnel]\nLocal={OWN4}\nRemote={WEB4}\n{more}")
+    };
+    let network = |name: &str, address: &str| format!("[Match]\nName={name}\n\n[Network]\nAddress={address}/24\n");
+    let of_blue = "[Match]\nName=blue\n\n[Network]\nTunnel=tun8\nKeepConfiguration=yes\nLinkLocalAddressing=no\n";
+    let files = [
+        ("50-gre7.netdev", netdev("gre7", "gre", "Independent=yes\n")),
+        ("50-tun8.netdev", netdev("tun8", "ipip", "")),
+        ("50-gre7.network", network("gre7", "10.8.7.1")),
+        ("50-tun8.network", network("tun8", "10.8.8.1")),
+        ("50-blue.network", of_blue.to_owned()),
+        ("50-net0.network", network("net0", "203.0.113.50")),
+    ];
+    files.iter().for_each(|(name, text)| fs::write(directory.join(name), text).expect("a file"));
+    systemctl(&mut world, 0, "start systemd-networkd.service");
+    for (name, address) in [("gre7", "10.8.7.1"), ("tun8", "10.8.8.1")] {
+        wait::until(|| world.ip_json("link show"), |links| links.to_string().contains(&format!("\"{name}\"")));
+        wait_for_address(&world, name, address);
+    }
+    assert_eq!(["gre7", "tun8"].map(|name| outside(&world, name)), ["-", "blue"]);
+    vrfsetup(&mut world, 0, "tunnel gre7 --in blue");
+    // Another address shows that it has looked at its files.
+    fs::write(directory.join("50-net0.network"), network("net0", "203.0.113.61")).expect("a file");
+    systemctl(&mut world, 0, "restart systemd-networkd.service");
+    wait_for_address(&world, "net0", "203.0.113.61");
+    if release() >= GIVES_BACK {
+        wait::until(|| outside(&world, "gre7"), |outside| outside == "-");
+        let found = vrfsetup(&mut world, 3, "doctor").text();
+        let named = "blue: the outside of tunnel 'gre7' is not in the VRF; fix: vrfsetup tunnel gre7 --in blue";
+        assert!(found.contains(named), "{found}");
+        vrfsetup(&mut world, 0, "tunnel gre7 --in blue");
+    }
+    assert_eq!(["gre7", "tun8"].map(|name| outside(&world, name)), ["blue"; 2]);
+    for behind in ["10.8.7.2", "10.8.8.2"] {
+        let verdict = world.judge(&root(["ping", "-n", "-c", "1", "-W", "1", behind]));
+        assert_eq!((verdict.packets(Domain::Default), verdict.packets(Domain::Blue)), (0, 1), "{verdict}");
+    }
+    for (name, _) in files {
+        fs::remove_file(directory.join(name)).expect("the file");
+    }
+    systemctl(&mut world, 0, "stop systemd-networkd.service systemd-networkd.socket");
+    vrfsetup(&mut world, 0, "tunnel gre7 --remove");
+    ["gre7", "tun8"].iter().for_each(|name| world.ip(&format!("link del {name}")));
+}
+
+fn networkmanagers_own_tunnel_stays_in_its_vrf() {
+    let mut world = sealed();
+    fs::write("/etc/NetworkManager/conf.d/beside.conf", "[main]\nno-auto-default=*\n").expect("a file");
+    systemctl(&mut world, 0, "start NetworkManager.service");
+    let connection = format!(
+        "con-name beside ifname nmgre mode gre local {OWN4} remote {WEB4} ipv4.method manual ipv4.addresses 10.8.9.1/24 ipv6.method disabled"
+    );
+    run(&mut world, &format!("nmcli connection add type ip-tunnel {connection}"));
+    run(&mut world, "nmcli connection up beside");
+    wait_for_address(&world, "nmgre", "10.8.9.1");
+    vrfsetup(&mut world, 0, "tunnel nmgre --in blue");
+    systemctl(&mut world, 0, "restart NetworkManager.service");
+    run(&mut world, "nmcli --wait 30 general reload");
+    run(&mut world, "nmcli device show nmgre");
+    assert_eq!(outside(&world, "nmgre"), "blue");
+    run(&mut world, "nmcli connection up beside");
+    wait_for_address(&world, "nmgre", "10.8.9.1");
+    assert_eq!(outside(&world, "nmgre"), "blue");
+    run(&mut world, "nmcli connection delete beside");
+    systemctl(&mut world, 0, "stop NetworkManager.service");
+    vrfsetup(&mut world, 0, "tunnel nmgre --remove");
 }
 
 fn a_tunnel_stays_in_its_vrf_beside_networkmanager() {

@@ -17,6 +17,7 @@ guest_tests! {
     the_boot_has_named_what_it_left_out,
     no_unit_is_in_an_ordering_cycle,
     a_port_that_comes_later_is_put_into_its_vrf,
+    a_tunnel_that_comes_later_names_its_vrf,
     applied_again_it_changes_nothing,
 }
 
@@ -173,6 +174,42 @@ fn a_port_that_comes_later_is_put_into_its_vrf() {
     // The user's last change is the last one still.
     assert!(said(&["vrfsetup", "rollback"]).contains("'vrfsetup add mine' is undone"));
     assert!(is_in() && has_route());
+}
+
+/// By udev, too. Until then nobody knows of what kind it is, and it is expected as if it were WireGuard's.
+fn a_tunnel_that_comes_later_names_its_vrf() {
+    let before = (state_here(), said(&["nft", "list", "ruleset"]));
+    let right = fs::read_to_string("/etc/vrf/vrf.toml").expect("the file");
+    let declared = "\n[tunnel]\nlater0 = \"boot\"\nlater1 = \"boot\"\nlater2 = \"boot\"\n";
+    fs::write("/etc/vrf/vrf.toml", format!("{right}{declared}")).expect("the file");
+    said(&["systemctl", "restart", "vrfsetup.service"]);
+    let marks = || said(&["ip", "rule"]).matches("fwmark").count();
+    assert_eq!(marks(), 6);
+    let names = |name: &str| ip(&format!("link show {name}"))[0]["link"].as_str().unwrap_or_default().to_owned();
+    let ends = ["local", "203.0.113.9", "remote", "203.0.113.1"];
+    // Both at once, the second one up before anybody asks; one that was made for its VRF; nothing is done for WireGuard's.
+    for (name, kind) in [("later0", "gre"), ("later1", "ipip")] {
+        said(&[&["ip", "link", "add", name, "up", "type", kind], &ends[..]].concat());
+    }
+    wait_until("the tunnels", || names("later0") == "boot" && names("later1") == "boot");
+    said(&["ip", "link", "add", "later2", "type", "wireguard"]);
+    said(&["udevadm", "settle"]);
+    wait_until("the end of its unit", || {
+        said(&["systemctl", "list-units", "--plain", "--no-legend", "--state=activating", "vrfsetup-port@*"]).is_empty()
+    });
+    let failed = said(&["systemctl", "list-units", "--plain", "--no-legend", "--state=failed", "vrfsetup-port@*"]);
+    assert_eq!((failed.as_str(), marks()), ("", 2));
+    let listed = said(&["vrfsetup", "tunnel"]);
+    let named = "later0: outside in boot, gre, dev boot\nlater1: outside in boot, ipip, dev boot\nlater2: ";
+    assert!(listed.starts_with(named) && listed.ends_with(", differs\n"), "{listed}");
+    for name in ["later0", "later1", "later2"] {
+        said(&["vrfsetup", "tunnel", name, "--remove"]);
+        said(&["ip", "link", "del", name]);
+    }
+    fs::write("/etc/vrf/vrf.toml", right).expect("the file");
+    said(&["systemctl", "restart", "vrfsetup.service"]);
+    assert_same(&before.0, &state_here());
+    assert_eq!(said(&["nft", "list", "ruleset"]), before.1);
 }
 
 fn applied_again_it_changes_nothing() {

@@ -31,6 +31,8 @@ pub struct Images {
     pub processors: u32,
     /// Whether its programs lie at random addresses.
     pub has_random_addresses: bool,
+    /// Whether a reset does not end it, but boots it again.
+    pub may_reset: bool,
     _directory: TempDir,
 }
 
@@ -83,6 +85,7 @@ impl Images {
             arch: kernel.arch,
             processors: kernel.processors(),
             has_random_addresses: kernel.has_random_addresses(),
+            may_reset: matches!(plan, Plan::RunAtEachBoot(_)),
             _directory: directory,
         })
     }

@@ -146,18 +146,21 @@ fn qemu(images: &Images, console: Console) -> Command {
     command
         .args(["-accel", "tcg,thread=single"])
         .args(["-smp", &images.processors.to_string()])
-        // Any reset, so a panic's too (panic=-1), ends QEMU.
-        .args(["-m", memory, "-no-reboot", "-nodefaults", "-no-user-config", "-display", "none"])
+        .args(["-m", memory, "-nodefaults", "-no-user-config", "-display", "none"])
         .arg("-kernel")
         .arg(images.kernel.join("vmlinuz"))
         .arg("-initrd")
         .arg(images.kernel.join("initrd"))
         .arg("-append")
         .arg(format!(
-            "{append} quiet loglevel=4 panic=-1 oops=panic net.ifnames=0{}{}",
+            "{append} quiet loglevel=4 {} oops=panic net.ifnames=0{}{}",
+            at_a_panic(images),
             addresses(images),
             cost(images.arch, console)
         ));
+    if !images.may_reset {
+        command.arg("-no-reboot");
+    }
     for disk in [&images.rootfs, &images.kernel.join("modules.ext4"), &images.tested] {
         command.arg("-drive").arg(drive(disk));
     }
@@ -183,6 +186,11 @@ fn qemu(images: &Images, console: Console) -> Command {
         }
     }
     command
+}
+
+/// Any reset ends QEMU, so a panic's, too. Where one boots the machine again, a panic leaves it silent.
+fn at_a_panic(images: &Images) -> &'static str {
+    if images.may_reset { "panic=0" } else { "panic=-1" }
 }
 
 /// QEMU translates what it has not met at this address. Where a program lies at another one at each start, that is all of

@@ -21,6 +21,8 @@ pub enum Plan {
     Demo,
     /// Run a program with arguments, for whoever wants to look at something on that kernel.
     Run(Vec<String>),
+    /// The same, after each boot of a machine that may reset itself: what it has written to its disks is there then.
+    RunAtEachBoot(Vec<String>),
     /// A shell on the first serial port.
     Shell,
 }

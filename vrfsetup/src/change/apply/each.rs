@@ -13,6 +13,7 @@ use super::{Plan, Scope, Section, make_parts, plan_config, sections};
 use crate::change::user;
 use crate::error::Error;
 use crate::model::link::Link;
+use crate::plan::outsides;
 use crate::plan::system::System;
 use crate::sys::{run_dir, sysctl};
 use crate::transaction::report::Outcome;
@@ -49,11 +50,17 @@ pub fn apply(session: &Session, path: &Path, scope: &Scope) -> std::result::Resu
         expect_ports(&config);
     }
     if scope.port.is_some() {
+        let is_tunnel = !config.tunnel.is_empty();
         // A port that comes does not bring a VRF back that somebody has deleted.
         let system = System::read(session.kernel)?;
         config.vrf.retain(|name, vrf| vrf.emulate || system.link(name).is_some_and(Link::is_vrf));
+        // Nor is one of WireGuard's done when it comes: it has no UDP port yet.
+        config.tunnel.retain(|name, _| system.link(name).is_some_and(outsides::is_changed));
         // The boot has named those of other sections.
-        errors.retain(|_| config.vrf.is_empty());
+        errors.retain(|_| config.vrf.is_empty() && !is_tunnel);
+        if is_tunnel && config.tunnel.is_empty() && config.vrf.is_empty() {
+            return Ok(Result { outcome: Outcome::default(), errors, missing: Vec::new() });
+        }
     }
     errors.extend(leave_users_out_elsewhere(&mut config));
     loop {
@@ -134,8 +141,8 @@ fn leave_out(config: &mut Config, section: &Section) -> bool {
 
 /// Tells the rule for udev(7) which interfaces are waited for. Without it they are put into their VRFs by the next run.
 fn expect_ports(config: &Config) {
-    let ports = config.vrf.values().flat_map(|vrf| &vrf.ports);
-    let _ = run_dir::expect_ports(ports.map(|port| port.get_ref().as_str()));
+    let ports = config.vrf.values().flat_map(|vrf| &vrf.ports).map(toml::Spanned::get_ref);
+    let _ = run_dir::expect_ports(ports.chain(config.tunnel.keys()).map(String::as_str));
 }
 
 impl fmt::Display for Missing {

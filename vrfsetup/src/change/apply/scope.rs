@@ -9,7 +9,7 @@ use crate::plan::sysctls;
 pub struct Scope<'a> {
     /// Neither ports nor what needs them: as long as there are none.
     pub is_without_ports: bool,
-    /// Only the VRF that declares this port.
+    /// Only the VRF that declares this port, or the tunnel of this name.
     pub port: Option<&'a str>,
 }
 
@@ -55,7 +55,7 @@ fn leave_others_out(config: &mut Config, port: &str) {
     config.leak.clear();
     config.user.clear();
     config.closed.clear();
-    config.tunnel.clear();
+    config.tunnel.retain(|name, _| name == port);
     config.rules.fix = false;
     config.zones.on = None;
 }
@@ -73,13 +73,16 @@ mod tests {
     }
 
     #[test]
-    fn tunnels_are_for_the_run_over_the_whole_file() {
-        assert_eq!(narrowed(&Scope::default()).tunnel.len(), 1);
-        for scope in
-            [Scope { is_without_ports: true, port: None }, Scope { is_without_ports: false, port: Some("eth1") }]
-        {
-            let left = narrowed(&scope);
-            assert_eq!((left.vrf.len(), left.tunnel.len()), (1, 0), "{scope:?}");
+    fn a_tunnel_is_for_the_run_over_the_whole_file_and_for_its_own() {
+        for (is_without_ports, port, left) in [
+            (false, None, (1, 1)),
+            (true, None, (1, 0)),
+            (false, Some("eth1"), (1, 0)),
+            (false, Some("wg0"), (0, 1)),
+            (false, Some("eth2"), (0, 0)),
+        ] {
+            let config = narrowed(&Scope { is_without_ports, port });
+            assert_eq!((config.vrf.len(), config.tunnel.len()), left, "{port:?}");
         }
     }
 }

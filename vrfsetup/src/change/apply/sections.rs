@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use super::config::Config;
-use super::source::Source;
+use super::source::{self, Source};
 use super::user_names;
 use crate::error::Error;
 
@@ -60,7 +60,7 @@ fn garbled(path: &Path, bytes: &[u8]) -> Vec<Error> {
     let error = |(line, at): (&[u8], usize)| Error::BadFile {
         path: path.to_owned(),
         line: at,
-        text: String::from_utf8_lossy(line).trim().to_owned(),
+        text: source::shown(&String::from_utf8_lossy(line)),
         what: "not UTF-8".to_owned(),
     };
     lines.map(error).collect()
@@ -146,6 +146,24 @@ mod tests {
         assert!(mistakes.iter().any(|said| said.starts_with("vrf.toml:2: unknown field `tabel`")), "{mistakes:?}");
         assert!(mistakes.iter().any(|said| said.starts_with("vrf.toml:7: ")), "{mistakes:?}");
         assert!(read.config.rules.fix);
+    }
+
+    #[test]
+    fn a_key_of_many_parts_costs_its_section_and_is_not_shown_whole() {
+        let key = |part: &str| vec![part; 100_000].join(".");
+        let addresses: String = (1..=40).map(|n| format!("\"192.0.2.{n}/32 dev a\", ")).collect();
+        let addresses = addresses + "# " + &".".repeat(100);
+        for wrong in
+            [format!("{} = 1", key("x")), format!("x = {{ {} = 1 }}", key("'a.b'")), format!("[vrf.{}]", key("y"))]
+        {
+            let text = format!("[vrf.a]\naddresses = [{addresses}\n]\n[vrf.b]\n{wrong}\n[vrf.c]\n");
+            let read = legible(&text);
+            let expected = if wrong.starts_with('[') { vec!["a", "b", "c"] } else { vec!["a", "c"] };
+            assert_eq!(read.config.vrf.keys().collect::<Vec<_>>(), expected);
+            let mistakes: Vec<String> = read.mistakes.iter().map(ToString::to_string).collect();
+            assert_eq!(mistakes.len(), 1, "{}", mistakes.len());
+            assert!(mistakes[0].starts_with("vrf.toml:5: a key of too many parts: ") && mistakes[0].len() < 300);
+        }
     }
 
     #[test]

@@ -34,8 +34,11 @@ impl<'a> Source<'a> {
     /// # Errors
     /// The first mistake.
     pub fn read(&self) -> Result<Config, Error> {
-        let config: Config = toml::from_str(self.text)
-            .map_err(|error| self.mistake(error.span().map_or(0, |span| span.start), error.message()))?;
+        let config: Config = toml::from_str(self.text).map_err(|error| match error.span() {
+            Some(span) => self.mistake(span.start, error.message()),
+            // Of these alone the parser does not tell the place.
+            None => self.mistake(long_key(self.text).unwrap_or(0), "a key of too many parts"),
+        })?;
         self.check(&config)?;
         Ok(config)
     }
@@ -51,7 +54,7 @@ impl<'a> Source<'a> {
         Error::BadFile {
             path: self.path.to_owned(),
             line: line + 1,
-            text: self.text.lines().nth(line).unwrap_or_default().trim().to_owned(),
+            text: shown(self.text.lines().nth(line).unwrap_or_default()),
             what: what.lines().next().unwrap_or_default().to_owned(),
         }
     }
@@ -220,6 +223,40 @@ impl<'a> Source<'a> {
 
 fn unquoted(key: &str) -> &str {
     key.trim().trim_matches(['"', '\''])
+}
+
+/// A line as a message shows it.
+pub fn shown(line: &str) -> String {
+    const LENGTH: usize = 200;
+    let line = line.trim();
+    match line.char_indices().nth(LENGTH) {
+        Some((end, _)) => format!("{}...", &line[..end]),
+        None => line.to_owned(),
+    }
+}
+
+/// Where the first line begins that has as many dots outside of strings as a key of the parser has parts at the most.
+fn long_key(text: &str) -> Option<usize> {
+    const PARTS: usize = 80;
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        let (mut dots, mut quote, mut is_escaped) = (0, None, false);
+        for c in line.chars() {
+            match quote {
+                Some(_) if is_escaped => is_escaped = false,
+                Some('"') if c == '\\' => is_escaped = true,
+                Some(open) => quote = Some(open).filter(|open| *open != c),
+                None if c == '#' => break,
+                None if c == '"' || c == '\'' => quote = Some(c),
+                None => dots += usize::from(c == '.'),
+            }
+        }
+        if dots >= PARTS {
+            return Some(at);
+        }
+        at += line.len();
+    }
+    None
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use super::Finding;
 use crate::inspect::show::Vrf;
+use crate::model::flow::Flow;
 use crate::model::link::Link;
 use crate::model::shell::word;
 use crate::plan::system::System;
@@ -73,7 +74,10 @@ fn unreachable(kernel: &Kernel, vrf: &Link, server: IpAddr) -> Option<Finding> {
     let reason = if server.is_loopback() {
         "is a daemon of the default domain"
     } else {
-        kernel.route_to(server, None, vrf.ifindex).err().map(|_| "has no route there")?
+        kernel
+            .route_of(&Flow { to: server, from: None, oif: vrf.ifindex, mark: 0 })
+            .err()
+            .map(|_| "has no route there")?
     };
     let what = format!("name server {server} {reason}");
     let directory = format!("/etc/vrf/{}", vrf.name);

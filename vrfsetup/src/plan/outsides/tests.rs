@@ -33,6 +33,43 @@ fn a_tunnel_is_put_into_its_vrf_once_and_back_to_what_it_named() {
     }
 }
 
+/// The name counts first: a number that is free the kernel may give to anything.
+#[test]
+fn what_it_named_before_is_known_when_it_was_made_again_or_renamed() {
+    let before = system(Some(2));
+    let tunnel = wanted(&before, None, gre1(&before), "blue").expect("a tunnel");
+    let vrf = |ifindex| Link::plain(ifindex, "blue", Some(10));
+    let gre = |lower| Link { kind: Some("gre".to_owned()), lower: Some(lower), ..Link::plain(9, "gre1", None) };
+    let other_name = Link { altnames: vec!["eth0".to_owned()], ..Link::plain(31, "lan0", None) };
+    let port = Link { master: Some(7), ..Link::plain(30, "eth0", None) };
+    for (links, back) in [
+        (vec![Link::plain(30, "eth0", None)], "ip link change gre1 type gre dev eth0"),
+        (vec![Link::plain(2, "lan0", None)], "ip link change gre1 type gre dev lan0"),
+        (vec![Link::plain(30, "eth0", None), Link::plain(2, "usb0", None)], "ip link change gre1 type gre dev eth0"),
+        (vec![other_name, Link::plain(2, "usb0", None)], "ip link change gre1 type gre dev lan0"),
+        (vec![port, Link::plain(2, "usb0", None)], "# gre1 names no device for its outside any more"),
+        (vec![Link::plain(30, "usb0", None)], "# gre1 names no device for its outside any more"),
+    ] {
+        let after = System::new([links, vec![vrf(7), gre(7)]].concat(), vec![]);
+        assert_eq!(step_back(&after, "gre1", Some(&tunnel)).map(|step| step.to_string()).as_deref(), Some(back));
+    }
+}
+
+#[test]
+fn one_that_was_expected_is_taken_for_what_it_is_when_it_has_come() {
+    let expected = Tunnel { vrf: "blue".to_owned(), mark: 0x5652_0001, was: 0, named: None };
+    for (lower, wanted) in [(Some(2), Some("eth0")), (None, None)] {
+        let came = as_it_came(&system(lower), "gre1", &expected).flatten().expect("a tunnel");
+        assert_eq!(
+            (came.mark, came.named.and_then(|named| named.was).map(|was| was.name)),
+            (0, wanted.map(str::to_owned))
+        );
+    }
+    // Made for the VRF: nobody has to remember it. One that is not there, or is WireGuard's, is as it was.
+    assert_eq!(as_it_came(&system(Some(7)), "gre1", &expected), Some(None));
+    assert_eq!(as_it_came(&system(None), "wg0", &expected), None);
+}
+
 #[test]
 fn one_that_somebody_made_for_the_vrf_is_known_by_the_kernel_alone() {
     let system = system(Some(7));

@@ -1,6 +1,8 @@
 //! The device that a tunnel names for its outer packets, changed while the tunnel is there: `ip link change NAME type KIND
 //! dev DEVICE`. The kernel resets what such a request leaves out, so that all is read, sent again and compared.
 
+use std::net::IpAddr;
+
 use rtnetlink::packet_core::{NLM_F_ACK, NLM_F_REQUEST};
 use vrfnl::Attributes;
 
@@ -8,9 +10,16 @@ use super::link::{IFINFOMSG, question_by_index};
 use super::raw::attribute;
 use super::{Kernel, KernelError, message};
 use crate::model::device::Device;
+use crate::model::flow::Flow;
 
 /// The number of the device in a tunnel's own attributes: IFLA_GRE_LINK, IFLA_IPTUN_LINK, IFLA_VTI_LINK.
 const LINK: u16 = 1;
+/// The ends of the outer packets in those of the kinds of GRE: IFLA_GRE_LOCAL, IFLA_GRE_REMOTE.
+const GRE_ENDS: [u16; 2] = [6, 7];
+/// The same of IPIP, SIT and those around IPv6: IFLA_IPTUN_LOCAL, IFLA_IPTUN_REMOTE.
+const IPTUN_ENDS: [u16; 2] = [2, 3];
+/// IFLA_GRE_FWMARK, IFLA_IPTUN_FWMARK.
+const FWMARK: u16 = 20;
 
 /// A tunnel's attributes, as the kernel tells them and takes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +38,14 @@ impl Kernel {
     /// The kernel's own: ENODEV if there is no such tunnel.
     pub fn outside(&self, tunnel: &Device) -> Result<Option<u32>, KernelError> {
         self.tunnel(tunnel).map(|tunnel| tunnel.outside())
+    }
+
+    /// What the packets around a tunnel that names its device are routed by; None where each of them has ends of its own.
+    ///
+    /// # Errors
+    /// As [`Self::outside`].
+    pub fn flow_around(&self, tunnel: &Device) -> Result<Option<Flow>, KernelError> {
+        self.tunnel(tunnel).map(|tunnel| tunnel.flow())
     }
 
     /// EEXIST where another tunnel has the same ends there, EINVAL where the kernel's own first tunnel (gre0, sit0) is meant,
@@ -75,6 +92,17 @@ impl Tunnel {
         value.map(|bytes| u32::from_ne_bytes(*bytes)).filter(|ifindex| *ifindex != 0)
     }
 
+    fn flow(&self) -> Option<Flow> {
+        let is_gre =
+            self.kind.windows(3).any(|part| part == b"gre") || self.kind.windows(6).any(|part| part == b"erspan");
+        let value = |wanted| self.data.iter().find(|(kind, _)| *kind == wanted).map(|(_, value)| value.as_slice());
+        let end = |wanted| value(wanted).and_then(address).filter(|address| !address.is_unspecified());
+        let [local, remote] = if is_gre { GRE_ENDS } else { IPTUN_ENDS };
+        let mark = value(FWMARK).and_then(|mark| mark.first_chunk()).map_or(0, |mark| u32::from_ne_bytes(*mark));
+        let flow = |to| Flow { to, from: end(local), oif: self.outside().unwrap_or(0), mark };
+        end(remote).filter(|_| !self.is_elsewhere).map(flow)
+    }
+
     fn outside_in(&self, ifindex: u32) -> Self {
         let mut tunnel = self.clone();
         let links = tunnel.data.iter_mut().filter(|(kind, _)| *kind == LINK);
@@ -94,9 +122,46 @@ impl Tunnel {
     }
 }
 
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+    v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_packets_around_a_tunnel_are_known_by_its_ends() {
+        let own = [198, 51, 100, 2].to_vec();
+        let far = [192, 0, 2, 80].to_vec();
+        let link = (LINK, vec![3, 0, 0, 0]);
+        let tunnel = |kind: &[u8], [local, remote]: [u16; 2]| {
+            let data = vec![link.clone(), (local, own.clone()), (remote, far.clone()), (FWMARK, vec![7, 0, 0, 0])];
+            Tunnel { kind: kind.to_vec(), mtu: vec![], data, is_elsewhere: false }
+        };
+        let ends = (Some("198.51.100.2".parse().unwrap()), "192.0.2.80".parse().unwrap());
+        let expected = Flow {
+            from: ends.0,
+            to: ends.1,
+            oif: u32::from_ne_bytes([3, 0, 0, 0]),
+            mark: u32::from_ne_bytes([7, 0, 0, 0]),
+        };
+        for (kind, places) in [
+            (&b"gre\0"[..], [6, 7]),
+            (b"ip6gretap\0", [6, 7]),
+            (b"erspan\0", [6, 7]),
+            (b"ipip\0", [2, 3]),
+            (b"sit\0", [2, 3]),
+        ] {
+            assert_eq!(tunnel(kind, places).flow().as_ref(), Some(&expected), "{kind:?}");
+        }
+        assert_eq!(Tunnel { is_elsewhere: true, ..tunnel(b"gre\0", [6, 7]) }.flow(), None);
+        // To whoever each packet is for.
+        let mut any = tunnel(b"sit\0", [2, 3]);
+        any.data[2].1 = vec![0; 4];
+        assert_eq!(any.flow(), None);
+    }
 
     #[test]
     fn all_but_the_device_is_sent_as_it_was_told() {

@@ -1,13 +1,12 @@
 //! Routes to and from the kernel (RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE).
 
-use std::net::IpAddr;
-
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::route::{RouteAttribute, RouteFlags, RouteMessage, RouteNextHopFlags};
 
 use super::reply::Reply;
 use super::{Change, IfPresent, Kernel, KernelError};
 use crate::model::family::Family;
+use crate::model::flow::Flow;
 use crate::model::route::Route;
 
 /// The unit of the times that the kernel reports, on every architecture of today.
@@ -61,11 +60,12 @@ impl Kernel {
         Ok(routes)
     }
 
-    /// The route that a packet takes: `ip route get TO [from FROM] [oif OIF]`; 0 is no interface.
+    /// The route that packets take: `ip route get TO [from FROM] [oif OIF] [mark MARK]`.
     ///
     /// # Errors
     /// The kernel's own: ENETUNREACH if there is none.
-    pub fn route_to(&self, to: IpAddr, from: Option<IpAddr>, oif: u32) -> Result<Route, KernelError> {
+    pub fn route_of(&self, flow: &Flow) -> Result<Route, KernelError> {
+        let Flow { to, from, oif, mark } = *flow;
         let mut request = RouteMessage::default();
         request.header.address_family = Family::from(to).into();
         let length = if to.is_ipv4() { 32 } else { 128 };
@@ -76,6 +76,7 @@ impl Kernel {
         request.attributes.push(RouteAttribute::Destination(to.into()));
         request.attributes.extend(from.map(|from| RouteAttribute::Source(from.into())));
         request.attributes.extend((oif != 0).then_some(RouteAttribute::Oif(oif)));
+        request.attributes.extend((mark != 0).then_some(RouteAttribute::Mark(mark)));
         let found = self.ask(RouteNetlinkMessage::GetRoute(request), |answer| match answer {
             RouteNetlinkMessage::NewRoute(message) => Some(Route { message, device: None }),
             _ => None,

@@ -1,5 +1,7 @@
 //! WireGuard interfaces, by generic netlink: what `wg show NAME` and `wg set NAME fwmark` ask.
 
+use std::net::IpAddr;
+
 use rtnetlink::packet_core::{NLM_F_ACK, NLM_F_DUMP};
 use rtnetlink::sys::protocols::NETLINK_GENERIC;
 use vrfnl::Attributes;
@@ -7,6 +9,7 @@ use vrfnl::Attributes;
 use super::KernelError;
 use super::raw::{attribute, request};
 use super::socket::Socket;
+use crate::model::flow::Flow;
 
 const GENL_ID_CTRL: u16 = 16;
 const CTRL_CMD_GETFAMILY: u8 = 3;
@@ -19,6 +22,8 @@ const WG_CMD_SET_DEVICE: u8 = 1;
 const WGDEVICE_A_IFINDEX: u16 = 1;
 const WGDEVICE_A_LISTEN_PORT: u16 = 6;
 const WGDEVICE_A_FWMARK: u16 = 7;
+const WGDEVICE_A_PEERS: u16 = 8;
+const WGPEER_A_ENDPOINT: u16 = 4;
 /// `struct genlmsghdr`.
 const HEADER: usize = 4;
 
@@ -43,7 +48,32 @@ pub fn outside(ifindex: u32) -> Result<Outside, KernelError> {
         let port = half(attributes.find(WGDEVICE_A_LISTEN_PORT)?)?;
         Some(Outside { port, mark: attributes.find_u32(WGDEVICE_A_FWMARK)? })
     })?;
-    found.ok_or(KernelError::from_errno(libc::ENODEV))
+    found.into_iter().next().ok_or(KernelError::from_errno(libc::ENODEV))
+}
+
+/// What the packets around it are routed by, to each of its peers that has an address.
+///
+/// # Errors
+/// As [`outside`].
+pub fn flows(ifindex: u32) -> Result<Vec<Flow>, KernelError> {
+    let mark = outside(ifindex)?.mark;
+    let mut generic = Generic::open()?;
+    let index = attribute(WGDEVICE_A_IFINDEX, &ifindex.to_ne_bytes());
+    let addresses = generic.ask(generic.family, WG_CMD_GET_DEVICE, NLM_F_DUMP, &index, |attributes| {
+        let peers = Attributes(attributes.find(WGDEVICE_A_PEERS)?);
+        let of_peer = |(_, peer)| endpoint(Attributes(peer).find(WGPEER_A_ENDPOINT)?);
+        Some(peers.filter_map(of_peer).collect::<Vec<_>>())
+    })?;
+    Ok(addresses.into_iter().flatten().map(|to| Flow { to, from: None, oif: 0, mark }).collect())
+}
+
+/// The address in `struct sockaddr_in` or `sockaddr_in6`.
+fn endpoint(bytes: &[u8]) -> Option<IpAddr> {
+    match i32::from(half(bytes)?) {
+        libc::AF_INET => bytes.get(4..8)?.first_chunk::<4>().map(|octets| IpAddr::from(*octets)),
+        libc::AF_INET6 => bytes.get(8..24)?.first_chunk::<16>().map(|octets| IpAddr::from(*octets)),
+        _ => None,
+    }
 }
 
 /// Sets the mark of what it sends.
@@ -70,11 +100,11 @@ impl Generic {
         let number = generic.ask(GENL_ID_CTRL, CTRL_CMD_GETFAMILY, NLM_F_ACK, &name, |attributes| {
             half(attributes.find(CTRL_ATTR_FAMILY_ID)?)
         })?;
-        generic.family = number.ok_or(KernelError::from_errno(libc::EOPNOTSUPP))?;
+        generic.family = number.into_iter().next().ok_or(KernelError::from_errno(libc::EOPNOTSUPP))?;
         Ok(generic)
     }
 
-    /// What is recognised first in the answers.
+    /// What is recognised in the answers.
     fn ask<T>(
         &mut self,
         family: u16,
@@ -82,13 +112,12 @@ impl Generic {
         flags: u16,
         attributes: &[u8],
         wanted: impl Fn(Attributes) -> Option<T>,
-    ) -> Result<Option<T>, KernelError> {
+    ) -> Result<Vec<T>, KernelError> {
         let body = [&[command, VERSION, 0, 0], attributes].concat();
-        let (mut found, mut refusal) = (None, None);
+        let (mut found, mut refusal) = (Vec::new(), None);
         self.socket.exchange(&[request(family, flags, &body)], |_, reply| match reply.is_end() {
             true => refusal = reply.error(),
-            false if found.is_none() => found = reply.body().get(HEADER..).and_then(|body| wanted(Attributes(body))),
-            false => {}
+            false => found.extend(reply.body().get(HEADER..).and_then(|body| wanted(Attributes(body)))),
         })?;
         refusal.map_or(Ok(found), Err)
     }

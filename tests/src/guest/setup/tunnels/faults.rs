@@ -28,7 +28,7 @@ fn all(world: &World) -> String {
 
 /// What a call meets.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Fault {
+pub enum Fault {
     Refusal,
     Kill,
     Signal,
@@ -44,6 +44,16 @@ fn whole_or_not_at_all(fault: Fault) {
     of_tunnel(world(&["wg0"]), "wg0", fault, calls);
 }
 
+/// The same of any two commands that undo each other, by what takes nft.
+pub fn of_both(world: World, commands: [&str; 2], fault: Fault) {
+    let calls: &[&str] = match fault {
+        Fault::Refusal => &["clone3"],
+        Fault::Kill => &["clone3", "wait4", "rename"],
+        Fault::Signal => &["wait4"],
+    };
+    of(world, commands, fault, calls);
+}
+
 /// Of a tunnel that names its VRF, which takes no nft.
 fn whole_or_not_at_all_without_nft(fault: Fault) {
     let world = World::new(Kind::Vrfs).expect("a world");
@@ -52,15 +62,18 @@ fn whole_or_not_at_all_without_nft(fault: Fault) {
     of_tunnel(world, "gre1", fault, calls);
 }
 
-fn of_tunnel(mut world: World, name: &str, fault: Fault, calls: &[&str]) {
-    let (into, back) = (format!("tunnel {name} --in blue"), format!("tunnel {name} --remove"));
+fn of_tunnel(world: World, name: &str, fault: Fault, calls: &[&str]) {
+    of(world, [&format!("tunnel {name} --in blue"), &format!("tunnel {name} --remove")], fault, calls);
+}
+
+fn of(mut world: World, [into, back]: [&str; 2], fault: Fault, calls: &[&str]) {
     let out = all(&world);
-    vrfsetup(&mut world, 0, &into);
+    vrfsetup(&mut world, 0, into);
     let within = all(&world);
     assert_ne!(out, within);
-    vrfsetup(&mut world, 0, &back);
+    vrfsetup(&mut world, 0, back);
     assert_same(&out, &all(&world));
-    for (words, before, after) in [(&*into, &out, &within), (&*back, &within, &out)] {
+    for (words, before, after) in [(into, &out, &within), (back, &within, &out)] {
         let mut halfway = Vec::new();
         for call in calls {
             let mut met = 0;

@@ -171,8 +171,24 @@ pub fn one_that_names_a_vrf_follows_it_and_is_named_when_that_is_gone() {
     here("ip link set t0 up");
     let said = found(world);
     assert!(said.contains("the outside of tunnel 't0' is not in the VRF; fix: vrfsetup tunnel t0 --in blue"), "{said}");
-    vrfsetup(world, 0, "tunnel t0 --in blue");
+    // By any change, and by the command.
+    vrfsetup(world, 0, "add lime");
     assert_eq!((named(world).as_str(), rules(), tables()), ("blue", before.0, before.1));
+    nothing_to_do(world, "tunnel t0 --in blue");
+
+    // What it named has another number, or another name, when it goes back.
+    here("ip link add d0 type dummy");
+    vrfsetup(world, 0, "tunnel t0 --remove");
+    here("ip link change t0 type gre dev d0");
+    vrfsetup(world, 0, "tunnel t0 --in blue");
+    here("ip link del d0");
+    here("ip link add d0 type dummy");
+    vrfsetup(world, 0, "tunnel t0 --remove");
+    assert_eq!(named(world), "d0");
+    vrfsetup(world, 0, "tunnel t0 --in blue");
+    here("ip link set d0 name d1");
+    vrfsetup(world, 0, "tunnel t0 --remove");
+    assert_eq!(named(world), "d1");
 }
 
 pub fn what_keeps_its_outside_is_listed_and_refused() {

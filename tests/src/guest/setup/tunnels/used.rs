@@ -1,0 +1,139 @@
+//! A connection from another machine that goes through a tunnel is not cut unasked: neither by what changes the tunnel nor
+//! by what changes the way of the packets around it.
+
+use super::super::{assert_same, state, vrfsetup};
+use super::own_device::batch;
+use super::scene::{BEHIND, INSIDE, PEERS, Scene, here};
+use crate::harness::judge::{Running, root};
+use crate::harness::world::plan::{OWN4, WEB4};
+use crate::harness::world::{Domain, Kind, World};
+
+/// Both ends of one, the far one at this domain's peer.
+fn tunnel(world: &World, domain: Domain, name: &str, more: &str, inside: [&str; 2]) {
+    let ethernet = ["gretap", "erspan"].into_iter().any(|kind| more.starts_with(kind));
+    let end = |outer: [&str; 2], own: &str, more: &str| {
+        let address = if ethernet { String::new() } else { format!("addr add {own}/24 dev {name}\n") };
+        format!(
+            "link add {name} type {more} local {} remote {}\nlink set {name} addrgenmode none\n{address}\
+             link set {name} up\n",
+            outer[0], outer[1]
+        )
+    };
+    let web = WEB4.to_string();
+    let kind = more.split_once(" dev ").map_or(more, |(kind, _)| kind);
+    batch(world, Some(domain), &end([&web, OWN4], inside[1], kind));
+    batch(world, None, &end([OWN4, &web], inside[0], more));
+}
+
+/// A server here that a domain's peer talks to.
+fn connected(world: &mut World, domain: Domain, own: &str) -> [Running; 2] {
+    let server = format!(
+        "import socket,time; s=socket.create_server(('{own}',9)); print('up',flush=True); c=s.accept()[0]; c.send(b'in'); time.sleep(600)"
+    );
+    let mut server = world.start(&root(["python3", "-c", &server]));
+    server.wait_for("up");
+    let client = format!("exec 3<>/dev/tcp/{own}/9; head -c 2 <&3; sleep 600");
+    let client = world.at_peer(domain, &["bash", "-c", &client]);
+    let mut client = world.start(&root(client));
+    client.wait_for("in");
+    [server, client]
+}
+
+/// Interfaces with what they stand upon, routes and rules: of a bridge all else tells the time, too.
+fn told() -> String {
+    ["ip -br link", "ip route show table all", "ip rule", "ip -6 rule"].map(here).join("\n")
+}
+
+/// Each of these is refused because of the connection, and changes nothing.
+#[track_caller]
+fn refused(world: &mut World, own: &str, commands: &[&str]) {
+    let before = told();
+    for command in commands {
+        let said = vrfsetup(world, 1, command);
+        said.assert_says(1, &format!(" to {own}:9"));
+        said.assert_says(1, "--confirm");
+        assert_same(&before, &told());
+    }
+}
+
+pub fn a_connection_through_a_gre_tunnel_is_not_cut_unasked() {
+    let mut world = World::new(Kind::Vrfs).expect("a world");
+    let world = &mut world;
+    let inside = ["10.8.0.1", "10.8.0.2"];
+    // One that names the port, and one that names none.
+    for more in ["gre dev eth0", "ipip"] {
+        tunnel(world, Domain::Default, "t0", more, inside);
+        let connection = connected(world, Domain::Default, inside[0]);
+        refused(world, inside[0], &["tunnel t0 --in blue", "attach blue eth0"]);
+        let before = state(world);
+        vrfsetup(world, 0, "tunnel t0 --in blue --confirm 600");
+        vrfsetup(world, 0, "rollback");
+        assert_same(&before, &state(world));
+        drop(connection);
+        here("ip link del t0");
+        batch(world, Some(Domain::Default), "link del t0\n");
+    }
+
+    // Its outside is in blue, and leaves by blue's port.
+    tunnel(world, Domain::Blue, "t0", "gre dev eth0", inside);
+    vrfsetup(world, 0, "tunnel t0 --in blue");
+    let connection = connected(world, Domain::Blue, inside[0]);
+    let file = world.directory().join("vrf.toml");
+    let another = "[vrf.blue]\ntable = 10\nloopback = false\nroutes = [\"default via 198.51.100.77 metric 200\"]\n";
+    std::fs::write(&file, another).expect("a file");
+    let apply = format!("apply {}", file.display());
+    refused(world, inside[0], &["tunnel t0 --remove", "tunnel t0 --in red", "detach blue0", "rollback", &apply]);
+    drop(connection);
+    here("ip link del t0");
+}
+
+pub fn a_connection_through_a_bridged_tunnel_is_not_cut_unasked() {
+    let mut world = World::new(Kind::Vrfs).expect("a world");
+    let world = &mut world;
+    let inside = ["10.8.0.1", "10.8.0.2"];
+    tunnel(world, Domain::Default, "t0", "gretap dev eth0", inside);
+    let bridge = |own: &str| {
+        format!(
+            "link add br0 type bridge\nlink set br0 addrgenmode none\nlink set t0 master br0\nlink set br0 up\naddr add {own}/24 dev br0\n"
+        )
+    };
+    batch(world, None, &bridge(inside[0]));
+    batch(world, Some(Domain::Default), &bridge(inside[1]));
+    let connection = connected(world, Domain::Default, inside[0]);
+    refused(world, inside[0], &["tunnel t0 --in blue", "attach blue eth0"]);
+    drop(connection);
+}
+
+/// Of a tunnel that somebody has put elsewhere, and a change that has nothing to do with it.
+pub fn a_connection_through_a_tunnel_that_is_elsewhere_by_now_is_not_cut_unasked() {
+    let mut world = World::new(Kind::Vrfs).expect("a world");
+    let world = &mut world;
+    let inside = ["10.8.0.1", "10.8.0.2"];
+    tunnel(world, Domain::Default, "t0", "gre dev eth0", inside);
+    vrfsetup(world, 0, "tunnel t0 --in blue");
+    here("ip link change t0 type gre dev eth0");
+    let connection = connected(world, Domain::Default, inside[0]);
+    for (words, device) in [("add green", "eth0"), ("del green", "eth0"), ("add green --force", "blue")] {
+        let said = vrfsetup(world, 0, words).text();
+        assert_eq!(world.ip_json("link show t0")[0]["link"], device, "{said}");
+        let left = "left out 'ip link change t0 type gre dev blue': the connection from 10.8.0.2:";
+        assert_eq!(said.contains(left) && said.contains("to 10.8.0.1:9 uses 't0'"), device == "eth0", "{said}");
+    }
+    drop(connection);
+}
+
+pub fn a_connection_through_a_wireguard_tunnel_is_not_cut_unasked() {
+    let mut scene = Scene::new();
+    scene.make(&format!("{WEB4}:{PEERS}"));
+    // Where this machine is its peer learns when it speaks.
+    assert_eq!(scene.ping(BEHIND[0], "1", "10").code, 0);
+    let connection = connected(&mut scene.world, Domain::Default, INSIDE[0]);
+    refused(&mut scene.world, INSIDE[0], &["tunnel wg0 --in blue", "attach blue eth0"]);
+    drop(connection);
+    scene.make(&format!("{WEB4}:{PEERS}"));
+    vrfsetup(&mut scene.world, 0, "tunnel wg0 --in blue");
+    assert_eq!(scene.ping(BEHIND[0], "1", "10").code, 0);
+    let connection = connected(&mut scene.world, Domain::Blue, INSIDE[0]);
+    refused(&mut scene.world, INSIDE[0], &["tunnel wg0 --remove", "detach blue0", "rollback"]);
+    drop(connection);
+}

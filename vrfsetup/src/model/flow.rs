@@ -1,0 +1,16 @@
+//! What packets are routed by: a connection's, or those around a tunnel.
+
+use std::net::IpAddr;
+
+/// The packets of one direction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flow {
+    /// The other end.
+    pub to: IpAddr,
+    /// This machine's address, if it is known.
+    pub from: Option<IpAddr>,
+    /// The index of the interface that they have to leave by, which may be a VRF; 0 for any.
+    pub oif: u32,
+    /// Their mark; 0 for none.
+    pub mark: u32,
+}
