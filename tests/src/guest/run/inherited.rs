@@ -85,12 +85,14 @@ fn a_socket_of_another_network_namespace_is_refused() {
     assert_eq!((verdict.code, verdict.text().as_str()), (0, "ran\n"), "{verdict}");
 }
 
-/// Descriptors 30 and 31 share port 4713 by SO_REUSEPORT, as far as they are inherited; the parent keeps both.
+/// Descriptors 30 and 31 share port 4713 by SO_REUSEPORT, as far as they are inherited; the parent keeps both. That 30 has no such
+/// option any more takes it out of nothing.
 const SHARED: &str = "
 import os, socket as S, subprocess, sys
 def listener():
     s = S.socket(); s.setsockopt(S.SOL_SOCKET, S.SO_REUSEPORT, 1); s.bind(('0.0.0.0', 4713)); s.listen(8); return s
 for number, s in zip((30, 31), [listener() for _ in range(2)]): os.dup2(s.fileno(), number)
+if 'cleared' in sys.argv: sys.argv.remove('cleared'); S.socket(fileno=os.dup(30)).setsockopt(S.SOL_SOCKET, S.SO_REUSEPORT, 0)
 fds = [int(fd) for fd in sys.argv[1].split(',')]
 sys.exit(subprocess.run(['vrfrun', *sys.argv[2:], 'blue', 'echo', 'ran'], pass_fds=fds).returncode)
 ";
@@ -104,6 +106,7 @@ fn a_listener_that_shares_its_port_with_strangers_is_refused() {
         };
         let what = "descriptor 30 into 'blue': it is a listener whose port may be shared (SO_REUSEPORT), which another";
         with("30", &[]).assert_says(125, what);
+        with("30", &["cleared"]).assert_says(125, what);
         for (fds, options) in [("30,31", &[][..]), ("30", &["--keep-fds"])] {
             let verdict = with(fds, options);
             assert_eq!((verdict.code, verdict.text().as_str()), (0, "ran\n"), "{verdict}");

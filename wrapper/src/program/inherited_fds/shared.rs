@@ -12,21 +12,25 @@ use crate::sys::process::descriptor;
 use crate::sys::socket;
 use crate::vrf::netlink::Netlink;
 
-/// The first of these sockets, which are to be bound, that shares its port with one that is not among them.
+/// The first of these sockets, which are to be bound, that shares its port with one that is not among them. Its option may have
+/// been cleared since it began to listen, which takes it out of nothing: the kernel's list tells, and only where there is none
+/// the option.
 ///
 /// # Errors
 /// The one of which nobody can tell, and why.
 pub fn with_others(sockets: &[RawFd]) -> Result<Option<RawFd>, (RawFd, nix::Error)> {
-    let shares = |fd: &RawFd| {
-        let socket = descriptor(*fd);
-        socket::is_listening(&socket) && socket::may_share_port(&socket).unwrap_or(true)
+    let listening: Vec<RawFd> = sockets.iter().copied().filter(|fd| socket::is_listening(&descriptor(*fd))).collect();
+    if listening.is_empty() {
+        return Ok(None);
+    }
+    let may_share = |fd: &RawFd| socket::may_share_port(&descriptor(*fd)).unwrap_or(true);
+    let all = match listeners() {
+        Ok(all) => all,
+        Err(errno) => return listening.into_iter().find(may_share).map_or(Ok(None), |fd| Err((fd, errno))),
     };
-    let sharing: Vec<RawFd> = sockets.iter().copied().filter(shares).collect();
-    let Some(first) = sharing.first() else { return Ok(None) };
-    let all = listeners().map_err(|errno| (*first, errno))?;
     let inode = |fd: &RawFd| fstat(descriptor(*fd)).map_or(0, |stat| stat.st_ino);
     let ours: HashSet<u64> = sockets.iter().map(inode).collect();
-    Ok(sharing.into_iter().find(|fd| has_stranger(&all, inode(fd), &ours)))
+    Ok(listening.into_iter().find(|fd| has_stranger(&all, inode(fd), &ours)))
 }
 
 /// Whether another socket, none of ours, listens at the same place.
@@ -54,6 +58,8 @@ mod tests {
     use std::net::TcpListener;
     use std::os::fd::{AsFd, AsRawFd};
 
+    use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, listen};
+
     #[test]
     fn only_who_listens_at_the_same_place_and_is_none_of_ours_is_a_stranger() {
         let at = |port, device, inode| Listener { at: (2, [0, port], [0; 16]), device, inode };
@@ -65,13 +71,34 @@ mod tests {
         assert!(!has_stranger(&all, 9, &ours(&[9])), "gone");
     }
 
+    fn share(socket: &impl AsFd, is_on: bool) {
+        let on = libc::c_int::from(is_on).to_ne_bytes();
+        socket::set(socket, libc::SOL_SOCKET, libc::SO_REUSEPORT, &on).unwrap();
+    }
+
     #[test]
     fn the_kernel_lists_a_listener_and_one_alone_shares_with_nobody() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let on: libc::c_int = 1;
-        socket::set(&listener.as_fd(), libc::SOL_SOCKET, libc::SO_REUSEPORT, &on.to_ne_bytes()).unwrap();
+        share(&listener, true);
         let inode = fstat(&listener).unwrap().st_ino;
         assert!(listeners().unwrap().iter().any(|listed| u64::from(listed.inode) == inode));
         assert_eq!(with_others(&[listener.as_raw_fd()]), Ok(None));
+    }
+
+    #[test]
+    fn one_whose_option_was_cleared_since_shares_its_port_all_the_same() {
+        let made = |port| {
+            let kind = (AddressFamily::Inet, SockType::Stream, SockFlag::empty());
+            let socket = nix::sys::socket::socket(kind.0, kind.1, kind.2, None).unwrap();
+            share(&socket, true);
+            bind(socket.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, port)).unwrap();
+            listen(&socket, Backlog::new(1).unwrap()).unwrap();
+            TcpListener::from(socket)
+        };
+        let one = made(0);
+        let other = made(one.local_addr().unwrap().port());
+        share(&one, false);
+        assert_eq!(with_others(&[one.as_raw_fd()]), Ok(Some(one.as_raw_fd())));
+        assert_eq!(with_others(&[one.as_raw_fd(), other.as_raw_fd()]), Ok(None), "both are inherited");
     }
 }
