@@ -245,7 +245,7 @@ impl Error {
             Self::PrimaryGroup { user, .. } => Some(format!("usermod --gid GROUP {}", word(user))),
             Self::HasUsers { users, .. } => users.first().map(|user| format!("vrfsetup user --remove {}", word(user))),
             Self::HasTunnels { tunnels, .. } => {
-                tunnels.first().map(|name| format!("vrfsetup tunnel --remove {}", word(name)))
+                tunnels.first().map(|name| format!("vrfsetup tunnel {} --remove", word(name)))
             }
             Self::HasOutsides { tunnels, .. } => tunnels.first().map(|(name, kind)| match changes_its_outside(kind) {
                 true => format!("vrfsetup tunnel {} --remove", word(name)),

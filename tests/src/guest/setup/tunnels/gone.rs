@@ -11,7 +11,7 @@ pub fn without_its_vrf_nothing_leaves_by_a_tunnel() {
     vrfsetup(&mut scene.world, 0, "tunnel wg0 --in blue");
     let refused = vrfsetup(&mut scene.world, 1, "del blue");
     refused.assert_says(1, "without 'blue', nothing would leave by its tunnels: wg0");
-    refused.assert_says(1, "hint: vrfsetup tunnel --remove wg0");
+    refused.assert_says(1, "hint: vrfsetup tunnel wg0 --remove");
     scene.assert_in_blue();
     for fix in [false, true] {
         if fix {
