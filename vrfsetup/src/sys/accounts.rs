@@ -1,6 +1,8 @@
 //! /etc/passwd and /etc/group: users and groups by name and by number. A static binary has no name services; who is known to
-//! those alone has a number.
+//! those alone has a number, and where a name must be known they are asked by another program.
 
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::{fs, io};
 
 /// A user.
@@ -23,6 +25,26 @@ pub fn look_up(text: &str) -> Option<Account> {
 /// The file is there and cannot be read: nobody can tell.
 pub fn try_look_up(text: &str) -> io::Result<Option<Account>> {
     Ok(find(&read("/etc/passwd")?, text))
+}
+
+/// The number that the name services of the C library have for a name, as `getent` tells; None if none of them knows it. It is
+/// for a login that is being opened: whoever opens it has waited for the same answer before.
+///
+/// # Errors
+/// There is no getent, or a name service does not answer: nobody can tell.
+pub fn ask_name_services(name: &str) -> io::Result<Option<u32>> {
+    const PROGRAMS: [&str; 3] = ["/usr/bin/getent", "/bin/getent", "/run/current-system/sw/bin/getent"];
+    let program = PROGRAMS.into_iter().find(|path| Path::new(path).is_file()).ok_or(io::ErrorKind::NotFound)?;
+    let mut getent = Command::new(program);
+    // What PAM has in its environment the user may have a hand in.
+    getent.arg("passwd").args(name.starts_with('-').then_some("--")).arg(name).env_clear();
+    let answer = getent.stdin(Stdio::null()).stderr(Stdio::null()).output()?;
+    let said = String::from_utf8_lossy(&answer.stdout).into_owned();
+    match (answer.status.code(), entries(&said).next()) {
+        (Some(0), Some((_, uid))) => Ok(Some(uid)),
+        (Some(2), None) => Ok(None),
+        _ => Err(io::Error::other(format!("getent: {}", answer.status))),
+    }
 }
 
 /// What the user of this number is called.
@@ -123,6 +145,14 @@ mod tests {
         let passwd = format!("{PASSWD}al2:x:1000:990::/:\nshort:x:1000\n");
         assert_eq!(primary_groups(&passwd, 1000).collect::<Vec<_>>(), [1000, 990]);
         assert_eq!(primary_groups(&passwd, 990).next(), None);
+    }
+
+    #[test]
+    fn the_name_services_know_root_and_not_everybody() {
+        assert_eq!(ask_name_services("root").unwrap(), Some(0));
+        for nobody in ["vrftest-no-such-user", "-x", "4294967295"] {
+            assert_eq!(ask_name_services(nobody).unwrap(), None, "{nobody}");
+        }
     }
 
     #[test]

@@ -20,22 +20,32 @@ use crate::sys::{accounts, namespaces, run_dir, trial, users};
 /// It cannot have them, or nobody can tell; then it must not go on.
 pub fn give(environment: impl Iterator<Item = (OsString, OsString)>) -> Result<(), Error> {
     let user = pam::user(environment)?;
-    let account = accounts::try_look_up(&user).map_err(Error::unreadable("/etc/passwd"))?;
-    let Some(account) = account else { return Ok(()) };
-    if !namespaces::uids().map_err(Error::unreadable(namespaces::FILE))?.contains(&account.uid) {
+    let with_etc = namespaces::uids().map_err(Error::unreadable("whose logins have files"))?;
+    if with_etc.is_empty() {
         return Ok(());
     }
+    let Some(uid) = uid_of(&user)?.filter(|uid| with_etc.contains(uid)) else { return Ok(()) };
     if !run_dir::first_netns().map_err(Error::unreadable("the network namespace of the machine"))? {
         return Ok(());
     }
     users::expect_root().map_err(Error::unreadable(users::ROOT))?;
     let state = users::read().map_err(Error::unreadable("the users of VRFs"))?;
-    let Some(place) = state.of(account.uid).filter(|user| user.has_etc) else { return Ok(()) };
+    let Some(place) = state.of(uid).filter(|user| user.has_etc) else { return Ok(()) };
     if !namespaces::is_callers_own().map_err(Error::unreadable("the mount namespace of this login"))? {
         let why = "it has no mount namespace of its own (pam_namespace comes first)";
         return Err(Error::NoEtc { vrf: place.vrf.clone(), why: why.to_owned() });
     }
     put(&place.vrf)
+}
+
+/// The number of the user of this name. One that /etc/passwd does not have is a second name of a user's, where the name services
+/// give it the same number; None where they do not know it either.
+fn uid_of(user: &str) -> Result<Option<u32>, Error> {
+    let known = accounts::try_look_up(user).map_err(Error::unreadable("/etc/passwd"))?;
+    match known {
+        Some(account) => Ok(Some(account.uid)),
+        None => accounts::ask_name_services(user).map_err(Error::unreadable(format!("who '{user}' is"))),
+    }
 }
 
 /// Tries it in a process of its own, before a user's logins depend on it.
