@@ -93,6 +93,7 @@ const AT_BOTH_ENDS: &[&[Test]] = &[
     setup::user_limits::TESTS,
     setup::user_moved::TESTS,
     setup::user_out_of_sight::TESTS,
+    setup::user_unread::TESTS,
     setup::user_ways::TESTS,
 ];
 

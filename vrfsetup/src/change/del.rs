@@ -33,7 +33,7 @@ pub fn del(session: &Session, name: &str) -> Result<Outcome, Error> {
         return emulate::del(session, &inventory, &emulated);
     }
     let vrf = system.existing_vrf(name)?;
-    let users = user::users_of(&vrf.name);
+    let users = user::users_of(&vrf.name)?;
     if !users.is_empty() && !session.takes_risks() {
         return Err(Error::HasUsers { vrf: vrf.name.clone(), users });
     }

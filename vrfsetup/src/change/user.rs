@@ -17,7 +17,7 @@ use crate::sys::netlink::{Kernel, KernelError};
 use crate::sys::users::{self, Assigned, State};
 use crate::sys::{cgroup, namespaces, resolver, run_dir, trial};
 use crate::transaction::report::Outcome;
-use crate::transaction::session::Session;
+use crate::transaction::session::{Session, Transaction};
 use crate::transaction::users as map;
 
 /// Puts the user into the VRF.
@@ -94,11 +94,19 @@ pub fn remove(session: &Session, user: &str) -> Result<Outcome, Error> {
     refuse_elsewhere()?;
     let mut transaction = session.begin()?;
     transaction.make_all(step(&state, account.uid, None))?;
-    let outcome = transaction.commit()?;
     // One whom no boot has put into a VRF again may still be there.
-    let is_kept = |uid| uid != account.uid;
-    let changed = namespaces::keep(is_kept).map_err(|error| Error::file(Path::new(namespaces::FILE), &error))?;
-    Ok(Outcome { changed: outcome.changed || changed, ..outcome })
+    keep_in_file(&mut transaction, |uid| uid != account.uid)?;
+    let outcome = transaction.commit()?;
+    namespaces::remove_unused_point();
+    Ok(outcome)
+}
+
+/// Leaves these users in PAM's file.
+fn keep_in_file(transaction: &mut Transaction, is_kept: impl Fn(u32) -> bool) -> Result<(), Error> {
+    match namespaces::step_to_keep(is_kept) {
+        Ok(step) => transaction.make_all(step),
+        Err(error) => Err(transaction.abandon(Error::file(Path::new(namespaces::FILE), &error))),
+    }
 }
 
 /// Brings the kernel's map up to date: VRFs that others made again or deleted, programs that others detached.
@@ -108,10 +116,12 @@ pub fn remove(session: &Session, user: &str) -> Result<Outcome, Error> {
 pub fn refresh(session: &Session) -> Result<Outcome, Error> {
     let state = read()?;
     refuse_elsewhere()?;
-    let is_kept = |uid| state.of(uid).is_some_and(|user| user.has_etc);
-    let dropped = namespaces::keep(is_kept).map_err(|error| Error::file(Path::new(namespaces::FILE), &error))?;
-    let changed = repair(session, &state)? || dropped;
-    Ok(Outcome { changed, ..Outcome::default() })
+    let mut transaction = session.begin()?;
+    keep_in_file(&mut transaction, |uid| state.of(uid).is_some_and(|user| user.has_etc))?;
+    let repaired = repair(session, &state).map_err(|error| transaction.abandon(error))?;
+    let outcome = transaction.commit()?;
+    namespaces::remove_unused_point();
+    Ok(Outcome { changed: outcome.changed || repaired, ..outcome })
 }
 
 /// The step that puts a user into a VRF, or takes it out; none where it is so.
@@ -133,9 +143,12 @@ pub fn check_way_out(account: &Account) -> Result<(), Error> {
 }
 
 /// The users of this VRF, as one calls them.
-pub fn users_of(vrf: &str) -> Vec<String> {
-    let state = if run_dir::is_first_netns() { users::visible() } else { State::default() };
-    state.users.iter().filter(|user| user.vrf == vrf).map(|user| accounts::name_of(user.uid)).collect()
+///
+/// # Errors
+/// Nobody can tell whether there are any.
+pub fn users_of(vrf: &str) -> Result<Vec<String>, Error> {
+    let known = if run_dir::is_first_netns() { users::known().map_err(unreadable())? } else { State::default() };
+    Ok(known.users.iter().filter(|user| user.vrf == vrf).map(|user| accounts::name_of(user.uid)).collect())
 }
 
 /// Whom a name or a number means.
@@ -166,7 +179,12 @@ pub fn refuse_elsewhere() -> Result<(), Error> {
 /// # Errors
 /// It may not be read.
 pub fn read() -> Result<State, Error> {
-    users::read().map_err(Error::unreadable("the users of VRFs"))
+    users::read().map_err(unreadable())
+}
+
+/// What is said where they may not be.
+pub fn unreadable() -> impl FnOnce(KernelError) -> Error {
+    Error::unreadable("the users of VRFs")
 }
 
 /// What is as it should be is left alone; whether anything was not.

@@ -72,8 +72,15 @@ pub fn all(kernel: &Kernel) -> Result<Vec<Entry>, Error> {
 }
 
 /// The same for who can do without: nothing where it may not be read. `links`: all of the network namespace.
-pub fn visible(links: &[Link]) -> Vec<Entry> {
-    if run_dir::is_first_netns() { entries(users::visible(), links) } else { Vec::new() }
+///
+/// # Errors
+/// Nobody can tell whether there are users, or whose logins have files.
+pub fn visible(links: &[Link]) -> Result<Vec<Entry>, Error> {
+    if !run_dir::is_first_netns() {
+        return Ok(Vec::new());
+    }
+    let state = users::known().and_then(users::State::whole).map_err(Error::unreadable("the users of VRFs"))?;
+    Ok(entries(state, links))
 }
 
 fn entries(state: users::State, links: &[Link]) -> Vec<Entry> {

@@ -6,6 +6,8 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use crate::model::step::Step;
+use crate::sys::netlink::KernelError;
 use crate::sys::{accounts, files};
 
 /// The one file.
@@ -28,9 +30,12 @@ pub fn names() -> io::Result<Vec<String>> {
 /// The same by their numbers, without those whom /etc/passwd does not know.
 ///
 /// # Errors
-/// As [`names`], of /etc/passwd too.
-pub fn uids() -> io::Result<Vec<u32>> {
-    Ok(numbered()?.into_iter().filter_map(|(_, uid)| uid).collect())
+/// As [`names`], of /etc/passwd too: named is the file that cannot be read.
+pub fn uids() -> Result<Vec<u32>, KernelError> {
+    let names = names().map_err(|error| KernelError::of_file(FILE, &error))?;
+    let uid = |name: String| accounts::try_look_up(&name).map(|account| account.map(|account| account.uid));
+    let uids: io::Result<Vec<_>> = names.into_iter().map(uid).collect();
+    Ok(uids.map_err(|error| KernelError::of_file("/etc/passwd", &error))?.into_iter().flatten().collect())
 }
 
 fn numbered() -> io::Result<Vec<(String, Option<u32>)>> {
@@ -51,18 +56,30 @@ pub fn set(uid: u32, is_in: bool) -> io::Result<()> {
     write(&others.chain(is_in.then(|| accounts::name_of(uid))).collect::<Vec<_>>())
 }
 
-/// Leaves these users in the file, which is as we write it then; whether others were in it, or it was not.
+/// Leaves these users in the file, which is as we write it then.
 ///
 /// # Errors
 /// As [`set`].
-pub fn keep(is_kept: impl Fn(u32) -> bool) -> io::Result<bool> {
+pub fn keep(is_kept: impl Fn(u32) -> bool) -> io::Result<()> {
+    kept(is_kept)?.map_or(Ok(()), |names| write(&names))
+}
+
+/// The step that does so; none where it is so.
+///
+/// # Errors
+/// As [`names`], of /etc/passwd too.
+pub fn step_to_keep(is_kept: impl Fn(u32) -> bool) -> io::Result<Option<Step>> {
+    let Some(names) = kept(is_kept)? else { return Ok(None) };
+    let to = (!names.is_empty()).then(|| text(&names));
+    Ok(Some(Step::WriteFile { path: FILE.into(), from: Some(fs::read_to_string(FILE)?), to }))
+}
+
+/// The names of these users, if others are in the file, or it is not as we write it.
+fn kept(is_kept: impl Fn(u32) -> bool) -> io::Result<Option<Vec<String>>> {
     let before = numbered()?;
-    let kept = before.iter().filter(|(_, uid)| uid.is_some_and(&is_kept)).map(|(name, _)| name.clone());
-    let kept: Vec<String> = kept.collect();
-    if kept.len() == before.len() && is_as_written()? {
-        return Ok(false);
-    }
-    write(&kept).map(|()| true)
+    let names = before.iter().filter(|(_, uid)| uid.is_some_and(&is_kept)).map(|(name, _)| name.clone());
+    let names: Vec<String> = names.collect();
+    Ok(if names.len() == before.len() && is_as_written()? { None } else { Some(names) })
 }
 
 /// Whether the file is as we write it: one that pam_namespace cannot read denies the logins of all users.
@@ -76,18 +93,23 @@ pub fn is_as_written() -> io::Result<bool> {
     }
 }
 
-/// Removes what a write has left that was killed.
+/// Removes what a write has left that was killed, and the directory that goes with the file.
 pub fn tidy() {
     files::remove_unfinished(Path::new(FILE));
+    remove_unused_point();
+}
+
+/// Logins that have it keep what they have; a new one would make it again.
+pub fn remove_unused_point() {
+    if !Path::new(FILE).exists() {
+        let _ = fs::remove_dir(POINT);
+    }
 }
 
 fn write(names: &[String]) -> io::Result<()> {
     let text = (!names.is_empty()).then(|| text(names));
     files::write(Path::new(FILE), text.as_deref())?;
-    if text.is_none() {
-        // Logins that have it keep what they have; a new one would make it again.
-        let _ = fs::remove_dir(POINT);
-    }
+    remove_unused_point();
     Ok(())
 }
 

@@ -14,6 +14,7 @@ use vrfbpf::{User, Users};
 
 use crate::model::link::Link;
 use crate::model::place::{NOWHERE, Place};
+use crate::sys::netlink::KernelError;
 use crate::sys::{accounts, mounts, namespaces, run_dir};
 
 /// Whose sockets are where.
@@ -65,6 +66,8 @@ pub struct State {
     /// The ports by which packets of users' sockets may leave, each with the index of its VRF; None where the kernel cannot
     /// keep them from leaving by others.
     pub ports: Option<Ports>,
+    /// Why nobody can tell whose logins have files: one that says so cannot be read. Who is in a VRF is known all the same.
+    pub unread: Option<KernelError>,
 }
 
 /// Ports of VRFs, each with the index of its VRF, by the ports.
@@ -75,36 +78,69 @@ impl State {
     pub fn of(&self, uid: u32) -> Option<&Assigned> {
         self.users.iter().find(|user| user.uid == uid)
     }
+
+    /// The same for who asks whose logins have files.
+    ///
+    /// # Errors
+    /// Nobody can tell.
+    pub fn whole(self) -> Result<Self, KernelError> {
+        match self.unread {
+            Some(unread) => Err(unread),
+            None => Ok(self),
+        }
+    }
 }
 
 /// Reads it.
 ///
 /// # Errors
-/// EPERM without CAP_SYS_ADMIN; else as bpf(2).
-pub fn read() -> io::Result<State> {
-    let Some(cgroup) = root()? else { return read_out_of_sight() };
+/// EPERM without CAP_SYS_ADMIN; else as bpf(2), or a file that says whose logins have files cannot be read.
+pub fn read() -> Result<State, KernelError> {
+    look()?.whole()
+}
+
+/// The kernel's part, and what the files say where they can be read.
+fn look() -> io::Result<State> {
+    let Some(cgroup) = root()? else { return look_out_of_sight() };
     let Some(users) = Users::find(&cgroup)? else { return Ok(State::default()) };
     let lacks_programs = !users.is_attached(&cgroup)?;
     let ports = if users.is_guarded() { Some(users.devices()?) } else { None };
-    let with_etc = namespaces::uids()?;
-    let users = users.all()?.into_iter().map(|user| assigned(user, &with_etc)).collect();
-    Ok(State { users, is_out_of_sight: false, lacks_programs, ports })
+    let (users, unread) = all_assigned(users.all()?);
+    Ok(State { users, is_out_of_sight: false, lacks_programs, ports, unread })
+}
+
+/// The files matter only where there are users.
+fn all_assigned(users: Vec<User>) -> (Vec<Assigned>, Option<KernelError>) {
+    let with_etc = if users.is_empty() { Ok(Vec::new()) } else { namespaces::uids() };
+    let (with_etc, unread) = with_etc.map_or_else(|unread| (Vec::new(), Some(unread)), |uids| (uids, None));
+    (users.into_iter().map(|user| assigned(user, &with_etc)).collect(), unread)
 }
 
 /// From a cgroup namespace of a container's, or where nobody has mounted cgroup2. Whose process 1 is another one does not know
 /// whether its network namespace is the machine's: users are of this one if their VRF is.
-fn read_out_of_sight() -> io::Result<State> {
+fn look_out_of_sight() -> io::Result<State> {
     let sees_first_process = fs::metadata("/proc/thread-self/ns/pid")?.ino() == FIRST_PID_NAMESPACE;
     let is_here = |user: &Assigned| if_nametoindex(user.vrf.as_str()).ok() == user.ifindex;
-    let (known, with_etc) = (Users::out_of_sight()?, namespaces::uids()?);
-    let mut users: Vec<Assigned> = known.into_iter().map(|user| assigned(user, &with_etc)).collect();
+    let (mut users, unread) = all_assigned(Users::out_of_sight()?);
     users.retain(|user| sees_first_process || is_here(user));
-    Ok(State { users, is_out_of_sight: true, ..State::default() })
+    Ok(State { users, is_out_of_sight: true, unread, ..State::default() })
 }
 
 /// The same for who can do without: nothing where it may not be read, or the kernel has none of it.
 pub fn visible() -> State {
-    read().unwrap_or_default()
+    look().unwrap_or_default()
+}
+
+/// The same for who must not miss users.
+///
+/// # Errors
+/// There may be some, and what could tell cannot be read.
+pub fn known() -> Result<State, KernelError> {
+    const NONE: [i32; 4] = [libc::EPERM, libc::EINVAL, libc::ENOSYS, libc::ENOENT];
+    match look() {
+        Err(error) if error.raw_os_error().is_some_and(|errno| NONE.contains(&errno)) => Ok(State::default()),
+        seen => Ok(seen?),
+    }
 }
 
 /// Puts a user's sockets into a VRF, whose index is None while it is not there; or takes the user out. Who may leave cannot
@@ -112,7 +148,7 @@ pub fn visible() -> State {
 ///
 /// # Errors
 /// The kernel's own, or that of /etc/group or of PAM's file; then it is as it was.
-pub fn set(uid: u32, to: Option<(&Place, Option<u32>)>, ports: &Ports) -> io::Result<()> {
+pub fn set(uid: u32, to: Option<(&Place, Option<u32>)>, ports: &Ports) -> Result<(), KernelError> {
     let cgroup = own_root()?.ok_or_else(|| io::Error::other("no cgroup2 is mounted"))?;
     let had_etc = namespaces::uids()?.contains(&uid);
     let has_etc = to.is_some_and(|(place, _)| place.has_etc);
@@ -135,9 +171,9 @@ pub fn set(uid: u32, to: Option<(&Place, Option<u32>)>, ports: &Ports) -> io::Re
     if has_etc {
         return Ok(());
     }
-    namespaces::set(uid, false).inspect_err(|_| {
+    Ok(namespaces::set(uid, false).inspect_err(|_| {
         let _ = before.map_or_else(|| remove(&cgroup, uid), |before| add(&cgroup, &before, ports));
-    })
+    })?)
 }
 
 /// The ports of all VRFs.

@@ -111,7 +111,7 @@ fn is_so(kernel: &Kernel, step: &Step) -> bool {
             kernel.link(&device.name).is_ok_and(|link| link.table != Some(*table))
         }
         Step::WriteFile { path, to, .. } => fs::read_to_string(path).ok() == *to,
-        Step::SetUser { uid, to, .. } => users::is_in(*uid, to.as_ref()),
+        Step::SetUser { uid, to, .. } => users::is_in(*uid, to.as_ref()) == Some(true),
         Step::SetFwmark { device, to, .. } => mark_of(device) == Some(*to),
         Step::SetOutside { device, to, .. } => outside_of(kernel, device) == Some(index(to)),
         _ => false,
@@ -161,7 +161,7 @@ fn is_so_by_refusal(step: &Step, refusal: &KernelError) -> bool {
 fn is_foreign_by_now(kernel: &Kernel, step: &Step) -> bool {
     match step {
         Step::WriteFile { path, from, .. } => fs::read_to_string(path).ok() != *from,
-        Step::SetUser { uid, from, .. } => !users::is_in(*uid, from.as_ref()),
+        Step::SetUser { uid, from, .. } => users::is_in(*uid, from.as_ref()) == Some(false),
         Step::SetFwmark { device, from, .. } => mark_of(device).is_some_and(|mark| mark != *from),
         Step::SetOutside { device, from, .. } => {
             outside_of(kernel, device).is_some_and(|outside| outside != index(from))

@@ -15,15 +15,15 @@ pub fn are_touched<'a>(steps: impl IntoIterator<Item = &'a Step>) -> bool {
     steps.into_iter().any(is_of_vrf)
 }
 
-/// Whether the user is at this place, or in no VRF. Where nobody can tell it is not.
-pub fn is_in(uid: u32, place: Option<&Place>) -> bool {
-    users::read().is_ok_and(|state| state.of(uid).map(Assigned::place).as_ref() == place)
+/// Whether the user is at this place, or in no VRF. None where nobody can tell.
+pub fn is_in(uid: u32, place: Option<&Place>) -> Option<bool> {
+    users::read().ok().map(|state| state.of(uid).map(Assigned::place).as_ref() == place)
 }
 
 /// Removes what a run that was killed has left: of programs, if there are no users, and of a file.
 pub fn tidy() {
     namespaces::tidy();
-    let state = users::expect_root().and_then(|()| users::read());
+    let state = users::expect_root().map_err(KernelError::from).and_then(|()| users::read());
     let _ = state.map(|state| namespaces::keep(|uid| state.of(uid).is_some()));
     // What cannot be detached finds an empty map.
     let _ = users::detach_unused();
@@ -31,13 +31,14 @@ pub fn tidy() {
 
 /// Brings the map up to date; what could not be done, as a note. Who may not read it is not told: a container's root.
 pub fn refresh(kernel: &Kernel) -> Option<String> {
-    let state = users::visible();
-    if state.users.is_empty() || !run_dir::is_first_netns() {
+    if !run_dir::is_first_netns() {
         return None;
     }
-    let refused = match state.is_out_of_sight {
-        true => format!("cannot see {}", users::ROOT),
-        false => correct(kernel, &state).err()?.to_string(),
+    let refused = match users::known().and_then(users::State::whole) {
+        Ok(state) if state.users.is_empty() => return None,
+        Ok(state) if state.is_out_of_sight => format!("cannot see {}", users::ROOT),
+        Ok(state) => correct(kernel, &state).err()?.to_string(),
+        Err(unread) => format!("cannot read {unread}"),
     };
     Some(format!("users' sockets may fail until 'vrfsetup user --refresh' succeeds: {refused}"))
 }

@@ -32,6 +32,7 @@ pub mod user_leaves;
 pub mod user_limits;
 pub mod user_moved;
 pub mod user_out_of_sight;
+pub mod user_unread;
 pub mod user_ways;
 pub mod watch;
 pub mod zones;

@@ -19,7 +19,7 @@ impl Planner<'_> {
     /// cannot make has no network: the default domain is not where it was to be.
     pub(super) fn users(&mut self, plan: &mut Plan) -> Result<(), Error> {
         let config = self.config;
-        let state = if run_dir::is_first_netns() { users::visible() } else { State::default() };
+        let state = self.known_users()?;
         let mut declared: Vec<Account> = Vec::new();
         for (name, line) in &config.user {
             self.at = Section::User(name.clone());
@@ -50,6 +50,16 @@ impl Planner<'_> {
             plan.then.extend(steps.map(|step| (Section::All, step)));
         }
         Ok(())
+    }
+
+    /// Whom the kernel has in VRFs: without it nobody knows who is to leave, and what a step is undone to.
+    fn known_users(&self) -> Result<State, Error> {
+        if !run_dir::is_first_netns() {
+            return Ok(State::default());
+        }
+        let known = users::known().map_err(user::unreadable())?;
+        let is_concerned = self.prunes || !self.config.user.is_empty() || !self.config.closed.is_empty();
+        if is_concerned { known.whole().map_err(user::unreadable()) } else { Ok(known) }
     }
 
     /// Those of lines with a mistake, which has been named. Who is in a VRF stays there.

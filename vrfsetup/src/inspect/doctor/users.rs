@@ -14,6 +14,7 @@ use crate::model::shell::word;
 use crate::model::user_line::UserLine;
 use crate::plan::system::System;
 use crate::sys::accounts;
+use crate::sys::netlink::KernelError;
 use crate::sys::users::{self, Assigned, State};
 
 const REFRESH: &str = "vrfsetup user --refresh";
@@ -25,8 +26,16 @@ type Declared = BTreeMap<u32, Place>;
 
 /// All findings about them; none where the kernel's may not be read.
 pub fn all(system: &System) -> Vec<Finding> {
-    let Ok(state) = users::read() else { return Vec::new() };
+    let state = match users::known() {
+        Ok(state) => state,
+        Err(error) => return vec![unread(&error)],
+    };
     let mut findings = of_kernel(system, &state);
+    if let Some(error) = &state.unread {
+        // What a boot would make cannot be compared with it.
+        findings.push(unread(error));
+        return findings;
+    }
     if let Ok(text) = fs::read_to_string(FILE) {
         let Some(declared) = declared(&text) else { return findings };
         findings.extend(of_boot(&state, &declared));
@@ -37,6 +46,11 @@ pub fn all(system: &System) -> Vec<Finding> {
         }
     }
     findings
+}
+
+fn unread(error: &KernelError) -> Finding {
+    let what = format!("nobody can tell who is in a VRF, or whose logins have files: {error}");
+    Finding::new("user-unread", what, "what the kernel says of that; then vrfsetup user")
 }
 
 /// None of a file with a mistake: `apply` names it.

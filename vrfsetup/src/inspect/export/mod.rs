@@ -105,7 +105,7 @@ pub fn export(inventory: &Inventory, format: Format) -> Result<Vec<File>, Error>
     let memory = Memory::read();
     let (tunnels, made_there) = tunnels::all(&inventory.system, &memory);
     let has_zones = memory.zones.is_some();
-    let users = users::visible(&inventory.system.links);
+    let users = users::visible(&inventory.system.links)?;
     let (inbound, system) = (inbound(inventory), &inventory.system);
     let all = All { vrfs, inbound, has_zones, users, tunnels, made_there, system };
     Ok(match format {

@@ -33,6 +33,12 @@ impl KernelError {
         }
     }
 
+    /// The same about a file, which it names.
+    pub fn of_file(path: &str, error: &io::Error) -> Self {
+        let Self { errno, text } = Self::from_io(error);
+        Self { errno, text: Some(text.map_or_else(|| path.to_owned(), |text| format!("{path}: {text}"))) }
+    }
+
     /// Reads an NLMSG_ERROR message.
     pub fn from_message(message: &ErrorMessage) -> Self {
         Self { errno: message.raw_code().wrapping_neg(), text: sentence(&message.header) }

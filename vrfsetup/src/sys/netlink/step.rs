@@ -82,8 +82,7 @@ impl Kernel {
         let links = self.links()?;
         let is_it = |link: &&Link, vrf: &str| link.name == vrf && link.is_vrf();
         let index = |vrf| links.iter().find(|link| is_it(link, vrf)).map(|link| link.ifindex);
-        let outcome = users::set(uid, place.map(|place| (place, index(&place.vrf))), &users::ports_of(&links));
-        outcome.map_err(|error| KernelError::from_io(&error))
+        users::set(uid, place.map(|place| (place, index(&place.vrf))), &users::ports_of(&links))
     }
 
     /// The kernel acknowledges a new address before a worker of its own looks at accept_dad: until the setting is as it was
