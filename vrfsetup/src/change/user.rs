@@ -75,6 +75,7 @@ const FILES: &str = "session required pam_exec.so seteuid /usr/sbin/vrfsetup ses
 /// # Errors
 /// It cannot, or nobody can tell.
 pub fn check_logins(account: &Account) -> Result<(), Error> {
+    namespaces::names().map_err(|error| Error::file(Path::new(namespaces::FILE), &error))?;
     let can_be_named = namespaces::can_be_named(account.uid).map_err(Error::unreadable("/etc/passwd"))?;
     let why = match can_be_named {
         true if namespaces::is_read() => return Ok(()),

@@ -100,7 +100,10 @@ pub fn read() -> Result<State, KernelError> {
 }
 
 /// The kernel's part, and what the files say where they can be read.
-fn look() -> io::Result<State> {
+///
+/// # Errors
+/// EPERM without CAP_SYS_ADMIN; else as bpf(2).
+pub fn look() -> io::Result<State> {
     let Some(cgroup) = root()? else { return look_out_of_sight() };
     let Some(users) = Users::find(&cgroup)? else { return Ok(State::default()) };
     let lacks_programs = !users.is_attached(&cgroup)?;
@@ -147,11 +150,14 @@ pub fn known() -> Result<State, KernelError> {
 /// while there is no group for it. `ports`: those of all VRFs.
 ///
 /// # Errors
-/// The kernel's own, or that of /etc/group or of PAM's file; then it is as it was.
+/// The kernel's own, or that of /etc/group or of PAM's file; then it is as it was. Who is to have no files is put into the VRF also
+/// where that cannot be read: then no login passes it, and it is no reason to be outside.
 pub fn set(uid: u32, to: Option<(&Place, Option<u32>)>, ports: &Ports) -> Result<(), KernelError> {
     let cgroup = own_root()?.ok_or_else(|| io::Error::other("no cgroup2 is mounted"))?;
-    let had_etc = namespaces::uids()?.contains(&uid);
     let has_etc = to.is_some_and(|(place, _)| place.has_etc);
+    let is_known = namespaces::uids().map(|uids| uids.contains(&uid));
+    let is_unread = is_known.is_err() && to.is_some() && !has_etc;
+    let had_etc = if is_unread { false } else { is_known? };
     let group = if to.is_some_and(|(place, _)| place.may_leave) { way_out(uid)? } else { None };
     let users = Users::find(&cgroup)?.map_or_else(|| Ok(Vec::new()), |users| users.all())?;
     let before = users.into_iter().find(|user| user.uid == uid);
@@ -167,8 +173,8 @@ pub fn set(uid: u32, to: Option<(&Place, Option<u32>)>, ports: &Ports) -> Result
         }
     };
     // Where this fails too, the user's logins, or its sockets, are as it was asked for.
-    done.inspect_err(|_| drop(namespaces::set(uid, had_etc)))?;
-    if has_etc {
+    done.inspect_err(|_| drop((!is_unread).then(|| namespaces::set(uid, had_etc))))?;
+    if has_etc || is_unread {
         return Ok(());
     }
     Ok(namespaces::set(uid, false).inspect_err(|_| {

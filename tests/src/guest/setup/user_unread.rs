@@ -6,13 +6,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::guest_tests;
-use super::user::{ASKS, as_alice, assert_answers, with_alice};
+use super::user::{ASKS, BOB, as_alice, assert_answers, with_alice, world};
 use super::{json, vrfsetup};
 use crate::harness::judge::root;
 use crate::harness::world::{Domain, World};
 
 guest_tests! {
     users_are_not_missed_where_the_file_of_pam_cannot_be_read,
+    a_boot_puts_users_into_their_vrfs_where_the_file_of_pam_cannot_be_read,
     a_user_is_taken_out_with_the_file_of_pam_or_not_at_all,
     a_second_name_that_name_services_know_is_the_same_user,
 }
@@ -68,6 +69,22 @@ fn users_are_not_missed_where_the_file_of_pam_cannot_be_read() {
     vrfsetup(world, 0, "del green");
     drop(in_its_place);
     assert_answers(world, &as_alice(ASKS), Domain::Blue);
+}
+
+fn a_boot_puts_users_into_their_vrfs_where_the_file_of_pam_cannot_be_read() {
+    let mut users = world();
+    let world = &mut users.0;
+    let path = declared(world);
+    let vrfs = fs::read_to_string(&path).expect("a file");
+    fs::write(&path, format!("{vrfs}\n[user]\nuser = {{ vrf = \"blue\", etc = true }}\n1001 = \"red\"\n"))
+        .expect("a file");
+    let _in_its_place = InItsPlace::directory();
+    let said = vrfsetup(world, 0, &format!("apply --each {path}")).text();
+    assert!(said.contains("user 'user' has the machine's names: ") && said.contains(OF_PAM), "{said}");
+    assert_answers(world, &as_alice(ASKS), Domain::Blue);
+    assert_answers(world, &root([BOB, ASKS].concat()), Domain::Red);
+    // What `--each` waits for.
+    fs::remove_dir_all("/run/vrfsetup/ports").expect("the ports that are expected");
 }
 
 /// The VRFs without their users.

@@ -11,6 +11,7 @@ use crate::model::place::Place;
 use crate::model::step::Step;
 use crate::model::user_line::UserLine;
 use crate::sys::accounts::Account;
+use crate::sys::netlink::KernelError;
 use crate::sys::run_dir;
 use crate::sys::users::{self, Assigned, State};
 
@@ -52,14 +53,15 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// Whom the kernel has in VRFs: without it nobody knows who is to leave, and what a step is undone to.
+    /// Whom the kernel has in VRFs: without it nobody knows who is to leave, and what a step is undone to. That nobody can tell whose
+    /// logins have files is no reason to have no VRF at boot.
     fn known_users(&self) -> Result<State, Error> {
         if !run_dir::is_first_netns() {
             return Ok(State::default());
         }
         let known = users::known().map_err(user::unreadable())?;
         let is_concerned = self.prunes || !self.config.user.is_empty() || !self.config.closed.is_empty();
-        if is_concerned { known.whole().map_err(user::unreadable()) } else { Ok(known) }
+        if is_concerned && !self.may_lack_ports { known.whole().map_err(user::unreadable()) } else { Ok(known) }
     }
 
     /// Those of lines with a mistake, which has been named. Who is in a VRF stays there.
@@ -85,7 +87,7 @@ impl Planner<'_> {
 /// Called as the file calls it, so that errors name what is left out.
 fn account(planner: &Planner, name: &str, line: &Spanned<UserLine>) -> Result<Account, Error> {
     user::refuse_elsewhere()?;
-    user::read()?;
+    users::look().map_err(|error| user::unreadable()(KernelError::from(error)))?;
     let account = user::account(name).map_err(|error| planner.source.mistake_at(line, &error.to_string()))?;
     Ok(Account { name: name.to_owned(), ..account })
 }
