@@ -96,7 +96,8 @@ pub fn move_all(
     let target = Target { vrf, leaves, links: &system };
     let (processes, scan) = (BTreeMap::new(), Scan::default());
     let tags = Tags::find().map_err(Error::unreadable("the users of VRFs"))?;
-    let mut run = Run { request, target, netns, named, unit, places: &mut places, processes, scan, tags };
+    let mut run =
+        Run { request, target, netns, named, unit, places: &mut places, processes, is_empty: false, scan, tags };
     run.skip_dead();
     // Before anything is changed: not every kernel lists them.
     run.scan.begin()?;
@@ -111,7 +112,8 @@ pub fn move_all(
             true => {}
         }
     }
-    Ok(run.report(None))
+    let lost = run.lost_unit();
+    Ok(run.report(lost))
 }
 
 /// The VRF of this name; None for the default domain.
@@ -154,6 +156,8 @@ struct Run<'a> {
     places: &'a mut Places<'a>,
     /// What became of each process.
     processes: BTreeMap<Found, Verdict>,
+    /// Whether the last round has found none.
+    is_empty: bool,
     scan: Scan,
     tags: Tags,
 }
@@ -173,6 +177,7 @@ impl Run<'_> {
     fn round(&mut self) -> Result<bool, Error> {
         let mut has_changed = false;
         let selected = select::processes(&self.named, self.unit.as_deref());
+        self.is_empty = selected.is_empty();
         for process in &selected {
             has_changed |= self.enter(*process);
         }
@@ -188,6 +193,12 @@ impl Run<'_> {
         }
         has_changed |= self.scan.connections(&self.target, self.request);
         Ok(has_changed)
+    }
+
+    /// What is to be said of a unit whose processes have all ended meanwhile: where it is started again, it is outside.
+    fn lost_unit(&self) -> Option<String> {
+        let unit = self.request.unit.filter(|_| self.is_empty)?;
+        Some(format!("no process of unit '{unit}' runs any more"))
     }
 
     /// Those whose numbers were asked for and have been given to others, which nobody has asked for.

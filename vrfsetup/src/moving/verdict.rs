@@ -108,7 +108,7 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let told: Vec<_> = self.verdicts.iter().filter(|verdict| verdict.fate != Fate::Unchanged).collect();
-        if told.is_empty() {
+        if told.is_empty() && self.stopped.is_none() {
             return writeln!(f, "unchanged: nothing to do");
         }
         told.into_iter().try_for_each(|verdict| writeln!(f, "{verdict}"))

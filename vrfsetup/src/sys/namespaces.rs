@@ -53,7 +53,10 @@ pub fn set(uid: u32, is_in: bool) -> io::Result<()> {
         return Ok(());
     }
     let others = before.into_iter().filter(|(_, of)| *of != Some(uid)).map(|(name, _)| name);
-    write(&others.chain(is_in.then(|| accounts::name_of(uid))).collect::<Vec<_>>())
+    let mut names: Vec<String> = others.chain(is_in.then(|| accounts::name_of(uid))).collect();
+    // Whoever is taken out and put back has not changed it.
+    names.sort();
+    write(&names)
 }
 
 /// Leaves these users in the file, which is as we write it then.

@@ -2,6 +2,8 @@
 //! and by packets.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
@@ -16,7 +18,23 @@ use crate::harness::judge::{Running, root};
 
 guest_tests! {
     a_process_moves_whose_main_thread_has_ended,
+    a_unit_whose_processes_have_all_ended_is_not_said_to_be_there,
     another_process_that_gets_the_number_meanwhile_stays needs [Once],
+}
+
+/// As a unit is between its end and its next start, when systemd has told its cgroup already.
+fn a_unit_whose_processes_have_all_ended_is_not_said_to_be_there() {
+    let mut world = world();
+    let group = Path::new("/sys/fs/cgroup/vrftest-ended");
+    fs::create_dir_all(group).expect("a cgroup");
+    let systemctl = world.directory().join("systemctl");
+    fs::write(&systemctl, "#!/bin/sh\necho /vrftest-ended\n").expect("a program");
+    fs::set_permissions(&systemctl, fs::Permissions::from_mode(0o755)).expect("a program");
+    let script = format!("PATH={}:$PATH; exec vrfsetup move blue --unit ended", world.directory().display());
+    let verdict = world.judge(&root(["sh", "-c", &script]));
+    fs::remove_dir(group).expect("nobody in it");
+    verdict.assert_says(1, "no process of unit 'ended' runs any more; run it again");
+    assert_eq!(verdict.text(), "");
 }
 
 /// Answers by UDP at 4004, and sends by one new socket after the other, each in a thread: the main one ends.
