@@ -118,8 +118,9 @@ pub fn refresh(session: &Session) -> Result<Outcome, Error> {
     let state = read()?;
     refuse_elsewhere()?;
     let mut transaction = session.begin()?;
+    // First: nobody wants it undone where the file cannot be written.
+    let repaired = repair(session, &state)?;
     keep_in_file(&mut transaction, |uid| state.of(uid).is_some_and(|user| user.has_etc))?;
-    let repaired = repair(session, &state).map_err(|error| transaction.abandon(error))?;
     let outcome = transaction.commit()?;
     namespaces::remove_unused_point();
     Ok(Outcome { changed: outcome.changed || repaired, ..outcome })
