@@ -28,6 +28,7 @@ pub mod sealing;
 pub mod sequences;
 pub mod surroundings;
 pub mod trace;
+pub mod unusual;
 pub mod without_bpf;
 
 pub mod ways;
