@@ -101,6 +101,7 @@ const MODULES: &[&[Test]] = &[
     run::escapes::TESTS,
     run::bind_on_use::TESTS,
     run::bound_cgroups::TESTS,
+    run::delegated::TESTS,
     run::unusual::TESTS,
     run::without_bpf::TESTS,
     run::mp_join::TESTS,

@@ -8,6 +8,7 @@ pub mod clients;
 pub mod container_table;
 pub mod containers;
 pub mod curl;
+pub mod delegated;
 pub mod each;
 pub mod escapes;
 pub mod explain;
