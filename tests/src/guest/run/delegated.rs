@@ -14,6 +14,7 @@ guest_tests! {
     a_user_leaves_by_a_cgroup_of_its_own,
     strict_refuses_a_user_who_can_leave,
     root_is_made_in_another_cgroup,
+    a_descriptor_of_another_cgroup_leads_out,
 }
 
 const USER: u32 = 1000;
@@ -102,4 +103,14 @@ fn root_is_made_in_another_cgroup() {
     let delegated = Delegated::to(0);
     let verdict = world.judge(&delegated.order(&["vrfrun", "-m", "bpf", "blue", "python3", "-c", CLONES]));
     assert_eq!((verdict.outcome, &*verdict.text()), (Outcome::Leak, "bound -\n0\n"), "{verdict}");
+}
+
+/// The kernel asks who opened the file, not who writes.
+fn a_descriptor_of_another_cgroup_leads_out() {
+    let mut world = world();
+    let delegated = Delegated::to(0);
+    let script =
+        "exec 9>$TO/cgroup.procs; exec vrfrun --strict -u 1000:1000 blue sh -c 'echo 0 >&9; on_use udp4 sendto'";
+    let verdict = world.judge(&delegated.order(&["sh", "-c", script]));
+    assert_eq!((verdict.outcome, &*verdict.text()), (Outcome::Leak, "bound -\n"), "{verdict}");
 }

@@ -10,6 +10,7 @@ use crate::harness::world::World;
 guest_tests! {
     an_sctp_socket_that_a_32_bit_program_unbinds_sends_nothing,
     an_association_has_the_device_of_its_socket,
+    a_udp_lite_socket_that_lost_its_device_stays_in_the_vrf,
     what_stands_between_a_socket_and_its_stream_changes_no_device,
     families_that_no_vrf_holds_are_as_without_a_mechanism,
     a_join_by_an_address_is_reported_where_the_address_is,
@@ -54,6 +55,31 @@ fn an_association_has_the_device_of_its_socket() {
     for way in ways::ALL {
         let verdict = world.judge(&way.order(&moves));
         assert_eq!((verdict.outcome, &*verdict.text()), (Outcome::Blue, "bound blue\n"), "{way:?} {verdict}");
+    }
+}
+
+/// Its connect(2) asks no program of the cgroup. Newer kernels have no UDP-Lite any more.
+fn a_udp_lite_socket_that_lost_its_device_stays_in_the_vrf() {
+    let mut world = world();
+    // On Linux 5.10 one that connects again is open under `seccomp`, as one of UDP is.
+    let (again, unconnected) = ("connect unspec connect send", "connect unspec sendto sendto");
+    for (moves, ways) in [(again, &ways::ALL), (unconnected, &ways::ALL), (unconnected, &ways::ROOTS)] {
+        for kind in ["udplite4", "udplite6"] {
+            let words: Vec<&str> = ["on_use", kind].into_iter().chain(moves.split(' ')).collect();
+            let judge = world.judge(&ways::IP_VRF_EXEC.order(&words));
+            let is_none = judge.text() == "socket EPROTONOSUPPORT\n";
+            assert_eq!(judge.outcome == Outcome::Leak, !is_none, "the judge: {moves}\n{judge}");
+            for way in ways {
+                let verdict = world.judge(&way.order(&words));
+                let is_denied = verdict.outcome == Outcome::Closed && verdict.text().contains(" EPERM\n");
+                let is_held = if is_none {
+                    verdict.text() == judge.text()
+                } else {
+                    is_denied || verdict.outcome == Outcome::Blue
+                };
+                assert!(is_held, "{way:?} {moves}\n{verdict}");
+            }
+        }
     }
 }
 
