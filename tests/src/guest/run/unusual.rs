@@ -13,6 +13,7 @@ guest_tests! {
     a_udp_lite_socket_that_lost_its_device_stays_in_the_vrf,
     what_stands_between_a_socket_and_its_stream_changes_no_device,
     families_that_no_vrf_holds_are_as_without_a_mechanism,
+    a_udp_socket_without_its_device_receives_by_any_domain,
     a_join_by_an_address_is_reported_where_the_address_is,
     a_supervised_socket_is_of_the_supervisors_cgroup needs [Supervisor],
 }
@@ -150,5 +151,43 @@ fn a_supervised_socket_is_of_the_supervisors_cgroup() {
         assert_eq!(verdict.text().contains("cgroup:/vrftest"), is_own, "{mechanism} {verdict}");
         assert!(verdict.text().contains("cgroup:/"), "{mechanism} {verdict}");
         let _ = std::fs::remove_dir("/sys/fs/cgroup/vrftest");
+    }
+}
+
+/// A UDP socket at port 7005 that was connected, and with a word for its argument is no more; it tells what it receives.
+const RECEIVES: &str = "import ctypes, socket, sys
+made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); made.bind(('0.0.0.0', 7005))
+if len(sys.argv) > 1:
+    made.connect(('192.0.2.80', 7)); ctypes.CDLL(None).connect(made.fileno(), bytes(16), 16)
+print('ready', flush=True)
+print(made.recv(9).decode(), flush=True)";
+
+/// A datagram to it by the default domain, which is refused where nobody there has the port.
+const SENDS: &str = "import socket
+made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); made.connect(('127.0.0.1', 7005)); made.send(b'outside')
+made.settimeout(WAIT)
+try: made.recv(1)
+except OSError as error: print(type(error).__name__)";
+
+/// It sends by the VRF or not at all, and hears all domains until it is bound again.
+fn a_udp_socket_without_its_device_receives_by_any_domain() {
+    let mut world = world();
+    let refused = SENDS.replace("WAIT", "None");
+    let [bpf, preload, seccomp] = ways::ROOTS;
+    for (way, words) in [(bpf, &[][..]), (preload, &["unspec"]), (seccomp, &[])] {
+        let mut receiver = world.start(&way.order(&[&["python3", "-c", RECEIVES], words].concat()));
+        receiver.wait_for("ready");
+        let sender = world.judge(&root(["python3", "-c", &refused]));
+        assert_eq!(sender.text(), "ConnectionRefusedError\n", "{way:?} {sender}");
+        receiver.terminate();
+        receiver.finish(&mut world);
+    }
+    let unanswered = SENDS.replace("WAIT", "0.01");
+    for way in [bpf, seccomp] {
+        let mut receiver = world.start(&way.order(&["python3", "-c", RECEIVES, "unspec"]));
+        receiver.wait_for("ready");
+        world.judge(&root(["python3", "-c", &unanswered]));
+        let receiver = receiver.finish(&mut world);
+        assert_eq!(receiver.text(), "ready\noutside\n", "{way:?} {receiver}");
     }
 }
