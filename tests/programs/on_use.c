@@ -3,13 +3,15 @@
 
        on_use KIND STEP...
 
-   KIND is udp, ping, raw, sctp, l2tp, tcp, mptcp or smc, with 4 or 6. A step that fails is printed with its error; the others go on. */
+   KIND is udp, udplite, ping, raw, sctp, l2tp, tcp, mptcp or smc, with 4 or 6. A step that fails is printed with its error; the others go on. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -230,6 +232,16 @@ static int step_join_short(void) { return join(NULL, sizeof(struct ip_mreq)); }
 static int step_join_foreign(void) { return join(FOREIGN, sizeof(struct ip_mreqn)); }
 static int step_join_port(void) { return join(PORT, sizeof(struct ip_mreqn)); }
 
+/* By an address that the test gives to an interface outside the VRF. */
+static int step_join_address(void)
+{
+    struct ip_mreqn request = {0};
+
+    inet_pton(AF_INET, "233.252.0.7", &request.imr_multiaddr);
+    inet_pton(AF_INET, "203.0.113.7", &request.imr_address);
+    return setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &request, sizeof request);
+}
+
 static int step_join_source(void)
 {
     struct ip_mreq_source source = {0};
@@ -267,7 +279,69 @@ static int step_pause(void) { return usleep(500000); }
 static int rebind(const char *device) { return setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, strlen(device)); }
 static int step_rebind(void) { return rebind("red"); }
 static int step_own(void) { return rebind("blue"); }
+static int step_unbind(void) { return rebind(""); }
 
+/* What stands between a TCP socket and its stream: TLS in the kernel (4.13), SMC (5.17). */
+static int step_ulp_tls(void) { return setsockopt(fd, IPPROTO_TCP, TCP_ULP, "tls", 3); }
+static int step_ulp_smc(void) { return setsockopt(fd, IPPROTO_TCP, TCP_ULP, "smc", 3); }
+
+/* A connection that the kernel takes for established without a packet; the end of the repair sends one. */
+static int step_repair(void)
+{
+    int on = 1, off = 0;
+
+    if (setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &on, sizeof on) != 0 || step_connect() != 0)
+        return -1;
+    return setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &off, sizeof off);
+}
+
+static int step_zerocopy(void)
+{
+    int on = 1;
+
+    if (setsockopt(fd, SOL_SOCKET, SO_ZEROCOPY, &on, sizeof on) != 0)
+        return -1;
+    return (int)send(fd, message, length, MSG_ZEROCOPY | MSG_NOSIGNAL);
+}
+
+/* From linux/sctp.h, which is not in libc's headers. */
+enum { SCTP_ASSOCIATIONS = 29, SCTP_PEELOFF = 102, SCTP_CONNECTX = 110 };
+
+/* An association with two addresses of one peer. */
+static int step_connectx(void)
+{
+    struct sockaddr_in both[2] = {{.sin_family = AF_INET, .sin_port = htons(7)}, {.sin_family = AF_INET, .sin_port = htons(7)}};
+
+    inet_pton(AF_INET, "198.51.100.9", &both[0].sin_addr);
+    inet_pton(AF_INET, "192.0.2.80", &both[1].sin_addr);
+    if (setsockopt(fd, IPPROTO_SCTP, SCTP_CONNECTX, both, sizeof both) == 0 || errno == EINPROGRESS)
+        return 0;
+    return -1;
+}
+
+/* Goes on with a socket of the association's own. */
+static int step_peeloff(void)
+{
+    struct {
+        unsigned count;
+        int ids[4];
+    } all = {0};
+    struct {
+        int association, socket;
+    } one = {0};
+    socklen_t size = sizeof all;
+
+    if (getsockopt(fd, IPPROTO_SCTP, SCTP_ASSOCIATIONS, &all, &size) != 0)
+        return -1;
+    one.association = all.ids[0];
+    size = sizeof one;
+    if (getsockopt(fd, IPPROTO_SCTP, SCTP_PEELOFF, &one, &size) < 0)
+        return -1;
+    fd = one.socket;
+    return 0;
+}
+
+static int step_nonblock(void) { return fcntl(fd, F_SETFL, O_NONBLOCK); }
 static int step_listen(void) { return listen(fd, 1); }
 
 /* A second socket of the VRF at the same port: only where the first one is in the VRF, too, it is in the way. */
@@ -353,6 +427,7 @@ static const struct {
     {"join-short", step_join_short},
     {"join-foreign", step_join_foreign},
     {"join-port", step_join_port},
+    {"join-address", step_join_address},
     {"join-source", step_join_source},
     {"join-group", step_join_group},
     {"join-anycast", step_join_anycast},
@@ -362,6 +437,14 @@ static const struct {
     {"pause", step_pause},
     {"rebind", step_rebind},
     {"own", step_own},
+    {"unbind", step_unbind},
+    {"ulp-tls", step_ulp_tls},
+    {"ulp-smc", step_ulp_smc},
+    {"repair", step_repair},
+    {"zerocopy", step_zerocopy},
+    {"connectx", step_connectx},
+    {"peeloff", step_peeloff},
+    {"nonblock", step_nonblock},
     {"listen", step_listen},
     {"is-port-taken", step_is_port_taken},
     {"answer", step_answer},
@@ -388,6 +471,7 @@ static void choose(const char *kind)
     type = SOCK_STREAM;
     if (strncmp(kind, "udp", 3) == 0) {
         type = SOCK_DGRAM;
+        protocol = strncmp(kind, "udplite", 7) == 0 ? IPPROTO_UDPLITE : 0;
     } else if (strncmp(kind, "ping", 4) == 0) {
         type = SOCK_DGRAM;
         protocol = is_six ? IPPROTO_ICMPV6 : IPPROTO_ICMP;

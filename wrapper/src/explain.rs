@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::bind::binding::{By, Guard, Request};
 use crate::bind::bpf;
 use crate::bind::trial::try_in_child;
-use crate::bind::{by, candidates, check_shim, leave, shim_alone};
+use crate::bind::{by, candidates, check_shim, check_user, leave, shim_alone};
 use crate::error::unavailable::Unavailable;
 use crate::error::{self, EXIT_OWN, Error};
 use crate::etc::names::Names;
@@ -79,6 +79,7 @@ fn find(options: &Options) -> Result<Findings, Error> {
 fn refusal(device: Option<&Device>, trials: &[Trial], options: &Options) -> Option<Refusal> {
     namespace::refusal(|| {
         let account = options.user.as_ref().map(|name| user::look_up(name)).transpose()?;
+        device.map_or(Ok(()), |device| check_user(account.as_ref(), options, device))?;
         match device {
             Some(_) if options.keep_fds => {}
             Some(device) => drop(inherited_fds::look(device, options.strict)?),

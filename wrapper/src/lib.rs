@@ -113,6 +113,7 @@ fn prepare(options: &Options, program: &exec::Program) -> Result<Prepared, Error
         return Ok(Prepared { environment, bound: Bound::default() });
     };
     seal::check(netlink, &device, options.strict)?;
+    bind::check_user(account.as_ref(), options, &device)?;
     let inherited = look_at_inherited(options, program, &device)?;
     let request = Request { device: &device, options, program: Some(program) };
     let binding = bind::bind(&request)?;

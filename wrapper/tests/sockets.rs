@@ -108,6 +108,33 @@ fn a_filter_that_lies_deceives_the_shim_alone() {
     root("vrfrun -m bpf --interface blue probe deceived").prints("deceived blue\n");
 }
 
+/// SECURITY.md says so: what runs between the shim's two calls finds an unbound socket, which never gets to the program unbound.
+#[test]
+fn a_socket_is_unbound_until_the_shim_has_bound_it_and_by_no_other_mechanism() {
+    for who in EVERYBODY {
+        play(who, "vrfrun -m preload --interface blue between").prints("between -, afterwards EPERM\n");
+        play(who, "vrfrun -m seccomp --interface blue between").prints("between none, afterwards made\n");
+    }
+    root("vrfrun -m bpf --interface blue between").prints("between none, afterwards made\n");
+}
+
+/// SECURITY.md says so: the cookie is where the shim reads it, and passes the filter in anybody's hands.
+#[test]
+fn who_reads_the_cookie_passes_the_filter() {
+    let reader = "import ctypes, os, socket
+cookie = int(os.environ['VRFSHIM'].split(':')[0], 16)
+for sixth in 0, cookie:
+    made = ctypes.CDLL('libc.so.6').syscall(41, 2, 1, 0, 0, 0, ctypes.c_uint64(sixth))
+    print('denied' if made < 0 else socket.socket(fileno=made).getsockopt(1, 25, 16).rstrip(bytes(1)).decode() or '-')
+";
+    for who in EVERYBODY {
+        for (options, expected) in [("", "blue\n-\n"), ("--no-supervisor", "denied\n-\n")] {
+            let script = format!("vrfrun -m preload {options} --interface blue python3 -c \"{reader}\"");
+            play(who, &script).prints(expected);
+        }
+    }
+}
+
 #[test]
 fn datagram_sockets_name_the_device_in_their_options_too() {
     let shim = "udp blue tcp - udp6 blue\nunspec 0 blue blue\nunspec6 0 blue blue\n";

@@ -220,8 +220,10 @@ fn sysctls(directory: &str) -> impl Iterator<Item = String> {
     let directory = format!("/proc/sys/{directory}");
     entries(&directory).collect::<Vec<_>>().into_iter().filter_map(move |name| {
         let path = format!("{directory}/{name}");
-        // The kernel draws this key when somebody first listens with it, as systemd-resolved does.
-        let value = fs::read_to_string(&path).ok().filter(|_| name != "tcp_fastopen_key")?;
+        // The kernel draws the key when somebody first listens with it, as systemd-resolved does, and loads a module for the
+        // first who asks for TLS.
+        let is_kernels = ["tcp_fastopen_key", "tcp_available_ulp"].contains(&name.as_str());
+        let value = fs::read_to_string(&path).ok().filter(|_| !is_kernels)?;
         Some(format!("sysctl {path} = {}", value.trim_end()))
     })
 }

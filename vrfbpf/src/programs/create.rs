@@ -7,7 +7,7 @@
 use libc::IPPROTO_MPTCP;
 use vrfabi::socket::IPPROTO_SMC;
 
-use super::{SOCK_BOUND_DEV_IF, SOCK_PROTOCOL, SOCK_TYPE, TAG_FOREIGN, TAG_RAW, Target};
+use super::{SOCK_BOUND_DEV_IF, SOCK_PROTOCOL, SOCK_TYPE, TAG_FOREIGN, TAG_OTHER, Target};
 use crate::asm::{Label, Program};
 
 /// The program. `allows_mptcp`: the programs at connect and bind bind its subflows ([`super::Rescue::BindAll`]).
@@ -19,10 +19,10 @@ pub fn create(target: &Target<'_>, allows_mptcp: bool) -> Program {
     }
     program.set(2, target.ifindex as i32).store_word(6, SOCK_BOUND_DEV_IF, 2);
     match target.tags {
-        // Only foreign and raw sockets: a tag costs a fifth of a socket.
+        // Not streams and datagrams, which have the lowest numbers: a tag costs a fifth of a socket.
         Some(tags) => {
-            program.load_word(1, 6, SOCK_TYPE).if_not(1, libc::SOCK_RAW, Label::Allow);
-            program.put_tag(tags, 6, TAG_RAW).goto(Label::Allow);
+            program.load_word(1, 6, SOCK_TYPE).if_below(1, libc::SOCK_RAW, Label::Allow);
+            program.put_tag(tags, 6, TAG_OTHER).goto(Label::Allow);
             program.label(Label::Foreign).put_tag(tags, 6, TAG_FOREIGN)
         }
         None => program.label(Label::Foreign),
@@ -47,6 +47,17 @@ mod tests {
                 assert!(store > test && store < target, "{code:?}");
             }
         }
+    }
+
+    /// One comparison, for what many programs make: streams and datagrams go on without a tag.
+    #[test]
+    fn all_but_streams_and_datagrams_get_a_tag() {
+        let code = create(&TARGET, true).finish().unwrap();
+        let below = code.iter().position(|step| step.code == 0xa5).expect("a comparison of the type");
+        assert_eq!(code[below].immediate, libc::SOCK_RAW);
+        let passed = &code[below + 1..=below + code[below].offset as usize];
+        assert!(passed.iter().any(|step| (step.code, step.immediate) == (0x85, crate::programs::SK_STORAGE_GET)));
+        assert!([libc::SOCK_STREAM, libc::SOCK_DGRAM].iter().all(|kind| *kind < libc::SOCK_RAW));
     }
 
     #[test]

@@ -8,7 +8,8 @@
 //! Allowed all the same: a socket of another network namespace, and one that is bound to a device because its program asked
 //! for another device than the VRF (SO_BINDTODEVICE; `--strict` denies the asking). Both carry a tag. A raw or SCTP socket
 //! without a tag and a device is one that the kernel made for a network namespace which a process of the cgroup made: it
-//! answers pings, finds neighbours and refuses associations there.
+//! answers pings, finds neighbours and refuses associations there. A program's own have a tag from their beginning: a 32-bit
+//! program can unbind them, and no program is asked.
 
 use std::os::fd::RawFd;
 

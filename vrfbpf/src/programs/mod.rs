@@ -56,8 +56,9 @@ const TAG_FOREIGN: i32 = 1;
 /// A socket whose program asked to be bound to a device by name or index: allowed what that device reaches.
 const TAG_REBOUND: i32 = 2;
 
-/// A raw socket of ours. Those of the kernel, which it makes for a new network namespace, have none.
-const TAG_RAW: i32 = 3;
+/// A socket of ours that is neither a stream nor one of datagrams: raw, SCTP's for several peers, DCCP. Those of the kernel,
+/// which it makes for a new network namespace, have none.
+const TAG_OTHER: i32 = 3;
 
 const MAP_LOOKUP_ELEM: i32 = 1;
 const GET_CURRENT_UID_GID: i32 = 15;

@@ -28,6 +28,7 @@ use crate::error::Error;
 use crate::error::unavailable::{CALLS_ALLOWED, Unavailable};
 use crate::options::{Mechanism, Options};
 use crate::program::environment::Environment;
+use crate::program::user::Account;
 use crate::sys::feature::Feature;
 use crate::sys::seccomp::is_filtered;
 use crate::sys::{pidfd, process, syscall};
@@ -56,6 +57,15 @@ pub fn shim_alone(by: By, guard: &Guard, device: &str) -> Result<Option<PathBuf>
         return Ok(None);
     }
     shim::object().map(Some).map_err(no_shim(device))
+}
+
+/// Under `--strict`: the user that the program will be of cannot leave the cgroup.
+pub fn check_user(account: Option<&Account>, options: &Options, device: &Device) -> Result<(), Error> {
+    let account = account.filter(|_| options.strict);
+    account.map_or(Ok(()), bpf::above::holds).map_err(|reason| {
+        let reason = Unavailable { why: format!("--strict: {}", reason.why), ..reason };
+        Error::NoMechanism { device: device.vrf().to_owned(), unavailable: vec![(Mechanism::Bpf, reason)] }
+    })
 }
 
 /// Asks for it once more, as that user.

@@ -6,6 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use nix::errno::Errno;
+use nix::sys::stat::FileStat;
 use nix::unistd::{Gid, Uid, geteuid, getgroups, getresgid, getresuid, setgroups, setresgid, setresuid};
 
 use crate::error::Error;
@@ -106,6 +107,27 @@ fn number(text: &[u8]) -> Option<u32> {
 }
 
 impl Account {
+    /// Whether it is root, to whom no file's mode says no.
+    pub fn is_root(&self) -> bool {
+        self.uid.is_root()
+    }
+
+    /// Its user ID.
+    pub fn number(&self) -> Uid {
+        self.uid
+    }
+
+    /// Whether the file's mode lets it write: as owner, by one of its groups, or as anybody.
+    pub fn may_write(&self, file: &FileStat) -> bool {
+        let is_own_group = || self.groups.iter().any(|group| group.as_raw() == file.st_gid);
+        let bit = match () {
+            () if file.st_uid == self.uid.as_raw() => libc::S_IWUSR,
+            () if is_own_group() => libc::S_IWGRP,
+            () => libc::S_IWOTH,
+        };
+        file.st_mode & bit != 0
+    }
+
     /// Becomes it, for good: groups first, since only root may set them.
     pub fn assume(&self) -> Result<(), Error> {
         let failed = || Error::kernel(format!("become user {}", self.uid));
@@ -190,6 +212,18 @@ mod tests {
         assert_eq!(of("bob"), ["HOME=/home/bob", "USER=bob", "LOGNAME=bob", "SHELL=/bin/sh"]);
         assert_eq!(of("1000"), of("bob"));
         assert_eq!(of("4242"), ["HOME=/", "USER=4242", "LOGNAME=4242", "SHELL=/bin/sh"]);
+    }
+
+    #[test]
+    fn a_files_mode_counts_for_the_first_that_it_is_about() {
+        let bob = account(OsStr::new("bob"), PASSWD, GROUP).unwrap();
+        let may = |owner: u32, group: u32, mode: u32| {
+            let mut file = nix::sys::stat::stat("/").unwrap();
+            (file.st_uid, file.st_gid, file.st_mode) = (owner, group, mode);
+            bob.may_write(&file)
+        };
+        assert!(may(1000, 0, 0o644) && may(0, 20, 0o664) && may(0, 1001, 0o020) && may(0, 0, 0o002));
+        assert!(!may(0, 0, 0o664) && !may(1000, 20, 0o466) && !may(0, 20, 0o646));
     }
 
     #[test]

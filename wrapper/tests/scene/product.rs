@@ -6,13 +6,14 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// (name in the scene, source, compiler and its options).
-const PROBES: [(&str, &str, &str); 13] = [
+const PROBES: [(&str, &str, &str); 14] = [
     ("probe", "probe.c", "gcc -pthread"),
     ("probe-static", "probe.c", "gcc -pthread -static"),
     ("probe-i386", "probe.c", "gcc -m32 -isystem /usr/include/x86_64-linux-gnu -pthread -static"),
     ("probe-asan", "probe.c", "gcc -pthread -fsanitize=address"),
     ("ancestor", "ancestor.c", "gcc"),
     ("escape", "escape.c", "gcc"),
+    ("between", "between.c", "gcc"),
     ("lacks", "lacks.c", "gcc"),
     ("runtime", "runtime.c", "gcc"),
     ("hammer", "hammer.c", "gcc -static"),

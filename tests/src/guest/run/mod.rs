@@ -8,6 +8,7 @@ pub mod clients;
 pub mod container_table;
 pub mod containers;
 pub mod curl;
+pub mod delegated;
 pub mod each;
 pub mod escapes;
 pub mod explain;
@@ -28,6 +29,7 @@ pub mod sealing;
 pub mod sequences;
 pub mod surroundings;
 pub mod trace;
+pub mod unusual;
 pub mod without_bpf;
 
 pub mod ways;

@@ -17,6 +17,10 @@ const USER_PRELOAD: Way = Way { before: &["vrfrun", "-m", "preload", "blue"], as
 /// Every way that must work on every kernel.
 pub const ALL: [Way; 3] = [ROOT_BPF, ROOT_PRELOAD, USER_PRELOAD];
 
+/// Each mechanism, as root.
+pub const ROOTS: [Way; 3] =
+    [ROOT_BPF, ROOT_PRELOAD, Way { before: &["vrfrun", "-m", "seccomp", "blue"], as_root: true }];
+
 /// What every user of the project compares with.
 pub const IP_VRF_EXEC: Way = Way { before: &["ip", "vrf", "exec", "blue"], as_root: true };
 

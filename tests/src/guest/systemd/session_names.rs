@@ -18,6 +18,7 @@ use crate::harness::world::{Domain, World};
 guest_tests! {
     a_login_of_a_user_reads_the_files_of_its_vrf_however_it_is_made,
     a_login_that_cannot_have_the_files_is_denied,
+    a_covered_file_whose_name_another_takes_is_the_machines,
 }
 
 const OF_PAM: &str = "/etc/security/namespace.d/vrfsetup.conf";
@@ -252,6 +253,28 @@ fn a_login_that_cannot_have_the_files_is_denied() {
     fs::rename("/etc/vrf/blue.conf", "/etc/vrf/blue/resolv.conf").expect("a file");
     logins.world.ip("link del blue");
     is_denied(&mut logins, "cannot bind to VRF 'blue'");
+    without_sshd(&mut logins.world);
+}
+
+const COVERED: &str = "/etc/vrftest.conf";
+
+/// The kernel takes a mount away with the name that it stands upon.
+fn a_covered_file_whose_name_another_takes_is_the_machines() {
+    let mut logins = Logins::new();
+    let _files = [Kept::with("/etc/vrf/blue/vrftest.conf", "the VRF's\n"), Kept::with(COVERED, "the machine's\n")];
+    vrfsetup(&mut logins.world, 0, "user --etc user blue");
+    let _lines = Kept::with_lines("su-l", &lines());
+    let watch = format!("cat {COVERED}; while grep -q VRF {COVERED}; do sleep 0.1; done; cat {COVERED}");
+    let mut login = logins.world.start(&root(["su", "-", "user", "-c", &watch]));
+    login.wait_for("the VRF's");
+    let another = format!("{COVERED}.new");
+    fs::write(&another, "another\n").expect("a file");
+    fs::rename(&another, COVERED).expect("its new name");
+    let login = login.finish(&mut logins.world);
+    assert_eq!((login.code, &*login.text()), (0, "the VRF's\nanother\n"), "{login}");
+    // The next login has the VRF's again.
+    let next = logins.su(&format!("cat {COVERED}"));
+    assert_eq!((next.code, &*next.text()), (0, "the VRF's\n"), "{next}");
     without_sshd(&mut logins.world);
 }
 

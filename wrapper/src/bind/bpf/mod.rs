@@ -1,9 +1,10 @@
 //! Mechanism `bpf`: a cgroup of our own, and programs on it that bind each inet socket when it is made or used, and drop what
 //! leaves by another way.
 //!
-//! Holds the cgroups (`name`, `cgroup`, `owner`, `group`), what `vrfbpf` puts on one (`programs`, `ports`) and the
-//! verification of `--strict` (`strict`). Leaves no cgroup behind in which it failed.
+//! Holds the cgroups (`name`, `cgroup`, `owner`, `group`), what `vrfbpf` puts on one (`programs`, `ports`), the
+//! verification of `--strict` (`strict`) and who may leave (`above`). Leaves no cgroup behind in which it failed.
 
+pub mod above;
 pub mod cgroup;
 mod group;
 mod name;
