@@ -49,7 +49,7 @@ test: packages build
 	tools/rooms
 	tools/words
 	@rm -f $(FAILED)
-	$(NEXTEST) run --workspace || { tail -qn 40 $(FAILED) 2>/dev/null; exit 1; }
+	$(NEXTEST) run --workspace || { tail -qn 60 $(FAILED) 2>/dev/null; exit 1; }
 
 # What needs no root and no virtual machine: a minute or two once the tests are compiled.
 check:

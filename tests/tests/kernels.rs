@@ -112,7 +112,7 @@ fn a_machine_without_its_root_file_system_could_not_boot() {
 }
 
 /// Of a change that waits for its confirmation when the machine is reset: what it has written to the disk is undone before
-/// units are started. Of a machine that is booted again there is no other one.
+/// units are started. No other test boots a machine twice.
 #[test]
 fn a_reset_within_the_time_of_confirm_undoes_what_is_on_the_disk() {
     let system = kernels::system("systemd_bookworm").expect("a system of tests/kernels.toml");

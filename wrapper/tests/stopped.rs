@@ -12,7 +12,8 @@ const BEGIN: &str =
     vrfrun -m seccomp --interface blue sh -c \"echo >$up; read x <$go; exec probe socket\" & c=$!; read x <$up
     for p in /proc/[0-9]*; do
         [ \"$(cat $p/comm 2>/dev/null)\" = 'vrfrun: sockets' ] || continue
-        [ \"$(stat -Lc %i $p/net/dev)\" = \"$(stat -Lc %i /proc/self/net/dev)\" ] && break; done; p=${p#/proc/}
+        [ \"$(stat -Lc %i $p/net/dev)\" = \"$(stat -Lc %i /proc/self/net/dev)\" ] && found=${p#/proc/}; done
+    p=${found:?there is no supervisor}
     waits() { call=; until [ \"$call\" = 41 ]; do read call rest </proc/$c/syscall; done; echo waits; }
     ";
 

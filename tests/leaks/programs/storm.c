@@ -1,6 +1,6 @@
 /* A signal every 200 µs, without SA_RESTART, while raw socket calls wait for whoever answers them: a call may end
-   with EINTR, never with a socket outside the VRF. On a machine that answers none of 200 calls within that time the
-   signals come half as often, until one is answered: not how fast the machine is says what this row shows. */
+   with EINTR, never with a socket outside the VRF. A slow machine may answer none of 200 calls in that time: the signals
+   then come half as often, until one is answered. */
 #include "client.h"
 #include "socket.h"
 #include <signal.h>

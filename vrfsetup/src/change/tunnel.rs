@@ -240,7 +240,7 @@ pub fn preview<'a>(
         members.apply(step);
         step.apply_to_rules(&mut rules);
     }
-    steps(system, &rules, &members, &wanted, receiving)
+    without_used(session, system, steps(system, &rules, &members, &wanted, receiving)?).map(|(steps, _)| steps)
 }
 
 /// The tunnels that are to be in VRFs; None where there are and were none, and nobody asks the kernel or nft.

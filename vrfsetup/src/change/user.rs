@@ -115,11 +115,12 @@ fn keep_in_file(transaction: &mut Transaction, is_kept: impl Fn(u32) -> bool) ->
 /// # Errors
 /// The kernel refused.
 pub fn refresh(session: &Session) -> Result<Outcome, Error> {
-    let state = read()?;
+    let state = users::look().map_err(|error| unreadable()(error.into()))?;
     refuse_elsewhere()?;
     let mut transaction = session.begin()?;
-    // First: nobody wants it undone where the file cannot be written.
+    // First: nobody wants it undone where the file cannot be read or written.
     let repaired = repair(session, &state)?;
+    let state = state.whole().map_err(|error| transaction.abandon(unreadable()(error)))?;
     keep_in_file(&mut transaction, |uid| state.of(uid).is_some_and(|user| user.has_etc))?;
     let outcome = transaction.commit()?;
     namespaces::remove_unused_point();

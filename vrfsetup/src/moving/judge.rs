@@ -21,8 +21,10 @@ pub struct Target<'a> {
 pub enum Kind {
     /// It talks to nobody in particular: an unconnected datagram, ping or raw socket.
     Free,
-    /// So does this one, and its port may be in use where it is to go.
+    /// A TCP listener: it stays if its port is in use in the other domain.
     Listener,
+    /// A TCP socket with a port that does not listen: it stays if it still has the port.
+    Bound,
     /// It has a peer, or asks for one.
     Connection,
     /// Binding it would not move it; why.
@@ -61,7 +63,7 @@ impl Target<'_> {
             (Where::Apart(name), _) => Decision::Stay(format!("its program has bound it to '{name}'")),
             (Where::There, Kind::Fixed(why)) => Decision::Stay(why.clone()),
             (Where::There, Kind::Connection) => Decision::Close,
-            (Where::There, Kind::Free | Kind::Listener) => Decision::Rebind,
+            (Where::There, Kind::Free | Kind::Listener | Kind::Bound) => Decision::Rebind,
         }
     }
 

@@ -10,6 +10,7 @@
 mod connection;
 mod found;
 mod judge;
+mod listed;
 mod ours;
 mod place;
 mod port;

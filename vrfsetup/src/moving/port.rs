@@ -16,13 +16,28 @@ use super::domain_name;
 use super::judge::{Kind, Target};
 use crate::sys::{pidfd, sysctl};
 
-/// Why a socket that is bound to `from` cannot move, if it is a listener whose port others have where it is to go. A device
-/// that is gone is told by whoever binds to it.
-pub fn why_in_use(socket: &OwnedFd, kind: &Kind, from: u32, target: &Target) -> Option<String> {
-    let to = target.vrf.as_ref().map_or(0, |vrf| vrf.ifindex);
+/// Why a socket that is bound to `from` cannot move, if it is for its port. `is_listened_at`: whether another socket, which does
+/// not come along, listens at this port where it is to go. A device that is gone is told by whoever binds to it.
+pub fn why_it_stays(
+    socket: &OwnedFd,
+    kind: &Kind,
+    from: u32,
+    target: &Target,
+    is_listened_at: impl FnOnce() -> bool,
+) -> Option<String> {
     // One list of all domains is in order.
-    let has_lists = || sysctl::read("net/ipv4/tcp_l3mdev_accept").is_none_or(|accepts| accepts.trim() != "1");
-    let is_in_use = *kind == Kind::Listener && has_lists() && is_in_use(socket, from, to).unwrap_or(false);
+    let is_one_list = || sysctl::read("net/ipv4/tcp_l3mdev_accept").is_some_and(|accepts| accepts.trim() == "1");
+    if ![Kind::Listener, Kind::Bound].contains(kind) || is_one_list() {
+        return None;
+    }
+    let to = target.vrf.as_ref().map_or(0, |vrf| vrf.ifindex);
+    if *kind == Kind::Bound {
+        // After the end of a connection only the socket itself still knows its port. If it had it, listen(2) would complain in
+        // the kernel's log (WARN_ON in inet_csk_get_port).
+        let has_it = !is_free(socket, from, false).unwrap_or(false);
+        return has_it.then(|| "it has a port, which stays in its domain, and does not listen yet".to_owned());
+    }
+    let is_in_use = is_in_use(socket, from, to, is_listened_at).unwrap_or(false);
     let to = domain_name(target.links, to);
     is_in_use.then(|| format!("its port is in use in {to}, if only by a connection that ended within the last minute"))
 }
@@ -32,11 +47,11 @@ pub fn why_in_use(socket: &OwnedFd, kind: &Kind, from: u32, target: &Target) -> 
 ///
 /// # Errors
 /// There is no such device, or the kernel makes no sockets.
-fn is_in_use(listener: &OwnedFd, from: u32, to: u32) -> nix::Result<bool> {
+fn is_in_use(listener: &OwnedFd, from: u32, to: u32, is_listened_at: impl FnOnce() -> bool) -> nix::Result<bool> {
     let is_free = |device, shares| is_free(listener, device, shares);
     // With SO_REUSEADDR only listeners are in the way. One that comes back is in the list of `to` itself.
     let is_back = || Ok(!is_free(to, true)? && is_free(from, true).unwrap_or(true));
-    Ok(!is_free(to, false)? && !is_back()?)
+    Ok(!is_free(to, false)? && (is_listened_at() || !is_back()?))
 }
 
 /// Whether a socket like this one can be bound in the domain of this device.

@@ -1,16 +1,14 @@
 //! The sockets of processes: each is looked at once in a round, whoever has it, and what became of it is kept.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::ffi::OsStr;
 use std::fs;
-use std::io;
-use std::path::Path;
 
 use nix::errno::Errno;
 
 use super::connection::Connections;
 use super::found::{Found, Thread};
-use super::judge::{Decision, Target};
+use super::judge::{Decision, Target, Where};
+use super::listed::{Listed, open};
 use super::round::Round;
 use super::socket::{self, Seen};
 use super::verdict::{Description, Fate, State, Subject, Verdict};
@@ -34,22 +32,6 @@ pub struct Scan {
     connections: Connections,
     /// All sockets of the processes that are moved, once somebody asks.
     ours: Option<BTreeSet<u64>>,
-}
-
-/// The descriptors of one process.
-struct Listed {
-    pid: u32,
-    /// The thread that they were listed of: the main one, or one that runs.
-    thread: u32,
-    descriptors: Vec<(i32, Option<u64>)>,
-}
-
-impl Listed {
-    /// None if the process has no such thread any more.
-    fn of(thread: Thread) -> Option<Self> {
-        let descriptors = descriptors(&format!("{}/fd", thread.directory())).ok()?;
-        Some(Self { pid: thread.process, thread: thread.number, descriptors })
-    }
 }
 
 impl Scan {
@@ -142,7 +124,8 @@ impl Scan {
             }
             Decision::Rebind => {
                 let why = self.why_shared(inode, device, round);
-                why.or_else(|| port::why_in_use(&copy, &kind, device, round.target))
+                let is_listened_at = || self.is_listened_at(inode, round);
+                why.or_else(|| port::why_it_stays(&copy, &kind, device, round.target, is_listened_at))
                     .map_or(Decision::Rebind, Decision::Stay)
             }
             decision => decision,
@@ -165,6 +148,14 @@ impl Scan {
         Some(format!("it shares its port by SO_REUSEPORT with {owner}, which is not moved"))
     }
 
+    /// Whether one that is not moved listens at the port of this one in the target.
+    fn is_listened_at(&mut self, inode: u64, round: &Round) -> bool {
+        let ours = self.ours.get_or_insert_with(|| sockets_of(round.moved));
+        let mut others =
+            self.connections.of_the_same_port(inode, |device| round.target.place_of(device) == Where::Here);
+        others.any(|other| !ours.contains(&other))
+    }
+
     /// What an earlier round has done counts more than that it is done.
     fn keep(&mut self, inode: u64, state: State) {
         let known = self.sockets.get(&inode).map(|known| known.fate);
@@ -183,12 +174,15 @@ impl Scan {
         for entry in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
             let Some(thread) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
             // A descriptor that only one of two lists has may have been opened between them: the kernel tells tables apart.
-            if thread == *main || pidfd::shares_descriptors(*main, thread) == Ok(true) {
+            let shares = if thread == *main { Ok(true) } else { pidfd::shares_descriptors(*main, thread) };
+            if shares == Ok(true) {
                 continue;
             }
             let own = Listed::of(Thread { process: *pid, number: thread });
-            for (fd, _) in own.into_iter().flat_map(|own| own.descriptors).filter(|(_, inode)| inode.is_some()) {
-                if !found.iter().any(|(known, _)| *known == fd) {
+            for (fd, inode) in own.into_iter().flat_map(|own| own.descriptors) {
+                // In a table of its own a number is another socket's.
+                let is_it = |known: &(i32, Option<u64>)| known.0 == fd && (shares.is_err() || known.1 == inode);
+                if !found.iter().any(is_it) {
                     let why = format!("thread {thread} has it in a table of its own, which cannot be reached");
                     self.other(*pid, fd, "socket", Fate::Stays, why);
                 }
@@ -234,54 +228,9 @@ fn sockets_of(processes: &[Found]) -> BTreeSet<u64> {
     listed.flat_map(|listed| listed.descriptors).filter_map(|(_, inode)| inode).collect()
 }
 
-fn open(Thread { process, number }: Thread) -> nix::Result<Process> {
-    if number == process { Process::open(process) } else { Process::of_thread(number) }
-}
-
-/// The descriptors below /proc that are sockets, with their inodes, and io_uring instances, without.
-fn descriptors(directory: &str) -> io::Result<Vec<(i32, Option<u64>)>> {
-    let mut all = Vec::new();
-    for entry in fs::read_dir(Path::new("/proc").join(directory))? {
-        let entry = entry?;
-        let Some(fd) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        let target = fs::read_link(entry.path()).unwrap_or_default();
-        match processes::socket_inode(target.as_os_str()) {
-            Some(inode) => all.push((fd, Some(inode))),
-            None if target.as_os_str() == OsStr::new("anon_inode:[io_uring]") => all.push((fd, None)),
-            None => {}
-        }
-    }
-    Ok(all)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::net::UdpSocket;
-    use std::os::fd::AsRawFd;
-    use std::process::Command;
-
     use super::*;
-
-    #[test]
-    fn descriptors_are_sockets_with_their_inodes() {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let found = descriptors("self/fd").unwrap();
-        let inode = found.iter().find(|(fd, _)| *fd == socket.as_raw_fd()).unwrap().1;
-        assert_eq!(inode, Some(pidfd::inode(&socket.into()).unwrap()));
-        assert!(descriptors("0/fd").is_err());
-    }
-
-    /// As if the number of a thread that has ended had been given to another process.
-    #[test]
-    fn the_descriptors_of_a_number_that_another_process_has_are_not_a_threads() {
-        let own = std::process::id();
-        assert!(Listed::of(Thread { process: own, number: own }).is_some());
-        let mut child = Command::new("sleep").arg("600").spawn().unwrap();
-        assert!(descriptors(&format!("{}/fd", child.id())).is_ok());
-        assert!(Listed::of(Thread { process: own, number: child.id() }).is_none());
-        child.kill().unwrap();
-        child.wait().unwrap();
-    }
 
     #[test]
     fn a_socket_that_was_closed_or_moved_stays_so_in_later_rounds() {

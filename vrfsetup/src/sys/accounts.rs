@@ -27,11 +27,11 @@ pub fn try_look_up(text: &str) -> io::Result<Option<Account>> {
     Ok(find(&read("/etc/passwd")?, text))
 }
 
-/// The number that the name services of the C library have for a name, as `getent` tells; None if none of them knows it. It is
-/// for a login that is being opened: whoever opens it has waited for the same answer before.
+/// The number that the name services of the C library have for a name, as `getent` tells; None if none of them knows it, or the
+/// one that does is away. It is for a login that is being opened: whoever opens it has waited for the same answer before.
 ///
 /// # Errors
-/// There is no getent, or a name service does not answer: nobody can tell.
+/// There is no getent, or it fails: nobody can tell.
 pub fn ask_name_services(name: &str) -> io::Result<Option<u32>> {
     const PROGRAMS: [&str; 3] = ["/usr/bin/getent", "/bin/getent", "/run/current-system/sw/bin/getent"];
     let program = PROGRAMS.into_iter().find(|path| Path::new(path).is_file()).ok_or(io::ErrorKind::NotFound)?;

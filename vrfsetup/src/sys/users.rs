@@ -139,10 +139,18 @@ pub fn visible() -> State {
 /// # Errors
 /// There may be some, and what could tell cannot be read.
 pub fn known() -> Result<State, KernelError> {
+    seen().map(Option::unwrap_or_default)
+}
+
+/// The same; None where it may not be read, or the kernel has none of it.
+///
+/// # Errors
+/// As [`known`].
+pub fn seen() -> Result<Option<State>, KernelError> {
     const NONE: [i32; 4] = [libc::EPERM, libc::EINVAL, libc::ENOSYS, libc::ENOENT];
     match look() {
-        Err(error) if error.raw_os_error().is_some_and(|errno| NONE.contains(&errno)) => Ok(State::default()),
-        seen => Ok(seen?),
+        Err(error) if error.raw_os_error().is_some_and(|errno| NONE.contains(&errno)) => Ok(None),
+        seen => Ok(Some(seen?)),
     }
 }
 
@@ -151,7 +159,7 @@ pub fn known() -> Result<State, KernelError> {
 ///
 /// # Errors
 /// The kernel's own, or that of /etc/group or of PAM's file; then it is as it was. Who is to have no files is put into the VRF also
-/// where that cannot be read: then no login passes it, and it is no reason to be outside.
+/// where that file cannot be read: no login passes then, and the user's sockets must not stay outside for it.
 pub fn set(uid: u32, to: Option<(&Place, Option<u32>)>, ports: &Ports) -> Result<(), KernelError> {
     let cgroup = own_root()?.ok_or_else(|| io::Error::other("no cgroup2 is mounted"))?;
     let has_etc = to.is_some_and(|(place, _)| place.has_etc);

@@ -34,10 +34,15 @@ pub fn refresh(kernel: &Kernel) -> Option<String> {
     if !run_dir::is_first_netns() {
         return None;
     }
-    let refused = match users::known().and_then(users::State::whole) {
+    let refused = match users::known() {
         Ok(state) if state.users.is_empty() => return None,
         Ok(state) if state.is_out_of_sight => format!("cannot see {}", users::ROOT),
-        Ok(state) => correct(kernel, &state).err()?.to_string(),
+        Ok(state) => match (correct(kernel, &state), &state.unread) {
+            (Err(refused), _) => refused.to_string(),
+            (Ok(_), unread) => {
+                return unread.as_ref().map(|unread| format!("whose logins have files is not known: {unread}"));
+            }
+        },
         Err(unread) => format!("cannot read {unread}"),
     };
     Some(format!("users' sockets may fail until 'vrfsetup user --refresh' succeeds: {refused}"))

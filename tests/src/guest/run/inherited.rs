@@ -86,7 +86,7 @@ fn a_socket_of_another_network_namespace_is_refused() {
 }
 
 /// Descriptors 30 and 31 share port 4713 by SO_REUSEPORT, as far as they are inherited; the parent keeps both. That 30 has no such
-/// option any more takes it out of nothing.
+/// option any more does not take it out of the group.
 const SHARED: &str = "
 import os, socket as S, subprocess, sys
 def listener():

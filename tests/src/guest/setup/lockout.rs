@@ -118,7 +118,7 @@ fn a_connection_over_a_vlan_is_not_cut_unasked() {
             let words = words.replace("KIND", kind);
             at_blue(&mut world, &words);
         }
-        let listen = "import socket,time; s=socket.create_server(('192.168.10.1',9)); print('up',flush=True); c=s.accept()[0]; c.send(b'in'); time.sleep(60)";
+        let listen = "import socket,time; s=socket.create_server(('192.168.10.1',9)); print('up',flush=True); c=s.accept()[0]; c.send(b'in'); time.sleep(600)";
         let mut server = world.start(&root(["python3", "-c", listen]));
         server.wait_for("up");
         let client = "exec 3<>/dev/tcp/192.168.10.1/9; head -c 2 <&3; sleep 600";

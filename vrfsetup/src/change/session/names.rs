@@ -24,7 +24,10 @@ pub fn give(environment: impl Iterator<Item = (OsString, OsString)>) -> Result<(
     if with_etc.is_empty() {
         return Ok(());
     }
-    let Some(uid) = uid_of(&user)?.filter(|uid| with_etc.contains(uid)) else { return Ok(()) };
+    let uid = uid_of(&user)?;
+    if !with_etc.contains(&uid) {
+        return Ok(());
+    }
     if !run_dir::first_netns().map_err(Error::unreadable("the network namespace of the machine"))? {
         return Ok(());
     }
@@ -38,14 +41,15 @@ pub fn give(environment: impl Iterator<Item = (OsString, OsString)>) -> Result<(
     put(&place.vrf)
 }
 
-/// The number of the user of this name. One that /etc/passwd does not have is a second name of a user's, where the name services
-/// give it the same number; None where they do not know it either.
-fn uid_of(user: &str) -> Result<Option<u32>, Error> {
-    let known = accounts::try_look_up(user).map_err(Error::unreadable("/etc/passwd"))?;
-    match known {
-        Some(account) => Ok(Some(account.uid)),
-        None => accounts::ask_name_services(user).map_err(Error::unreadable(format!("who '{user}' is"))),
+/// The number of the user of this name. One that /etc/passwd does not have may be a second name of a user's, where the name
+/// services give it the same number. They say "not found" also while their server is away, and somebody logs in by that name.
+fn uid_of(user: &str) -> Result<u32, Error> {
+    if let Some(account) = accounts::try_look_up(user).map_err(Error::unreadable("/etc/passwd"))? {
+        return Ok(account.uid);
     }
+    let asked = accounts::ask_name_services(user);
+    let asked = asked.and_then(|uid| uid.ok_or_else(|| io::Error::other("no name service knows it now")));
+    asked.map_err(Error::unreadable(format!("who '{user}' is")))
 }
 
 /// Tries it in a process of its own, before a user's logins depend on it.

@@ -26,8 +26,9 @@ type Declared = BTreeMap<u32, Place>;
 
 /// All findings about them; none where the kernel's may not be read.
 pub fn all(system: &System) -> Vec<Finding> {
-    let state = match users::known() {
-        Ok(state) => state,
+    let state = match users::seen() {
+        Ok(Some(state)) => state,
+        Ok(None) => return Vec::new(),
         Err(error) => return vec![unread(&error)],
     };
     let mut findings = of_kernel(system, &state);
@@ -50,7 +51,7 @@ pub fn all(system: &System) -> Vec<Finding> {
 
 fn unread(error: &KernelError) -> Finding {
     let what = format!("nobody can tell who is in a VRF, or whose logins have files: {error}");
-    Finding::new("user-unread", what, "what the kernel says of that; then vrfsetup user")
+    Finding::new("user-unread", what, "make what is named readable, then: vrfsetup user")
 }
 
 /// None of a file with a mistake: `apply` names it.

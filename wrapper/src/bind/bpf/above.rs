@@ -14,7 +14,7 @@ use crate::bind::bpf::cgroup::{self, PROCS};
 use crate::error::unavailable::Unavailable;
 use crate::program::user::Account;
 
-const HINT: &str = "systemd-run --scope vrfrun --strict …";
+const HINT: &str = "start it by systemd-run --scope";
 
 /// Err: the account can leave.
 pub fn holds(account: &Account) -> Result<(), Unavailable> {

@@ -13,8 +13,8 @@ use crate::sys::socket;
 use crate::vrf::netlink::Netlink;
 
 /// The first of these sockets, which are to be bound, that shares its port with one that is not among them. Its option may have
-/// been cleared since it began to listen, which takes it out of nothing: the kernel's list tells, and only where there is none
-/// the option.
+/// been cleared since it began to listen, which does not take it out of its group: the kernel's list tells, and the option only
+/// where there is no list.
 ///
 /// # Errors
 /// The one of which nobody can tell, and why.

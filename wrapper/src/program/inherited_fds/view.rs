@@ -17,6 +17,9 @@ use crate::sys::socket;
 use crate::vrf::device::Device;
 use crate::vrf::netns;
 
+/// The name by which SO_BINDTODEVICE unbinds.
+const NO_DEVICE: &[u8] = b"\0";
+
 /// What becomes of a descriptor.
 pub enum Fate {
     /// The program gets it as it is.
@@ -131,13 +134,15 @@ fn judge_unbound(fd: RawFd, protocol: libc::c_int, device: &Device) -> nix::Resu
 /// listen(2) later ends in a WARN_ON of the kernel; and where others have the port in the VRF, connections share records of
 /// both lists, which Linux 7.2 frees too early: it panics.
 fn judge_port(socket: &impl AsFd, device: &Device) -> nix::Result<Fate> {
-    let is_listener = socket::is_listening(socket);
-    Ok(match socket::has_port(socket)? {
-        true if !is_listener => refused("a TCP socket that has a port outside it and does not listen yet"),
-        // Who may not ask is not refused for that.
-        true if !socket::is_port_free(socket, device.name_bytes()).unwrap_or(true) => {
+    let (has_port, is_listener) = (socket::has_port(socket)?, socket::is_listening(socket));
+    // Who may not ask is not refused for that.
+    let is_taken = |device: &[u8]| has_port && !socket::is_port_free(socket, device).unwrap_or(true);
+    Ok(match is_listener {
+        true if is_taken(device.name_bytes()) => {
             refused("a listener whose port is in use there, if only by a connection that ended within the last minute")
         }
+        // After the end of a connection the socket still tells its port, and has it no more.
+        false if is_taken(NO_DEVICE) => refused("a TCP socket that has a port outside it and does not listen yet"),
         _ => Fate::Bind,
     })
 }

@@ -39,7 +39,7 @@ fn connected(world: &mut World, domain: Domain, own: &str) -> [Running; 2] {
     [server, client]
 }
 
-/// Interfaces with what they stand upon, routes and rules: of a bridge all else tells the time, too.
+/// Interfaces with what they stand upon, routes and rules: what else is told of a bridge changes with the time.
 fn told() -> String {
     ["ip -br link", "ip route show table all", "ip rule", "ip -6 rule"].map(here).join("\n")
 }
