@@ -75,8 +75,10 @@ fn users_are_not_missed_where_the_file_of_pam_cannot_be_read() {
     drop(in_its_place);
     assert_answers(world, &as_alice(ASKS), Domain::Blue);
     // Who may not ask the kernel is told nothing of it.
-    world.replace("/etc/vrf/vrf.toml", b"[vrf.blue]\n[user]\nuser = \"blue\"\n").expect("a file");
+    fs::create_dir_all("/etc/vrf").expect("a directory");
+    fs::write("/etc/vrf/vrf.toml", "[vrf.blue]\n[user]\nuser = \"blue\"\n").expect("a file");
     let told = world.judge(&user(["vrfsetup", "doctor", "-j"]));
+    fs::remove_file("/etc/vrf/vrf.toml").expect("the file");
     assert!(told.text().starts_with('[') && !told.text().contains("\"user-"), "{told}");
 }
 
