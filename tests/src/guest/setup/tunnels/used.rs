@@ -39,9 +39,18 @@ fn connected(world: &mut World, domain: Domain, own: &str) -> [Running; 2] {
     [server, client]
 }
 
-/// Interfaces with what they stand upon, routes and rules: what else is told of a bridge changes with the time.
+/// Interfaces with what they stand upon, routes and rules: what else is told of them (a bridge's timers, the state of a link,
+/// which the kernel looks at later) changes with the time.
 fn told() -> String {
-    ["ip -br link", "ip route show table all", "ip rule", "ip -6 rule"].map(here).join("\n")
+    let links = here("ip -br link");
+    let without_state = |line: &str| {
+        let mut words: Vec<&str> = line.split_whitespace().collect();
+        words.remove(1);
+        words.join(" ")
+    };
+    let links: Vec<String> = links.lines().map(without_state).collect();
+    let rest = ["ip route show table all", "ip rule", "ip -6 rule"].map(here);
+    format!("{}\n{}", links.join("\n"), rest.join("\n"))
 }
 
 /// Each of these is refused because of the connection, and changes nothing.
