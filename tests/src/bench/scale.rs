@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::fs::File;
 use std::io;
 
+use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 
 use super::tell;
@@ -69,6 +70,11 @@ struct Stage {
 
 impl Stage {
     fn new() -> io::Result<Self> {
+        // How long a disk takes is no instruction: the files that vrfsetup waits for, until they are on it, are in memory.
+        for path in ["/etc/iproute2/rt_tables.d", "/var/lib/vrfsetup"] {
+            std::fs::create_dir_all(path)?;
+            mount(Some("tmpfs"), path, Some("tmpfs"), MsFlags::empty(), None::<&str>)?;
+        }
         Ok(Self { directory: tempfile::tempdir()?, kept: Vec::new() })
     }
 

@@ -4,6 +4,8 @@
 //! The kernel alone knows where such a tunnel is. What is remembered is where it is to be, so that it follows a VRF that is
 //! made again.
 
+use std::collections::{BTreeSet, HashMap};
+
 use crate::model::device::Device;
 use crate::model::link::{Link, changes_its_outside};
 use crate::model::step::Step;
@@ -26,13 +28,16 @@ pub fn all(system: &System) -> impl Iterator<Item = (&Link, &Link, &Link)> {
     })
 }
 
-/// The tunnels whose outside is, or is to be, in this VRF, by name.
-pub fn of_vrf(system: &System, memory: &Memory, vrf: &str) -> Vec<String> {
-    let there = all(system).filter(|(_, _, of)| of.name == vrf).map(|(link, ..)| link.name.clone());
-    let mut names: Vec<String> = memory.tunnels_of(vrf).into_iter().chain(there).collect();
-    names.sort_unstable();
-    names.dedup();
-    names
+/// The tunnels whose outside is, or is to be, in a VRF: their names, by the VRF's. Found once for all VRFs, of which there may
+/// be thousands.
+pub fn by_vrf(system: &System, memory: &Memory) -> HashMap<String, BTreeSet<String>> {
+    let there = all(system).map(|(link, _, vrf)| (vrf.name.clone(), link.name.clone()));
+    let expected = memory.tunnels.iter().map(|(name, tunnel)| (tunnel.vrf.clone(), name.clone()));
+    let mut by_vrf: HashMap<String, BTreeSet<String>> = HashMap::new();
+    for (vrf, tunnel) in there.chain(expected) {
+        by_vrf.entry(vrf).or_default().insert(tunnel);
+    }
+    by_vrf
 }
 
 /// The tunnels that would send by the default domain, or nowhere, without this VRF and with these ports of it in the default

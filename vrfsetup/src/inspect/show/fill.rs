@@ -9,7 +9,6 @@ use crate::model::link::Link;
 use crate::model::route::{Route, destination_text};
 use crate::model::rule::{Action, Rule, table_name};
 use crate::plan::emulate::{self, Emulated};
-use crate::plan::outsides;
 use crate::plan::system::System;
 use crate::sys::sock_diag::Connection;
 
@@ -34,7 +33,7 @@ impl Vrf {
             ports: system.ports(link).map(|port| Port::new(system, link, port)).collect(),
             routes: routes.filter(|route| is_shown(route)).map(RouteInfo::new).collect(),
             rules: inventory.rules.iter().filter(|rule| concerns(rule, &link.name)).map(RuleInfo::new).collect(),
-            tunnels: outsides::of_vrf(system, &snapshot.memory, &link.name),
+            tunnels: snapshot.tunnels.get(&link.name).into_iter().flatten().cloned().collect(),
             sysctls: sysctls.iter().cloned().collect(),
             sockets: snapshot.sockets.as_ref().map(|_| sockets(snapshot, link, &processes)),
             processes,

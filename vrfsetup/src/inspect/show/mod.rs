@@ -4,7 +4,7 @@ mod fill;
 mod shape;
 mod text;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::error::Error;
 use crate::inspect::processes::{self, Process};
@@ -12,6 +12,7 @@ use crate::model::link::Link;
 use crate::plan::emulate::{self, Emulated};
 use crate::plan::inventory::Inventory;
 use crate::plan::memory::Memory;
+use crate::plan::outsides;
 use crate::sys::netlink::Kernel;
 use crate::sys::sock_diag::{self, Connection};
 use crate::sys::sysctl;
@@ -48,7 +49,7 @@ pub fn show(kernel: &Kernel, name: Option<&str>, with_sockets: bool) -> Result<V
     }
     let snapshot = Snapshot {
         inventory: &inventory,
-        memory: Memory::read(),
+        tunnels: outsides::by_vrf(system, &Memory::read()),
         sysctls: SYSCTLS.iter().filter_map(|name| Some((*name, sysctl::read_named(name)?))).collect(),
         processes: processes::in_vrfs(),
         sockets: if with_sockets { Some(Sockets::read()?) } else { None },
@@ -60,7 +61,8 @@ pub fn show(kernel: &Kernel, name: Option<&str>, with_sockets: bool) -> Result<V
 /// What is there besides the VRFs, read once for all of them.
 pub(crate) struct Snapshot<'a> {
     pub(crate) inventory: &'a Inventory,
-    pub(crate) memory: Memory,
+    /// Those whose outside is in a VRF, by its name.
+    pub(crate) tunnels: HashMap<String, BTreeSet<String>>,
     pub(crate) sysctls: Vec<(&'static str, String)>,
     pub(crate) processes: Vec<Process>,
     pub(crate) sockets: Option<Sockets>,

@@ -74,7 +74,8 @@ fn one_that_was_expected_is_taken_for_what_it_is_when_it_has_come() {
 fn one_that_somebody_made_for_the_vrf_is_known_by_the_kernel_alone() {
     let system = system(Some(7));
     assert_eq!(wanted(&system, None, gre1(&system), "blue"), None);
-    assert_eq!(of_vrf(&system, &Memory::default(), "blue"), ["gre1"]);
+    let names = BTreeSet::from(["gre1".to_owned()]);
+    assert_eq!(by_vrf(&system, &Memory::default()), HashMap::from([("blue".to_owned(), names)]));
     assert!(step_back(&system, "gre1", None).is_some());
 }
 
