@@ -14,6 +14,7 @@ pub mod neighbour;
 pub mod nexthop;
 pub mod nft;
 pub mod place;
+pub mod ports;
 pub mod prefix;
 pub mod route;
 pub mod rule;

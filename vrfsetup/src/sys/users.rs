@@ -1,7 +1,6 @@
 //! The users whose sockets are in a VRF: what the kernel has of them, on the root cgroup. Each change is whole: with the
 //! first user come the programs, with the last they go.
 
-use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -12,8 +11,8 @@ use vrfabi::group::DEFAULT_DOMAIN;
 use vrfbpf::programs::GONE;
 use vrfbpf::{User, Users};
 
-use crate::model::link::Link;
 use crate::model::place::{NOWHERE, Place};
+use crate::model::ports::Ports;
 use crate::sys::netlink::KernelError;
 use crate::sys::{accounts, mounts, namespaces, run_dir};
 
@@ -69,9 +68,6 @@ pub struct State {
     /// Why nobody can tell whose logins have files: one that says so cannot be read. Who is in a VRF is known all the same.
     pub unread: Option<KernelError>,
 }
-
-/// Ports of VRFs, each with the index of its VRF, by the ports.
-pub type Ports = Vec<(u32, u32)>;
 
 impl State {
     /// Where this user is.
@@ -163,9 +159,11 @@ pub fn seen() -> Result<Option<State>, KernelError> {
 pub fn set(uid: u32, to: Option<(&Place, Option<u32>)>, ports: &Ports) -> Result<(), KernelError> {
     let cgroup = own_root()?.ok_or_else(|| io::Error::other("no cgroup2 is mounted"))?;
     let has_etc = to.is_some_and(|(place, _)| place.has_etc);
-    let is_known = namespaces::uids().map(|uids| uids.contains(&uid));
-    let is_unread = is_known.is_err() && to.is_some() && !has_etc;
-    let had_etc = if is_unread { false } else { is_known? };
+    // Whether the user is in PAM's file now; None: it cannot be read, and stays as it is.
+    let had_etc = match namespaces::uids() {
+        Err(_) if to.is_some() && !has_etc => None,
+        uids => Some(uids?.contains(&uid)),
+    };
     let group = if to.is_some_and(|(place, _)| place.may_leave) { way_out(uid)? } else { None };
     let users = Users::find(&cgroup)?.map_or_else(|| Ok(Vec::new()), |users| users.all())?;
     let before = users.into_iter().find(|user| user.uid == uid);
@@ -181,22 +179,13 @@ pub fn set(uid: u32, to: Option<(&Place, Option<u32>)>, ports: &Ports) -> Result
         }
     };
     // Where this fails too, the user's logins, or its sockets, are as it was asked for.
-    done.inspect_err(|_| drop((!is_unread).then(|| namespaces::set(uid, had_etc))))?;
-    if has_etc || is_unread {
+    done.inspect_err(|_| drop(had_etc.map(|had_etc| namespaces::set(uid, had_etc))))?;
+    if has_etc || had_etc.is_none() {
         return Ok(());
     }
     Ok(namespaces::set(uid, false).inspect_err(|_| {
         let _ = before.map_or_else(|| remove(&cgroup, uid), |before| add(&cgroup, &before, ports));
     })?)
-}
-
-/// The ports of all VRFs.
-pub fn ports_of(links: &[Link]) -> Ports {
-    let vrfs: HashSet<u32> = links.iter().filter(|link| link.is_vrf()).map(|link| link.ifindex).collect();
-    let ports = links.iter().filter_map(|link| Some((link.ifindex, link.master.filter(|vrf| vrfs.contains(vrf))?)));
-    let mut ports: Ports = ports.collect();
-    ports.sort_unstable();
-    ports
 }
 
 /// Writes the ports of all VRFs, where packets are kept in.
@@ -286,16 +275,4 @@ fn own_root() -> io::Result<Option<File>> {
         return Err(io::Error::other("users are not those of this network namespace"));
     }
     root()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_port_stands_beside_its_vrf_and_one_of_a_bridge_nowhere() {
-        let port = |ifindex, master| Link { master: Some(master), ..Link::plain(ifindex, "port", None) };
-        let links = [Link::plain(7, "blue", Some(10)), Link::plain(8, "br0", None), port(9, 8), port(4, 7), port(3, 7)];
-        assert_eq!(ports_of(&links), [(3, 7), (4, 7)]);
-    }
 }

@@ -3,6 +3,7 @@
 
 use crate::model::link::Link;
 use crate::model::place::Place;
+use crate::model::ports;
 use crate::model::step::Step;
 use crate::sys::netlink::{Kernel, KernelError};
 use crate::sys::users::Assigned;
@@ -59,7 +60,7 @@ pub fn correct(kernel: &Kernel, state: &users::State) -> Result<bool, KernelErro
         |name: &str| links.iter().find(|link| link.name == name && link.is_vrf()).map(|link: &Link| link.ifindex);
     let is_stale = |user: &&Assigned| index(&user.vrf) != user.ifindex || user.has_stale_group();
     let stale: Vec<_> = state.users.iter().filter(is_stale).collect();
-    let ports = users::ports_of(&links);
+    let ports = ports::of(&links);
     for user in &stale {
         users::set(user.uid, Some((&user.place(), index(&user.vrf))), &ports)?;
     }

@@ -10,6 +10,7 @@ use vrfabi::group::DEFAULT_DOMAIN;
 
 use super::Finding;
 use crate::model::place::Place;
+use crate::model::ports;
 use crate::model::shell::word;
 use crate::model::user_line::UserLine;
 use crate::plan::system::System;
@@ -101,7 +102,7 @@ fn of_ports(system: &System, state: &State) -> Option<Finding> {
             "the kernel cannot keep users' packets in their VRFs: IP_PKTINFO and others are open (vrfsetup(8), USERS)";
         return Some(Finding::new("user-unguarded", what, "a kernel from Linux 5.10 on"));
     };
-    let ports = users::ports_of(&system.links);
+    let ports = ports::of(&system.links);
     let differing =
         known.iter().filter(|port| !ports.contains(port)).chain(ports.iter().filter(|port| !known.contains(port)));
     let mut names: Vec<String> = differing.map(|(port, _)| name_of(system, *port)).collect();

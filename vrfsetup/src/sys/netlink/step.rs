@@ -12,6 +12,7 @@ use crate::model::address::Address;
 use crate::model::link::Link;
 use crate::model::nft::{TUNNELS, ZONES};
 use crate::model::place::Place;
+use crate::model::ports;
 use crate::model::route::Route;
 use crate::model::step::Step;
 use crate::sys::{files, nft, sysctl, users};
@@ -82,7 +83,7 @@ impl Kernel {
         let links = self.links()?;
         let is_it = |link: &&Link, vrf: &str| link.name == vrf && link.is_vrf();
         let index = |vrf| links.iter().find(|link| is_it(link, vrf)).map(|link| link.ifindex);
-        users::set(uid, place.map(|place| (place, index(&place.vrf))), &users::ports_of(&links))
+        users::set(uid, place.map(|place| (place, index(&place.vrf))), &ports::of(&links))
     }
 
     /// The kernel acknowledges a new address before a worker of its own looks at accept_dad: until the setting is as it was
