@@ -29,7 +29,7 @@ pub fn name_step(names: &Names, name: &str, table: u32) -> Option<Step> {
         return None;
     }
     let path = rt_tables::file_of(name);
-    let from = rt_tables::read_file_of(name);
+    let from = names.text(&path).map(str::to_owned);
     let to = format!("{MARK}{table}\t{name}\n");
     let is_ours = from.as_ref().is_none_or(|text| text.starts_with(MARK));
     let differs = from.as_ref() != Some(&to);

@@ -13,6 +13,8 @@ pub struct Names {
     is_first_netns: bool,
     numbers: HashMap<u32, Vec<PathBuf>>,
     names: HashMap<String, Vec<PathBuf>>,
+    /// What each file holds, where it is text: there may be one for each of thousands of VRFs.
+    texts: HashMap<PathBuf, String>,
 }
 
 impl Names {
@@ -25,6 +27,7 @@ impl Names {
                 all.numbers.entry(number).or_default().push(path.clone());
                 all.names.entry(name).or_default().push(path.clone());
             }
+            all.texts.extend(String::from_utf8(text).ok().map(|text| (path, text)));
         }
         all
     }
@@ -43,6 +46,11 @@ impl Names {
     /// The numbers that have a name.
     pub fn numbers(&self) -> impl Iterator<Item = u32> {
         self.numbers.keys().copied()
+    }
+
+    /// What this file holds, if it is there.
+    pub fn text(&self, path: &Path) -> Option<&str> {
+        self.texts.get(path).map(String::as_str)
     }
 
     /// Whether another file than this one gives the number a name, or the name a number.
