@@ -83,6 +83,11 @@ fn systemd_trixie() {
     boot_and_test_under_systemd("systemd_trixie");
 }
 
+#[test]
+fn systemd_selinux() {
+    boot_and_test_under_systemd("systemd_selinux");
+}
+
 /// The house's own promise: a machine that dies says so, and soon, with its last words.
 #[test]
 fn a_panic_ends_the_machine_with_its_console_log() {

@@ -3,11 +3,9 @@
 //!
 //! `run` tests vrfrun, `setup` vrfsetup, `systemd` both where a systemd is process 1, `docs` what the pages say, `capi`
 //! the library. `init`, `booted`, `runner` and `clean` run them.
-//!
 //! To add one: write a function in a file of one of these directories and name it in the file's `guest_tests!`;
 //! a new file is one line in its directory's `mod.rs` and one in [`MODULES`], or in
 //! [`AT_BOTH_ENDS`] if the kernels between have no say in it. Its name is that of file and function.
-//!
 //! May use `harness` and `matrix`. Nothing here runs on the host, and no other room uses a test.
 
 #![forbid(unsafe_code)]
@@ -174,6 +172,7 @@ const BESIDE_ONE_DAEMON: &[&[Test]] = &[
     systemd::docker::TESTS,
     systemd::managers::TESTS,
     systemd::apparmor::TESTS,
+    systemd::selinux::TESTS,
 ];
 
 /// The names of the tests that must run, and pass, under this systemd.

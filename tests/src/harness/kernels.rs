@@ -137,6 +137,8 @@ pub struct System {
     /// The list of its packages in `tools/`.
     #[serde(default = "usual_packages")]
     pub packages: String,
+    /// The security module that its kernel is told to take, where that is not the kernel's own choice.
+    pub security: Option<String>,
     /// How the names of the tests begin that it is for; where there are none, it is for all that any systemd can run.
     #[serde(default)]
     pub tests: Vec<String>,

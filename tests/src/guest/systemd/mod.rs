@@ -20,6 +20,7 @@ pub mod resolved;
 pub mod rollback;
 pub mod sandboxes;
 pub mod scopes;
+pub mod selinux;
 pub mod session;
 pub mod session_names;
 pub mod unit_faults;

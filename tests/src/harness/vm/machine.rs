@@ -153,9 +153,10 @@ fn qemu(images: &Images, console: Console) -> Command {
         .arg(images.kernel.join("initrd"))
         .arg("-append")
         .arg(format!(
-            "{append} quiet loglevel=4 {} oops=panic net.ifnames=0{}{}",
+            "{append} quiet loglevel=4 {} oops=panic net.ifnames=0{}{}{}",
             at_a_panic(images),
             addresses(images),
+            security(images),
             cost(images.arch, console)
         ));
     if !images.may_reset {
@@ -197,6 +198,11 @@ fn at_a_panic(images: &Images) -> &'static str {
 /// it each time: `ip` takes 48 ms then, and 14 ms if it does not.
 fn addresses(images: &Images) -> &'static str {
     if images.has_random_addresses { "" } else { " norandmaps" }
+}
+
+/// One of those of which a kernel can have one only.
+fn security(images: &Images) -> String {
+    images.security.as_ref().map(|module| format!(" security={module}")).unwrap_or_default()
 }
 
 /// What a kernel does for its safety and no test asks of it, but for the benches, which measure the kernel that people run:

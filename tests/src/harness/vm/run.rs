@@ -128,6 +128,7 @@ pub fn plan(kernel: &Kernel, runner: &Runner, plan: &Plan) -> Result<(), String>
 pub struct Runner {
     programs: Vec<PathBuf>,
     root: Root,
+    security: Option<String>,
 }
 
 impl Runner {
@@ -137,7 +138,7 @@ impl Runner {
         let mut programs = vec![guest.to_owned(), peer.to_owned()];
         programs.extend(crate::harness::programs::build().map_err(|error| error.to_string())?);
         programs.extend(crate::harness::programs::products()?);
-        Ok(Self { programs, root: Root::Usual })
+        Ok(Self { programs, root: Root::Usual, security: None })
     }
 
     /// The same for a machine of another architecture, built here.
@@ -146,7 +147,7 @@ impl Runner {
     /// When something cannot be built.
     pub fn foreign(arch: Arch) -> Result<Self, String> {
         let programs = crate::harness::foreign::build(arch).map_err(|error| error.to_string())?;
-        Ok(Self { programs, root: Root::Foreign(arch) })
+        Ok(Self { programs, root: Root::Foreign(arch), security: None })
     }
 
     /// What the demonstration needs: the products and this crate's own programs.
@@ -156,7 +157,7 @@ impl Runner {
     pub fn demo(guest: &Path, peer: &Path) -> Result<Self, String> {
         let mut programs = vec![guest.to_owned(), peer.to_owned()];
         programs.extend(crate::harness::programs::products()?);
-        Ok(Self { programs, root: Root::Demo(guest.to_owned()) })
+        Ok(Self { programs, root: Root::Demo(guest.to_owned()), security: None })
     }
 
     /// With the packages of one more list in `tools/` in the root file system.
@@ -168,6 +169,7 @@ impl Runner {
     /// With this systemd as the guest's process 1, and the units that the project installs.
     pub fn under(mut self, system: &System) -> Self {
         self.root = Root::Systemd(system.packages.clone(), system.suite.clone());
+        self.security.clone_from(&system.security);
         self.programs.extend(FILES.iter().chain([&ROLLBACK]).map(|file| top().join("dist").join(file)));
         self
     }
@@ -198,7 +200,10 @@ pub fn drive(
 }
 
 fn images(kernel: &Kernel, runner: &Runner, plan: &Plan) -> Result<Images, String> {
-    Images::prepare(kernel, plan, &runner.programs, &runner.root).map_err(|error| error.to_string())
+    let mut images =
+        Images::prepare(kernel, plan, &runner.programs, &runner.root).map_err(|error| error.to_string())?;
+    images.security.clone_from(&runner.security);
+    Ok(images)
 }
 
 fn show(event: &Event) {
