@@ -170,6 +170,7 @@ const BESIDE_ONE_DAEMON: &[&[Test]] = &[
     systemd::beside_dhclient::TESTS,
     systemd::beside_ifupdown2::TESTS,
     systemd::docker::TESTS,
+    systemd::docker_rootless::TESTS,
     systemd::managers::TESTS,
     systemd::apparmor::TESTS,
     systemd::selinux::TESTS,

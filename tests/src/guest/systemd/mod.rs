@@ -11,6 +11,7 @@ pub mod beside_ifupdown2;
 pub mod beside_tunnel;
 pub mod boot;
 pub mod docker;
+pub mod docker_rootless;
 pub mod exported;
 pub mod logins;
 pub mod machine;
