@@ -139,6 +139,11 @@ fn vrfsetup_and_its_units_work_in_enforcing_mode() {
             assert!(verdict.text().starts_with("changed:"), "{context} {words}: {verdict}");
         }
     }
+    // Of a user in a VRF this one may read nothing, and so changes nothing.
+    vrfsetup(&mut enforcing.world, 0, "user 1001 blue");
+    let refused = enforcing.log_in(true, SYSADM_T, &format!("{DIRECTORY}/vrfsetup del blue"));
+    refused.assert_says(1, "vrfsetup: cannot read the users of VRFs: Permission denied");
+    vrfsetup(&mut enforcing.world, 0, "user --remove 1001");
     let service = |name: &str, lines: &str| {
         let path = format!("/etc/systemd/system/{name}");
         fs::write(path, format!("[Service]\nType=oneshot\n{lines}\n")).expect("a unit");
