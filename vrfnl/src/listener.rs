@@ -1,4 +1,4 @@
-//! TCP sockets that listen, as sock_diag(7) lists them.
+//! TCP sockets, those that listen above all, as sock_diag(7) lists them.
 
 use crate::attr::u32_at;
 use crate::message::Request;
@@ -6,7 +6,7 @@ use crate::message::Request;
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const TCP_LISTEN: u32 = 10;
 
-/// A listener.
+/// A listener, or another socket that was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listener {
     /// Where it listens: the family, the port and the address. Alike for two that share a port.
@@ -19,8 +19,16 @@ pub struct Listener {
 
 /// Asks for all of a family in this network namespace: a dump.
 pub fn all(family: u8) -> Request {
+    in_states(family, 1 << TCP_LISTEN)
+}
+
+/// The same for TCP sockets in whatever state, and what is left of them after their end.
+pub fn of_any_state(family: u8) -> Request {
+    in_states(family, u32::MAX)
+}
+
+fn in_states(family: u8, states: u32) -> Request {
     let mut body = [0; 56]; // struct inet_diag_req_v2
-    let states: u32 = 1 << TCP_LISTEN;
     let head = [[family, libc::IPPROTO_TCP as u8, 0, 0], states.to_ne_bytes()];
     body.iter_mut().zip(head.as_flattened()).for_each(|(to, from)| *to = *from);
     Request::new(SOCK_DIAG_BY_FAMILY, libc::NLM_F_DUMP, &body)

@@ -54,14 +54,15 @@ impl Connections {
         self.all.iter().filter(is_other).map(|other| u64::from(other.inode))
     }
 
-    /// The other listeners of the port of this one, whatever their addresses, that are bound to such a device.
-    pub fn of_the_same_port(&self, inode: u64, is_there: impl Fn(u32) -> bool) -> impl Iterator<Item = u64> {
+    /// The other TCP sockets that have the port of this listener, whatever their addresses, and are bound to such a device:
+    /// with their inodes, and whether they listen.
+    pub fn of_the_same_port(&self, inode: u64, is_there: impl Fn(u32) -> bool) -> impl Iterator<Item = (u64, bool)> {
         let own = self.of(inode).filter(|own| is_listener(own));
         let is_other = move |other: &&Connection| {
-            let is_its_port = own.is_some_and(|own| own.local.1 == other.local.1);
-            is_listener(other) && is_its_port && u64::from(other.inode) != inode && is_there(other.bound)
+            let is_its_port = own.is_some_and(|own| (own.protocol, own.local.1) == (other.protocol, other.local.1));
+            is_its_port && u64::from(other.inode) != inode && is_there(other.bound)
         };
-        self.all.iter().filter(is_other).map(|other| u64::from(other.inode))
+        self.all.iter().filter(is_other).map(|other| (u64::from(other.inode), is_listener(other)))
     }
 
     /// What became of those that waited at the listener of this inode.

@@ -7,12 +7,13 @@ use nix::errno::Errno;
 
 use super::connection::Connections;
 use super::found::{Found, Thread};
-use super::judge::{Decision, Target, Where};
+use super::judge::{Decision, Target};
 use super::listed::{Listed, open};
+use super::port::{self, Others};
 use super::round::Round;
 use super::socket::{self, Seen};
 use super::verdict::{Description, Fate, State, Subject, Verdict};
-use super::{Request, domain_name, port};
+use super::{Request, domain_name};
 use crate::error::Error;
 use crate::inspect::processes;
 use crate::sys::netlink::errno_text;
@@ -124,8 +125,8 @@ impl Scan {
             }
             Decision::Rebind => {
                 let why = self.why_shared(inode, device, round);
-                let is_listened_at = || self.is_listened_at(inode, round);
-                why.or_else(|| port::why_it_stays(&copy, &kind, device, round.target, is_listened_at))
+                let are_there = |others| self.have_its_port(inode, others, round);
+                why.or_else(|| port::why_it_stays(&copy, &kind, device, round.target, are_there))
                     .map_or(Decision::Rebind, Decision::Stay)
             }
             decision => decision,
@@ -148,12 +149,13 @@ impl Scan {
         Some(format!("it shares its port by SO_REUSEPORT with {owner}, which is not moved"))
     }
 
-    /// Whether one that is not moved listens at the port of this one in the target.
-    fn is_listened_at(&mut self, inode: u64, round: &Round) -> bool {
+    /// Whether there are others that have the port of this one in the target.
+    fn have_its_port(&mut self, inode: u64, which: Others, round: &Round) -> bool {
         let ours = self.ours.get_or_insert_with(|| sockets_of(round.moved));
-        let mut others =
-            self.connections.of_the_same_port(inode, |device| round.target.place_of(device) == Where::Here);
-        others.any(|other| !ours.contains(&other))
+        let (links, to) = (round.target.links, round.target.vrf.as_ref().map_or(0, |vrf| vrf.ifindex));
+        let is_there = |device| port::list_of(links, device) == to;
+        let mut others = self.connections.of_the_same_port(inode, is_there);
+        others.any(|(other, listens)| which == Others::All || listens && !ours.contains(&other))
     }
 
     /// What an earlier round has done counts more than that it is done.

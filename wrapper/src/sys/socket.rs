@@ -8,10 +8,8 @@ use std::os::unix::ffi::OsStringExt;
 
 use nix::cmsg_space;
 use nix::errno::Errno;
-use nix::sys::socket::sockopt::Ipv6V6Only;
 use nix::sys::socket::{
-    ControlMessageOwned, MsgFlags, SockFlag, SockaddrIn, SockaddrIn6, SockaddrStorage, accept4, bind, connect,
-    getsockname, getsockopt, recvmsg, setsockopt,
+    ControlMessageOwned, MsgFlags, SockFlag, SockaddrIn, SockaddrIn6, accept4, bind, connect, getsockname, recvmsg,
 };
 use nix::sys::stat::fstat;
 use nix::unistd::dup;
@@ -139,6 +137,14 @@ pub fn netns_cookie_of(socket: &impl AsFd) -> nix::Result<u64> {
     Ok(u64::from_ne_bytes(cookie))
 }
 
+/// Binds to the device of this index, or to none with 0.
+///
+/// # Errors
+/// As setsockopt(2).
+pub fn bind_to_index(socket: &impl AsFd, ifindex: u32) -> nix::Result<()> {
+    set(socket, libc::SOL_SOCKET, libc::SO_BINDTOIFINDEX, &ifindex.to_ne_bytes())
+}
+
 /// The inode of the network namespace that a socket was made in (SIOCGSKNS, CAP_NET_ADMIN there).
 pub fn netns_inode_of(socket: &impl AsFd) -> nix::Result<u64> {
     const SIOCGSKNS: u32 = 0x894c;
@@ -154,25 +160,6 @@ pub fn netns_inode_of(socket: &impl AsFd) -> nix::Result<u64> {
 pub fn is_listening(socket: &impl AsFd) -> bool {
     let mut answer = [0; size_of::<libc::c_int>()];
     get(socket, libc::SO_ACCEPTCONN, &mut answer).is_ok() && answer != [0; 4]
-}
-
-/// Whether a TCP socket has a port.
-pub fn has_port(socket: &impl AsFd) -> nix::Result<bool> {
-    let address = getsockname::<SockaddrStorage>(socket.as_fd().as_raw_fd())?;
-    let v4 = address.as_sockaddr_in().map(|address| address.port());
-    Ok(v4.or_else(|| Some(address.as_sockaddr_in6()?.port())).is_some_and(|port| port != 0))
-}
-
-/// Whether the port of a TCP socket is free in the domain of a device, as far as the caller may have it: EADDRINUSE, to another
-/// one that is bound there and to its address.
-pub fn is_port_free(like: &impl AsFd, device: &[u8]) -> nix::Result<bool> {
-    let address = getsockname::<SockaddrStorage>(like.as_fd().as_raw_fd())?;
-    let probe = open(domain_of(like)?, libc::SOCK_STREAM, 0)?;
-    if address.as_sockaddr_in6().is_some() {
-        setsockopt(&probe, Ipv6V6Only, &getsockopt(like, Ipv6V6Only)?)?;
-    }
-    bind_to_device(&probe, device)?;
-    Ok(bind(probe.as_raw_fd(), &address) != Err(Errno::EADDRINUSE))
 }
 
 /// Whether it may share its port with other sockets (SO_REUSEPORT).

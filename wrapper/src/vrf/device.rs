@@ -10,7 +10,6 @@ use vrfnl::link::{self, Link};
 
 use crate::error::{Error, note};
 use crate::options::Options;
-use crate::sys::kernel;
 use crate::vrf::emulated::Tables;
 use crate::vrf::netlink::Netlink;
 
@@ -65,13 +64,6 @@ impl Device {
             Some(_) => format!("{vrf} (emulated by {})", crate::error::text(&self.name)),
             None => vrf,
         }
-    }
-
-    /// Whether the kernel lists the TCP ports of its sockets apart from those of unbound ones: those of a VRF, unless
-    /// tcp_l3mdev_accept makes one list of all.
-    pub fn has_ports_of_its_own(&self) -> bool {
-        let accepts = kernel::read("/proc/sys/net/ipv4/tcp_l3mdev_accept").unwrap_or_default();
-        self.table.is_some() && self.emulates.is_none() && accepts.trim_ascii() != b"1"
     }
 
     /// The name's bytes.

@@ -5,6 +5,9 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use super::guest_tests;
 use super::moving::{start, world};
 use super::vrfsetup;
@@ -17,6 +20,9 @@ guest_tests! {
     a_listener_whose_port_is_in_use_there_stays,
     what_has_a_port_and_does_not_listen_yet_stays,
     such_sockets_are_not_inherited,
+    what_is_bound_to_a_port_of_the_vrf_has_its_port_there,
+    a_port_at_an_address_that_is_not_there_or_in_a_vrf_that_is_gone_is_kept,
+    a_move_from_inside_a_vrf_sees_the_same_ports,
 }
 
 /// Greets by TCP at the port 4011, and closes first: the kernel keeps what is left of the connection for a minute.
@@ -138,7 +144,7 @@ import os, socket as S, subprocess, sys
 s = S.socket(); s.setsockopt(S.SOL_SOCKET, S.SO_REUSEADDR, 1); s.bind(('0.0.0.0', 4011))
 if sys.argv[1] == 'listens': s.listen(8)
 os.dup2(s.fileno(), 30)
-sys.exit(subprocess.run(['vrfrun', *sys.argv[2:], 'blue', 'echo', 'ran'], pass_fds=[30]).returncode)
+sys.exit(subprocess.run(['vrfrun', *sys.argv[2:], 'echo', 'ran'], pass_fds=[30]).returncode)
 ";
 
 fn such_sockets_are_not_inherited() {
@@ -146,15 +152,98 @@ fn such_sockets_are_not_inherited() {
     let mut log = log();
     let with = |world: &mut World, words: &[&str]| world.judge(&root([&["python3", "-c", HANDS_OVER], words].concat()));
     for mechanism in ["bpf", "preload", "seccomp"] {
-        let words = ["listens", "-m", mechanism];
+        let words = ["listens", "-m", mechanism, "blue"];
         let verdict = with(&mut world, &words);
         assert_eq!((verdict.code, verdict.text().as_str()), (0, "ran\n"), "{verdict}");
         let mut theirs = world.start(&inside("blue", GREETS));
         theirs.wait_for("up");
         with(&mut world, &words).assert_says(125, "it is a listener whose port is in use there");
         drop(theirs);
-        with(&mut world, &["waits", "-m", mechanism])
+        with(&mut world, &["waits", "-m", mechanism, "blue"])
             .assert_says(125, "it is a TCP socket that has a port outside it and does not listen yet");
     }
     assert!(!has_complaints(&mut log));
+}
+
+/// A connection of a socket at `blue0`: nothing that is bound to `blue` meets its port.
+fn what_is_bound_to_a_port_of_the_vrf_has_its_port_there() {
+    let mut world = world();
+    let mut log = log();
+    let ours = start(&mut world, GREETS);
+    let into = format!("move blue {}", ours.pid());
+    let mut theirs = world.start(&root(["vrfrun", "-m", "bpf", "--interface", "blue0", "python3", "-c", KEEPS]));
+    theirs.wait_for("up");
+    let client = world.at_peer(Domain::Blue, &["python3", "-c", CONNECTS, OWN4]);
+    let client = world.start(&root(client));
+    theirs.wait_for("alone");
+    stays(&mut world, &into, "its port is in use in blue");
+    drop(ours);
+    let hands_over = |world: &mut World, program: &str, words: &[&str]| {
+        world.judge(&root(&[&["python3", "-c", program][..], words].concat()))
+    };
+    // A plain user may not try a port below 1024, and looks at the kernel's list.
+    let as_user = HANDS_OVER.replace("os.dup2", "os.setgid(65534); os.setuid(65534); os.dup2");
+    for (program, words) in [
+        (HANDS_OVER, ["listens", "-m", "bpf", "blue"].as_slice()),
+        (HANDS_OVER, &["listens", "-m", "bpf", "--interface", "blue0"]),
+    ] {
+        hands_over(&mut world, program, words).assert_says(125, "it is a listener whose port is in use there");
+    }
+    drop((client, theirs));
+    for (program, words) in [
+        (HANDS_OVER, ["waits", "-m", "bpf", "--interface", "blue0"].as_slice()),
+        (&as_user.replace("4011", "80"), &["waits", "-m", "preload", "blue"]),
+    ] {
+        let verdict = hands_over(&mut world, program, words);
+        // Before Linux 5.14 a plain user is refused for another reason.
+        let said = String::from_utf8_lossy(&verdict.stderr);
+        let is_told = ["has a port outside it and does not listen", "only root can tell"];
+        assert!(verdict.code == 125 && is_told.iter().any(|why| said.contains(why)), "{verdict}");
+    }
+    assert!(!has_complaints(&mut log));
+}
+
+const AFAR: &str = "s.setsockopt(S.SOL_IP, 15, 1); s.bind(('203.0.113.9', 4011))";
+
+fn a_port_at_an_address_that_is_not_there_or_in_a_vrf_that_is_gone_is_kept() {
+    let mut world = world();
+    let mut log = log();
+    let later = format!("import socket as S\n{LATER}; print('listens', flush=True); signal.pause()");
+    let afar = start(&mut world, &later.replace("s.bind(('0.0.0.0', 4011))", AFAR));
+    let why = "it has a port, which stays in its domain, and does not listen yet";
+    stays(&mut world, &format!("move blue {}", afar.pid()), why);
+    world.ip("link add gone type vrf table 4011");
+    let mut left = world.start(&inside("gone", &later));
+    left.wait_for("up");
+    world.ip("link del gone");
+    stays(&mut world, &format!("move default {}", left.pid()), why);
+    for mut process in [afar, left] {
+        kill(Pid::from_raw(process.pid() as i32), Signal::SIGUSR1).expect("a signal");
+        process.wait_for("listens");
+    }
+    assert!(!has_complaints(&mut log));
+}
+
+/// Programs of its own cgroup bind what it tries the port with.
+fn a_move_from_inside_a_vrf_sees_the_same_ports() {
+    let mut world = world();
+    let mut ours = world.start(&inside("red", GREETS));
+    ours.wait_for("up");
+    let out = format!("move default {}", ours.pid());
+    let mut theirs = start(&mut world, KEEPS);
+    let client = world.at_peer(Domain::Default, &["python3", "-c", CONNECTS, OWN4]);
+    let client = world.start(&root(client));
+    theirs.wait_for("alone");
+    for way in [&["-m", "bpf"][..], &["--strict"]] {
+        let words = [&["vrfrun"], way, &["blue", "vrfsetup"], &out.split(' ').collect::<Vec<_>>()].concat();
+        let verdict = world.judge(&root(&words));
+        assert_eq!(verdict.code, 3, "{verdict}");
+        assert!(verdict.text().contains("stays: its port is in use in default"), "{verdict}");
+    }
+    drop((client, theirs));
+    let other = start(&mut world, &GREETS.replace("4011", "4012"));
+    let into = format!("move red {}", other.pid());
+    let words = [&["vrfrun", "--strict", "blue", "vrfsetup"], into.split(' ').collect::<Vec<_>>().as_slice()].concat();
+    let verdict = world.judge(&root(&words));
+    assert_eq!(verdict.code, 0, "{verdict}");
 }

@@ -2,12 +2,13 @@
 //! the program starts; what already talks to someone outside the VRF, or is of another network namespace, is refused, and so
 //! is io_uring.
 //!
-//! Holds the list of descriptors (`descriptors`) and what becomes of each (`view`), also by its family (`family`) and by who
-//! shares its port (`shared`). Looks at descriptors, not into them: a
+//! Holds the list of descriptors (`descriptors`) and what becomes of each (`view`), also by its family (`family`), by who has
+//! its port in the VRF (`port`) and by who shares it (`shared`). Looks at descriptors, not into them: a
 //! socket in an epoll instance, or on its way through an AF_UNIX socket, is not seen.
 
 mod descriptors;
 mod family;
+mod port;
 mod shared;
 mod view;
 

@@ -12,13 +12,11 @@ use vrfabi::socket::IPPROTO_SMC;
 use crate::error::text;
 use crate::program::inherited_fds::descriptors::{Descriptors, What};
 use crate::program::inherited_fds::family::Family;
+use crate::program::inherited_fds::port;
 use crate::sys::process::descriptor;
 use crate::sys::socket;
 use crate::vrf::device::Device;
 use crate::vrf::netns;
-
-/// The name by which SO_BINDTODEVICE unbinds.
-const NO_DEVICE: &[u8] = b"\0";
 
 /// What becomes of a descriptor.
 pub enum Fate {
@@ -122,27 +120,23 @@ fn judge_unbound(fd: RawFd, protocol: libc::c_int, device: &Device) -> nix::Resu
         return Ok(refused("an SCTP socket with associations outside it"));
     }
     match getpeername::<SockaddrStorage>(fd) {
-        Err(Errno::ENOTCONN) if protocol == libc::IPPROTO_TCP && device.has_ports_of_its_own() => {
-            judge_port(&socket, device)
-        }
+        Err(Errno::ENOTCONN) if protocol == libc::IPPROTO_TCP => judge_port(&socket, device),
         Err(Errno::ENOTCONN) => Ok(Fate::Bind),
         _ => Ok(refused("an established connection outside it")),
     }
 }
 
-/// The kernel lists the ports of TCP by routing domain, and SO_BINDTODEVICE leaves a socket in the list that it was bound in. A
-/// listen(2) later ends in a WARN_ON of the kernel; and where others have the port in the VRF, connections share records of
-/// both lists, which Linux 7.2 frees too early: it panics.
+/// Its port stays in the list of the domain that it was bound in.
 fn judge_port(socket: &impl AsFd, device: &Device) -> nix::Result<Fate> {
-    let (has_port, is_listener) = (socket::has_port(socket)?, socket::is_listening(socket));
-    // Who may not ask is not refused for that.
-    let is_taken = |device: &[u8]| has_port && !socket::is_port_free(socket, device).unwrap_or(true);
-    Ok(match is_listener {
-        true if is_taken(device.name_bytes()) => {
+    let domain = port::domain_of(device)?;
+    if domain.is_empty() {
+        return Ok(Fate::Bind);
+    }
+    Ok(match socket::is_listening(socket) {
+        true if port::is_in_use(socket, &domain)? => {
             refused("a listener whose port is in use there, if only by a connection that ended within the last minute")
         }
-        // After the end of a connection the socket still tells its port, and has it no more.
-        false if is_taken(NO_DEVICE) => refused("a TCP socket that has a port outside it and does not listen yet"),
+        false if port::has_one(socket)? => refused("a TCP socket that has a port outside it and does not listen yet"),
         _ => Fate::Bind,
     })
 }
