@@ -179,7 +179,7 @@ fn what_is_bound_to_a_port_of_the_vrf_has_its_port_there() {
     stays(&mut world, &into, "its port is in use in blue");
     drop(ours);
     let hands_over = |world: &mut World, program: &str, words: &[&str]| {
-        world.judge(&root(&[&["python3", "-c", program][..], words].concat()))
+        world.judge(&root([&["python3", "-c", program][..], words].concat()))
     };
     // A plain user may not try a port below 1024, and looks at the kernel's list.
     let as_user = HANDS_OVER.replace("os.dup2", "os.setgid(65534); os.setuid(65534); os.dup2");
