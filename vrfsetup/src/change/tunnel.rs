@@ -144,14 +144,15 @@ fn add_named(system: &System, wanted: &mut ByName, link: &Link, vrf: &str) -> Re
     Ok(())
 }
 
-/// Puts a tunnel on the list that is not there yet: with the mark, it is led or stopped from its first packet on.
-pub fn expect(rules: &[Rule], wanted: &mut ByName, name: &str, vrf: &str) {
+/// Puts a tunnel on the list that is not there yet, but at this place of a file: with the mark, it is led or stopped from its
+/// first packet on.
+pub fn expect(rules: &[Rule], wanted: &mut ByName, name: &str, vrf: &str, place: u32) {
     if let Some(known) = wanted.get_mut(name).filter(|known| known.named.is_some()) {
         vrf.clone_into(&mut known.vrf);
         return;
     }
     let known = wanted.get(name).map(|known| (known.mark, known.was));
-    let (mark, was) = known.unwrap_or_else(|| (tunnels::mark(wanted, rules, 0), 0));
+    let (mark, was) = known.unwrap_or_else(|| (tunnels::free_mark(wanted, rules, place), 0));
     let is_shared = wanted.iter().any(|(other, of)| other != name && of.mark == mark && of.vrf != vrf);
     if !is_shared {
         wanted.insert(name.to_owned(), Tunnel { vrf: vrf.to_owned(), mark, was, named: None });

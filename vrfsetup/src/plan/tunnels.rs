@@ -66,13 +66,16 @@ pub fn is_wireguard(link: &Link) -> bool {
 
 /// The mark for a tunnel: the one that it has, else one that nobody has.
 pub fn mark(known: &ByName, rules: &[Rule], has: u32) -> u32 {
+    if has == 0 { free_mark(known, rules, 0) } else { has }
+}
+
+/// A mark that nobody has, for the tunnel at this place of a file. Others of the file may be there already, and need none: by
+/// its place it is the same at each boot.
+pub fn free_mark(known: &ByName, rules: &[Rule], place: u32) -> u32 {
     let is_taken = |mark: u32| {
         known.values().any(|tunnel| tunnel.mark == mark) || rules.iter().any(|rule| rule.selectors.fwmark == Some(mark))
     };
-    match has {
-        0 => (MARKS + 1..).find(|mark| !is_taken(*mark)).unwrap_or(MARKS),
-        has => has,
-    }
+    (MARKS + 1 + place..).find(|mark| !is_taken(*mark)).unwrap_or(MARKS)
 }
 
 /// The same tunnels, each by what it is now: some were expected when nobody could know.

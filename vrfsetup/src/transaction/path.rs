@@ -1,15 +1,18 @@
 //! By which interfaces a connection's packets leave: through tunnels, the packets around them as well.
 //!
-//! Asks the kernel and changes nothing. Of a tunnel whose packets each have ends of their own, and of those that others than
-//! the kernel send (OpenVPN, IPsec), nobody knows what is around which connection.
+//! Asks the kernel and changes nothing. Of IPsec these are the packets of its states that belong to an interface, for the one
+//! by which policies take what has none the kernel does not tell. Of a tunnel whose packets each have ends of their own, and
+//! of one that a program makes (OpenVPN), nobody knows what is around which connection.
 
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 
 use crate::model::flow::Flow;
 use crate::model::link::Link;
 use crate::model::route::Route;
 use crate::plan::outsides;
 use crate::plan::system::System;
+use crate::sys::netlink::ipsec::{self, State};
 use crate::sys::netlink::{Kernel, wireguard};
 use crate::sys::sock_diag::Connection;
 
@@ -68,12 +71,57 @@ impl<'a> Paths<'a> {
     }
 
     fn around(&mut self, link: &Link) -> &[Flow] {
-        self.around.entry(link.ifindex).or_insert_with(|| match link.kind.as_deref() {
-            Some("wireguard") => wireguard::flows(link.ifindex).unwrap_or_default(),
-            _ if outsides::is_changed(link) => {
-                self.kernel.flow_around(&link.device()).ok().flatten().into_iter().collect()
-            }
-            _ => Vec::new(),
-        })
+        let (kernel, system) = (self.kernel, self.system);
+        self.around.entry(link.ifindex).or_insert_with(|| flows(kernel, system, link))
     }
+}
+
+fn flows(kernel: &Kernel, system: &System, link: &Link) -> Vec<Flow> {
+    let named = || kernel.flow_around(&link.device()).ok().flatten();
+    match link.kind.as_deref() {
+        Some("wireguard") => wireguard::flows(link.ifindex).unwrap_or_default(),
+        _ if link.is_of_elsewhere => Vec::new(),
+        Some("vxlan") => {
+            let others = kernel.far_ends(link.ifindex).unwrap_or_default();
+            of_vxlan(link, named(), others)
+        }
+        Some("xfrm") => {
+            let number = kernel.xfrm_number(&link.device()).ok().flatten();
+            let is_its = |state: &State| number.is_some_and(|number| number != 0 && state.interface == number);
+            of_states(system, link.lower.unwrap_or(0), ipsec::states().unwrap_or_default().into_iter().filter(is_its))
+        }
+        Some("vti" | "vti6") => named().map(|named| of_vti(system, link, named)).unwrap_or_default(),
+        _ if outsides::is_changed(link) => named().into_iter().collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// To the far end that it was made with, and to those that it has been told of or has learned. It may have been made with a
+/// device and no far end.
+fn of_vxlan(link: &Link, named: Option<Flow>, others: Vec<(IpAddr, u32)>) -> Vec<Flow> {
+    let device = link.lower.unwrap_or(0);
+    let from = named.as_ref().and_then(|flow| flow.from);
+    let other = |(to, oif): (IpAddr, u32)| {
+        let from = from.filter(|from| from.is_ipv4() == to.is_ipv4());
+        Flow { to, from, oif: if oif == 0 { device } else { oif }, mark: 0 }
+    };
+    let mut flows = Vec::from_iter(named);
+    for flow in others.into_iter().map(other) {
+        flows.extend((!flows.contains(&flow)).then_some(flow));
+    }
+    flows
+}
+
+/// As its states have it; without one it sends nothing yet. It sends by the VRF that it is a port of.
+fn of_vti(system: &System, link: &Link, named: Flow) -> Vec<Flow> {
+    let vrf = system.vrf_of(link).map_or(0, |vrf| vrf.ifindex);
+    let is_its = |state: &State| state.to == named.to && named.from.is_none_or(|from| state.from == from);
+    let flows = of_states(system, vrf, ipsec::states().unwrap_or_default().into_iter().filter(is_its));
+    if flows.is_empty() { vec![Flow { oif: vrf, ..named }] } else { flows }
+}
+
+/// Of those that are sent by; what comes in has its end here.
+fn of_states(system: &System, oif: u32, states: impl Iterator<Item = State>) -> Vec<Flow> {
+    let sent = states.filter(|state| system.is_own(state.from));
+    sent.map(|State { to, from, mark, .. }| Flow { to, from: Some(from), oif, mark }).collect()
 }

@@ -4,6 +4,7 @@
 mod declared;
 pub mod faults;
 mod gone;
+mod ike;
 mod ipsec;
 mod named;
 mod openvpn;
@@ -20,13 +21,17 @@ use super::{assert_same, json, nothing_to_do, state, vrfsetup};
 use crate::harness::judge::root;
 use crate::harness::world::plan::{OWN4, OWN6, WEB4, WEB6};
 use crate::harness::world::{Domain, World};
-use declared::{a_declared_tunnel_is_expected_and_wg_quick_brings_it_up_in_blue, without_nft_a_tunnel_costs_no_vrf};
+use declared::{
+    a_declared_tunnel_is_expected_and_wg_quick_brings_it_up_in_blue,
+    a_declared_tunnel_that_is_missing_has_the_same_mark_whoever_is_there, without_nft_a_tunnel_costs_no_vrf,
+};
 use faults::{
     a_tunnel_ended_anywhere_by_a_signal_changes_nothing, a_tunnel_killed_anywhere_is_undone_by_the_next_run,
     a_tunnel_refused_anywhere_changes_nothing, one_that_names_its_vrf_is_there_or_where_it_was_whatever_comes_between,
     two_tunnels_at_once_end_as_one_after_the_other,
 };
 use gone::without_its_vrf_nothing_leaves_by_a_tunnel;
+use ike::strongswan_in_blue_speaks_to_blues_far_end_alone_and_follows_it;
 use ipsec::{
     esp_in_udp_comes_to_the_port_of_a_program_in_blue,
     the_outside_of_an_xfrm_interface_is_in_the_vrf_that_it_is_made_for,
@@ -53,7 +58,8 @@ use unreceived::{
 use used::{
     a_connection_through_a_bridged_tunnel_is_not_cut_unasked, a_connection_through_a_gre_tunnel_is_not_cut_unasked,
     a_connection_through_a_tunnel_that_is_elsewhere_by_now_is_not_cut_unasked,
-    a_connection_through_a_wireguard_tunnel_is_not_cut_unasked,
+    a_connection_through_a_vxlan_without_a_device_is_not_cut_unasked,
+    a_connection_through_a_wireguard_tunnel_is_not_cut_unasked, a_connection_through_ipsec_is_not_cut_unasked,
 };
 use vti::vti_is_in_blue_by_the_mark_of_its_states_whatever_it_names;
 
@@ -72,10 +78,12 @@ guest_tests! {
     one_that_was_made_in_another_namespace_is_refused,
     the_outside_of_an_xfrm_interface_is_in_the_vrf_that_it_is_made_for,
     esp_in_udp_comes_to_the_port_of_a_program_in_blue,
+    strongswan_in_blue_speaks_to_blues_far_end_alone_and_follows_it,
     openvpn_reaches_blues_server_alone,
     openvpn_follows_a_client_that_roams_within_blue,
     vti_is_in_blue_by_the_mark_of_its_states_whatever_it_names,
     a_declared_tunnel_is_expected_and_wg_quick_brings_it_up_in_blue,
+    a_declared_tunnel_that_is_missing_has_the_same_mark_whoever_is_there,
     what_is_in_transit_to_its_port_is_not_the_tunnels,
     what_comes_while_it_is_down_is_answered_in_blue,
     a_firewall_sees_what_a_tunnel_receives_come_in_by_blue,
@@ -87,6 +95,8 @@ guest_tests! {
     a_connection_through_a_bridged_tunnel_is_not_cut_unasked,
     a_connection_through_a_tunnel_that_is_elsewhere_by_now_is_not_cut_unasked,
     a_connection_through_a_wireguard_tunnel_is_not_cut_unasked,
+    a_connection_through_a_vxlan_without_a_device_is_not_cut_unasked,
+    a_connection_through_ipsec_is_not_cut_unasked,
     a_tunnel_refused_anywhere_changes_nothing needs [Once],
     a_tunnel_killed_anywhere_is_undone_by_the_next_run needs [Once],
     a_tunnel_ended_anywhere_by_a_signal_changes_nothing needs [Once],

@@ -15,7 +15,7 @@ impl Planner<'_> {
         if self.prunes {
             wanted.retain(|name, _| config.tunnel.contains_key(name));
         }
-        for (name, vrf) in &config.tunnel {
+        for (place, (name, vrf)) in (0..).zip(&config.tunnel) {
             self.at = Section::Tunnel(name.clone());
             let declared = config.vrf.get(vrf.get_ref());
             let is_there = !self.prunes && system.link(vrf.get_ref()).is_some_and(|link| link.is_vrf());
@@ -25,7 +25,7 @@ impl Planner<'_> {
             }
             if self.may_lack_ports && system.link(name).is_none() {
                 plan.missing.push(Missing { port: name.clone(), vrf: vrf.get_ref().clone() });
-                tunnel::expect(&self.inventory.rules, &mut wanted, name, vrf.get_ref());
+                tunnel::expect(&self.inventory.rules, &mut wanted, name, vrf.get_ref(), place);
                 continue;
             }
             let added = tunnel::add(system, &self.inventory.rules, &mut wanted, name, vrf.get_ref());

@@ -145,4 +145,6 @@ fn a_tunnel_keeps_its_mark_and_gets_one_that_nobody_has() {
     let rules = [Rule::lookup(Family::V4, 100, 7).of_mark(MARKS + 2)];
     assert_eq!(mark(&known, &rules, 51820), 51820);
     assert_eq!(mark(&known, &rules, 0), MARKS + 3);
+    // The second one of a file has the second mark also where the first one needs none.
+    assert_eq!([0, 1, 2].map(|place| free_mark(&ByName::new(), &rules, place)), [MARKS + 1, MARKS + 3, MARKS + 3]);
 }

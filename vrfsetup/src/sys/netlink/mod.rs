@@ -5,6 +5,7 @@
 
 pub mod address;
 mod error;
+pub mod ipsec;
 pub mod link;
 pub mod monitor;
 mod neighbour;

@@ -15,6 +15,7 @@ use crate::sys::families;
 const NDMSG: usize = 12;
 const NDA_DST: u16 = 1;
 const NDA_LLADDR: u16 = 2;
+const NDA_IFINDEX: u16 = 8;
 const NDA_PROTOCOL: u16 = 12;
 const NUD_NOARP: u16 = 0x40;
 const NUD_PERMANENT: u16 = 0x80;
@@ -38,6 +39,16 @@ impl Kernel {
             }
         }
         Ok(all)
+    }
+
+    /// Where a VXLAN sends what is for its inside, each with the index of the device that the packets around it leave by, 0
+    /// for that of the VXLAN: `bridge fdb show dev NAME`.
+    ///
+    /// # Errors
+    /// The kernel's own.
+    pub fn far_ends(&self, vxlan: u32) -> Result<Vec<(IpAddr, u32)>, KernelError> {
+        let body = header(libc::AF_BRIDGE as u8, vxlan, 0, 0);
+        self.list(libc::RTM_GETNEIGH, &body, |reply| far_end(vxlan, reply.kind, reply.body()))
     }
 
     pub(super) fn add_neighbour(&self, neighbour: &Neighbour) -> Result<(), KernelError> {
@@ -82,11 +93,7 @@ fn answer(reply: &Reply) -> Option<Neighbour> {
     if reply.kind != libc::RTM_NEWNEIGH || !is_made || flags & NTF_EXT_LEARNED != 0 {
         return None;
     }
-    let address = attributes.find(NDA_DST)?;
-    let address = match address.len() {
-        4 => IpAddr::from(<[u8; 4]>::try_from(address).ok()?),
-        _ => IpAddr::from(<[u8; 16]>::try_from(address).ok()?),
-    };
+    let address = destination(attributes)?;
     let ifindex = u32::from_ne_bytes(fixed[4..8].try_into().ok()?);
     Some(Neighbour {
         device: Device { ifindex, name: String::new() },
@@ -97,4 +104,42 @@ fn answer(reply: &Reply) -> Option<Neighbour> {
         flags,
         protocol: attributes.find(NDA_PROTOCOL).and_then(|value| value.first().copied()).filter(|value| *value != 0),
     })
+}
+
+/// Before 4.12, and where the kernel looks at no index, it lists those of all devices.
+fn far_end(vxlan: u32, kind: u16, body: &[u8]) -> Option<(IpAddr, u32)> {
+    let (fixed, attributes) = (body.get(..NDMSG)?, Attributes(body.get(NDMSG..)?));
+    let is_of_it = kind == libc::RTM_NEWNEIGH && fixed[4..8] == vxlan.to_ne_bytes();
+    let address = destination(attributes).filter(|address| is_of_it && !address.is_unspecified())?;
+    Some((address, attributes.find_u32(NDA_IFINDEX).unwrap_or(0)))
+}
+
+fn destination(attributes: Attributes) -> Option<IpAddr> {
+    let address = attributes.find(NDA_DST)?;
+    match address.len() {
+        4 => <[u8; 4]>::try_from(address).ok().map(IpAddr::from),
+        _ => <[u8; 16]>::try_from(address).ok().map(IpAddr::from),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vxlans_far_ends_are_its_own_alone() {
+        let entry = |ifindex: u32, more: &[(u16, &[u8])]| {
+            let more = more.iter().flat_map(|(kind, value)| attribute(*kind, value));
+            [header(libc::AF_BRIDGE as u8, ifindex, NUD_PERMANENT, 2), more.collect()].concat()
+        };
+        let (far, via) = ([192, 0, 2, 80], 3u32.to_ne_bytes());
+        let both = entry(9, &[(NDA_LLADDR, &[0; 6]), (NDA_DST, &far), (NDA_IFINDEX, &via)]);
+        assert_eq!(far_end(9, libc::RTM_NEWNEIGH, &both), Some((far.into(), 3)));
+        assert_eq!(far_end(8, libc::RTM_NEWNEIGH, &both), None);
+        let plain = entry(9, &[(NDA_DST, &[7; 16])]);
+        assert_eq!(far_end(9, libc::RTM_NEWNEIGH, &plain), Some(([7; 16].into(), 0)));
+        // A bridge's entry leads to a port, and the one for anybody nowhere.
+        assert_eq!(far_end(9, libc::RTM_NEWNEIGH, &entry(9, &[(NDA_LLADDR, &[0; 6])])), None);
+        assert_eq!(far_end(9, libc::RTM_NEWNEIGH, &entry(9, &[(NDA_DST, &[0; 4])])), None);
+    }
 }

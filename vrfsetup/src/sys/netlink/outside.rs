@@ -14,12 +14,28 @@ use crate::model::flow::Flow;
 
 /// The number of the device in a tunnel's own attributes: IFLA_GRE_LINK, IFLA_IPTUN_LINK, IFLA_VTI_LINK.
 const LINK: u16 = 1;
-/// The ends of the outer packets in those of the kinds of GRE: IFLA_GRE_LOCAL, IFLA_GRE_REMOTE.
-const GRE_ENDS: [u16; 2] = [6, 7];
-/// The same of IPIP, SIT and those around IPv6: IFLA_IPTUN_LOCAL, IFLA_IPTUN_REMOTE.
-const IPTUN_ENDS: [u16; 2] = [2, 3];
 /// IFLA_GRE_FWMARK, IFLA_IPTUN_FWMARK.
 const FWMARK: u16 = 20;
+/// IFLA_XFRM_IF_ID.
+const IF_ID: u16 = 2;
+
+/// Where in a kind's attributes stands what the outer packets are routed by; their ends by IPv4 and by IPv6 where these
+/// differ.
+struct Places {
+    link: Option<u16>,
+    local: &'static [u16],
+    remote: &'static [u16],
+    mark: Option<u16>,
+}
+
+/// IFLA_GRE_LOCAL, IFLA_GRE_REMOTE.
+const GRE: Places = Places { link: Some(LINK), local: &[6], remote: &[7], mark: Some(FWMARK) };
+/// IFLA_IPTUN_LOCAL, IFLA_IPTUN_REMOTE: IPIP, SIT and those around IPv6.
+const IPTUN: Places = Places { link: Some(LINK), local: &[2], remote: &[3], mark: Some(FWMARK) };
+/// IFLA_VTI_LOCAL, IFLA_VTI_REMOTE. Whatever device it names, it does not send by that; its mark is for policies.
+const VTI: Places = Places { link: None, local: &[4], remote: &[5], mark: None };
+/// IFLA_VXLAN_LINK, IFLA_VXLAN_LOCAL and LOCAL6, IFLA_VXLAN_GROUP and GROUP6, which is the far end where it is one.
+const VXLAN: Places = Places { link: Some(3), local: &[4, 17], remote: &[2, 16], mark: None };
 
 /// A tunnel's attributes, as the kernel tells them and takes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,12 +56,20 @@ impl Kernel {
         self.tunnel(tunnel).map(|tunnel| tunnel.outside())
     }
 
-    /// What the packets around a tunnel that names its device are routed by; None where each of them has ends of its own.
+    /// What the packets around a tunnel that names their ends are routed by; None where each of them has ends of its own.
     ///
     /// # Errors
     /// As [`Self::outside`].
     pub fn flow_around(&self, tunnel: &Device) -> Result<Option<Flow>, KernelError> {
         self.tunnel(tunnel).map(|tunnel| tunnel.flow())
+    }
+
+    /// The number of an xfrm interface, which its states have as well; None for what is no such interface.
+    ///
+    /// # Errors
+    /// As [`Self::outside`].
+    pub fn xfrm_number(&self, tunnel: &Device) -> Result<Option<u32>, KernelError> {
+        self.tunnel(tunnel).map(|tunnel| tunnel.xfrm_number())
     }
 
     /// EEXIST where another tunnel has the same ends there, EINVAL where the kernel's own first tunnel (gre0, sit0) is meant,
@@ -88,19 +112,40 @@ impl Tunnel {
     }
 
     fn outside(&self) -> Option<u32> {
-        let value = self.data.iter().find(|(kind, _)| *kind == LINK).and_then(|(_, value)| value.first_chunk());
-        value.map(|bytes| u32::from_ne_bytes(*bytes)).filter(|ifindex| *ifindex != 0)
+        self.number(LINK).filter(|ifindex| *ifindex != 0)
     }
 
     fn flow(&self) -> Option<Flow> {
-        let is_gre =
-            self.kind.windows(3).any(|part| part == b"gre") || self.kind.windows(6).any(|part| part == b"erspan");
-        let value = |wanted| self.data.iter().find(|(kind, _)| *kind == wanted).map(|(_, value)| value.as_slice());
-        let end = |wanted| value(wanted).and_then(address).filter(|address| !address.is_unspecified());
-        let [local, remote] = if is_gre { GRE_ENDS } else { IPTUN_ENDS };
-        let mark = value(FWMARK).and_then(|mark| mark.first_chunk()).map_or(0, |mark| u32::from_ne_bytes(*mark));
-        let flow = |to| Flow { to, from: end(local), oif: self.outside().unwrap_or(0), mark };
-        end(remote).filter(|_| !self.is_elsewhere).map(flow)
+        let places = self.places();
+        let end = |kinds: &[u16]| {
+            let ends = kinds.iter().filter_map(|kind| self.value(*kind).and_then(address));
+            ends.into_iter().find(|address: &IpAddr| !address.is_unspecified())
+        };
+        let oif = places.link.and_then(|kind| self.number(kind)).unwrap_or(0);
+        let mark = places.mark.and_then(|kind| self.number(kind)).unwrap_or(0);
+        let flow = |to| Flow { to, from: end(places.local), oif, mark };
+        end(places.remote).filter(|_| !self.is_elsewhere).map(flow)
+    }
+
+    fn places(&self) -> Places {
+        match self.kind.split(|byte| *byte == 0).next().unwrap_or_default() {
+            b"vti" | b"vti6" => VTI,
+            b"vxlan" => VXLAN,
+            b"ipip" | b"sit" | b"ip6tnl" => IPTUN,
+            _ => GRE,
+        }
+    }
+
+    fn xfrm_number(&self) -> Option<u32> {
+        self.kind.starts_with(b"xfrm").then(|| self.number(IF_ID))?
+    }
+
+    fn value(&self, wanted: u16) -> Option<&[u8]> {
+        self.data.iter().find(|(kind, _)| *kind == wanted).map(|(_, value)| value.as_slice())
+    }
+
+    fn number(&self, wanted: u16) -> Option<u32> {
+        self.value(wanted).and_then(|value| value.first_chunk()).map(|bytes| u32::from_ne_bytes(*bytes))
     }
 
     fn outside_in(&self, ifindex: u32) -> Self {
@@ -161,6 +206,19 @@ mod tests {
         let mut any = tunnel(b"sit\0", [2, 3]);
         any.data[2].1 = vec![0; 4];
         assert_eq!(any.flow(), None);
+        // VTI does not send by what it names, and a VXLAN has an attribute for each family.
+        let unmarked = Flow { mark: 0, ..expected };
+        assert_eq!(tunnel(b"vti\0", [4, 5]).flow(), Some(Flow { oif: 0, ..unmarked.clone() }));
+        let mut vxlan = tunnel(b"vxlan\0", [4, 2]);
+        vxlan.data[0].0 = 3;
+        assert_eq!(vxlan.flow(), Some(unmarked));
+        vxlan.data[1] = (17, vec![1; 16]);
+        vxlan.data[2] = (16, vec![2; 16]);
+        let six = |byte: u8| IpAddr::from([byte; 16]);
+        assert_eq!(vxlan.flow().map(|flow| (flow.from, flow.to)), Some((Some(six(1)), six(2))));
+        let xfrm = Tunnel { data: vec![link.clone(), (IF_ID, vec![7, 0, 0, 0])], ..tunnel(b"xfrm\0", [4, 5]) };
+        assert_eq!((xfrm.flow(), xfrm.xfrm_number()), (None, Some(u32::from_ne_bytes([7, 0, 0, 0]))));
+        assert_eq!(tunnel(b"ipip\0", [2, 3]).xfrm_number(), None);
     }
 
     #[test]

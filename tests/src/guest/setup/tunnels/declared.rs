@@ -4,8 +4,8 @@ use super::super::vrfsetup;
 use super::scene::{BEHIND, INSIDE, PEERS, PORT, Scene, here, tables};
 use crate::harness::judge::{Verdict, root};
 use crate::harness::vm::plan::DIRECTORY;
-use crate::harness::world::Domain;
 use crate::harness::world::plan::WEB4;
+use crate::harness::world::{Domain, Kind, World};
 
 /// What the recipe has for wg-quick's file.
 fn lines() -> (&'static str, &'static str) {
@@ -107,4 +107,24 @@ pub fn without_nft_a_tunnel_costs_no_vrf() {
         ["green", "white"].iter().for_each(|vrf| scene.world.ip(&format!("link del {vrf}")));
     }
     scene.assert_in_blue();
+}
+
+/// One before it, which may be there already, needs none.
+pub fn a_declared_tunnel_that_is_missing_has_the_same_mark_whoever_is_there() {
+    let mut world = World::new(Kind::Vrfs).expect("a world");
+    let world = &mut world;
+    let declared = vrfsetup(world, 0, "export").text() + "\n[tunnel]\ngre1 = \"blue\"\nwg0 = \"blue\"\n";
+    let file = world.directory().join("x.toml");
+    std::fs::write(&file, declared).expect("a file");
+    let apply = format!("apply --each {}", file.display());
+    let listed = "wg0: outside in blue, fwmark 0x56520002, no such interface, differs\n";
+    for is_there in [false, true] {
+        if is_there {
+            here(&format!("ip link add gre1 type gre remote {WEB4}"));
+        }
+        vrfsetup(world, 3, &apply).assert_says(3, "no interface 'wg0' yet for VRF 'blue'");
+        let said = vrfsetup(world, 0, "tunnel").text();
+        assert!(said.contains(listed), "{said}");
+        ["gre1", "wg0"].iter().for_each(|name| drop(vrfsetup(world, 0, &format!("tunnel {name} --remove"))));
+    }
 }

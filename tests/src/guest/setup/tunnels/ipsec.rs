@@ -7,8 +7,8 @@ use crate::harness::judge::root;
 use crate::harness::world::plan::{OWN4, OWN6, WEB4, WEB6};
 use crate::harness::world::{Domain, Kind, World};
 
-const INNER4: [&str; 2] = ["10.8.0.1", "10.8.0.2"];
-const INNER6: [&str; 2] = ["fd08::1", "fd08::2"];
+pub const INNER4: [&str; 2] = ["10.8.0.1", "10.8.0.2"];
+pub const INNER6: [&str; 2] = ["fd08::1", "fd08::2"];
 /// AES-128 and HMAC-SHA-256.
 const ALGORITHMS: &str = "enc cbc(aes) 0x000102030405060708090a0b0c0d0e0f \
                           auth hmac(sha256) 0x000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
@@ -78,7 +78,7 @@ fn remove(world: &World) {
 }
 
 /// The recipe's interface.
-fn made_for_blue(inner: [&str; 2]) -> String {
+pub fn made_for_blue(inner: [&str; 2]) -> String {
     let commands = recipe("An IPsec tunnel");
     let command = commands.first().and_then(|command| command.strip_prefix("ip link add ipsec1 ")).expect("a command");
     format!("link add t0 {command}\n{}", inside(inner))

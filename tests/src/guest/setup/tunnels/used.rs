@@ -2,8 +2,10 @@
 //! by what changes the way of the packets around it.
 
 use super::super::{assert_same, state, vrfsetup};
-use super::own_device::batch;
+use super::ipsec::{INNER4, inside, keys};
+use super::own_device::{batch, recipe};
 use super::scene::{BEHIND, INSIDE, PEERS, Scene, here};
+use super::vti::{interface, keyed};
 use crate::harness::judge::{Running, root};
 use crate::harness::world::plan::{OWN4, WEB4};
 use crate::harness::world::{Domain, Kind, World};
@@ -144,5 +146,50 @@ pub fn a_connection_through_a_wireguard_tunnel_is_not_cut_unasked() {
     assert_eq!(scene.ping(BEHIND[0], "1", "10").code, 0);
     let connection = connected(&mut scene.world, Domain::Blue, INSIDE[0]);
     refused(&mut scene.world, INSIDE[0], &["tunnel wg0 --remove", "detach blue0", "rollback"]);
+    drop(connection);
+}
+
+/// A VXLAN that names no device, by the far end that it names and by those that it is told.
+pub fn a_connection_through_a_vxlan_without_a_device_is_not_cut_unasked() {
+    let mut world = World::new(Kind::Vrfs).expect("a world");
+    let world = &mut world;
+    let inside = ["10.8.0.1", "10.8.0.2"];
+    tunnel(world, Domain::Default, "t0", "vxlan id 7 dstport 4789", inside);
+    let connection = connected(world, Domain::Default, inside[0]);
+    refused(world, inside[0], &["attach blue eth0"]);
+    drop(connection);
+    here("ip link del t0");
+    let told = "link add t0 type vxlan id 7 dstport 4789 nolearning\nlink set t0 addrgenmode none\nlink set t0 up\n";
+    batch(world, None, &format!("{told}addr add {}/24 dev t0\n", inside[0]));
+    // The new interface has another link-layer address than the one that the far end knows.
+    batch(world, Some(Domain::Default), "neigh flush dev t0\n");
+    here(&format!("bridge fdb append 00:00:00:00:00:00 dev t0 dst {WEB4}"));
+    let connection = connected(world, Domain::Default, inside[0]);
+    refused(world, inside[0], &["attach blue eth0"]);
+    drop(connection);
+}
+
+/// By the states of an xfrm interface that names no device, and by the mark of a VTI's.
+pub fn a_connection_through_ipsec_is_not_cut_unasked() {
+    let mut world = World::new(Kind::Vrfs).expect("a world");
+    let world = &mut world;
+    let web = WEB4.to_string();
+    let (outer, far) = ([OWN4, &web], [&*web, OWN4]);
+    let (spis, turned) = (["0x101", "0x102"], ["0x102", "0x101"]);
+    let behind = [INNER4[1], INNER4[0]];
+    let xfrm = "link add t0 type xfrm if_id 7\n";
+    batch(world, Some(Domain::Default), &(xfrm.to_owned() + &inside(behind) + &keys(far, behind, turned, [""; 2])));
+    batch(world, None, &(xfrm.to_owned() + &inside(INNER4) + &keys(outer, INNER4, spis, [""; 2])));
+    let connection = connected(world, Domain::Default, INNER4[0]);
+    refused(world, INNER4[0], &["attach blue eth0"]);
+    drop(connection);
+    batch(world, None, "link del t0\nxfrm state flush\nxfrm policy flush\n");
+
+    let commands = recipe("An IPsec tunnel");
+    commands.iter().filter(|command| command.contains("0x52")).for_each(|command| drop(here(command)));
+    batch(world, Some(Domain::Blue), &(interface("vti", far, behind) + &keyed(far, behind, turned, "")));
+    batch(world, None, &(interface("vti", outer, INNER4) + &keyed(outer, INNER4, spis, "output-mark 0x52")));
+    let connection = connected(world, Domain::Blue, INNER4[0]);
+    refused(world, INNER4[0], &["detach blue0"]);
     drop(connection);
 }

@@ -11,7 +11,7 @@ use crate::harness::world::{Domain, Kind, World};
 const FLUSH: &str = "xfrm state flush\nxfrm policy flush\n";
 
 /// States and policies of one end, for an interface whose key is 7.
-fn keyed(outer: [&str; 2], inner: [&str; 2], spis: [&str; 2], more: &str) -> String {
+pub fn keyed(outer: [&str; 2], inner: [&str; 2], spis: [&str; 2], more: &str) -> String {
     let line = |line: &str| match line.starts_with("xfrm policy") {
         true => line.replace("if_id 7", "mark 7"),
         false => line.replace("if_id 7", ""),
@@ -19,7 +19,7 @@ fn keyed(outer: [&str; 2], inner: [&str; 2], spis: [&str; 2], more: &str) -> Str
     keys(outer, inner, spis, [more, ""]).lines().map(|text| line(text) + "\n").collect()
 }
 
-fn interface(kind: &str, outer: [&str; 2], inner: [&str; 2]) -> String {
+pub fn interface(kind: &str, outer: [&str; 2], inner: [&str; 2]) -> String {
     format!("link add t0 type {kind} local {} remote {} key 7\n{}", outer[0], outer[1], inside(inner))
 }
 
