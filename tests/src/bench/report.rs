@@ -31,8 +31,9 @@ pub fn page(release: &str, measures: &Measures) -> String {
          things lie in memory. *Instructions* are thousands of them, the kernel's included, and where the kernel \
          makes a process wait, as long as that takes; a start is the median of several, a socket the quickest of \
          many, and its use the same of several programs. *Added to a start* is what the way takes with `/bin/true` less what \
-         `/bin/true` takes alone; with `preload` the shim's own start in the program is counted in. VRFs are made where files \
-         with their tables' names are left of others, as after a boot; no disk is waited for.\n\n\
+         `/bin/true` takes alone; with `preload` the shim's own start in the program is counted in. VRFs are made in \
+         network namespaces of their own, where tables get no names (in the machine's own, each is a file), and once before it \
+         is measured: a machine that has just started does other things as well.\n\n\
          | what | ours | beside | its | ratio | bar | |\n|---|--:|---|--:|--:|--:|---|\n"
     );
     for bar in bars::all() {

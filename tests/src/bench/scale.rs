@@ -4,7 +4,6 @@ use std::fmt::Write;
 use std::fs::File;
 use std::io;
 
-use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 
 use super::tell;
@@ -28,8 +27,7 @@ enum Ports {
 /// Measures vrfsetup, and what `ip` needs to show the same.
 pub fn ours() -> io::Result<()> {
     let mut stage = Stage::new()?;
-    // Not told: what the machine still does after its start counts in the first, and the files with the tables' names that the
-    // others find.
+    // Not told: what the machine still does after its start counts in the first.
     stage.namespace_with_ports(AT_WORK, Ports::Up)?;
     stage.apply(AT_WORK)?;
     stage.namespace_with_ports(AT_WORK, Ports::Up)?;
@@ -76,11 +74,6 @@ struct Stage {
 
 impl Stage {
     fn new() -> io::Result<Self> {
-        // How long a disk takes is no instruction: the files that vrfsetup waits for, until they are on it, are in memory.
-        for path in ["/etc/iproute2/rt_tables.d", "/var/lib/vrfsetup"] {
-            std::fs::create_dir_all(path)?;
-            mount(Some("tmpfs"), path, Some("tmpfs"), MsFlags::empty(), None::<&str>)?;
-        }
         Ok(Self { directory: tempfile::tempdir()?, kept: Vec::new() })
     }
 
