@@ -128,11 +128,17 @@ fn the_layout_of_an_earlier_version_is_moved_and_undone() {
 /// The kernel can only put local behind what is at 0 already.
 #[test]
 fn a_rule_that_comes_first_is_named_and_nothing_is_changed() {
-    let namespace = Namespace::new();
+    let (namespace, directory) = (Namespace::new(), tempfile::tempdir().expect("a directory"));
     namespace.ip("rule add pref 0 fwmark 0x5 lookup 52");
     let before = namespace.rules();
     assert_says(&namespace.vrfsetup("rules fix"), 1, "0: from all fwmark 0x5 lookup 52");
     assert_says(&namespace.vrfsetup("rules fix --force"), 1, "hint: ip rule add pref 1 fwmark 0x5 lookup 52");
+    // Nor at boot, which forces connections.
+    let file = format!("{}/vrf.toml", directory.path().display());
+    std::fs::write(&file, "[rules]\nfix = true\n").expect("a file");
+    for how in ["", "--force", "--each --force", "--boot", "--boot --no-ports"] {
+        assert_says(&namespace.vrfsetup(&format!("apply {file} {how}")), 1, "0: from all fwmark 0x5 lookup 52");
+    }
     assert_eq!(namespace.rules(), before);
     assert_says(&namespace.vrfsetup("rules check"), 3, "0: from all fwmark 0x5 lookup 52");
     assert_says(&namespace.vrfsetup("rules fix --force-rules"), 0, "changed");
