@@ -10,6 +10,7 @@ guest_tests! {
     a_shared_table_is_left_to_the_other_vrf,
     what_ip_link_del_leaves_is_found_and_cleaned,
     a_vrf_gets_the_table_again_that_it_left,
+    who_may_not_look_at_the_first_process_leaves_what_is_the_machines,
     the_same_address_in_another_domain_is_not_taken_for_this_one,
     a_connection_that_falls_through_is_not_sealed_off_unasked,
     other_names_of_interfaces_are_names,
@@ -81,6 +82,19 @@ fn a_vrf_gets_the_table_again_that_it_left() {
     vrfsetup(&mut world, 0, "del blue");
     world.ip("route flush table 1234");
     world.ip("-6 route flush table 1234");
+}
+
+/// In another user namespace nobody can tell whether this network namespace is the machine's.
+fn who_may_not_look_at_the_first_process_leaves_what_is_the_machines() {
+    let mut world = World::of_machine(Kind::Bare).expect("a world");
+    vrfsetup(&mut world, 0, "add red --table 4321");
+    let inside =
+        "! readlink /proc/1/ns/net; vrfsetup add blue --table 1234; vrfsetup del red; ip -j link show type vrf";
+    let verdict = world.judge(&root(["unshare", "-Urn", "sh", "-ec", inside]));
+    assert_eq!(verdict.code, 0, "{verdict}");
+    assert!(verdict.text().contains("\"blue\"") && !verdict.text().contains("net:["), "{verdict}");
+    assert_eq!(["blue", "red"].map(|vrf| name_of(vrf).exists()), [false, true]);
+    vrfsetup(&mut world, 0, "del red");
 }
 
 /// The world's links all have one address, and the peer of each has that of every other.
