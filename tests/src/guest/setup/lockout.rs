@@ -13,6 +13,7 @@ guest_tests! {
     a_connection_that_needs_the_local_rule_is_not_cut_unasked,
     a_route_in_use_is_not_replaced_unasked,
     a_connection_over_a_vlan_is_not_cut_unasked,
+    a_bridge_and_a_bond_are_ports_with_what_is_below_them needs [Once],
 }
 
 fn a_connection_from_another_machine_is_not_cut_unasked() {
@@ -130,6 +131,66 @@ fn a_connection_over_a_vlan_is_not_cut_unasked() {
         world.ip("link del upper");
         at_blue(&mut world, "ip link del far");
     }
+}
+
+/// What is below them stays theirs.
+fn a_bridge_and_a_bond_are_ports_with_what_is_below_them() {
+    let mut world = World::new(Kind::Bare).expect("a world");
+    // A bridge's timers run.
+    let routing = |world: &World| -> String {
+        state(world).lines().filter(|line| !line.contains("\"ifname\"")).map(|line| format!("{line}\n")).collect()
+    };
+    let module = |world: &mut World, words: &str| {
+        let verdict = world.judge(&root(["modprobe"].into_iter().chain(words.split(' '))));
+        assert_eq!(verdict.code, 0, "{verdict}");
+    };
+    module(&mut world, "bonding max_bonds=0");
+    vrfsetup(&mut world, 0, "add blue");
+    at_blue(&mut world, "ip addr add 192.168.10.9/24 dev peer0");
+    for kind in ["bridge", "bond mode active-backup"] {
+        for words in [
+            &format!("link add upper type {kind}"),
+            "link set blue0 down",
+            "link set blue0 master upper",
+            "link set blue0 up",
+            "link set upper up",
+            "addr add 192.168.10.1/24 dev upper",
+            "route add 198.18.0.0/15 via 192.168.10.9",
+        ] {
+            world.ip(words);
+        }
+        let listen = "import socket,time; s=socket.create_server(('192.168.10.1',9)); print('up',flush=True); c=s.accept()[0]; c.send(b'in'); time.sleep(600)";
+        let mut server = world.start(&root(["python3", "-c", listen]));
+        server.wait_for("up");
+        let client = "exec 3<>/dev/tcp/192.168.10.1/9; head -c 2 <&3; sleep 600";
+        let client = world.at_peer(Domain::Blue, &["bash", "-c", client]);
+        let mut client = world.start(&root(client));
+        client.wait_for("in");
+        let before = routing(&world);
+        let refused = vrfsetup(&mut world, 1, "attach blue upper");
+        assert!(refused.error_text().contains("'upper' and would break"), "{kind}: {refused}");
+        vrfsetup(&mut world, 1, "attach blue blue0").assert_says(1, "'blue0' is a port of 'upper'");
+        assert_same(&before, &routing(&world));
+        vrfsetup(&mut world, 0, "attach blue upper --force");
+        let links = ["upper", "blue0"].map(|name| world.ip_json(&format!("link show {name}"))[0]["master"].clone());
+        assert_eq!(links, ["blue", "upper"], "{kind}");
+        let table = &world.ip_json("-d link show dev blue")[0]["linkinfo"]["info_data"]["table"];
+        assert_eq!(world.ip_json(&format!("route show table {table} 198.18.0.0/15"))[0]["dev"], "upper", "{kind}");
+        let refused = vrfsetup(&mut world, 1, "detach upper");
+        assert!(refused.error_text().contains("'upper' and would break"), "{kind}: {refused}");
+        vrfsetup(&mut world, 0, "detach upper --force");
+        assert_same(&before, &routing(&world));
+        let upper = &world.ip_json("addr show dev upper")[0];
+        assert_eq!(
+            (&upper["master"], &upper["addr_info"][0]["local"]),
+            (&serde_json::Value::Null, &"192.168.10.1".into()),
+            "{kind}"
+        );
+        drop((client, server));
+        world.ip("link set blue0 nomaster");
+        world.ip("link del upper");
+    }
+    module(&mut world, "-r bonding");
 }
 
 fn at_blue(world: &mut World, words: &str) {
