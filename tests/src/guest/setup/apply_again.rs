@@ -173,10 +173,12 @@ fn what_daemons_made_is_not_exported() {
     world.ip("route add default via 203.0.113.254 table 10 proto dhcp");
     world.ip("route add 198.18.0.0/16 via 203.0.113.254 table 10 proto bgp");
     world.ip("route add 198.19.0.0/16 via 203.0.113.254 table 10 proto static");
+    world.ip("-6 route add default via fe80::9 dev blue0 table 10 proto ra");
     for format in ["toml", "networkd", "ifupdown"] {
         let text = vrfsetup(&mut world, 0, &format!("export --format {format}")).text();
         assert!(text.contains("198.19.0.0/16"), "{format}: {text}");
         assert!(!text.contains("198.18.0.0/16") && !text.contains("203.0.113.1/"), "{format}: {text}");
+        assert!(!text.contains("fe80::9"), "{format}: {text}");
         assert_eq!(text.contains("DHCP=ipv4"), format == "networkd", "{format}: {text}");
         assert_eq!(text.matches("203.0.113.254").count(), 1, "{format}: {text}");
     }

@@ -217,6 +217,17 @@ fn what_a_daemon_makes_again_is_left_to_it_and_said() {
     let before = all(&world);
     vrfsetup(&mut world, 1, "attach blue blue0").assert_says(1, "default via 203.0.113.254");
     assert_same(&before, &all(&world));
+    world.ip("route del default via 203.0.113.254");
+    world.ip("route add default via 203.0.113.254 metric 7 proto dhcp");
+    world.ip("-6 route add default via 2001:db8:77::fe metric 7 proto ra");
+    vrfsetup(&mut world, 1, "attach blue blue0").assert_says(1, "default via ");
+    let said = vrfsetup(&mut world, 0, "attach blue blue0 --force").text();
+    for words in
+        ["proto ra metric 7' comes again with a router", "proto dhcp metric 7' comes along; the DHCP client makes it"]
+    {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert_eq!(world.ip_json("-4 route show table 10 default metric 7")[0]["gateway"], "203.0.113.254");
 }
 
 fn routes_of_other_tables_are_named() {
