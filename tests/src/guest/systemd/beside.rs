@@ -55,6 +55,14 @@ pub fn assert_untouched(world: &World, by: &str) {
     }
 }
 
+/// The other order: the rules come while the daemon runs and has its own.
+#[track_caller]
+fn fix_again(world: &mut World, by: &str) {
+    vrfsetup(world, 0, "rules undo");
+    vrfsetup(world, 0, "rules fix");
+    assert_untouched(world, by);
+}
+
 #[track_caller]
 pub fn run(world: &mut World, words: &str) -> Verdict {
     let verdict = world.judge(&root(words.split_whitespace()).within(Duration::from_secs(60)));
@@ -92,6 +100,7 @@ fn networkd_leaves_seals_and_rules_alone() {
         systemctl(world, 0, "restart systemd-networkd.service");
         wait::until(|| world.ip_json("route show table 10 198.18.9.0/24"), |left| *left == serde_json::json!([]));
         assert_untouched(world, "the restart");
+        fix_again(world, "rules fix beside networkd");
     });
     // Its rule without a preference stands behind ours, once: networkd chooses one itself, from 32765 downwards.
     for family in ["-4", "-6"] {
@@ -126,6 +135,7 @@ fn networkmanager_leaves_seals_and_rules_alone() {
         wait_for_address(world, "nm0", "203.0.113.60");
         std::thread::sleep(Duration::from_secs(3));
         assert_untouched(world, "the restart");
+        fix_again(world, "rules fix beside NetworkManager");
     });
     assert!(rules(&world, "-4").contains(&"200: lookup 52".to_owned()), "{:?}", rules(&world, "-4"));
     assert_vrf_holds(&mut world, "NetworkManager");
@@ -153,6 +163,7 @@ fn frr_leaves_seals_and_rules_alone() {
             wait::until(|| rules(world, "-4"), |rules| rules.iter().any(|rule| rule.starts_with("30")));
             assert_untouched(world, verb);
         }
+        fix_again(world, "rules fix beside FRR");
     });
     assert_vrf_holds(&mut world, "FRR");
     // zebra's route leads to a nexthop object of its own; it makes both again when the port comes back.
