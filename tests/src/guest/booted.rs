@@ -243,7 +243,7 @@ fn mask_generators() -> io::Result<()> {
 /// # Errors
 /// When it cannot be started.
 pub fn run(name: &str) -> io::Result<Event> {
-    // In enforcing mode a test has failed that could not end it.
+    // A test that was ended may have left the machine in enforcing mode.
     if Path::new(ENFORCE).exists() {
         fs::write(ENFORCE, "0")?;
     }

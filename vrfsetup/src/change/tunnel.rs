@@ -144,7 +144,7 @@ fn add_named(system: &System, wanted: &mut ByName, link: &Link, vrf: &str) -> Re
     Ok(())
 }
 
-/// Puts a tunnel on the list that is not there yet, but at this place of a file: with the mark, it is led or stopped from its
+/// Puts a tunnel on the list that is not there yet, but at this place among the names of a file: with the mark, it is led or stopped from its
 /// first packet on.
 pub fn expect(rules: &[Rule], wanted: &mut ByName, name: &str, vrf: &str, place: u32) {
     if let Some(known) = wanted.get_mut(name).filter(|known| known.named.is_some()) {

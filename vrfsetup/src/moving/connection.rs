@@ -54,6 +54,11 @@ impl Connections {
         self.all.iter().filter(is_other).map(|other| u64::from(other.inode))
     }
 
+    /// Whether the kernel has listed this socket as a listener: not one that has begun to listen since.
+    pub fn lists_listener(&self, inode: u64) -> bool {
+        self.of(inode).is_some_and(is_listener)
+    }
+
     /// The other TCP sockets that have the port of this listener, whatever their addresses, and are bound to such a device:
     /// with their inodes, and whether they listen.
     pub fn of_the_same_port(&self, inode: u64, is_there: impl Fn(u32) -> bool) -> impl Iterator<Item = (u64, bool)> {

@@ -46,7 +46,7 @@ pub enum Decision {
 
 /// Where a device is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Where {
+enum Where {
     /// In the wanted domain.
     Here,
     /// In another one.
@@ -68,7 +68,7 @@ impl Target<'_> {
     }
 
     /// Where a socket is that is bound to the device of this index, 0 for none.
-    pub fn place_of(&self, ifindex: u32) -> Where {
+    fn place_of(&self, ifindex: u32) -> Where {
         let link = self.links.link_by_index(ifindex);
         match (&self.vrf, link) {
             (Some(vrf), _) if ifindex == vrf.ifindex => Where::Here,

@@ -151,6 +151,10 @@ impl Scan {
 
     /// Whether there are others that have the port of this one in the target.
     fn have_its_port(&mut self, inode: u64, which: Others, round: &Round) -> bool {
+        // Of one that has begun to listen since the list was read, nobody can tell.
+        if which == Others::All && !self.connections.lists_listener(inode) {
+            return true;
+        }
         let ours = self.ours.get_or_insert_with(|| sockets_of(round.moved));
         let (links, to) = (round.target.links, round.target.vrf.as_ref().map_or(0, |vrf| vrf.ifindex));
         let is_there = |device| port::list_of(links, device) == to;

@@ -40,15 +40,10 @@ impl Memory {
         serde_json::from_slice(&bytes).unwrap_or_default()
     }
 
-    /// The tunnels whose outside is to be in this VRF.
-    pub fn tunnels_of(&self, vrf: &str) -> Vec<String> {
-        self.tunnels.iter().filter(|(_, tunnel)| tunnel.vrf == vrf).map(|(name, _)| name.clone()).collect()
-    }
-
-    /// Of these, the ones that have a mark.
+    /// The tunnels whose outside is to be in this VRF by a mark.
     pub fn marked_tunnels_of(&self, vrf: &str) -> Vec<String> {
-        let is_marked = |name: &String| self.tunnels.get(name).is_some_and(|tunnel| tunnel.named.is_none());
-        self.tunnels_of(vrf).into_iter().filter(is_marked).collect()
+        let is_its = |(_, tunnel): &(&String, &Tunnel)| tunnel.vrf == vrf && tunnel.named.is_none();
+        self.tunnels.iter().filter(is_its).map(|(name, _)| name.clone()).collect()
     }
 
     /// The step that writes it, or that removes its file if there is nothing to remember; none if nothing changed.

@@ -69,7 +69,7 @@ pub fn mark(known: &ByName, rules: &[Rule], has: u32) -> u32 {
     if has == 0 { free_mark(known, rules, 0) } else { has }
 }
 
-/// A mark that nobody has, for the tunnel at this place of a file. Others of the file may be there already, and need none: by
+/// A mark that nobody has, for the tunnel at this place among the names of a file. Others of the file may be there already, and need none: by
 /// its place it is the same at each boot.
 pub fn free_mark(known: &ByName, rules: &[Rule], place: u32) -> u32 {
     let is_taken = |mark: u32| {

@@ -161,8 +161,8 @@ impl Journal {
     /// # Errors
     /// Those of the file system.
     pub fn prepare(&mut self, steps: &[Step]) -> io::Result<()> {
-        let is_needed = self.log.is_some() && self.lasting.is_none() && run_dir::is_first_netns();
-        if is_needed && steps.iter().any(lasts) {
+        let is_needed = self.log.is_some() && self.lasting.is_none() && steps.iter().any(lasts);
+        if is_needed && run_dir::is_first_netns() {
             run_dir::make_private(Path::new(LASTING_DIRECTORY))?;
             self.lasting = Some(Log::create(lasting_path(), &self.content.command)?);
         }

@@ -38,7 +38,8 @@ impl<'a> Paths<'a> {
         Self { kernel, system, around: HashMap::new() }
     }
 
-    /// The connection's own packets first; none that have no route.
+    /// The connection's own packets first; none that have no route. What the kernel does not tell of a tunnel counts as
+    /// nothing around it.
     pub fn of(&mut self, connection: &Connection) -> Vec<Hop<'a>> {
         let (to, from) = (connection.peer.0, Some(connection.local.0));
         let mut waiting = vec![Flow { to, from, oif: connection.bound, mark: 0 }];
@@ -82,8 +83,8 @@ fn flows(kernel: &Kernel, system: &System, link: &Link) -> Vec<Flow> {
         Some("wireguard") => wireguard::flows(link.ifindex).unwrap_or_default(),
         _ if link.is_of_elsewhere => Vec::new(),
         Some("vxlan") => {
-            let others = kernel.far_ends(link.ifindex).unwrap_or_default();
-            of_vxlan(link, named(), others)
+            let own = kernel.own_end(&link.device()).ok().flatten();
+            of_vxlan(link, own, named(), kernel.far_ends(link.ifindex).unwrap_or_default())
         }
         Some("xfrm") => {
             let number = kernel.xfrm_number(&link.device()).ok().flatten();
@@ -98,18 +99,15 @@ fn flows(kernel: &Kernel, system: &System, link: &Link) -> Vec<Flow> {
 
 /// To the far end that it was made with, and to those that it has been told of or has learned. It may have been made with a
 /// device and no far end.
-fn of_vxlan(link: &Link, named: Option<Flow>, others: Vec<(IpAddr, u32)>) -> Vec<Flow> {
+fn of_vxlan(link: &Link, own: Option<IpAddr>, named: Option<Flow>, others: Vec<(IpAddr, u32)>) -> Vec<Flow> {
     let device = link.lower.unwrap_or(0);
-    let from = named.as_ref().and_then(|flow| flow.from);
+    let others: HashSet<(IpAddr, u32)> =
+        others.into_iter().map(|(to, oif)| (to, if oif == 0 { device } else { oif })).collect();
     let other = |(to, oif): (IpAddr, u32)| {
-        let from = from.filter(|from| from.is_ipv4() == to.is_ipv4());
-        Flow { to, from, oif: if oif == 0 { device } else { oif }, mark: 0 }
+        let from = own.filter(|own| own.is_ipv4() == to.is_ipv4());
+        Flow { to, from, oif, mark: 0 }
     };
-    let mut flows = Vec::from_iter(named);
-    for flow in others.into_iter().map(other) {
-        flows.extend((!flows.contains(&flow)).then_some(flow));
-    }
-    flows
+    named.into_iter().chain(others.into_iter().map(other)).collect()
 }
 
 /// As its states have it; without one it sends nothing yet. It sends by the VRF that it is a port of.

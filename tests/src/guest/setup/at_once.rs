@@ -30,6 +30,9 @@ guest_tests! {
     two_verbs_at_once_end_as_one_after_the_other_apply needs [TwoProcessors],
     two_verbs_at_once_end_as_one_after_the_other_rollback needs [TwoProcessors],
     two_verbs_at_once_end_as_one_after_the_other_unconfirmed needs [TwoProcessors],
+    two_verbs_at_once_end_as_one_after_the_other_zones needs [TwoProcessors],
+    two_verbs_at_once_end_as_one_after_the_other_tunnel needs [TwoProcessors],
+    two_verbs_at_once_end_as_one_after_the_other_emulated needs [TwoProcessors],
 }
 
 /// Prints the name of the domain that answers at the echo port.
@@ -95,6 +98,7 @@ const START: &str = "link set lo up\nlink add eth0 type veth peer eth1\nlink add
     link add blue type vrf table 10\nlink add red type vrf table 20\nlink set blue up\nlink set red up\n\
     link set blue0 master blue\nlink set red0 master red\nlink set eth0 up\nlink set blue0 up\nlink set red0 up\n\
     addr add 203.0.113.1/24 dev blue0\naddr add 198.51.100.2/24 dev red0\naddr add 192.0.2.1/24 dev eth0\n\
+    link add gre1 type gre local 192.0.2.1 remote 192.0.2.80\n\
     route add 198.18.0.0/15 via 203.0.113.254 dev blue0 table 10\nroute add 198.20.0.0/16 via 192.0.2.254 dev eth0\n";
 
 const ADD: &str = "add green";
@@ -110,7 +114,12 @@ const APPLY: &str = "apply /run/vrftest-at-once.toml";
 const ROLLBACK: &str = "rollback";
 /// While it waits nobody else changes anything.
 const UNCONFIRMED: &str = "add grey --confirm 600";
-const VERBS: [&str; 11] = [ADD, ADD_ANOTHER, DEL, ATTACH, DETACH, LEAK, FIX, UNDO, APPLY, ROLLBACK, UNCONFIRMED];
+/// Which table of nftables there is, is part of the state.
+const ZONES: &str = "zones on";
+const TUNNEL: &str = "tunnel gre1 --in blue";
+const EMULATED: &str = "add violet --emulate --port eth0";
+const VERBS: [&str; 14] =
+    [ADD, ADD_ANOTHER, DEL, ATTACH, DETACH, LEAK, FIX, UNDO, APPLY, ROLLBACK, UNCONFIRMED, ZONES, TUNNEL, EMULATED];
 
 const FILE: &str = "/run/vrftest-at-once.toml";
 const DECLARED: &str = "[vrf.black]\nports = [\"eth0\"]\n[vrf.green]\n";
@@ -131,13 +140,18 @@ impl End {
 }
 
 /// Runs something in a network namespace of its own that is set up as START says.
-fn from_the_start(run: impl FnOnce() -> [Option<i32>; 2]) -> End {
+fn from_the_start(words: [&str; 2], run: impl FnOnce() -> [Option<i32>; 2]) -> End {
     unshare(CloneFlags::CLONE_NEWNET).expect("a network namespace");
     let mut ip = Command::new("ip").args(["-batch", "-"]).stdin(Stdio::piped()).spawn().expect("ip");
     ip.stdin.take().expect("a pipe").write_all(START.as_bytes()).expect("a script");
     assert!(ip.wait().expect("ip").success());
     let codes = run();
-    let state = state_here();
+    let mut state = state_here();
+    if words.contains(&ZONES) {
+        let rules = Command::new("nft").args(["-s", "list", "ruleset"]).output().expect("nft");
+        assert!(rules.status.success());
+        state += &String::from_utf8_lossy(&rules.stdout);
+    }
     // Whoever waits for a confirmation sees that there is none to wait for.
     let rolled_back = vrfsetup(&[], ROLLBACK).stderr(Stdio::null()).status();
     assert!(rolled_back.is_ok_and(|status| matches!(status.code(), Some(0 | 1))));
@@ -156,14 +170,16 @@ fn vrfsetup(before: &[&str], words: &str) -> Command {
 }
 
 fn one_after_the_other(first: &str, second: &str) -> End {
-    from_the_start(|| [first, second].map(|words| vrfsetup(&[], words).status().expect("vrfsetup").code()))
+    from_the_start([first, second], || {
+        [first, second].map(|words| vrfsetup(&[], words).status().expect("vrfsetup").code())
+    })
 }
 
 /// The first is held for a while where it waits for the others' end: what it has read by then is out of date.
 fn at_once(first: &str, second: &str, is_held: bool) -> End {
     const HELD: [&str; 8] =
         ["strace", "-qq", "-o", "/dev/null", "-e", "trace=flock", "-e", "inject=flock:delay_enter=300000:when=1"];
-    from_the_start(|| {
+    from_the_start([first, second], || {
         let before: &[&str] = if is_held { &HELD } else { &[] };
         let mut one = vrfsetup(before, first).spawn().expect("vrfsetup");
         if is_held {
@@ -256,4 +272,16 @@ fn two_verbs_at_once_end_as_one_after_the_other_rollback() {
 
 fn two_verbs_at_once_end_as_one_after_the_other_unconfirmed() {
     ends_as_in_turn(UNCONFIRMED);
+}
+
+fn two_verbs_at_once_end_as_one_after_the_other_zones() {
+    ends_as_in_turn(ZONES);
+}
+
+fn two_verbs_at_once_end_as_one_after_the_other_tunnel() {
+    ends_as_in_turn(TUNNEL);
+}
+
+fn two_verbs_at_once_end_as_one_after_the_other_emulated() {
+    ends_as_in_turn(EMULATED);
 }

@@ -84,6 +84,7 @@ impl Drop for Enforcing {
     fn drop(&mut self) {
         fs::write(ENFORCE, "0").expect("permissive mode");
         let _ = fs::remove_dir_all(SAID);
+        let _ = Command::new("vrfsetup").args(["user", "--remove", "1001"]).status();
         let _ = Command::new("setsebool").args(["ssh_sysadm_login", "off"]).status();
     }
 }
@@ -143,7 +144,10 @@ fn vrfsetup_and_its_units_work_in_enforcing_mode() {
     vrfsetup(&mut enforcing.world, 0, "user 1001 blue");
     let refused = enforcing.log_in(true, SYSADM_T, &format!("{DIRECTORY}/vrfsetup del blue"));
     refused.assert_says(1, "vrfsetup: cannot read the users of VRFs: Permission denied");
-    vrfsetup(&mut enforcing.world, 0, "user --remove 1001");
+    for words in ["add green", "del green"] {
+        let done = enforcing.log_in(true, LOGINS[0].2, &format!("{DIRECTORY}/vrfsetup {words}"));
+        assert_eq!(done.code, 0, "{words}: {done}");
+    }
     let service = |name: &str, lines: &str| {
         let path = format!("/etc/systemd/system/{name}");
         fs::write(path, format!("[Service]\nType=oneshot\n{lines}\n")).expect("a unit");
@@ -154,6 +158,7 @@ fn vrfsetup_and_its_units_work_in_enforcing_mode() {
     let world = &mut enforcing.world;
     systemctl(world, 0, "daemon-reload");
     systemctl(world, 0, "start vrftest-setup.service");
+    vrfsetup(world, 0, "user --remove 1001");
     vrfsetup(world, 0, "unit blue vrftest-fetch.service");
     let started = systemctl(world, 0, "start vrftest-fetch.service");
     assert_eq!(started.outcome, Outcome::Blue, "{started}");

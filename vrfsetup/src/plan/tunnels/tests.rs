@@ -146,5 +146,6 @@ fn a_tunnel_keeps_its_mark_and_gets_one_that_nobody_has() {
     assert_eq!(mark(&known, &rules, 51820), 51820);
     assert_eq!(mark(&known, &rules, 0), MARKS + 3);
     // The second one of a file has the second mark also where the first one needs none.
-    assert_eq!([0, 1, 2].map(|place| free_mark(&ByName::new(), &rules, place)), [MARKS + 1, MARKS + 3, MARKS + 3]);
+    assert_eq!([0, 1, 2].map(|place| free_mark(&ByName::new(), &[], place)), [1, 2, 3].map(|mark| MARKS + mark));
+    assert_eq!(free_mark(&ByName::new(), &rules, 1), MARKS + 3);
 }

@@ -21,9 +21,9 @@ const TO: usize = 56;
 const FROM: usize = 80;
 const FAMILY: usize = 212;
 const MODE: usize = 214;
-const XFRM_MODE_TUNNEL: u8 = 1;
+const XFRM_MODE_TRANSPORT: u8 = 0;
 
-/// A state in tunnel mode.
+/// A state that puts something around packets: in tunnel mode, and those like it (BEET, IP-TFS).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct State {
     /// The ends of its packets; whether this machine is the first or the second one the kernel does not say before 6.10.
@@ -68,7 +68,7 @@ impl State {
             mark: attributes.find_u32(XFRMA_SET_MARK).unwrap_or(0),
             interface: attributes.find_u32(XFRMA_IF_ID).unwrap_or(0),
         };
-        (body[MODE] == XFRM_MODE_TUNNEL).then_some(state)
+        (body[MODE] != XFRM_MODE_TRANSPORT).then_some(state)
     }
 }
 

@@ -64,6 +64,14 @@ impl Kernel {
         self.tunnel(tunnel).map(|tunnel| tunnel.flow())
     }
 
+    /// The address that the packets around a tunnel are sent from, where it names one.
+    ///
+    /// # Errors
+    /// As [`Self::outside`].
+    pub fn own_end(&self, tunnel: &Device) -> Result<Option<IpAddr>, KernelError> {
+        self.tunnel(tunnel).map(|tunnel| tunnel.end(tunnel.places().local))
+    }
+
     /// The number of an xfrm interface, which its states have as well; None for what is no such interface.
     ///
     /// # Errors
@@ -117,14 +125,15 @@ impl Tunnel {
 
     fn flow(&self) -> Option<Flow> {
         let places = self.places();
-        let end = |kinds: &[u16]| {
-            let ends = kinds.iter().filter_map(|kind| self.value(*kind).and_then(address));
-            ends.into_iter().find(|address: &IpAddr| !address.is_unspecified())
-        };
         let oif = places.link.and_then(|kind| self.number(kind)).unwrap_or(0);
         let mark = places.mark.and_then(|kind| self.number(kind)).unwrap_or(0);
-        let flow = |to| Flow { to, from: end(places.local), oif, mark };
-        end(places.remote).filter(|_| !self.is_elsewhere).map(flow)
+        let flow = |to| Flow { to, from: self.end(places.local), oif, mark };
+        self.end(places.remote).filter(|_| !self.is_elsewhere).map(flow)
+    }
+
+    fn end(&self, kinds: &[u16]) -> Option<IpAddr> {
+        let mut ends = kinds.iter().filter_map(|kind| self.value(*kind).and_then(address));
+        ends.find(|address| !address.is_unspecified())
     }
 
     fn places(&self) -> Places {

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use nix::errno::Errno;
 use nix::sys::socket::sockopt::{IpFreebind, Ipv6V6Only};
 use nix::sys::socket::{SockaddrStorage, bind, getsockname, getsockopt, setsockopt};
-use vrfnl::listener;
+use vrfnl::listener::{self, Listener};
 
 use crate::sys::{kernel, socket};
 use crate::vrf::device::Device;
@@ -24,7 +24,7 @@ const DEFAULT: u32 = 0;
 ///
 /// # Errors
 /// The kernel's.
-pub fn domain_of(device: &Device) -> nix::Result<Vec<u32>> {
+pub fn devices_around(device: &Device) -> nix::Result<Vec<u32>> {
     let accepts = kernel::read("/proc/sys/net/ipv4/tcp_l3mdev_accept").unwrap_or_default();
     if accepts.trim_ascii() == b"1" {
         return Ok(Vec::new());
@@ -35,14 +35,14 @@ pub fn domain_of(device: &Device) -> nix::Result<Vec<u32>> {
 /// Whether a TCP socket that does not listen has a port outside all VRFs: after the end of a connection it still tells one, and
 /// has it no more.
 pub fn has_one(socket: &impl AsFd) -> nix::Result<bool> {
-    // A plain user may not try one below 1024.
+    // What cannot be tried counts as one: a plain user may not bind to a port below 1024.
     Ok(number_of(socket)? != 0 && is_free(socket, DEFAULT) != Ok(true))
 }
 
 /// Whether others have the port of this listener in such a domain.
 ///
 /// # Errors
-/// Nobody tells.
+/// It can neither be tried, nor does the kernel list sockets.
 pub fn is_in_use(listener: &impl AsFd, domain: &[u32]) -> nix::Result<bool> {
     for device in domain {
         match is_free(listener, *device) {
@@ -78,11 +78,14 @@ fn is_listed(port: u16, domain: &[u32]) -> nix::Result<bool> {
     let (mut netlink, mut is_listed) = (Netlink::open_sockets()?, false);
     for family in [libc::AF_INET, libc::AF_INET6] {
         netlink.ask(&listener::of_any_state(family as u8), true, |body| {
-            is_listed |= listener::parse(body)
-                .is_some_and(|found| found.at.1 == port.to_be_bytes() && domain.contains(&found.device));
+            is_listed |= listener::parse(body).is_some_and(|found| has(&found, port, domain));
         })?;
     }
     Ok(is_listed)
+}
+
+fn has(found: &Listener, port: u16, domain: &[u32]) -> bool {
+    found.at.1 == port.to_be_bytes() && domain.contains(&found.device)
 }
 
 /// Its port; 0 if it has none.
@@ -111,6 +114,13 @@ mod tests {
         assert_eq!(is_listed(port, &[DEFAULT]), Ok(true), "its connection has it");
         assert_eq!(is_listed(port, &[]), Ok(false));
         drop((client, accepted));
+    }
+
+    #[test]
+    fn neither_another_port_nor_another_device_counts() {
+        let found = Listener { at: (2, 4011u16.to_be_bytes(), [0; 16]), device: 7, inode: 1 };
+        assert!(has(&found, 4011, &[3, 7]));
+        assert!(!has(&found, 4012, &[3, 7]) && !has(&found, 4011, &[3]));
     }
 
     #[test]

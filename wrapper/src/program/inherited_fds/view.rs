@@ -128,7 +128,7 @@ fn judge_unbound(fd: RawFd, protocol: libc::c_int, device: &Device) -> nix::Resu
 
 /// Its port stays in the list of the domain that it was bound in.
 fn judge_port(socket: &impl AsFd, device: &Device) -> nix::Result<Fate> {
-    let domain = port::domain_of(device)?;
+    let domain = port::devices_around(device)?;
     if domain.is_empty() {
         return Ok(Fate::Bind);
     }
