@@ -37,6 +37,10 @@ pub fn beside_systemd() -> io::Result<()> {
         return Err(io::Error::other(format!("systemd-run does not bind: {asked:?}")));
     }
     let ours: &[&str] = &["vrfrun", "-m", "bpf", "blue"];
+    // A machine that has just started does other things as well, which would count in the first of them.
+    for _ in 0..2 * RUNS {
+        time(&mut quiet(&[PROGRAM])?)?;
+    }
     for (name, before) in
         [("bare", &[][..]), ("bpf", ours), ("ip_vrf_exec", &["ip", "vrf", "exec", "blue"]), ("scope", &scope)]
     {
