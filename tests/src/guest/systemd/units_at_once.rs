@@ -13,6 +13,7 @@ use crate::harness::judge::root;
 
 guest_tests! {
     two_verbs_at_once_on_a_unit_end_as_one_after_the_other,
+    a_unit_and_each_other_verb_at_once_are_both_done,
 }
 
 const PUT: &str = "unit blue vrftest-own";
@@ -22,7 +23,7 @@ const HELD: &str = "exec strace -qq -o /dev/null -e trace=flock -e inject=flock:
 
 fn start(script: &str, words: &str) -> Child {
     let mut sh = Command::new("sh");
-    sh.args(["-c", script, "sh", words]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    sh.args(["-c", script, "sh", words]).stdin(Stdio::null()).stdout(Stdio::null());
     sh.spawn().expect("sh")
 }
 
@@ -73,4 +74,45 @@ fn two_verbs_at_once_on_a_unit_end_as_one_after_the_other() {
         (put, del, vrf) => assert_eq!((put, del, vrf, is_there), (refused, done, None, false)),
     }
     take_out(&mut world);
+}
+
+/// The other verbs, none of which is in its way: what undoes each, and how the kernel shows that it was done.
+const OTHERS: [(&str, &str, &str); 8] = [
+    ("add green", "del green", "ip link show green"),
+    ("attach blue vrftest-at0", "detach vrftest-at0", "ip link show master blue | grep vrftest-at0"),
+    (
+        "leak blue red 203.0.115.0/24",
+        "leak --remove blue red 203.0.115.0/24",
+        "ip route show table 10 | grep 203.0.115",
+    ),
+    ("apply /run/vrftest-at-once.toml", "del green", "ip link show green"),
+    ("zones on", "zones off", "nft list tables | grep vrfsetup"),
+    ("tunnel vrftest-gre --in blue", "tunnel --remove vrftest-gre", "ip -d link show vrftest-gre | grep 'dev blue'"),
+    ("user 4711 blue", "user --remove 4711", "vrfsetup user | grep 4711"),
+    ("move blue $PID", "move default $PID", "grep vrfrun /proc/$PID/cgroup"),
+];
+
+fn a_unit_and_each_other_verb_at_once_are_both_done() {
+    let mut world = furnished();
+    fs::write("/run/vrftest-at-once.toml", "[vrf.green]\n").expect("a file");
+    world.ip("link add vrftest-at0 type veth peer vrftest-at1");
+    world.ip("link add vrftest-gre type gre local 192.0.2.1 remote 192.0.2.80");
+    world.ip("route add 203.0.115.0/24 dev red0 vrf red");
+    let mut sleeper = Command::new("sleep").arg("600").spawn().expect("sleep");
+    let pid = sleeper.id().to_string();
+    for words in OTHERS {
+        let [other, undo, shown] = <[&str; 3]>::from(words).map(|words| words.replace("$PID", &pid));
+        let is_shown = || Command::new("sh").args(["-c", &shown]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        assert!(!is_shown().expect("sh").success(), "{other}");
+        assert_eq!(met(&other), (Some(0), Some(0), Some("blue")), "{other}");
+        assert!(is_shown().expect("sh").success(), "{other}");
+        vrfsetup(&mut world, 0, &undo);
+        take_out(&mut world);
+    }
+    sleeper.kill().expect("a signal");
+    sleeper.wait().expect("its end");
+    world.ip("link del vrftest-at0");
+    world.ip("link del vrftest-gre");
+    world.ip("route del 203.0.115.0/24 dev red0 vrf red");
+    fs::remove_file("/run/vrftest-at-once.toml").expect("the file");
 }
