@@ -23,7 +23,7 @@ print(device(l))";
         let seen = given(who, &give, &format!("{mechanism} --interface blue {ACCEPT}"), then);
         let reset = "ConnectionResetError\n";
         seen.prints(&format!("nothing waits True True\nstatus 0\n{reset}{reset}blue\n"));
-        let said = "vrfrun: warning: closed 2 connections that waited at descriptor 30, from before it was bound to 'blue'\n\
+        let said = "vrfrun: warning: closed 2 connections that waited at descriptor 30 when it was bound to 'blue'\n\
                     hint: vrfsetup unit blue NAME.socket";
         assert!(seen.stderr().contains(said), "{seen}");
         // The judge itself: left alone, the program gets them.

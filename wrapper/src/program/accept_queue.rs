@@ -22,7 +22,8 @@ pub fn close_waiting(fd: RawFd, device: &Device) -> nix::Result<()> {
     if !socket::is_listening(&listener) {
         return Ok(());
     }
-    // What comes in from now on is of the VRF: not one more than wait now.
+    // What comes in from now on is of the VRF: not one more than wait now. One that came since the bind, a moment ago, is
+    // closed with them: only accept() tells which it is, and nothing puts it back.
     let closed = match socket::waiting(&listener).unwrap_or(MANY) {
         0 => 0,
         count => without_blocking(&listener, || reset(&listener, count))?,
@@ -30,7 +31,7 @@ pub fn close_waiting(fd: RawFd, device: &Device) -> nix::Result<()> {
     if closed > 0 {
         let (device, what) = (text(&device.name), if closed == 1 { "connection" } else { "connections" });
         warn(
-            &format!("closed {closed} {what} that waited at descriptor {fd}, from before it was bound to '{device}'"),
+            &format!("closed {closed} {what} that waited at descriptor {fd} when it was bound to '{device}'"),
             &format!("vrfsetup unit {device} NAME.socket binds a listener of systemd before it listens"),
         );
     }

@@ -55,7 +55,9 @@ fn what_waits_at_a_listener_is_not_taken_into_the_vrf() {
     for mechanism in ["bpf", "preload", "seccomp"] {
         let verdict = world.judge(&run(&inside, &["-m", mechanism]));
         assert_eq!((verdict.code, verdict.text().as_str()), (0, "blue\n"), "{verdict}");
-        assert!(verdict.error_text().contains("closed 1 connection that waited at descriptor 30"), "{verdict}");
+        // One of the VRF may have come between the bind and the count, and tried again.
+        let said = ["1 connection", "2 connections"].map(|what| format!("closed {what} that waited at descriptor 30"));
+        assert!(said.iter().any(|said| verdict.error_text().contains(said.as_str())), "{verdict}");
     }
     // The judge itself: left as it is, the listener gives the program the one from outside.
     let verdict = world.judge(&run(&outside, &["-m", "bpf", "--keep-fds"]));
