@@ -25,6 +25,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use nix::errno::Errno;
 use nix::unistd::geteuid;
+use vrfsock::device;
 
 use crate::change;
 use crate::error::Error;
@@ -34,7 +35,7 @@ use crate::model::shell::word;
 use crate::plan::emulate;
 use crate::plan::system::{self, System};
 use crate::sys::netlink::Kernel;
-use crate::sys::pidfd::{self, Process};
+use crate::sys::pidfd::Process;
 use crate::sys::run_dir;
 use found::{Found, Thread};
 use judge::Target;
@@ -291,7 +292,7 @@ fn domain_name(system: &System, ifindex: u32) -> String {
 /// A socket that is bound to the wanted device now.
 fn rebind(socket: &std::os::fd::OwnedFd, target: &Target<'_>) -> Result<(), Errno> {
     let wanted = target.vrf.as_ref().map_or(0, |vrf| vrf.ifindex);
-    pidfd::bind(socket, wanted)?;
+    device::bind(socket, wanted)?;
     // What the kernel says, not what was asked of it: a cgroup's program may have answered for it.
-    if pidfd::device(socket)? == wanted { Ok(()) } else { Err(Errno::EPERM) }
+    if device::of(socket)? == wanted { Ok(()) } else { Err(Errno::EPERM) }
 }

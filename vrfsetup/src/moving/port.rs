@@ -1,22 +1,14 @@
-//! Whether the port of a TCP listener is in use where it is to go.
-//!
-//! The kernel lists ports by routing domain, and a socket in the list of the domain that it was bound in: SO_BINDTODEVICE
-//! does not move it to another list. So nothing keeps it from a domain in which its port is in use, and where it is, its
-//! connections share records of the kernel with those of the other list. Linux 7.2 frees such a record too early, and panics.
+//! Whether the port of a TCP listener is in use where it is to go; [`vrfsock::port`] says why it must not be.
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
-use nix::errno::Errno;
-use nix::sys::socket::sockopt::{IpFreebind, Ipv6V6Only, ReuseAddr};
-use nix::sys::socket::{
-    AddressFamily, SockFlag, SockProtocol, SockType, SockaddrStorage, bind, getsockname, getsockopt, setsockopt, socket,
-};
+use vrfsock::port::is_free;
 
 use super::domain_name;
 use super::judge::{Kind, Target};
 use crate::model::link::Link;
 use crate::plan::system::System;
-use crate::sys::{pidfd, sysctl};
+use crate::sys::sysctl;
 
 /// Which other sockets have the port of a listener where it is to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +37,7 @@ pub fn why_it_stays(
     if *kind == Kind::Bound {
         // After the end of a connection only the socket itself still knows its port. If it had it, listen(2) would complain in
         // the kernel's log (WARN_ON in inet_csk_get_port).
-        let has_it = from.is_none_or(|from| is_free(socket, from, false) != Ok(true));
+        let has_it = from.is_none_or(|from| is_free(socket, &[from], false) != Ok(true));
         return has_it.then(|| "it has a port, which stays in its domain, and does not listen yet".to_owned());
     }
     let to = target.vrf.as_ref().map_or(0, |vrf| vrf.ifindex);
@@ -71,76 +63,24 @@ fn is_in_use(
     ports: &[u32],
     mut are_there: impl FnMut(Others) -> bool,
 ) -> bool {
-    // Sockets that are bound to a port of the VRF are in its list, and in the way of none that is bound to the VRF.
-    let mut devices = std::iter::once(&to).chain(ports);
-    let is_free_at = |device, shares| is_free(listener, device, shares);
-    match devices.try_fold(true, |all, device| Ok::<_, Errno>(all && is_free_at(*device, false)?)) {
+    match is_free(listener, &[&[to], ports].concat(), false) {
         Ok(true) => false,
         // Not before Linux 6.8 does the kernel list sockets that have a port and neither listen nor are connected; nor does it
         // panic.
         Err(_) => are_there(Others::All),
         // With SO_REUSEADDR only listeners are in the way.
-        Ok(false) if are_there(Others::Listeners) || is_free_at(to, true) != Ok(false) => true,
+        Ok(false) if are_there(Others::Listeners) || is_free(listener, &[to], true) != Ok(false) => true,
         // One that comes back is in the list of `to` itself, and so not in that of `from`.
         Ok(false) => match from {
-            Some(from) => is_free_at(from, true) != Ok(true),
+            Some(from) => is_free(listener, &[from], true) != Ok(true),
             None => are_there(Others::All),
         },
     }
 }
 
-/// Whether a socket like this one can be bound in the domain of this device.
-fn is_free(like: &OwnedFd, device: u32, shares: bool) -> nix::Result<bool> {
-    let address = getsockname::<SockaddrStorage>(like.as_raw_fd())?;
-    let family = if address.as_sockaddr_in6().is_some() { AddressFamily::Inet6 } else { AddressFamily::Inet };
-    let probe = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, SockProtocol::Tcp)?;
-    if family == AddressFamily::Inet6 {
-        setsockopt(&probe, Ipv6V6Only, &getsockopt(like, Ipv6V6Only)?)?;
-    }
-    setsockopt(&probe, ReuseAddr, &shares)?;
-    // The socket may have an address that is not there, or no longer.
-    setsockopt(&probe, IpFreebind, &true)?;
-    pidfd::bind(&probe, device)?;
-    match bind(probe.as_raw_fd(), &address) {
-        Err(Errno::EADDRINUSE) => Ok(false),
-        // The programs of a cgroup that this process is in may have bound it to another device.
-        Ok(()) if pidfd::device(&probe)? != device => Err(Errno::EPERM),
-        outcome => outcome.map(|()| true),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::net::{TcpListener, TcpStream};
-
     use super::*;
-
-    const DEFAULT: u32 = 0;
-
-    fn copy(listener: &TcpListener) -> OwnedFd {
-        listener.try_clone().unwrap().into()
-    }
-
-    #[test]
-    fn a_listener_of_a_list_is_in_its_own_way_only_if_it_may_not_share() {
-        for address in ["127.0.0.1:0", "[::1]:0"] {
-            // std sets SO_REUSEADDR, so that the listener alone is in the way of a probe that has it.
-            let Ok(listener) = TcpListener::bind(address) else { continue };
-            let listener = copy(&listener);
-            assert_eq!([false, true].map(|shares| is_free(&listener, DEFAULT, shares)), [Ok(false); 2], "{address}");
-        }
-    }
-
-    #[test]
-    fn what_does_not_listen_has_the_port_as_well() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let kept = copy(&listener);
-        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let connection = listener.accept().unwrap();
-        nix::sys::socket::shutdown(kept.as_raw_fd(), nix::sys::socket::Shutdown::Both).unwrap();
-        assert_eq!([false, true].map(|shares| is_free(&kept, DEFAULT, shares)), [Ok(false), Ok(true)]);
-        drop((client, connection));
-    }
 
     #[test]
     fn a_port_of_a_vrf_has_its_list_and_what_is_gone_that_of_the_default_domain() {

@@ -5,6 +5,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use nix::errno::Errno;
 use nix::sys::socket::{SockaddrStorage, getpeername, getsockname};
 use vrfabi::socket::{AF_SMC, IPPROTO_SMC};
+use vrfsock::device;
 
 use super::judge::Kind;
 use super::verdict::Description;
@@ -43,7 +44,7 @@ pub fn look(socket: &OwnedFd, netns: u64) -> nix::Result<Option<Seen>> {
         return Ok(Some(fixed(name, why)));
     }
     // A name and an index mean other devices there.
-    match pidfd::netns(socket) {
+    match device::netns(socket) {
         Ok(its) if its == netns => {}
         Ok(_) | Err(Errno::EPERM) => return Ok(Some(fixed(name, "it is of another network namespace".to_owned()))),
         Err(errno) => return Err(errno),
@@ -68,7 +69,7 @@ pub fn look(socket: &OwnedFd, netns: u64) -> nix::Result<Option<Seen>> {
         peer: peer.as_ref().map(text).unwrap_or_default(),
         from: String::new(),
     };
-    Ok(Some(Seen { kind, device: pidfd::device(socket)?, description }))
+    Ok(Some(Seen { kind, device: device::of(socket)?, description }))
 }
 
 /// A socket that a binding would not move; nobody asks where it is.

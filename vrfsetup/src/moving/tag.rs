@@ -6,9 +6,10 @@ use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
 use vrfbpf::Users;
+use vrfsock::device;
 
 use super::judge::Target;
-use crate::sys::{pidfd, users};
+use crate::sys::users;
 
 /// The map of them; none where no user is in a VRF.
 pub struct Tags(Option<Users>);
@@ -35,7 +36,7 @@ impl Tags {
     pub fn follow(&self, socket: &OwnedFd, target: &Target<'_>) -> Result<(), Errno> {
         match (&self.0, &target.vrf) {
             (Some(users), Some(vrf)) => users.retag(socket, vrf.ifindex),
-            (Some(users), None) if pidfd::device(socket)? == 0 => users.untag(socket),
+            (Some(users), None) if device::of(socket)? == 0 => users.untag(socket),
             _ => Ok(()),
         }
     }

@@ -2,16 +2,13 @@
 //! the same socket: what is done to it is done to the other process's.
 #![allow(unsafe_code)]
 
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::sys::stat::fstat;
 
-/// The network namespace that a socket was made in.
-const SIOCGSKNS: libc::c_ulong = 0x894c;
 /// For one thread (6.9).
 const PIDFD_THREAD: libc::c_int = libc::O_EXCL;
-const SO_BINDTOIFINDEX: libc::c_int = 62;
 
 /// A process; its number may be given to another one, its descriptor stays with it.
 #[derive(Debug)]
@@ -89,37 +86,6 @@ pub fn tcp_state(socket: &OwnedFd) -> nix::Result<u8> {
     get::<1>(socket, libc::IPPROTO_TCP, libc::TCP_INFO).map(|[state]| state)
 }
 
-/// The index of the interface that a socket is bound to; 0 if none.
-///
-/// # Errors
-/// As getsockopt(2).
-pub fn device(socket: &OwnedFd) -> nix::Result<u32> {
-    get(socket, libc::SOL_SOCKET, SO_BINDTOIFINDEX).map(u32::from_ne_bytes)
-}
-
-/// Binds a socket to the interface of this index in its network namespace; 0 unbinds it.
-///
-/// # Errors
-/// As setsockopt(2).
-pub fn bind(socket: &OwnedFd, ifindex: u32) -> nix::Result<()> {
-    let value = ifindex.to_ne_bytes();
-    let (fd, length) = (socket.as_fd().as_raw_fd(), value.len() as libc::socklen_t);
-    // SAFETY: the kernel reads `length` bytes of a live array.
-    let result = unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, SO_BINDTOIFINDEX, value.as_ptr().cast(), length) };
-    Errno::result(result).map(drop)
-}
-
-/// The inode of the network namespace that a socket was made in (CAP_NET_ADMIN there).
-///
-/// # Errors
-/// As ioctl(2).
-pub fn netns(socket: &OwnedFd) -> nix::Result<u64> {
-    // SAFETY: the call takes no argument.
-    let fd = Errno::result(unsafe { libc::ioctl(socket.as_raw_fd(), SIOCGSKNS as _) })?;
-    // SAFETY: the kernel just made this descriptor, nobody else has it.
-    inode(&unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
 /// The first bytes of an option's value.
 fn get<const N: usize>(socket: &OwnedFd, level: libc::c_int, option: libc::c_int) -> nix::Result<[u8; N]> {
     let (mut value, mut length) = ([0; N], N as libc::socklen_t);
@@ -133,7 +99,6 @@ fn get<const N: usize>(socket: &OwnedFd, level: libc::c_int, option: libc::c_int
 #[cfg(test)]
 mod tests {
     use std::net::{TcpListener, UdpSocket};
-    use std::os::unix::fs::MetadataExt;
 
     use super::*;
 
@@ -145,7 +110,6 @@ mod tests {
         let link = std::fs::read_link(format!("/proc/self/fd/{}", socket.as_raw_fd())).unwrap();
         assert_eq!(link.to_str(), Some(format!("socket:[{}]", inode(&copy).unwrap()).as_str()));
         assert_eq!(kind(&copy), Ok((libc::AF_INET, libc::SOCK_DGRAM, libc::IPPROTO_UDP)));
-        assert_eq!(device(&copy), Ok(0));
     }
 
     #[test]
@@ -198,12 +162,5 @@ mod tests {
         let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, nix::unistd::gettid().as_raw(), FLAG) };
         // SAFETY: the kernel just made this descriptor, nobody else has it.
         (fd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(fd as RawFd) }).is_some()
-    }
-
-    #[test]
-    fn a_socket_knows_its_network_namespace() {
-        let socket = OwnedFd::from(UdpSocket::bind("127.0.0.1:0").unwrap());
-        let own = std::fs::metadata("/proc/self/ns/net").unwrap().ino();
-        assert!(netns(&socket).is_ok_and(|netns| netns == own) || !nix::unistd::geteuid().is_root());
     }
 }

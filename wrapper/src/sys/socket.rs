@@ -11,7 +11,6 @@ use nix::errno::Errno;
 use nix::sys::socket::{
     ControlMessageOwned, MsgFlags, SockFlag, SockaddrIn, SockaddrIn6, accept4, bind, connect, getsockname, recvmsg,
 };
-use nix::sys::stat::fstat;
 use nix::unistd::dup;
 use vrfabi::socket::SO_NETNS_COOKIE;
 
@@ -61,13 +60,6 @@ pub fn device_of(socket: &impl AsFd) -> nix::Result<Option<OsString>> {
     let length = get(socket, libc::SO_BINDTODEVICE, &mut name)?;
     let name = name.split(|&b| b == 0).next().filter(|_| length > 0).unwrap_or_default();
     Ok((!name.is_empty()).then(|| OsString::from_vec(name.to_vec())))
-}
-
-/// The index of the device that a socket is bound to (SO_BINDTOIFINDEX, 5.0); 0 if none.
-pub fn index_of(socket: &impl AsFd) -> nix::Result<u32> {
-    let mut index = [0; size_of::<u32>()];
-    get(socket, libc::SO_BINDTOIFINDEX, &mut index)?;
-    Ok(u32::from_ne_bytes(index))
 }
 
 /// The index of the device with this name, in the socket's network namespace (SIOCGIFINDEX). ENODEV if there is none.
@@ -135,25 +127,6 @@ pub fn netns_cookie_of(socket: &impl AsFd) -> nix::Result<u64> {
     let mut cookie = [0; size_of::<u64>()];
     get(socket, SO_NETNS_COOKIE, &mut cookie)?;
     Ok(u64::from_ne_bytes(cookie))
-}
-
-/// Binds to the device of this index, or to none with 0.
-///
-/// # Errors
-/// As setsockopt(2).
-pub fn bind_to_index(socket: &impl AsFd, ifindex: u32) -> nix::Result<()> {
-    set(socket, libc::SOL_SOCKET, libc::SO_BINDTOIFINDEX, &ifindex.to_ne_bytes())
-}
-
-/// The inode of the network namespace that a socket was made in (SIOCGSKNS, CAP_NET_ADMIN there).
-pub fn netns_inode_of(socket: &impl AsFd) -> nix::Result<u64> {
-    const SIOCGSKNS: u32 = 0x894c;
-    // SAFETY: the call takes no argument, and returns a descriptor that the kernel just made and nobody else has.
-    let netns = unsafe {
-        let fd = Errno::result(libc::ioctl(socket.as_fd().as_raw_fd(), SIOCGSKNS as _))?;
-        OwnedFd::from_raw_fd(fd)
-    };
-    Ok(fstat(&netns)?.st_ino)
 }
 
 /// Whether a socket listens for connections.

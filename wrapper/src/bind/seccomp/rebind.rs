@@ -32,5 +32,5 @@ fn has_name(socket: &OwnedFd, value: &[u8]) -> nix::Result<bool> {
 
 fn has_index(socket: &OwnedFd, value: &[u8]) -> nix::Result<bool> {
     let asked = value.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes));
-    Ok(asked.is_some_and(|asked| asked != 0) && asked == Some(socket::index_of(socket)?))
+    Ok(asked.is_some_and(|asked| asked != 0) && asked == Some(vrfsock::device::of(socket)?))
 }

@@ -1,17 +1,11 @@
-//! Whether the port of a TCP socket is in use in the VRF that it is to be bound to.
-//!
-//! The kernel lists the ports of TCP by routing domain, and SO_BINDTODEVICE leaves a socket in the list that it was bound in. A
-//! listen(2) later ends in a WARN_ON of the kernel; and where others have the port in the VRF, connections share records of
-//! both lists, which Linux 7.2 frees too early: it panics.
+//! Whether the port of a TCP socket is in use in the VRF that it is to be bound to; [`vrfsock::port`] says why it must not be.
 
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 
-use nix::errno::Errno;
-use nix::sys::socket::sockopt::{IpFreebind, Ipv6V6Only};
-use nix::sys::socket::{SockaddrStorage, bind, getsockname, getsockopt, setsockopt};
 use vrfnl::listener::{self, Listener};
+use vrfsock::port;
 
-use crate::sys::{kernel, socket};
+use crate::sys::kernel;
 use crate::vrf::device::Device;
 use crate::vrf::netlink::Netlink;
 use crate::vrf::ports::{self, Port};
@@ -36,7 +30,7 @@ pub fn devices_around(device: &Device) -> nix::Result<Vec<u32>> {
 /// has it no more.
 pub fn has_one(socket: &impl AsFd) -> nix::Result<bool> {
     // What cannot be tried counts as one: a plain user may not bind to a port below 1024.
-    Ok(number_of(socket)? != 0 && is_free(socket, DEFAULT) != Ok(true))
+    Ok(port::of(socket)? != 0 && port::is_free(socket, &[DEFAULT], false) != Ok(true))
 }
 
 /// Whether others have the port of this listener in such a domain.
@@ -44,32 +38,10 @@ pub fn has_one(socket: &impl AsFd) -> nix::Result<bool> {
 /// # Errors
 /// It can neither be tried, nor does the kernel list sockets.
 pub fn is_in_use(listener: &impl AsFd, domain: &[u32]) -> nix::Result<bool> {
-    for device in domain {
-        match is_free(listener, *device) {
-            Ok(true) => {}
-            Ok(false) => return Ok(true),
-            // Sockets that are bound and do no more are not in the list before Linux 6.8, which does not panic.
-            Err(_) => return is_listed(number_of(listener)?, domain),
-        }
-    }
-    Ok(false)
-}
-
-/// Whether a socket like this one can be bound there.
-fn is_free(like: &impl AsFd, device: u32) -> nix::Result<bool> {
-    let address = getsockname::<SockaddrStorage>(like.as_fd().as_raw_fd())?;
-    let probe = socket::open(socket::domain_of(like)?, libc::SOCK_STREAM, 0)?;
-    if address.as_sockaddr_in6().is_some() {
-        setsockopt(&probe, Ipv6V6Only, &getsockopt(like, Ipv6V6Only)?)?;
-    }
-    // The socket may have an address that is not there, or no longer.
-    setsockopt(&probe, IpFreebind, &true)?;
-    socket::bind_to_index(&probe, device)?;
-    match bind(probe.as_raw_fd(), &address) {
-        Err(Errno::EADDRINUSE) => Ok(false),
-        // The programs of a cgroup that this process is in may have bound it to another device.
-        Ok(()) if socket::index_of(&probe)? != device => Err(Errno::EPERM),
-        outcome => outcome.map(|()| true),
+    match port::is_free(listener, domain, false) {
+        Ok(is_free) => Ok(!is_free),
+        // Sockets that are bound and do no more are not in the list before Linux 6.8, which does not panic.
+        Err(_) => is_listed(port::of(listener)?, domain),
     }
 }
 
@@ -88,18 +60,9 @@ fn has(found: &Listener, port: u16, domain: &[u32]) -> bool {
     found.at.1 == port.to_be_bytes() && domain.contains(&found.device)
 }
 
-/// Its port; 0 if it has none.
-fn number_of(socket: &impl AsFd) -> nix::Result<u16> {
-    let address = getsockname::<SockaddrStorage>(socket.as_fd().as_raw_fd())?;
-    let v4 = address.as_sockaddr_in().map(|address| address.port());
-    Ok(v4.or_else(|| Some(address.as_sockaddr_in6()?.port())).unwrap_or(0))
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::{TcpListener, TcpStream};
-
-    use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn};
 
     use super::*;
 
@@ -121,21 +84,5 @@ mod tests {
         let found = Listener { at: (2, 4011u16.to_be_bytes(), [0; 16]), device: 7, inode: 1 };
         assert!(has(&found, 4011, &[3, 7]));
         assert!(!has(&found, 4012, &[3, 7]) && !has(&found, 4011, &[3]));
-    }
-
-    #[test]
-    fn one_has_a_port_at_an_address_that_is_not_there_too() {
-        let made = || {
-            let kind = (AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC);
-            nix::sys::socket::socket(kind.0, kind.1, kind.2, None).unwrap()
-        };
-        for (address, has) in [(None, false), (Some([127, 0, 0, 1]), true), (Some([192, 0, 2, 99]), true)] {
-            let socket = made();
-            setsockopt(&socket, IpFreebind, &true).unwrap();
-            if let Some([a, b, c, d]) = address {
-                bind(socket.as_raw_fd(), &SockaddrIn::new(a, b, c, d, 0)).unwrap();
-            }
-            assert_eq!(has_one(&socket), Ok(has), "{address:?}");
-        }
     }
 }

@@ -99,7 +99,7 @@ impl View<'_> {
             self.netns.get_or_init(|| socket::netns_cookie_of(&socket::open(libc::AF_UNIX, libc::SOCK_DGRAM, 0)?));
         match own {
             Ok(own) => Ok(socket::netns_cookie_of(socket)? == *own),
-            Err(Errno::ENOPROTOOPT) => Ok(socket::netns_inode_of(socket)? == netns::inode()?),
+            Err(Errno::ENOPROTOOPT) => Ok(vrfsock::device::netns(socket)? == netns::inode()?),
             Err(errno) => Err(*errno),
         }
     }
