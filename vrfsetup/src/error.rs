@@ -94,6 +94,12 @@ pub enum Error {
         device: String,
         connection: Connection,
     },
+    /// By what such a connection's packets leave cannot be told, so the change may break it.
+    UnknownWay {
+        connection: Connection,
+        /// What the kernel refused to tell of its way, and its answer.
+        unread: Box<str>,
+    },
     /// The kernel does not have this setting.
     NoSuchSetting(String),
     /// Services would not start without the VRF.

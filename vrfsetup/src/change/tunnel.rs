@@ -210,6 +210,9 @@ fn without_used(session: &Session, system: &System, steps: Vec<Step>) -> Result<
             Err(Error::InUse { device, connection }) => {
                 notes.push(format!("left out '{step}': {connection} uses '{device}'"));
             }
+            Err(Error::UnknownWay { connection, unread }) => {
+                notes.push(format!("left out '{step}': {connection} might break: cannot read {unread}"));
+            }
             Err(error) => return Err(error),
         }
     }

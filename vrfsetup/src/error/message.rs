@@ -78,6 +78,9 @@ impl fmt::Display for Error {
             Self::InUse { device, connection } => {
                 write!(f, "{connection} uses '{device}' and would break (--force or --confirm SECONDS goes on)")
             }
+            Self::UnknownWay { connection, unread } => {
+                write!(f, "{connection} might break (--force or --confirm SECONDS goes on): cannot read {unread}")
+            }
             Self::NoSuchSetting(name) => write!(f, "this kernel has no setting '{name}'"),
             Self::HasUnits { vrf, units } => {
                 write!(f, "without '{vrf}', its units would not start any more: {}", units.join(", "))

@@ -17,7 +17,8 @@ use crate::plan::port::Move;
 use crate::plan::system::System;
 use crate::sys::netlink::Kernel;
 use crate::sys::sock_diag::{self, Connection};
-use crate::transaction::path::{Hop, Paths};
+use crate::transaction::around::Unread;
+use crate::transaction::path::{Hop, Path, Paths};
 use crate::transaction::session::Session;
 
 /// Refuses a change that would cut off an established connection from another machine.
@@ -31,7 +32,11 @@ pub fn refuse_if_in_use(kernel: &Kernel, system: &System, links: &[&Link]) -> Re
     let (all, mut paths) = (connections()?, Paths::new(kernel, system));
     for connection in all.iter().filter(|connection| !is_to_itself(system, connection, &all)) {
         let user = links.iter().find(|link| is_of(system, link, connection));
-        if let Some(link) = user.copied().or_else(|| way_out(&mut paths, links, connection)) {
+        let link = match user {
+            None => way_out(&paths.of(connection), links).map_err(unknown(connection))?,
+            user => user.copied(),
+        };
+        if let Some(link) = link {
             return Err(Error::InUse { device: link.name.clone(), connection: connection.clone() });
         }
     }
@@ -61,9 +66,13 @@ pub fn refuse_if_cut(session: &Session, system: &System, steps: &[Step]) -> Resu
     let (all, mut paths) = (connections()?, Paths::new(session.kernel, system));
     for connection in &all {
         let by_rule = steps.iter().any(moves_local).then(|| by_local_rule(system, connection)).flatten();
-        let is_to_itself = is_to_itself(system, connection, &all);
-        let by_way = || if is_to_itself { None } else { by_changed_way(&mut paths, system, connection, steps) };
-        if let Some(link) = by_rule.or_else(by_way) {
+        let link = match by_rule {
+            None if !is_to_itself(system, connection, &all) => {
+                by_changed_way(&paths.of(connection), system, steps).map_err(unknown(connection))?
+            }
+            by_rule => by_rule,
+        };
+        if let Some(link) = link {
             return Err(Error::InUse { device: link.name.clone(), connection: connection.clone() });
         }
     }
@@ -119,13 +128,14 @@ fn by_local_rule<'a>(system: &'a System, connection: &Connection) -> Option<&'a 
 
 /// The interface by which the connection's packets, or those of a tunnel around them, leave, if by a route that goes; or
 /// their VRF, if they leave by falling through.
-fn by_changed_way<'a>(
-    paths: &mut Paths<'a>,
-    system: &'a System,
-    connection: &Connection,
-    steps: &[Step],
-) -> Option<&'a Link> {
-    paths.of(connection).iter().find_map(|hop| by_changed_hop(system, hop, steps))
+///
+/// # Errors
+/// A route goes or a seal comes, and by which the packets leave is not known.
+fn by_changed_way<'a>(path: &Path, system: &'a System, steps: &[Step]) -> Result<Option<&'a Link>, Unread> {
+    let known = path.hops.iter().find_map(|hop| by_changed_hop(system, hop, steps));
+    let is_concerned = |step: &Step| lost_route(step).is_some() || seals_any(step);
+    let unread = path.unread.as_ref().filter(|_| steps.iter().any(is_concerned));
+    known_or_unread(known, unread)
 }
 
 fn by_changed_hop<'a>(system: &'a System, Hop { flow, route: taken, .. }: &Hop, steps: &[Step]) -> Option<&'a Link> {
@@ -182,8 +192,63 @@ fn has_address(system: &System, link: &Link, address: IpAddr) -> bool {
 }
 
 /// The one of these interfaces by which the connection's packets leave, or those of a tunnel around them.
-fn way_out<'a>(paths: &mut Paths, links: &[&'a Link], connection: &Connection) -> Option<&'a Link> {
-    let path = paths.of(connection);
-    let taken = |link: &&&Link| path.iter().flat_map(|hop| &hop.links).any(|taken| taken.ifindex == link.ifindex);
-    links.iter().find(taken).copied()
+///
+/// # Errors
+/// By which they leave is not known.
+fn way_out<'a>(path: &Path, links: &[&'a Link]) -> Result<Option<&'a Link>, Unread> {
+    let taken = |link: &&&Link| path.hops.iter().flat_map(|hop| &hop.links).any(|taken| taken.ifindex == link.ifindex);
+    known_or_unread(links.iter().find(taken).copied(), path.unread.as_ref())
+}
+
+/// What the kernel refuses to tell of a path may be any interface and any route.
+fn known_or_unread<'a>(known: Option<&'a Link>, unread: Option<&Unread>) -> Result<Option<&'a Link>, Unread> {
+    match (known, unread) {
+        (None, Some(unread)) => Err(unread.clone()),
+        (known, _) => Ok(known),
+    }
+}
+
+fn unknown(connection: &Connection) -> impl FnOnce(Unread) -> Error {
+    |Unread { what, refusal }| Error::UnknownWay {
+        connection: connection.clone(),
+        unread: format!("{what}: {refusal}").into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::rule::Rule;
+    use crate::sys::netlink::KernelError;
+
+    const LOCAL_RULE: u32 = 32765;
+
+    fn unread() -> Option<Unread> {
+        Some(Unread { what: "the peers of 'wg0'".into(), refusal: KernelError::from_errno(libc::EPERM) })
+    }
+
+    #[test]
+    fn what_is_not_known_of_a_path_may_be_by_any_interface() {
+        let link = Link::plain(2, "eth0", None);
+        let path = |unread| Path { hops: Vec::new(), unread };
+        assert_eq!(way_out(&path(None), &[&link]), Ok(None));
+        assert_eq!(way_out(&path(unread()), &[&link]).err(), unread());
+        assert_eq!(known_or_unread(Some(&link), unread().as_ref()), Ok(Some(&link)), "which is more to say");
+    }
+
+    #[test]
+    fn what_is_not_known_of_a_path_may_be_by_any_route_and_any_seal() {
+        let system = System::new(Vec::new(), Vec::new());
+        let route = Route::seal(Family::V4, 10);
+        let (gone, seal) = (Step::DeleteRoute(route.clone()), Step::AddRoute(route));
+        let moved =
+            Step::AddRule(Rule { table: TABLE_LOCAL, is_l3mdev: false, ..Rule::l3mdev(Family::V4, LOCAL_RULE) });
+        let by = |steps: &[Step], unread| by_changed_way(&Path { hops: Vec::new(), unread }, &system, steps);
+        for steps in [[moved.clone(), gone], [moved.clone(), seal]] {
+            assert_eq!(by(&steps, unread()).err(), unread());
+            assert_eq!(by(&steps, None), Ok(None));
+        }
+        // By which domain they leave does not hang on the local rule's place.
+        assert_eq!(by(&[moved], unread()), Ok(None));
+    }
 }

@@ -6,6 +6,7 @@
 //! the steps come from whoever began the transaction.
 #![forbid(unsafe_code)]
 
+mod around;
 pub mod confirm;
 pub mod held;
 pub mod journal;

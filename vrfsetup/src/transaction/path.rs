@@ -1,20 +1,16 @@
 //! By which interfaces a connection's packets leave: through tunnels, the packets around them as well.
 //!
-//! Asks the kernel and changes nothing. Of IPsec these are the packets of its states that belong to an interface, for the one
-//! by which policies take what has none the kernel does not tell. Of a tunnel whose packets each have ends of their own, and
-//! of one that a program makes (OpenVPN), nobody knows what is around which connection.
+//! Asks the kernel and changes nothing.
 
-use std::collections::{HashMap, HashSet};
-use std::net::IpAddr;
+use std::collections::HashSet;
 
 use crate::model::flow::Flow;
 use crate::model::link::Link;
 use crate::model::route::Route;
-use crate::plan::outsides;
 use crate::plan::system::System;
-use crate::sys::netlink::ipsec::{self, State};
-use crate::sys::netlink::{Kernel, wireguard};
+use crate::sys::netlink::{Kernel, KernelError};
 use crate::sys::sock_diag::Connection;
+use crate::transaction::around::{Around, Unread};
 
 /// One routing of packets on their way.
 pub struct Hop<'a> {
@@ -25,35 +21,50 @@ pub struct Hop<'a> {
     pub links: Vec<&'a Link>,
 }
 
+/// What is known of the way of a connection.
+pub struct Path<'a> {
+    /// The connection's own packets first; none that have no route.
+    pub hops: Vec<Hop<'a>>,
+    /// What the kernel refused to tell: the packets may leave by anything.
+    pub unread: Option<Unread>,
+}
+
 /// The paths of connections.
 pub struct Paths<'a> {
     kernel: &'a Kernel,
     system: &'a System,
-    /// What is around tunnels, by their indices: many connections may go through one.
-    around: HashMap<u32, Vec<Flow>>,
+    around: Around<'a>,
 }
 
 impl<'a> Paths<'a> {
     pub fn new(kernel: &'a Kernel, system: &'a System) -> Self {
-        Self { kernel, system, around: HashMap::new() }
+        Self { kernel, system, around: Around::new(kernel, system) }
     }
 
-    /// The connection's own packets first; none that have no route. What the kernel does not tell of a tunnel counts as
-    /// nothing around it.
-    pub fn of(&mut self, connection: &Connection) -> Vec<Hop<'a>> {
+    pub fn of(&mut self, connection: &Connection) -> Path<'a> {
         let (to, from) = (connection.peer.0, Some(connection.local.0));
         let mut waiting = vec![Flow { to, from, oif: connection.bound, mark: 0 }];
-        let (mut hops, mut seen) = (Vec::new(), HashSet::new());
+        let (mut path, mut seen) = (Path { hops: Vec::new(), unread: None }, HashSet::new());
         while let Some(flow) = waiting.pop() {
-            let Ok(route) = self.kernel.route_of(&flow) else { continue };
+            let route = match self.kernel.route_of(&flow) {
+                Ok(route) => route,
+                Err(refusal) if is_no_route(&refusal) => continue,
+                Err(refusal) => {
+                    path.unread.get_or_insert(Unread { what: format!("the route to {}", flow.to), refusal });
+                    continue;
+                }
+            };
             let links = self.upon(route.oif());
             // A tunnel may lead to itself.
             for link in links.iter().filter(|link| seen.insert(link.ifindex)) {
-                waiting.extend(self.around(link).iter().cloned());
+                match self.around.of(link) {
+                    Ok(flows) => waiting.extend(flows),
+                    Err(unread) => drop(path.unread.get_or_insert(unread)),
+                }
             }
-            hops.push(Hop { flow, route, links });
+            path.hops.push(Hop { flow, route, links });
         }
-        hops
+        path
     }
 
     fn upon(&self, oif: Option<u32>) -> Vec<&'a Link> {
@@ -70,56 +81,35 @@ impl<'a> Paths<'a> {
         }
         links
     }
+}
 
-    fn around(&mut self, link: &Link) -> &[Flow] {
-        let (kernel, system) = (self.kernel, self.system);
-        self.around.entry(link.ifindex).or_insert_with(|| flows(kernel, system, link))
+/// What the kernel says of packets that it would not send: nothing leads there, or what does is unreachable, prohibited,
+/// a blackhole or a throw, or is for an interface or a family that is not there.
+fn is_no_route(refusal: &KernelError) -> bool {
+    const NO_ROUTE: [i32; 9] = [
+        libc::ENETUNREACH,
+        libc::EHOSTUNREACH,
+        libc::EACCES,
+        libc::EINVAL,
+        libc::EAGAIN,
+        libc::ESRCH,
+        libc::ENODEV,
+        libc::EAFNOSUPPORT,
+        libc::EOPNOTSUPP,
+    ];
+    NO_ROUTE.contains(&refusal.errno)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_to_look_up_is_not_taken_for_no_route() {
+        let is_none = |errno| is_no_route(&KernelError::from_errno(errno));
+        assert!(
+            [libc::ENETUNREACH, libc::EHOSTUNREACH, libc::EACCES, libc::EINVAL, libc::ENODEV].map(is_none) == [true; 5]
+        );
+        assert!([libc::EPERM, libc::ENOBUFS, libc::ENOMEM, libc::EIO, libc::EINTR].map(is_none) == [false; 5]);
     }
-}
-
-fn flows(kernel: &Kernel, system: &System, link: &Link) -> Vec<Flow> {
-    let named = || kernel.flow_around(&link.device()).ok().flatten();
-    match link.kind.as_deref() {
-        Some("wireguard") => wireguard::flows(link.ifindex).unwrap_or_default(),
-        _ if link.is_of_elsewhere => Vec::new(),
-        Some("vxlan") => {
-            let own = kernel.own_end(&link.device()).ok().flatten();
-            of_vxlan(link, own, named(), kernel.far_ends(link.ifindex).unwrap_or_default())
-        }
-        Some("xfrm") => {
-            let number = kernel.xfrm_number(&link.device()).ok().flatten();
-            let is_its = |state: &State| number.is_some_and(|number| number != 0 && state.interface == number);
-            of_states(system, link.lower.unwrap_or(0), ipsec::states().unwrap_or_default().into_iter().filter(is_its))
-        }
-        Some("vti" | "vti6") => named().map(|named| of_vti(system, link, named)).unwrap_or_default(),
-        _ if outsides::is_changed(link) => named().into_iter().collect(),
-        _ => Vec::new(),
-    }
-}
-
-/// To the far end that it was made with, and to those that it has been told of or has learned. It may have been made with a
-/// device and no far end.
-fn of_vxlan(link: &Link, own: Option<IpAddr>, named: Option<Flow>, others: Vec<(IpAddr, u32)>) -> Vec<Flow> {
-    let device = link.lower.unwrap_or(0);
-    let others: HashSet<(IpAddr, u32)> =
-        others.into_iter().map(|(to, oif)| (to, if oif == 0 { device } else { oif })).collect();
-    let other = |(to, oif): (IpAddr, u32)| {
-        let from = own.filter(|own| own.is_ipv4() == to.is_ipv4());
-        Flow { to, from, oif, mark: 0 }
-    };
-    named.into_iter().chain(others.into_iter().map(other)).collect()
-}
-
-/// As its states have it; without one it sends nothing yet. It sends by the VRF that it is a port of.
-fn of_vti(system: &System, link: &Link, named: Flow) -> Vec<Flow> {
-    let vrf = system.vrf_of(link).map_or(0, |vrf| vrf.ifindex);
-    let is_its = |state: &State| state.to == named.to && named.from.is_none_or(|from| state.from == from);
-    let flows = of_states(system, vrf, ipsec::states().unwrap_or_default().into_iter().filter(is_its));
-    if flows.is_empty() { vec![Flow { oif: vrf, ..named }] } else { flows }
-}
-
-/// Of those that are sent by; what comes in has its end here.
-fn of_states(system: &System, oif: u32, states: impl Iterator<Item = State>) -> Vec<Flow> {
-    let sent = states.filter(|state| system.is_own(state.from));
-    sent.map(|State { to, from, mark, .. }| Flow { to, from: Some(from), oif, mark }).collect()
 }

@@ -1,6 +1,7 @@
 //! A connection from another machine that goes through a tunnel is not cut unasked: neither by what changes the tunnel nor
 //! by what changes the way of the packets around it.
 
+use super::super::transactions::{FIRST, MANY, faulty, text};
 use super::super::{assert_same, state, vrfsetup};
 use super::ipsec::{INNER4, inside, keys};
 use super::own_device::{batch, recipe};
@@ -191,5 +192,65 @@ pub fn a_connection_through_ipsec_is_not_cut_unasked() {
     batch(world, None, &(interface("vti", outer, INNER4) + &keyed(outer, INNER4, spis, "output-mark 0x52")));
     let connection = connected(world, Domain::Blue, INNER4[0]);
     refused(world, INNER4[0], &["detach blue0"]);
+    drop(connection);
+}
+
+/// A connection goes through a tunnel and leaves by eth0. Whichever message is refused, eth0 is not attached; and what is
+/// not read of the tunnel is named.
+#[track_caller]
+fn refused_whatever_is_unread(world: &mut World, own: &str, whats: &[&str]) {
+    let before = told();
+    let (mut named, mut at) = (Vec::new(), FIRST);
+    let outer = format!("the route to {WEB4}");
+    // The last one is about the packets around it.
+    while !named.contains(&outer) {
+        assert!(at < MANY, "{named:?}");
+        let output = faulty(&format!("sendto:error=EPERM:when={at}"), "attach blue eth0");
+        let said = text(&output);
+        assert_eq!(output.status.code(), Some(1), "message {at}: {said}");
+        assert_same(&before, &told());
+        let unread = format!(" to {own}:9 might break (--force or --confirm SECONDS goes on): cannot read ");
+        let what = said.split_once(&unread).and_then(|(_, what)| what.strip_suffix(": Operation not permitted\n"));
+        named.extend(what.map(str::to_owned));
+        at += 1;
+    }
+    assert!(whats.iter().all(|what| named.iter().any(|named| named == what)), "{named:?}");
+    refused(world, own, &["attach blue eth0"]);
+}
+
+pub fn a_connection_through_a_tunnel_that_cannot_be_read_is_not_cut_unasked() {
+    let mut scene = Scene::new();
+    scene.make(&format!("{WEB4}:{PEERS}"));
+    assert_eq!(scene.ping(BEHIND[0], "1", "10").code, 0);
+    let world = &mut scene.world;
+    // The default route would be another reason to refuse.
+    let web = WEB4.to_string();
+    batch(world, None, &format!("route add {web} via 198.51.100.1\nroute del default\n"));
+    here("ip -6 route del default");
+    let connection = connected(world, Domain::Default, INSIDE[0]);
+    refused_whatever_is_unread(world, INSIDE[0], &["the peers of 'wg0'"]);
+    drop(connection);
+
+    let ends = ["10.8.0.1", "10.8.0.2"];
+    for (kind, whats) in [
+        ("vxlan id 7 dstport 4789", &["the ends of 't0'", "the far ends of 't0'"][..]),
+        ("ipip", &["the ends of 't0'"]),
+    ] {
+        tunnel(world, Domain::Default, "t0", kind, ends);
+        let connection = connected(world, Domain::Default, ends[0]);
+        refused_whatever_is_unread(world, ends[0], whats);
+        drop(connection);
+        here("ip link del t0");
+        batch(world, Some(Domain::Default), "link del t0\n");
+    }
+
+    let end = |outer: [&str; 2], inner: [&str; 2], spis: [&str; 2]| {
+        "link add t0 type xfrm if_id 7\n".to_owned() + &inside(inner) + &keys(outer, inner, spis, [""; 2])
+    };
+    let behind = [INNER4[1], INNER4[0]];
+    batch(world, Some(Domain::Default), &end([&web, OWN4], behind, ["0x102", "0x101"]));
+    batch(world, None, &end([OWN4, &web], INNER4, ["0x101", "0x102"]));
+    let connection = connected(world, Domain::Default, INNER4[0]);
+    refused_whatever_is_unread(world, INNER4[0], &["the number of 't0'", "the IPsec states"]);
     drop(connection);
 }
