@@ -6,6 +6,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod address;
 mod attr;
 pub mod link;
 pub mod listener;

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use rtnetlink::packet_core::NLM_F_DUMP;
 use rtnetlink::sys::protocols::NETLINK_XFRM;
-use vrfnl::Attributes;
+use vrfnl::{Attributes, address};
 
 use super::KernelError;
 use super::raw::request;
@@ -57,11 +57,8 @@ fn state(reply: &Reply) -> Option<State> {
 impl State {
     fn read(body: &[u8]) -> Option<Self> {
         let attributes = Attributes(body.get(USERSA..)?);
-        let is_ipv4 = i32::from(u16::from_ne_bytes(*body.get(FAMILY..)?.first_chunk()?)) == libc::AF_INET;
-        let end = |at: usize| match is_ipv4 {
-            true => Some(IpAddr::from(*body.get(at..)?.first_chunk::<4>()?)),
-            false => Some(IpAddr::from(*body.get(at..)?.first_chunk::<16>()?)),
-        };
+        let family = u16::from_ne_bytes(*body.get(FAMILY..)?.first_chunk()?);
+        let end = |at: usize| address::of_family(family.into(), body.get(at..)?);
         let state = Self {
             to: end(TO)?,
             from: end(FROM)?,

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_REPLACE};
-use vrfnl::Attributes;
+use vrfnl::{Attributes, address};
 
 use super::raw::attribute;
 use super::reply::Reply;
@@ -93,7 +93,7 @@ fn answer(reply: &Reply) -> Option<Neighbour> {
     if reply.kind != libc::RTM_NEWNEIGH || !is_made || flags & NTF_EXT_LEARNED != 0 {
         return None;
     }
-    let address = destination(attributes)?;
+    let address = attributes.find(NDA_DST).and_then(address::whole)?;
     let ifindex = u32::from_ne_bytes(fixed[4..8].try_into().ok()?);
     Some(Neighbour {
         device: Device { ifindex, name: String::new() },
@@ -110,16 +110,9 @@ fn answer(reply: &Reply) -> Option<Neighbour> {
 fn far_end(vxlan: u32, kind: u16, body: &[u8]) -> Option<(IpAddr, u32)> {
     let (fixed, attributes) = (body.get(..NDMSG)?, Attributes(body.get(NDMSG..)?));
     let is_of_it = kind == libc::RTM_NEWNEIGH && fixed[4..8] == vxlan.to_ne_bytes();
-    let address = destination(attributes).filter(|address| is_of_it && !address.is_unspecified())?;
+    let address =
+        attributes.find(NDA_DST).and_then(address::whole).filter(|address| is_of_it && !address.is_unspecified())?;
     Some((address, attributes.find_u32(NDA_IFINDEX).unwrap_or(0)))
-}
-
-fn destination(attributes: Attributes) -> Option<IpAddr> {
-    let address = attributes.find(NDA_DST)?;
-    match address.len() {
-        4 => <[u8; 4]>::try_from(address).ok().map(IpAddr::from),
-        _ => <[u8; 16]>::try_from(address).ok().map(IpAddr::from),
-    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,7 @@
 //! Nexthop objects to and from the kernel (RTM_NEWNEXTHOP, RTM_DELNEXTHOP, RTM_GETNEXTHOP; 5.3).
 
-use std::net::IpAddr;
-
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
-use vrfnl::Attributes;
+use vrfnl::{Attributes, address};
 
 use super::raw::attribute;
 use super::reply::Reply;
@@ -93,10 +91,7 @@ fn kept((kind, value): (u16, &[u8])) -> Vec<u8> {
 
 /// As ip(8) writes it, but for the name of the interface.
 fn text(attributes: Attributes) -> String {
-    let gateway = attributes.find(NHA_GATEWAY).and_then(|value| match value.len() {
-        4 => Some(IpAddr::from(<[u8; 4]>::try_from(value).ok()?)),
-        _ => Some(IpAddr::from(<[u8; 16]>::try_from(value).ok()?)),
-    });
+    let gateway = attributes.find(NHA_GATEWAY).and_then(address::whole);
     let group = attributes.find(NHA_GROUP).unwrap_or_default().chunks_exact(MEMBER);
     let group: Vec<String> =
         group.filter_map(|member| Some(u32::from_ne_bytes(member.get(..4)?.try_into().ok()?).to_string())).collect();

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use rtnetlink::packet_core::{NLM_F_ACK, NLM_F_REQUEST};
-use vrfnl::Attributes;
+use vrfnl::{Attributes, address};
 
 use super::link::{IFINFOMSG, question_by_index};
 use super::raw::attribute;
@@ -132,7 +132,7 @@ impl Tunnel {
     }
 
     fn end(&self, kinds: &[u16]) -> Option<IpAddr> {
-        let mut ends = kinds.iter().filter_map(|kind| self.value(*kind).and_then(address));
+        let mut ends = kinds.iter().filter_map(|kind| self.value(*kind).and_then(address::whole));
         ends.find(|address| !address.is_unspecified())
     }
 
@@ -174,11 +174,6 @@ impl Tunnel {
         body.extend(attribute(libc::IFLA_LINKINFO, &info));
         body
     }
-}
-
-fn address(bytes: &[u8]) -> Option<IpAddr> {
-    let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
-    v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use rtnetlink::packet_core::{NLM_F_ACK, NLM_F_DUMP};
 use rtnetlink::sys::protocols::NETLINK_GENERIC;
-use vrfnl::Attributes;
+use vrfnl::{Attributes, address};
 
 use super::KernelError;
 use super::raw::{attribute, request};
@@ -69,11 +69,9 @@ pub fn flows(ifindex: u32) -> Result<Vec<Flow>, KernelError> {
 
 /// The address in `struct sockaddr_in` or `sockaddr_in6`.
 fn endpoint(bytes: &[u8]) -> Option<IpAddr> {
-    match i32::from(half(bytes)?) {
-        libc::AF_INET => bytes.get(4..8)?.first_chunk::<4>().map(|octets| IpAddr::from(*octets)),
-        libc::AF_INET6 => bytes.get(8..24)?.first_chunk::<16>().map(|octets| IpAddr::from(*octets)),
-        _ => None,
-    }
+    let family = i32::from(half(bytes)?);
+    // Behind the port, and in the latter the flow label.
+    address::of_family(family, bytes.get(if family == libc::AF_INET { 4.. } else { 8.. })?)
 }
 
 /// Sets the mark of what it sends.
