@@ -3,7 +3,7 @@
 use super::guest_tests;
 use super::setup_ports::bare;
 use super::{assert_same, state, vrfsetup};
-use crate::harness::judge::root;
+use crate::harness::judge::{Running, root};
 use crate::harness::world::plan::{DNS4, OWN4};
 use crate::harness::world::{Domain, Kind, World};
 
@@ -56,15 +56,9 @@ fn a_connection_that_needs_the_local_rule_is_not_cut_unasked() {
     world.ip("addr add 203.0.113.7/32 dev lo");
     let accept = root(["sysctl", "-q", "net.ipv4.tcp_l3mdev_accept=1"]);
     assert_eq!(world.judge(&accept).code, 0);
-    let server = "import socket,time; s=socket.create_server(('203.0.113.7',9)); print('up',flush=True); c=s.accept()[0]; c.send(b'in'); time.sleep(600)";
-    let mut server = world.start(&root(["python3", "-c", server]));
-    server.wait_for("up");
     let route = world.at_peer(Domain::Blue, &["ip", "route", "add", "203.0.113.7", "via", OWN4]);
     assert_eq!(world.judge(&root(route)).code, 0);
-    let client = "exec 3<>/dev/tcp/203.0.113.7/9; head -c 2 <&3; sleep 600";
-    let client = world.at_peer(Domain::Blue, &["bash", "-c", client]);
-    let mut client = world.start(&root(client));
-    client.wait_for("in");
+    let connection = connected(&mut world, Domain::Blue, "203.0.113.7");
     let before = state(&world);
     vrfsetup(&mut world, 1, "rules fix").assert_says(1, "to 203.0.113.7:9 uses 'blue'");
     assert_same(&before, &state(&world));
@@ -72,7 +66,7 @@ fn a_connection_that_needs_the_local_rule_is_not_cut_unasked() {
     vrfsetup(&mut world, 1, "rules undo").assert_says(1, "203.0.113.7:9");
     vrfsetup(&mut world, 0, "rules undo --force");
     assert_same(&before, &state(&world));
-    drop((client, server));
+    drop(connection);
     assert_eq!(world.judge(&root(["sysctl", "-q", "net.ipv4.tcp_l3mdev_accept=0"])).code, 0);
     world.ip("addr del 203.0.113.7/32 dev lo");
 }
@@ -119,15 +113,9 @@ fn a_connection_over_a_vlan_is_not_cut_unasked() {
             let words = words.replace("KIND", kind);
             at_blue(&mut world, &words);
         }
-        let listen = "import socket,time; s=socket.create_server(('192.168.10.1',9)); print('up',flush=True); c=s.accept()[0]; c.send(b'in'); time.sleep(600)";
-        let mut server = world.start(&root(["python3", "-c", listen]));
-        server.wait_for("up");
-        let client = "exec 3<>/dev/tcp/192.168.10.1/9; head -c 2 <&3; sleep 600";
-        let client = world.at_peer(Domain::Blue, &["bash", "-c", client]);
-        let mut client = world.start(&root(client));
-        client.wait_for("in");
+        let connection = connected(&mut world, Domain::Blue, "192.168.10.1");
         verdict(&mut world, kind);
-        drop((client, server));
+        drop(connection);
         world.ip("link del upper");
         at_blue(&mut world, "ip link del far");
     }
@@ -159,13 +147,7 @@ fn a_bridge_and_a_bond_are_ports_with_what_is_below_them() {
         ] {
             world.ip(words);
         }
-        let listen = "import socket,time; s=socket.create_server(('192.168.10.1',9)); print('up',flush=True); c=s.accept()[0]; c.send(b'in'); time.sleep(600)";
-        let mut server = world.start(&root(["python3", "-c", listen]));
-        server.wait_for("up");
-        let client = "exec 3<>/dev/tcp/192.168.10.1/9; head -c 2 <&3; sleep 600";
-        let client = world.at_peer(Domain::Blue, &["bash", "-c", client]);
-        let mut client = world.start(&root(client));
-        client.wait_for("in");
+        let connection = connected(&mut world, Domain::Blue, "192.168.10.1");
         let before = routing(&world);
         let refused = vrfsetup(&mut world, 1, "attach blue upper");
         assert!(refused.error_text().contains("'upper' and would break"), "{kind}: {refused}");
@@ -186,11 +168,25 @@ fn a_bridge_and_a_bond_are_ports_with_what_is_below_them() {
             (&serde_json::Value::Null, &"192.168.10.1".into()),
             "{kind}"
         );
-        drop((client, server));
+        drop(connection);
         world.ip("link set blue0 nomaster");
         world.ip("link del upper");
     }
     module(&mut world, "-r bonding");
+}
+
+/// A server here that a domain's peer talks to.
+pub(super) fn connected(world: &mut World, domain: Domain, own: &str) -> [Running; 2] {
+    let server = format!(
+        "import socket,time; s=socket.create_server(('{own}',9)); print('up',flush=True); c=s.accept()[0]; c.send(b'in'); time.sleep(600)"
+    );
+    let mut server = world.start(&root(["python3", "-c", &server]));
+    server.wait_for("up");
+    let client = format!("exec 3<>/dev/tcp/{own}/9; head -c 2 <&3; sleep 600");
+    let client = world.at_peer(domain, &["bash", "-c", &client]);
+    let mut client = world.start(&root(client));
+    client.wait_for("in");
+    [server, client]
 }
 
 fn at_blue(world: &mut World, words: &str) {

@@ -45,6 +45,7 @@ use serde_json::Value;
 use super::guest_tests;
 
 use crate::harness::judge::{Verdict, root};
+use crate::harness::vm::plan::DIRECTORY;
 use crate::harness::world::World;
 
 /// Runs vrfsetup, which must end with this code.
@@ -53,6 +54,14 @@ pub fn vrfsetup(world: &mut World, code: i32, words: &str) -> Verdict {
     let verdict = world.judge(&root(["vrfsetup"].into_iter().chain(words.split_whitespace())));
     assert_eq!(verdict.code, code, "vrfsetup {words}: {verdict}");
     verdict
+}
+
+/// Takes users out of their VRFs, whether they are in one or not: for the end of a test, which may have failed.
+pub fn take_out(users: &[&str]) {
+    for user in users {
+        let mut remove = Command::new(format!("{DIRECTORY}/vrfsetup"));
+        let _ = remove.args(["user", "--remove", user]).stdout(Stdio::null()).status();
+    }
 }
 
 /// Runs vrfsetup, which must succeed and say that it had nothing to do.

@@ -1,10 +1,8 @@
 //! `vrfsetup user`: every socket of a user is in its VRF, however its process was started and whatever it tries; nobody
 //! else's is; and nothing stays when the user is taken out.
 
-use std::process::{Command, Stdio};
-
 use super::guest_tests;
-use super::{json, nothing_to_do, vrfsetup};
+use super::{json, nothing_to_do, take_out, vrfsetup};
 use crate::harness::judge::{Order, Outcome, Verdict, root, user};
 use crate::harness::world::{Domain, Kind, World};
 
@@ -27,26 +25,18 @@ pub(super) const ASKS: &[&str] = &["on_use", "udp4", "sendto", "answer"];
 /// A world that takes its users out again: they are the machine's, not the world's.
 pub(super) struct Users(pub World);
 
-impl Users {
-    fn take_out(&self) {
-        for uid in ["1000", "1001"] {
-            let mut remove = Command::new(self.0.bin().join("vrfsetup"));
-            let _ = remove.args(["user", "--remove", uid]).stdout(Stdio::null()).status();
-        }
-    }
-}
+const BOTH: &[&str] = &["1000", "1001"];
 
 impl Drop for Users {
     fn drop(&mut self) {
-        self.take_out();
+        take_out(BOTH);
     }
 }
 
 pub(super) fn world() -> Users {
-    let users = Users(World::of_machine(Kind::Vrfs).expect("a world"));
     // Those of a test that has failed.
-    users.take_out();
-    users
+    take_out(BOTH);
+    Users(World::of_machine(Kind::Vrfs).expect("a world"))
 }
 
 /// A world where alice is in blue.

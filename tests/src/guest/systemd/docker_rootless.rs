@@ -3,13 +3,13 @@
 
 use std::fs;
 use std::os::unix::fs::chown;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use super::guest_tests;
 use super::machine::{Machine, machine};
 use crate::guest::run::containers::Image;
 use crate::guest::run::oci_hook::{fetch, image, is_blue, is_closed};
-use crate::guest::setup::vrfsetup;
+use crate::guest::setup::{take_out, vrfsetup};
 use crate::harness::judge::{Order, USER, Verdict, user};
 use crate::harness::sandboxes;
 use crate::harness::world::{Domain, Kind};
@@ -107,7 +107,7 @@ impl Drop for Rootless {
     fn drop(&mut self) {
         // What stays is found by who looks at what is left.
         let _ = Command::new("systemctl").args(["stop", SERVICE]).status();
-        let _ = Command::new("vrfsetup").args(["user", "--remove", "1000"]).stdout(Stdio::null()).status();
+        take_out(&["1000"]);
     }
 }
 

@@ -9,7 +9,7 @@ use std::process::Command;
 use super::guest_tests;
 use super::machine::{Machine, machine, systemctl};
 use crate::guest::booted::ENFORCE;
-use crate::guest::setup::vrfsetup;
+use crate::guest::setup::{take_out, vrfsetup};
 use crate::harness::judge::{Outcome, Verdict, root, user};
 use crate::harness::sandboxes;
 use crate::harness::vm::plan::DIRECTORY;
@@ -84,7 +84,7 @@ impl Drop for Enforcing {
     fn drop(&mut self) {
         fs::write(ENFORCE, "0").expect("permissive mode");
         let _ = fs::remove_dir_all(SAID);
-        let _ = Command::new("vrfsetup").args(["user", "--remove", "1001"]).status();
+        take_out(&["1001"]);
         let _ = Command::new("setsebool").args(["ssh_sysadm_login", "off"]).status();
     }
 }

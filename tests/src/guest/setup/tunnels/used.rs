@@ -1,13 +1,13 @@
 //! A connection from another machine that goes through a tunnel is not cut unasked: neither by what changes the tunnel nor
 //! by what changes the way of the packets around it.
 
+use super::super::lockout::connected;
 use super::super::transactions::{FIRST, MANY, faulty, text};
 use super::super::{assert_same, state, vrfsetup};
 use super::ipsec::{INNER4, inside, keys};
 use super::own_device::{batch, recipe};
 use super::scene::{BEHIND, INSIDE, PEERS, Scene, here};
 use super::vti::{interface, keyed};
-use crate::harness::judge::{Running, root};
 use crate::harness::world::plan::{OWN4, WEB4};
 use crate::harness::world::{Domain, Kind, World};
 
@@ -26,20 +26,6 @@ fn tunnel(world: &World, domain: Domain, name: &str, more: &str, inside: [&str; 
     let kind = more.split_once(" dev ").map_or(more, |(kind, _)| kind);
     batch(world, Some(domain), &end([&web, OWN4], inside[1], kind));
     batch(world, None, &end([OWN4, &web], inside[0], more));
-}
-
-/// A server here that a domain's peer talks to.
-fn connected(world: &mut World, domain: Domain, own: &str) -> [Running; 2] {
-    let server = format!(
-        "import socket,time; s=socket.create_server(('{own}',9)); print('up',flush=True); c=s.accept()[0]; c.send(b'in'); time.sleep(600)"
-    );
-    let mut server = world.start(&root(["python3", "-c", &server]));
-    server.wait_for("up");
-    let client = format!("exec 3<>/dev/tcp/{own}/9; head -c 2 <&3; sleep 600");
-    let client = world.at_peer(domain, &["bash", "-c", &client]);
-    let mut client = world.start(&root(client));
-    client.wait_for("in");
-    [server, client]
 }
 
 /// Interfaces with what they stand upon, routes and rules: what else is told of them (a bridge's timers, the state of a link,
