@@ -1,16 +1,23 @@
 //! What real VRFs make of inherited sockets, and of tables and rules that only look sealed: judged by the packets.
 
+mod port;
+
 use super::guest_tests;
 use super::ways;
 use crate::harness::judge::{Outcome, root};
 use crate::harness::world::plan::OWN4;
 use crate::harness::world::{Domain, Kind, World};
+use port::{
+    a_listener_at_a_port_that_is_roots_alone_is_inherited_where_nobody_has_the_port,
+    a_listener_that_shares_its_port_with_strangers_is_refused,
+};
 
 guest_tests! {
     what_waits_at_a_listener_is_not_taken_into_the_vrf,
     a_socket_of_another_network_namespace_is_refused,
     a_socket_with_others_inside_or_with_many_peers_is_refused,
     a_listener_that_shares_its_port_with_strangers_is_refused,
+    a_listener_at_a_port_that_is_roots_alone_is_inherited_where_nobody_has_the_port,
     a_datagram_socket_that_lost_its_device_sends_in_the_vrf needs [Supervisor],
     throw_routes_are_gaps,
     a_vrf_rule_that_suppresses_routes_is_a_gap,
@@ -85,35 +92,6 @@ fn a_socket_of_another_network_namespace_is_refused() {
     let own = FOREIGN.replace("unshare(0x40000000)", "getpid() * 0").replace("subprocess.run", "(lambda *a, **b: 0)");
     let verdict = world.judge(&root(["python3", "-c", &own, "-m", "bpf"]));
     assert_eq!((verdict.code, verdict.text().as_str()), (0, "ran\n"), "{verdict}");
-}
-
-/// Descriptors 30 and 31 share port 4713 by SO_REUSEPORT, as far as they are inherited; the parent keeps both. That 30 has no such
-/// option any more does not take it out of the group.
-const SHARED: &str = "
-import os, socket as S, subprocess, sys
-def listener():
-    s = S.socket(); s.setsockopt(S.SOL_SOCKET, S.SO_REUSEPORT, 1); s.bind(('0.0.0.0', 4713)); s.listen(8); return s
-for number, s in zip((30, 31), [listener() for _ in range(2)]): os.dup2(s.fileno(), number)
-if 'cleared' in sys.argv: sys.argv.remove('cleared'); S.socket(fileno=os.dup(30)).setsockopt(S.SOL_SOCKET, S.SO_REUSEPORT, 0)
-fds = [int(fd) for fd in sys.argv[1].split(',')]
-sys.exit(subprocess.run(['vrfrun', *sys.argv[2:], 'blue', 'echo', 'ran'], pass_fds=fds).returncode)
-";
-
-/// The kernel would hand it connections of the default domain, and them those of the VRF.
-fn a_listener_that_shares_its_port_with_strangers_is_refused() {
-    let mut world = world();
-    for mechanism in ["bpf", "preload", "seccomp"] {
-        let mut with = |fds: &str, options: &[&str]| {
-            world.judge(&root([&["python3", "-c", SHARED, fds, "-m", mechanism], options].concat()))
-        };
-        let what = "descriptor 30 into 'blue': it is a listener whose port may be shared (SO_REUSEPORT), which another";
-        with("30", &[]).assert_says(125, what);
-        with("30", &["cleared"]).assert_says(125, what);
-        for (fds, options) in [("30,31", &[][..]), ("30", &["--keep-fds"])] {
-            let verdict = with(fds, options);
-            assert_eq!((verdict.code, verdict.text().as_str()), (0, "ran\n"), "{verdict}");
-        }
-    }
 }
 
 /// Descriptor 30 is an SCTP socket for many peers, with one or none of them, or for one, or one of SMC, which may be bound.

@@ -56,7 +56,7 @@ fn net_cls_in_use_never_lets_bpf_start_a_program_unbound() {
     assert_eq!(findings.contains("\"net-cls\""), unproved.outcome == Outcome::Leak, "{findings}");
 }
 
-fn release() -> (u32, u32) {
+pub fn release() -> (u32, u32) {
     let text = fs::read_to_string("/proc/sys/kernel/osrelease").expect("a release");
     let mut numbers = text.split(|c: char| !c.is_ascii_digit()).map(|number| number.parse().expect("a number"));
     (numbers.next().expect("one"), numbers.next().expect("two"))
