@@ -72,6 +72,7 @@ impl<'a> Around<'a> {
                 Some(named) => of_vti(self.system, link, named, self.states()?),
                 None => Vec::new(),
             },
+            Some("geneve") => named()?.into_iter().collect(),
             _ if outsides::is_changed(link) => named()?.into_iter().collect(),
             _ => Vec::new(),
         })

@@ -4,7 +4,7 @@ use super::guest_tests;
 use super::setup_ports::bare;
 use super::{assert_same, state, vrfsetup};
 use crate::harness::judge::{Running, root};
-use crate::harness::world::plan::{DNS4, OWN4};
+use crate::harness::world::plan::{DNS4, DNS6, OWN4};
 use crate::harness::world::{Domain, Kind, World};
 
 guest_tests! {
@@ -73,19 +73,24 @@ fn a_connection_that_needs_the_local_rule_is_not_cut_unasked() {
 
 fn a_route_in_use_is_not_replaced_unasked() {
     let mut world = World::of_machine(Kind::Vrfs).expect("a world");
-    let client = format!("exec 3<>/dev/tcp/{DNS4}/7; read line <&3; echo $line; sleep 600");
-    let mut connected = world.start(&root(["ip", "vrf", "exec", "blue", "bash", "-c", &client]));
-    connected.wait_for("blue");
-    let before = state(&world);
-    let file = world.directory().join("vrf.toml");
-    let text = "[vrf.blue]\ntable = 10\nloopback = false\nroutes = [\"default via 198.51.100.77 metric 200\"]\n";
-    std::fs::write(&file, text).expect("a file");
-    let apply = format!("apply {}", file.display());
-    vrfsetup(&mut world, 1, &apply).assert_says(1, &format!("{DNS4}:7"));
-    assert_same(&before, &state(&world));
-    vrfsetup(&mut world, 0, &format!("{apply} --force"));
-    assert_eq!(world.ip_json("-4 route show table 10 default metric 200")[0]["gateway"], "198.51.100.77");
-    drop(connected);
+    for (family, server, gateway) in
+        [("-4", DNS4.to_string(), "198.51.100.77"), ("-6", DNS6.to_string(), "2001:db8:1::77")]
+    {
+        let client = format!("exec 3<>/dev/tcp/{server}/7; read line <&3; echo $line; sleep 600");
+        let mut connected = world.start(&root(["ip", "vrf", "exec", "blue", "bash", "-c", &client]));
+        connected.wait_for("blue");
+        let before = state(&world);
+        let file = world.directory().join("vrf.toml");
+        let text =
+            format!("[vrf.blue]\ntable = 10\nloopback = false\nroutes = [\"default via {gateway} metric 200\"]\n");
+        std::fs::write(&file, text).expect("a file");
+        let apply = format!("apply {}", file.display());
+        vrfsetup(&mut world, 1, &apply).assert_says(1, &server);
+        assert_same(&before, &state(&world));
+        vrfsetup(&mut world, 0, &format!("{apply} --force"));
+        assert_eq!(world.ip_json(&format!("{family} route show table 10 default metric 200"))[0]["gateway"], gateway);
+        drop(connected);
+    }
 }
 
 fn a_connection_over_a_vlan_is_not_cut_unasked() {

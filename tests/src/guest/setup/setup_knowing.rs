@@ -7,6 +7,7 @@ use std::path::Path;
 use super::guest_tests;
 use super::{json, vrfsetup};
 use crate::harness::judge::{Running, root};
+use crate::harness::world::plan::{DNS4, DNS6};
 use crate::harness::world::{Kind, World};
 
 guest_tests! {
@@ -238,6 +239,9 @@ fn doctor_looks_beyond_the_routing() {
     ];
     let groups = "/proc/sys/net/ipv4/ping_group_range";
     fs::write(groups, "0 2147483647").expect("all groups");
+    fs::create_dir_all("/etc/vrf/blue").expect("a directory");
+    let servers = format!("nameserver {DNS4}\nnameserver {DNS6}\n");
+    fs::write("/etc/vrf/blue/resolv.conf", servers).expect("a resolver");
     let before = findings(&mut world);
     assert!(expected.iter().all(|name| !before.iter().any(|finding| finding == name)), "{before:?}");
     world.replace("/etc/nsswitch.conf", b"hosts: files resolve dns\n").expect("a switch");
@@ -245,7 +249,6 @@ fn doctor_looks_beyond_the_routing() {
         fs::create_dir_all(Path::new(path).parent().expect("a directory")).expect("a directory");
         UnixListener::bind(path).map(|listener| (path, listener)).expect("a socket")
     });
-    fs::create_dir_all("/etc/vrf/blue").expect("a directory");
     fs::write("/etc/vrf/blue/resolv.conf", "nameserver 127.0.0.53\n").expect("a resolver");
     fs::write(groups, "1 0").expect("no groups");
     let rules = "add table inet t; add chain inet t c; add rule inet t c iifname \"blue0\" accept";

@@ -21,8 +21,10 @@ pub const ECHO_PORT: u16 = 7;
 pub const OWN4: &str = "198.51.100.2";
 /// The machine's own address on each of its three links.
 pub const OWN6: &str = "2001:db8:1::2";
-const GATEWAY4: &str = "198.51.100.1";
-const GATEWAY6: &str = "2001:db8:1::1";
+/// The other end of each link.
+pub const GATEWAY4: &str = "198.51.100.1";
+/// The same of IPv6.
+pub const GATEWAY6: &str = "2001:db8:1::1";
 
 /// The metric of the route that seals a table, as the kernel's documentation of VRFs has it.
 const SEAL_METRIC: u32 = 4_278_198_272;

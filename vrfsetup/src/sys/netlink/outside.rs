@@ -36,6 +36,8 @@ const IPTUN: Places = Places { link: Some(LINK), local: &[2], remote: &[3], mark
 const VTI: Places = Places { link: None, local: &[4], remote: &[5], mark: None };
 /// IFLA_VXLAN_LINK, IFLA_VXLAN_LOCAL and LOCAL6, IFLA_VXLAN_GROUP and GROUP6, which is the far end where it is one.
 const VXLAN: Places = Places { link: Some(3), local: &[4, 17], remote: &[2, 16], mark: None };
+/// IFLA_GENEVE_REMOTE and REMOTE6. It names no end of its own.
+const GENEVE: Places = Places { link: None, local: &[], remote: &[2, 7], mark: None };
 
 /// A tunnel's attributes, as the kernel tells them and takes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,6 +142,7 @@ impl Tunnel {
         match self.kind.split(|byte| *byte == 0).next().unwrap_or_default() {
             b"vti" | b"vti6" => VTI,
             b"vxlan" => VXLAN,
+            b"geneve" => GENEVE,
             b"ipip" | b"sit" | b"ip6tnl" => IPTUN,
             _ => GRE,
         }
@@ -220,6 +223,9 @@ mod tests {
         vxlan.data[2] = (16, vec![2; 16]);
         let six = |byte: u8| IpAddr::from([byte; 16]);
         assert_eq!(vxlan.flow().map(|flow| (flow.from, flow.to)), Some((Some(six(1)), six(2))));
+        vxlan.kind = b"geneve\0".to_vec();
+        vxlan.data = vec![(2, vec![0; 4]), (7, vec![2; 16])];
+        assert_eq!(vxlan.flow(), Some(Flow { to: six(2), from: None, oif: 0, mark: 0 }));
         let xfrm = Tunnel { data: vec![link.clone(), (IF_ID, vec![7, 0, 0, 0])], ..tunnel(b"xfrm\0", [4, 5]) };
         assert_eq!((xfrm.flow(), xfrm.xfrm_number()), (None, Some(u32::from_ne_bytes([7, 0, 0, 0]))));
         assert_eq!(tunnel(b"ipip\0", [2, 3]).xfrm_number(), None);

@@ -63,7 +63,7 @@ impl Kernel {
     /// The route that packets take: `ip route get TO [from FROM] [oif OIF] [mark MARK]`.
     ///
     /// # Errors
-    /// The kernel's own: ENETUNREACH if there is none.
+    /// The kernel's own: ENETUNREACH if there is none, or one that refuses.
     pub fn route_of(&self, flow: &Flow) -> Result<Route, KernelError> {
         let Flow { to, from, oif, mark } = *flow;
         let mut request = RouteMessage::default();
@@ -71,8 +71,10 @@ impl Kernel {
         let length = if to.is_ipv4() { 32 } else { 128 };
         request.header.destination_prefix_length = length;
         request.header.source_prefix_length = if from.is_some() { length } else { 0 };
-        // Of IPv4 the kernel tells the table only so; it says main otherwise.
-        request.header.flags = RouteFlags::from_bits_retain(RTM_F_LOOKUP_TABLE);
+        // Of IPv4 the kernel tells the table only so, and says main otherwise; of IPv6 it always does, and refuses the flag.
+        if to.is_ipv4() {
+            request.header.flags = RouteFlags::from_bits_retain(RTM_F_LOOKUP_TABLE);
+        }
         request.attributes.push(RouteAttribute::Destination(to.into()));
         request.attributes.extend(from.map(|from| RouteAttribute::Source(from.into())));
         request.attributes.extend((oif != 0).then_some(RouteAttribute::Oif(oif)));
@@ -81,7 +83,8 @@ impl Kernel {
             RouteNetlinkMessage::NewRoute(message) => Some(Route { message, device: None }),
             _ => None,
         })?;
-        found.into_iter().next().ok_or(KernelError::from_errno(libc::ENETUNREACH))
+        // A route that refuses is an error of the kernel's in IPv4, and told as a route in IPv6.
+        found.into_iter().find(|route| !route.is_refusal()).ok_or(KernelError::from_errno(libc::ENETUNREACH))
     }
 }
 
@@ -135,4 +138,23 @@ fn request(route: &Route) -> RouteMessage {
 fn is_of_nexthop(attribute: &RouteAttribute) -> bool {
     use RouteAttribute::{Encap, EncapType, Gateway, MultiPath, Oif, Via};
     matches!(attribute, Oif(_) | Gateway(_) | Via(_) | MultiPath(_) | Encap(_) | EncapType(_))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    use super::*;
+    use crate::model::rule::TABLE_LOCAL;
+
+    #[test]
+    fn the_way_of_packets_is_told_with_its_table_in_both_families() {
+        let kernel = Kernel::open().unwrap();
+        for to in [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()] {
+            for from in [None, Some(to)] {
+                let route = kernel.route_of(&Flow { to, from, oif: 0, mark: 0 }).map(|route| route.table());
+                assert_eq!(route, Ok(TABLE_LOCAL), "{to}");
+            }
+        }
+    }
 }

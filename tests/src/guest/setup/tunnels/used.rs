@@ -8,7 +8,8 @@ use super::ipsec::{INNER4, inside, keys};
 use super::own_device::{batch, recipe};
 use super::scene::{BEHIND, INSIDE, PEERS, Scene, here};
 use super::vti::{interface, keyed};
-use crate::harness::world::plan::{OWN4, WEB4};
+use crate::harness::judge::{Running, root};
+use crate::harness::world::plan::{GATEWAY4, GATEWAY6, OWN4, OWN6, WEB4};
 use crate::harness::world::{Domain, Kind, World};
 
 /// Both ends of one, the far one at this domain's peer.
@@ -154,6 +155,33 @@ pub fn a_connection_through_a_vxlan_without_a_device_is_not_cut_unasked() {
     let connection = connected(world, Domain::Default, inside[0]);
     refused(world, inside[0], &["attach blue eth0"]);
     drop(connection);
+}
+
+/// To the other end of the link, for a GENEVE names its far end alone: where it sends from is the route's affair.
+pub fn a_connection_through_a_tunnel_around_ipv6_or_a_geneve_is_not_cut_unasked() {
+    let mut world = World::new(Kind::Vrfs).expect("a world");
+    let world = &mut world;
+    let inside = ["10.8.0.1", "10.8.0.2"];
+    let geneve = |far: &str| format!("geneve id 7 remote {far}");
+    let around = |kind: &str, [own, far]: [&str; 2]| format!("{kind} local {own} remote {far}");
+    for ends in [
+        [around("ip6gre", [OWN6, GATEWAY6]), around("ip6gre", [GATEWAY6, OWN6])],
+        [around("ip6tnl mode any", [OWN6, GATEWAY6]), around("ip6tnl mode any", [GATEWAY6, OWN6])],
+        [geneve(GATEWAY4), geneve(OWN4)],
+        [geneve(GATEWAY6), geneve(OWN6)],
+    ] {
+        for (domain, kind, own) in [(Some(Domain::Default), &ends[1], inside[1]), (None, &ends[0], inside[0])] {
+            let script = format!(
+                "link add t0 type {kind}\nlink set t0 addrgenmode none\naddr add {own}/24 dev t0\nlink set t0 up\n"
+            );
+            batch(world, domain, &script);
+        }
+        let connection = connected(world, Domain::Default, inside[0]);
+        refused(world, inside[0], &["attach blue eth0"]);
+        drop(connection);
+        here("ip link del t0");
+        batch(world, Some(Domain::Default), "link del t0\n");
+    }
 }
 
 /// By the states of an xfrm interface that names no device, and by the mark of a VTI's.
