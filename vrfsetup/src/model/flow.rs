@@ -14,3 +14,14 @@ pub struct Flow {
     /// Their mark; 0 for none.
     pub mark: u32,
 }
+
+/// What a socket's own packets are routed by besides, where rules ask for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sender {
+    /// IPPROTO_*.
+    pub protocol: u8,
+    /// This machine's port, and the other end's.
+    pub ports: [u16; 2],
+    /// The user whose socket it is.
+    pub user: u32,
+}

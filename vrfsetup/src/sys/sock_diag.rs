@@ -11,6 +11,7 @@ use crate::sys::netlink::socket::Socket;
 
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const SOCK_DESTROY: u16 = 21;
+const INET_DIAG_MARK: u16 = 15;
 const INET_DIAG_CGROUP_ID: u16 = 21;
 const SOCKID: usize = 48;
 const NLMSG_HEADER: usize = 16;
@@ -43,6 +44,8 @@ struct Rest {
     family: u8,
     id: [u8; SOCKID],
     cgroup: Option<u64>,
+    user: u32,
+    mark: u32,
 }
 
 impl Connection {
@@ -59,6 +62,16 @@ impl Connection {
     /// The number of the cgroup that it was made in (5.8).
     pub fn cgroup(&self) -> Option<u64> {
         self.rest.cgroup
+    }
+
+    /// The user whose socket it is.
+    pub fn user(&self) -> u32 {
+        self.rest.user
+    }
+
+    /// The mark that it gives its packets; the kernel tells it only with CAP_NET_ADMIN.
+    pub fn mark(&self) -> u32 {
+        self.rest.mark
     }
 
     /// The state by the name of `ss`.
@@ -190,6 +203,9 @@ fn connection(body: &[u8], protocol: u8) -> Option<Connection> {
     let (body, attributes): (&[u8; INET_DIAG_MSG], _) = body.split_first_chunk()?;
     let port = |at: usize| u16::from_be_bytes([body[at], body[at + 1]]);
     let word = |at: usize| u32::from_ne_bytes([body[at], body[at + 1], body[at + 2], body[at + 3]]);
+    let (family, id) = (body[0], *body[4..].first_chunk()?);
+    let cgroup = attribute(attributes, INET_DIAG_CGROUP_ID).map(u64::from_ne_bytes);
+    let mark = attribute(attributes, INET_DIAG_MARK).map_or(0, u32::from_ne_bytes);
     Some(Connection {
         protocol,
         state: body[1],
@@ -197,22 +213,18 @@ fn connection(body: &[u8], protocol: u8) -> Option<Connection> {
         peer: (address(body[0], &body[24..40])?, port(6)),
         bound: word(40),
         inode: word(68),
-        rest: Box::new(Rest { family: body[0], id: *body[4..].first_chunk()?, cgroup: cgroup(attributes) }),
+        rest: Box::new(Rest { family, id, cgroup, user: word(64), mark }),
     })
 }
 
-fn cgroup(attributes: &[u8]) -> Option<u64> {
-    attribute(attributes, INET_DIAG_CGROUP_ID)?.first_chunk().copied().map(u64::from_ne_bytes)
-}
-
 /// The value of the attribute of this kind.
-fn attribute(mut attributes: &[u8], wanted: u16) -> Option<&[u8]> {
+fn attribute<const LENGTH: usize>(mut attributes: &[u8], wanted: u16) -> Option<[u8; LENGTH]> {
     let half = |bytes: &[u8], at: usize| Some(u16::from_ne_bytes(*bytes.get(at..)?.first_chunk()?));
     loop {
         let (length, kind) = (usize::from(half(attributes, 0)?), half(attributes, 2)?);
         let value = attributes.get(4..length)?;
         if kind == wanted {
-            return Some(value);
+            return value.first_chunk().copied();
         }
         attributes = attributes.get((length + 3) & !3..)?;
     }

@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use crate::model::flow::Flow;
+use crate::model::flow::{Flow, Sender};
 use crate::model::link::Link;
 use crate::model::route::Route;
 use crate::plan::system::System;
@@ -43,12 +43,14 @@ impl<'a> Paths<'a> {
 
     pub fn of(&mut self, connection: &Connection) -> Path<'a> {
         let (to, from) = (connection.peer.0, Some(connection.local.0));
-        let mut waiting = vec![Flow { to, from, oif: connection.bound, mark: 0 }];
+        let own = Flow { to, from, oif: connection.bound, mark: connection.mark() };
+        let (protocol, ports) = (connection.protocol, [connection.local.1, connection.peer.1]);
+        let mut waiting = vec![(own, Some(Sender { protocol, ports, user: connection.user() }))];
         let (mut path, mut seen) = (Path { hops: Vec::new(), unread: None }, HashSet::new());
-        while let Some(flow) = waiting.pop() {
-            let route = match self.kernel.route_of(&flow) {
+        while let Some((flow, sender)) = waiting.pop() {
+            let route = match self.kernel.route_from(&flow, sender.as_ref()) {
                 Ok(route) => route,
-                Err(refusal) if is_no_route(&refusal) => continue,
+                Err(refusal) if is_no_route(&flow, &refusal) => continue,
                 Err(refusal) => {
                     path.unread.get_or_insert(Unread { what: format!("the route to {}", flow.to), refusal });
                     continue;
@@ -58,7 +60,7 @@ impl<'a> Paths<'a> {
             // A tunnel may lead to itself.
             for link in links.iter().filter(|link| seen.insert(link.ifindex)) {
                 match self.around.of(link) {
-                    Ok(flows) => waiting.extend(flows),
+                    Ok(flows) => waiting.extend(flows.into_iter().map(|flow| (flow, None))),
                     Err(unread) => drop(path.unread.get_or_insert(unread)),
                 }
             }
@@ -85,19 +87,19 @@ impl<'a> Paths<'a> {
 
 /// What the kernel says of packets that it would not send: nothing leads there, or what does is unreachable, prohibited,
 /// a blackhole or a throw, or is for an interface or a family that is not there.
-fn is_no_route(refusal: &KernelError) -> bool {
-    const NO_ROUTE: [i32; 9] = [
+fn is_no_route(flow: &Flow, refusal: &KernelError) -> bool {
+    const NO_ROUTE: [i32; 8] = [
         libc::ENETUNREACH,
         libc::EHOSTUNREACH,
         libc::EACCES,
-        libc::EINVAL,
         libc::EAGAIN,
         libc::ESRCH,
         libc::ENODEV,
         libc::EAFNOSUPPORT,
         libc::EOPNOTSUPP,
     ];
-    NO_ROUTE.contains(&refusal.errno)
+    // IPv4's blackhole; of IPv6 that is a request that the kernel does not understand.
+    NO_ROUTE.contains(&refusal.errno) || (refusal.errno == libc::EINVAL && flow.to.is_ipv4())
 }
 
 #[cfg(test)]
@@ -106,10 +108,15 @@ mod tests {
 
     #[test]
     fn a_refusal_to_look_up_is_not_taken_for_no_route() {
-        let is_none = |errno| is_no_route(&KernelError::from_errno(errno));
-        assert!(
-            [libc::ENETUNREACH, libc::EHOSTUNREACH, libc::EACCES, libc::EINVAL, libc::ENODEV].map(is_none) == [true; 5]
-        );
-        assert!([libc::EPERM, libc::ENOBUFS, libc::ENOMEM, libc::EIO, libc::EINTR].map(is_none) == [false; 5]);
+        let none = |to: &str, errno| {
+            let flow = Flow { to: to.parse().unwrap(), from: None, oif: 0, mark: 0 };
+            is_no_route(&flow, &KernelError::from_errno(errno))
+        };
+        for to in ["192.0.2.1", "2001:db8::1"] {
+            let is_none = |errno| none(to, errno);
+            assert!([libc::ENETUNREACH, libc::EHOSTUNREACH, libc::EACCES, libc::ENODEV].map(is_none) == [true; 4]);
+            assert!([libc::EPERM, libc::ENOBUFS, libc::ENOMEM, libc::EIO, libc::EINTR].map(is_none) == [false; 5]);
+            assert_eq!(is_none(libc::EINVAL), to == "192.0.2.1");
+        }
     }
 }

@@ -6,7 +6,7 @@ use rtnetlink::packet_route::route::{RouteAttribute, RouteFlags, RouteMessage, R
 use super::reply::Reply;
 use super::{Change, IfPresent, Kernel, KernelError};
 use crate::model::family::Family;
-use crate::model::flow::Flow;
+use crate::model::flow::{Flow, Sender};
 use crate::model::route::Route;
 
 /// The unit of the times that the kernel reports, on every architecture of today.
@@ -65,6 +65,14 @@ impl Kernel {
     /// # Errors
     /// The kernel's own: ENETUNREACH if there is none, or one that refuses.
     pub fn route_of(&self, flow: &Flow) -> Result<Route, KernelError> {
+        self.route_from(flow, None)
+    }
+
+    /// The route that a socket's packets take: with `uid USER ipproto PROTOCOL sport PORT dport PORT` as well.
+    ///
+    /// # Errors
+    /// As [`Self::route_of`].
+    pub fn route_from(&self, flow: &Flow, sender: Option<&Sender>) -> Result<Route, KernelError> {
         let Flow { to, from, oif, mark } = *flow;
         let mut request = RouteMessage::default();
         request.header.address_family = Family::from(to).into();
@@ -79,6 +87,10 @@ impl Kernel {
         request.attributes.extend(from.map(|from| RouteAttribute::Source(from.into())));
         request.attributes.extend((oif != 0).then_some(RouteAttribute::Oif(oif)));
         request.attributes.extend((mark != 0).then_some(RouteAttribute::Mark(mark)));
+        if let Some(Sender { protocol, ports: [own, far], user }) = sender {
+            use RouteAttribute::{Dport, IpProto, Sport, Uid};
+            request.attributes.extend([Uid(*user), IpProto(*protocol), Sport(*own), Dport(*far)]);
+        }
         let found = self.ask(RouteNetlinkMessage::GetRoute(request), |answer| match answer {
             RouteNetlinkMessage::NewRoute(message) => Some(Route { message, device: None }),
             _ => None,
