@@ -69,6 +69,7 @@ const AT_BOTH_ENDS: &[&[Test]] = &[
     setup::rules::TESTS,
     setup::setup_ports::TESTS,
     setup::lockout::TESTS,
+    setup::lockout_terminals::TESTS,
     setup::port_keeps::TESTS,
     setup::neighbours::TESTS,
     setup::apply_again::TESTS,

@@ -1,11 +1,9 @@
 //! Processes, from /proc: who is in which VRF, and who has which socket.
 
 use std::collections::{BTreeMap, HashMap};
-use std::ffi::OsStr;
 use std::fmt;
 use std::fs;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -15,6 +13,7 @@ use serde::Serialize;
 use crate::inspect::membership::{self, Bound, BoundUser, By, Evidence, Membership};
 use crate::plan::unit_files;
 use crate::sys::cgroup::{self, Labels};
+use crate::sys::open_files::{pids, socket_inode};
 use crate::sys::{run_dir, users};
 
 /// How many ancestors are asked at most: a fork while /proc is read could make a circle.
@@ -107,17 +106,6 @@ fn runs(thread: &Path) -> bool {
     let name_ends = stat.iter().rposition(|&byte| byte == b')');
     let state = name_ends.and_then(|at| stat.get(at + 2));
     state.is_some_and(|state| !b"ZX".contains(state))
-}
-
-/// `socket:[12345]`.
-pub fn socket_inode(target: &OsStr) -> Option<u64> {
-    let number = target.as_bytes().strip_prefix(b"socket:[")?.strip_suffix(b"]")?;
-    std::str::from_utf8(number).ok()?.parse().ok()
-}
-
-fn pids() -> impl Iterator<Item = u32> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
 fn directory(pid: u32) -> PathBuf {
@@ -246,12 +234,6 @@ mod tests {
                 assert!(bound_units(&bytes).values().all(|device| !device.is_empty() || bytes.contains(&b'=')));
             },
         );
-    }
-
-    #[test]
-    fn a_descriptor_that_is_a_socket_has_its_inode() {
-        assert_eq!(socket_inode(OsStr::new("socket:[4711]")), Some(4711));
-        assert_eq!(socket_inode(OsStr::new("pipe:[4711]")), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 
 use super::found::Thread;
-use crate::inspect::processes;
+use crate::sys::open_files;
 use crate::sys::pidfd::Process;
 
 /// The descriptors of one process.
@@ -42,7 +42,7 @@ fn descriptors(directory: &str) -> io::Result<Vec<(i32, Option<u64>)>> {
         let entry = entry?;
         let Some(fd) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
         let target = fs::read_link(entry.path()).unwrap_or_default();
-        match processes::socket_inode(target.as_os_str()) {
+        match open_files::socket_inode(target.as_os_str()) {
             Some(inode) => all.push((fd, Some(inode))),
             None if target.as_os_str() == OsStr::new("anon_inode:[io_uring]") => all.push((fd, None)),
             None => {}

@@ -1,7 +1,7 @@
 //! The operating system, as plain values: routing netlink, socket diagnosis, settings below /proc/sys, the names of
 //! routing tables, accounts, the users whose sockets are in a VRF, those whose logins have mount namespaces, who resolves
 //! names, files that others read, those in /run/vrfsetup, signals, cgroups and their mounts, the system's log, systemd, nft,
-//! sockets of other processes, trials of this program, the kernel's features and families.
+//! sockets of other processes, what processes have open, trials of this program, the kernel's features and families.
 //!
 //! May use `model`. Does what it is told and reports what the kernel answered; decides nothing. Unsafe code is in `pidfd`
 //! alone.
@@ -17,6 +17,7 @@ mod mounts;
 pub mod namespaces;
 pub mod netlink;
 pub mod nft;
+pub mod open_files;
 pub mod pidfd;
 pub mod resolver;
 pub mod rt_tables;

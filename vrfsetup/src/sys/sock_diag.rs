@@ -1,5 +1,4 @@
-//! Sockets (sock_diag, `ss -a`): established TCP connections and UDP sessions, which a change of routing would cut off, and all others,
-//! which may be outside the VRF that their program should be in.
+//! Sockets (sock_diag, `ss -a`): TCP connections and UDP sessions, which a change of routing would cut off, and all others.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -17,6 +16,7 @@ const SOCKID: usize = 48;
 const NLMSG_HEADER: usize = 16;
 const INET_DIAG_MSG: usize = 72;
 const TCP_ESTABLISHED: u32 = 1 << 1;
+const TCP_CLOSE: u32 = 1 << 7;
 const ANY_STATE: u32 = u32::MAX;
 
 /// One socket.
@@ -102,6 +102,9 @@ pub fn state_name(state: u8) -> &'static str {
 
 impl fmt::Display for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.peer.0.is_unspecified() {
+            return write!(f, "the session at {} port {}", self.local.0, self.local.1);
+        }
         let [local, peer] = [self.local, self.peer].map(|(address, port)| std::net::SocketAddr::new(address, port));
         write!(f, "the connection from {peer} to {local}")
     }
@@ -113,6 +116,16 @@ impl fmt::Display for Connection {
 /// Those of the socket; a kernel without sock_diag for TCP (inet_diag is a module) is one.
 pub fn established() -> Result<Vec<Connection>, KernelError> {
     sockets(&[libc::IPPROTO_TCP, libc::IPPROTO_UDP], TCP_ESTABLISHED)
+}
+
+/// All UDP sockets of this network namespace that some process has bound to an address of their own and not connected.
+///
+/// # Errors
+/// Those of the socket.
+pub fn unconnected() -> Result<Vec<Connection>, KernelError> {
+    let mut all = sockets(&[libc::IPPROTO_UDP], TCP_CLOSE)?;
+    all.retain(|socket| socket.inode != 0 && !socket.local.0.is_unspecified());
+    Ok(all)
 }
 
 /// All TCP, UDP and raw sockets of this network namespace that some process still has.

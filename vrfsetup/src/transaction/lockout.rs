@@ -2,8 +2,9 @@
 //!
 //! sudo clears SSH_CONNECTION, so the kernel is asked instead: an established TCP connection, or a connected UDP socket,
 //! whose other end is on another machine and that uses an address of the interface, or leaves by it, is somebody's
-//! session.
+//! session. So is a UDP socket with that address of a program that has a terminal (mosh), whose other end only that knows.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use crate::error::Error;
@@ -16,6 +17,7 @@ use crate::model::step::Step;
 use crate::plan::port::Move;
 use crate::plan::system::System;
 use crate::sys::netlink::Kernel;
+use crate::sys::open_files;
 use crate::sys::sock_diag::{self, Connection};
 use crate::transaction::around::Unread;
 use crate::transaction::path::{Hop, Path, Paths};
@@ -40,7 +42,24 @@ pub fn refuse_if_in_use(kernel: &Kernel, system: &System, links: &[&Link]) -> Re
             return Err(Error::InUse { device: link.name.clone(), connection: connection.clone() });
         }
     }
-    Ok(())
+    refuse_if_terminal(system, links)
+}
+
+/// Refuses what could break the session of a terminal at an address of one of the interfaces.
+fn refuse_if_terminal(system: &System, links: &[&Link]) -> Result<(), Error> {
+    if links.iter().all(|link| system.addresses_of(link.ifindex).next().is_none()) {
+        return Ok(());
+    }
+    let user = |socket: &Connection| links.iter().find(|link| is_of(system, link, socket));
+    let mut all = sock_diag::unconnected().map_err(Error::unreadable("the UDP sockets"))?;
+    all.retain(|socket| !socket.local.0.is_loopback() && user(socket).is_some());
+    // All of /proc is read for this.
+    let terminals = if all.is_empty() { HashSet::new() } else { open_files::sockets_beside_terminals() };
+    let session = all.into_iter().find(|socket| terminals.contains(&socket.inode.into()));
+    session.map_or(Ok(()), |session| {
+        let device = user(&session).map(|link| link.name.clone()).unwrap_or_default();
+        Err(Error::InUse { device, connection: session })
+    })
 }
 
 /// Refuses a move that takes the default domain's default route along, or brings one.
@@ -76,7 +95,9 @@ pub fn refuse_if_cut(session: &Session, system: &System, steps: &[Step]) -> Resu
             return Err(Error::InUse { device: link.name.clone(), connection: connection.clone() });
         }
     }
-    Ok(())
+    // Of a terminal's session nobody knows which of the routes it takes, if any.
+    let lost = steps.iter().filter_map(lost_route).filter_map(|route| system.link_by_index(route.oif()?));
+    refuse_if_terminal(system, &lost.collect::<Vec<_>>())
 }
 
 /// The route that is no longer there after this step.

@@ -8,6 +8,7 @@ pub mod apply_changes;
 pub mod at_once;
 pub mod doctor_logins;
 pub mod lockout;
+pub mod lockout_terminals;
 pub mod moving;
 pub mod moving_gone;
 pub mod moving_shared;
