@@ -135,7 +135,7 @@ assert shim.vrf_set(b'nowhere') == -1
 print(os.strerror(ctypes.get_errno()))
 print(socket.socket().getsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, 16))";
     let mut command = namespace::command(namespace::DEVICES, "timeout");
-    command.args(["10", "/usr/bin/python3", "-c", script]).env("LD_LIBRARY_PATH", installation().join("lib"));
+    command.args(["300", "/usr/bin/python3", "-c", script]).env("LD_LIBRARY_PATH", installation().join("lib"));
     assert_eq!(namespace::stdout(&mut command), "No such device\nb''\n");
 }
 

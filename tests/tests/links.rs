@@ -11,7 +11,7 @@ fn world() -> World {
 }
 
 fn curl(before: &[&'static str], url: &'static str) -> Vec<&'static str> {
-    before.iter().copied().chain(["curl", "-sS", "--max-time", "10", url]).collect()
+    before.iter().copied().chain(["curl", "-sS", "--max-time", "60", url]).collect()
 }
 
 fn is_blue(as_whom: fn(Vec<&'static str>) -> Order, mechanism: &'static str) {

@@ -120,6 +120,13 @@ fn a_signal_that_the_caller_ignores_stays_ignored() {
     assert_says(&output.expect("sh"), 0, "changed");
 }
 
+/// By the number of the system call that it is in: a run sleeps only between two looks at the lock of another.
+fn sleeps(pid: &str) -> bool {
+    let call = fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
+    let number = call.split(' ').next().and_then(|number| number.parse().ok());
+    [libc::SYS_nanosleep, libc::SYS_clock_nanosleep].map(Some).contains(&number)
+}
+
 #[test]
 fn a_run_that_waits_for_another_can_be_ended() {
     let namespace = Namespace::new();
@@ -131,16 +138,19 @@ fn a_run_that_waits_for_another_can_be_ended() {
     let mut holder = holder
         .arg("--no-fork")
         .arg(&lock)
-        .args(["sh", "-c", "echo; exec sleep 60"])
+        .args(["sh", "-c", "echo; exec sleep 1000"])
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     std::io::Read::read_exact(holder.stdout.as_mut().unwrap(), &mut [0]).expect("a line");
-    let mut command = Command::new("timeout");
-    command.args(["--signal=INT", "1", env!("CARGO_BIN_EXE_vrfsetup"), "-n", &namespace.path(), "rules", "fix"]);
-    let output = command.args(["--confirm", "60"]).output().expect("timeout");
-    // timeout(1) says 124 for a command that it has ended.
-    assert_says(&output, 124, "vrfsetup: ended by SIGINT, nothing is changed");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vrfsetup"));
+    command.args(["-n", &namespace.path(), "rules", "fix", "--confirm", "60"]);
+    let waits = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("vrfsetup");
+    let pid = waits.id().to_string();
+    wait_until("the one that waits", || sleeps(&pid));
+    assert!(Command::new("kill").args(["-INT", &pid]).status().expect("kill").success());
+    let output = waits.wait_with_output().expect("vrfsetup");
+    assert_says(&output, 1, "vrfsetup: ended by SIGINT, nothing is changed");
     holder.kill().expect("kill");
     holder.wait().expect("wait");
     assert_eq!(namespace.rules(), before);

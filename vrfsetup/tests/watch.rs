@@ -114,9 +114,17 @@ fn what_vrfsetup_changes_is_told_in_json_too() {
     let namespace = Namespace::new();
     let watch = Watch::inside(&namespace, "-j");
     assert_says(&namespace.vrfsetup("rules fix"), 0, "changed");
-    let lines: Vec<String> = (0..8).map(|_| watch.lines.recv_timeout(PATIENCE).expect("a line")).collect();
-    let events: Vec<serde_json::Value> =
-        lines.iter().map(|line| serde_json::from_str(line).expect("an object")).collect();
+    // When this is told, all that came before it is.
+    namespace.ip("rule add pref 7 lookup 99");
+    let mut events: Vec<serde_json::Value> = Vec::new();
+    while !events.last().is_some_and(|event| event["priority"] == 7) {
+        let line = watch.lines.recv_timeout(PATIENCE).expect("a line");
+        events.push(serde_json::from_str(&line).expect("an object"));
+    }
+    // The local rule moves by way of another preference, which a look in between sees.
+    let passing = |what: &str| events.iter().filter(|event| event["event"] == what && event["priority"] == 1).count();
+    assert_eq!(passing("rule-added"), passing("rule-deleted"), "{events:?}");
+    assert_eq!(events.len(), 8 + 2 * passing("rule-added") + 1, "{events:?}");
     for family in ["inet", "inet6"] {
         let told = |what: &str, rule: &str| {
             let is_it = |event: &&serde_json::Value| {

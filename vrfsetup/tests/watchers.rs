@@ -7,7 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::thread::{self, sleep};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::fcntl::{Flock, FlockArg};
 
@@ -116,13 +116,20 @@ fn doctors_at_once_see_what_one_alone_sees() {
 
 #[test]
 fn a_watcher_is_not_misled_by_a_later_change() {
+    const TIME: Duration = Duration::from_secs(8);
     let namespace = Namespace::new();
-    assert_says(&namespace.vrfsetup("rules fix --confirm 2"), 0, "changed");
+    assert_says(&namespace.vrfsetup(&format!("rules fix --confirm {}", TIME.as_secs())), 0, "changed");
+    let made = Instant::now();
+    // It sees what has become of its change only when its time is over.
+    let [first] = watchers(&namespace).try_into().expect("a watcher");
+    signal("-STOP", &first);
     assert_says(&namespace.vrfsetup("confirm"), 0, "confirmed");
     let fixed = namespace.rules();
     assert_says(&namespace.vrfsetup("rules undo --confirm 600"), 0, "changed");
     let undone = namespace.rules();
-    sleep(Duration::from_secs(4));
+    sleep(TIME.saturating_sub(made.elapsed()));
+    signal("-CONT", &first);
+    wait_until("the first watcher's end", || !watchers(&namespace).contains(&first));
     assert_eq!(namespace.rules(), undone);
     assert_says(&namespace.vrfsetup("rollback"), 0, "is undone");
     assert_eq!(namespace.rules(), fixed);
@@ -134,8 +141,7 @@ fn a_namespace_may_be_named_by_a_relative_path() {
     let born = namespace.rules();
     let mut command = Command::new(env!("CARGO_BIN_EXE_vrfsetup"));
     command.current_dir("/proc/self").arg("-n").arg(format!("..{}", namespace.path().strip_prefix("/proc").unwrap()));
-    assert_says(&command.args(["rules", "fix", "--confirm", "1"]).output().unwrap(), 0, "changed");
-    assert_ne!(namespace.rules(), born);
+    assert_says(&command.args(["rules", "fix", "--confirm", "1"]).output().unwrap(), 0, "changed:\n");
     wait_until("the rollback", || namespace.rules() == born);
 }
 
@@ -244,10 +250,14 @@ fn watchers(namespace: &Namespace) -> Vec<String> {
     all.filter(is_one).map(|path| path.file_name().unwrap_or_default().to_string_lossy().into_owned()).collect()
 }
 
+fn signal(which: &str, pid: &str) {
+    assert!(Command::new("kill").args([which, pid]).status().expect("kill").success());
+}
+
 fn kill_watcher(namespace: &Namespace) {
     let watchers = watchers(namespace);
     assert_eq!(watchers.len(), 1, "{watchers:?}");
-    assert!(Command::new("kill").args(["-KILL", &watchers[0]]).status().expect("kill").success());
+    signal("-KILL", &watchers[0]);
     // A process that is being killed has no command line any more before it lets go of its lock.
     wait_until("its end", || {
         let stat = fs::read_to_string(format!("/proc/{}/stat", watchers[0])).unwrap_or_default();

@@ -60,7 +60,7 @@ fn a_program_that_does_not_start_leaves_the_sockets_as_they_were() {
         for program in ["/srv/orphan", "/srv/second", "/srv/unlinked"] {
             let give = format!("{LISTENER}\nc = client()\n{BROKEN}");
             let words = format!("{mechanism} --interface blue {program}");
-            let seen = given(who, &give, &words, "l.settimeout(5); print(device(l), l.accept()[0].recv(9))");
+            let seen = given(who, &give, &words, "l.settimeout(60); print(device(l), l.accept()[0].recv(9))");
             seen.prints("status 126\n- b'hello'\n");
             assert!(seen.stderr().contains(&format!("cannot run '{program}': No such file")), "{seen}");
         }

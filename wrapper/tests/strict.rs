@@ -74,14 +74,14 @@ fn an_interface_reaches_its_own_address() {
 fn a_child_in_a_network_namespace_of_its_own_is_free_there() {
     let script = format!(
         "{STRICT} unshare -n sh -c 'ip link add blue type veth peer name red; ip link set lo up
-         ping -qc1 -W2 127.0.0.1 >/dev/null && echo pings; escape rebind red | head -2'"
+         ping -qc1 -W60 127.0.0.1 >/dev/null && echo pings; escape rebind red | head -2'"
     );
     root(&script).prints("pings\nname other ok\nname nothing ok\n");
 }
 
 #[test]
 fn it_stays_strict_for_all_who_come_later_and_others_are_not_touched() {
-    let script = format!("{STRICT} sleep 5 & sleep 0.5; {STRICT} escape rebind red | head -1
+    let script = format!("up=$(mktemp -u); mkfifo $up; {STRICT} sh -c \"echo >$up; exec sleep 1000\" & read x <$up; rm $up; {STRICT} escape rebind red | head -1
         vrfrun -m bpf --interface blue escape rebind red | head -1; {STRICT} vrfrun --interface blue escape rebind red | head -1
         {STRICT} {STRICT} escape rebind red | head -1; kill $!");
     root(&script).prints("name other EPERM\nname other ok\nname other EPERM\nname other EPERM\n");

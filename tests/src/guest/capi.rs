@@ -78,7 +78,7 @@ fn a_server_listens_in_each_vrf() {
     let mut told = String::from("ready\n");
     for vrf in ["blue", "red", "blue"] {
         // From the far end of this VRF's link.
-        let client = format!("echo hello | nsenter -n -t $(pgrep -f 'vrfpeer {vrf}$') nc -N -w 5 198.51.100.2 7007");
+        let client = format!("echo hello | nsenter -n -t $(pgrep -f 'vrfpeer {vrf}$') nc -N -w 60 198.51.100.2 7007");
         let output = Command::new("sh").args(["-c", &client]).output().expect("a client");
         assert_eq!(output.stdout, b"hello\n", "{vrf}: {output:?}");
         told += &format!("a client in {vrf}\n");
@@ -179,7 +179,7 @@ import ctypes, os, socket
 shim = ctypes.CDLL('libvrfshim.so.0', use_errno=True)
 for vrf in b'blue', b'red':
     assert shim.vrf_set(vrf) == 0, os.strerror(ctypes.get_errno())
-    print(socket.create_connection(('www.vrf.test', 7), 10).recv(64).decode().strip(), flush=True)
+    print(socket.create_connection(('www.vrf.test', 7), 60).recv(64).decode().strip(), flush=True)
 assert shim.vrf_set(b'nowhere') == -1
 print(os.strerror(ctypes.get_errno()))";
     let mut world = World::of_machine(Kind::Vrfs).expect("a world");

@@ -12,7 +12,7 @@ use crate::harness::process::remove_groups;
 use crate::harness::world::machine;
 
 /// Long enough for a supervisor that sees its last client go, or logind its last session; met only by what stays.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 const GROUPS: &str = "/sys/fs/cgroup";
 /// Directories whose files are part of the state, wherever the guest runs.
 const DIRECTORIES: [&str; 7] = [

@@ -134,7 +134,7 @@ const SERVER: &str = "import socket
 s = socket.create_server(('127.0.0.1', 4711)); print('up', flush=True)
 while True: s.accept()[0].sendall(b'here\\n')";
 const CLIENT: &str = "import socket
-print(socket.create_connection(('127.0.0.1', 4711), 5).recv(9).decode(), end='')";
+print(socket.create_connection(('127.0.0.1', 4711), 60).recv(9).decode(), end='')";
 
 fn asks(world: &mut World, before: &[&str]) -> Verdict {
     world.judge(&root(before.iter().copied().chain(["python3", "-c", CLIENT])))

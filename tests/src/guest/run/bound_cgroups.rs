@@ -22,10 +22,10 @@ c = socket.create_connection(('127.0.0.1', 7000)); assert c.recv(1) == b'x'; t.j
 u = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM); u.bind(('::1', 7001)); u.sendto(b'y', ('::1', 7001)); assert u.recv(1) == b'y'
 m = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); m.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton('224.9.9.9') + socket.inet_aton('127.0.0.1'))
 print('all well', c.getsockopt(socket.SOL_SOCKET, 25, 16)[:1], u.getsockopt(socket.SOL_SOCKET, 25, 16)[:1])\"
-        ping -qc1 -W5 127.0.0.1 >/dev/null && ping -qc1 -W5 ::1 >/dev/null && echo pings
+        ping -qc1 -W60 127.0.0.1 >/dev/null && ping -qc1 -W60 ::1 >/dev/null && echo pings
         ip link add one type veth peer name two; ip addr add fe80::1/64 dev one nodad; ip addr add fe80::2/64 dev two nodad
         ip link set one up; ip link set two up
-        ping -qc1 -W5 fe80::2%one >/dev/null && echo finds neighbours";
+        ping -qc1 -W60 fe80::2%one >/dev/null && echo finds neighbours";
     for before in [BPF, STRICT] {
         let verdict = world.judge(&root([before, &["unshare", "-n", "sh", "-c", script]].concat()));
         assert_eq!(verdict.text(), "all well b'' b''\npings\nfinds neighbours\n", "{verdict}");
@@ -35,7 +35,7 @@ print('all well', c.getsockopt(socket.SOL_SOCKET, 25, 16)[:1], u.getsockopt(sock
 fn programs_are_attached_once() {
     let mut world = world();
     // bpf(2) is asked about what is there, and does not load or attach anything.
-    let script = "vrfrun -m bpf blue sleep 5 & sleep 1
+    let script = "mkfifo up; vrfrun -m bpf blue sh -c 'echo >up; exec sleep 1000' & read x <up
         strace -f -e trace=bpf -o calls vrfrun -m bpf blue true; kill $!
         grep -c PROG_LOAD calls; grep -c PROG_ATTACH calls; grep -c PROG_QUERY calls";
     let directory = world.directory().to_owned();

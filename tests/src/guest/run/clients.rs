@@ -11,7 +11,7 @@ guest_tests! {
     a_program_that_calls_syscall_itself,
 }
 
-const PYTHON: &str = "import http.client as h; c = h.HTTPConnection('www.vrf.test', timeout=10); \
+const PYTHON: &str = "import http.client as h; c = h.HTTPConnection('www.vrf.test', timeout=60); \
                       c.request('GET', '/'); print(c.getresponse().read().decode().strip())";
 
 fn is_blue_by_every_way(client: &[&str]) {
@@ -22,7 +22,7 @@ fn is_blue_by_every_way(client: &[&str]) {
 }
 
 fn wget_by_name() {
-    is_blue_by_every_way(&["wget", "-q", "-T", "10", "-t", "1", "-O", "-", "http://www.vrf.test/"]);
+    is_blue_by_every_way(&["wget", "-q", "-T", "60", "-t", "1", "-O", "-", "http://www.vrf.test/"]);
 }
 
 fn python_by_name() {
@@ -30,7 +30,7 @@ fn python_by_name() {
 }
 
 fn dig_asks_blues_nameserver() {
-    is_blue_by_every_way(&["dig", "+short", "+tries=1", "TXT", "www.vrf.test"]);
+    is_blue_by_every_way(&["dig", "+short", "+tries=1", "+time=60", "TXT", "www.vrf.test"]);
 }
 
 fn a_program_that_calls_syscall_itself() {

@@ -55,7 +55,7 @@ fn strict_leaves_the_vrf_itself_alone() {
     world.ip("addr add 203.0.113.5/24 dev blue0");
     world.ip("addr add 2001:db8:9::5/64 dev blue0 nodad");
     for own in ["203.0.113.5", "2001:db8:9::5"] {
-        let ping = ["ping", "-c1", "-W5", own];
+        let ping = ["ping", "-c1", "-W60", own];
         let plain = world.judge(&root([&["vrfrun", "-m", "bpf", "blue"][..], &ping].concat()));
         let verdict = world.judge(&strict(&ping));
         assert_eq!((plain.code, verdict.code), (0, 0), "{plain}\n{verdict}");
@@ -65,8 +65,8 @@ fn strict_leaves_the_vrf_itself_alone() {
 
 fn running_programs_follow_the_ports_of_the_vrf() {
     let mut world = world();
-    let script = "vrfrun -m bpf blue sh -c 'until [ -e go ]; do sleep 0.1; done; escape plain 203.0.113.9' &
-        sleep 1
+    let script = "mkfifo up; vrfrun -m bpf blue sh -c 'echo >up; until [ -e go ]; do sleep 0.1; done; escape plain 203.0.113.9' &
+        read x <up
         ip link add late type dummy; ip link set late master blue up; ip addr add 203.0.113.1/24 dev late
         vrfrun -m bpf blue escape plain 203.0.113.9
         touch go; wait $!

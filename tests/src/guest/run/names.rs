@@ -1,6 +1,7 @@
 //! Names: whose resolver a program in a VRF asks, and which variables it finds.
 
 use std::fs;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
 
@@ -10,6 +11,7 @@ use nix::unistd::Pid;
 use super::guest_tests;
 use super::ways;
 use crate::harness::judge::{Outcome, root, user};
+use crate::harness::wait;
 use crate::harness::world::{Kind, World};
 
 guest_tests! {
@@ -99,9 +101,8 @@ fn nscd_is_masked_with_a_file_of_the_vrfs_own() {
     let mut world = world();
     fs::create_dir_all("/run/nscd").expect("a directory");
     let mut nscd = Command::new("nscd").arg("-F").spawn().expect("nscd");
-    while !Path::new("/run/nscd/socket").exists() {
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
+    // The socket has its name before it listens.
+    wait::until(|| UnixStream::connect("/run/nscd/socket").is_ok(), |is_answered| *is_answered);
     let names = ["getent", "ahosts", "first.vrf.test"];
     let warned = world.judge(&root(["vrfrun", "blue"].iter().chain(&names)));
     let _files = OwnFiles::new("resolv.conf", BLUES_SERVER);

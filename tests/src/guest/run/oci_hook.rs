@@ -28,7 +28,7 @@ const HOOK: &str = include_str!("../../../../dist/oci-hook.json.in");
 pub const ANNOTATION: &str = "io.vrfrun.vrf";
 
 /// Longer than any program here needs, however slow the machine is.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_secs(600);
 
 /// podman with everything of its own in the world's directory, and an image's root file system.
 pub struct Podman<'a> {

@@ -142,7 +142,7 @@ fn has_no_other_way(host: &mut Host) {
     assert_eq!(started.code, 0, "{started}");
     let ask = format!("exec held /bin/busybox timeout 5 {}", fetch());
     let ask6 = format!("exec held /bin/busybox timeout 5 /bin/busybox wget -qO- http://[{WEB6}]/");
-    is_blue(&host.podman(&ask));
+    is_blue(&host.podman(&format!("exec held {}", fetch())));
     host.ip("route del default table 10");
     host.ip("-6 route del default table 10");
     [&ask, &ask6].into_iter().for_each(|ask| is_closed(&host.podman(ask)));
@@ -154,7 +154,7 @@ fn has_no_other_way(host: &mut Host) {
     is_closed(&host.podman(&ask));
     // What closes it is the page's rule.
     host.ip(&format!("rule del iif {bridge} pref 32000"));
-    let open = host.podman(&ask);
+    let open = host.podman(&format!("exec held {}", fetch()));
     assert_eq!(open.answers.as_slice(), [Domain::Default].as_slice(), "{open}");
     host.must("rm -f -t 0 held");
     host.must("network rm inblue");

@@ -151,7 +151,7 @@ fn ping_has_its_socket_and_may_name_the_vrf() {
     for order in [as_root, as_user] {
         for target in [&["-4", "192.0.2.80"], &["-6", "2001:db8::80"]] {
             for mechanism in MECHANISMS {
-                let words = ["vrfrun", "-m", mechanism, "blue", &copy, "-I", "blue", "-c1", "-W5"];
+                let words = ["vrfrun", "-m", mechanism, "blue", &copy, "-I", "blue", "-c1", "-W60"];
                 let verdict = world.judge(&order(words.into_iter().chain(*target).collect()));
                 assert_eq!((verdict.code, verdict.outcome), (0, Outcome::Blue), "{target:?}\n{verdict}");
             }
@@ -160,7 +160,7 @@ fn ping_has_its_socket_and_may_name_the_vrf() {
     // Where nobody may have a ping socket, root has its raw one, and who root has become has none.
     drop(everybody);
     let _nobody = PingGroups::set("1 0");
-    let ping = ["vrfrun", "-m", "seccomp", "blue", "ping", "-c1", "-W5", "192.0.2.80"];
+    let ping = ["vrfrun", "-m", "seccomp", "blue", "ping", "-c1", "-W60", "192.0.2.80"];
     let verdict = world.judge(&root(ping));
     assert_eq!((verdict.code, verdict.outcome), (0, Outcome::Blue), "{verdict}");
     let plain = ["setpriv", "--reuid", "1000", "--regid", "1000", "--clear-groups", "--bounding-set=-all"];

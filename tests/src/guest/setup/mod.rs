@@ -47,6 +47,7 @@ use super::guest_tests;
 
 use crate::harness::judge::{Verdict, root};
 use crate::harness::vm::plan::DIRECTORY;
+use crate::harness::wait;
 use crate::harness::world::World;
 
 /// Runs vrfsetup, which must end with this code.
@@ -76,6 +77,12 @@ pub fn nothing_to_do(world: &mut World, words: &str) {
 #[track_caller]
 pub fn json(verdict: &Verdict) -> Value {
     serde_json::from_str(&verdict.text()).unwrap_or_else(|error| panic!("{error}: {verdict}"))
+}
+
+/// The far end of its wire has gone down, and the kernel, which sees to that in its own time, has told its routes.
+pub fn wait_for_no_carrier(world: &World, device: &str) {
+    let shown = format!("link show dev {device}");
+    wait::until(|| world.ip_json(&shown)[0]["operstate"].clone(), |operstate| operstate != "UP");
 }
 
 /// Everything that `ip -j` says of links, addresses, routes and rules, without what changes by itself or with a link

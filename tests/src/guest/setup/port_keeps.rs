@@ -1,7 +1,7 @@
 //! A port keeps what it has when it goes into a VRF and out of it, or vrfsetup says what it loses: `ip -j` tells.
 
 use super::guest_tests;
-use super::{assert_same, state, vrfsetup};
+use super::{assert_same, state, vrfsetup, wait_for_no_carrier};
 use crate::harness::judge::{Verdict, root};
 use crate::harness::wait;
 use crate::harness::world::{Kind, World};
@@ -262,6 +262,7 @@ fn a_slow_carrier_costs_no_route() {
         world.ip(&format!("-6 route add 2001:db8:9{}::/48 via 2001:db8:77::fe src {address}", &address[13..]));
     }
     world.ip("link set slow1 down");
+    wait_for_no_carrier(&world, "slow0");
     let before = all(&world);
     vrfsetup(&mut world, 0, "attach blue slow0");
     let shown = world.ip_json("-6 route show table 10").to_string();

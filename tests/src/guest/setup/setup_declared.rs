@@ -1,7 +1,5 @@
 //! vrfsetup apply and export: what a file declares, and what is there as a file.
 
-use std::time::Duration;
-
 use super::guest_tests;
 use super::{assert_same, json, nothing_to_do, state, vrfsetup};
 use crate::harness::judge::root;
@@ -244,13 +242,9 @@ fn networkd_and_ifupdown_files_name_everything() {
 fn rules_fix_killed_before_any_message_loses_no_packet() {
     let mut world = World::new(Kind::Vrfs).expect("a world");
     let targets = ["127.0.0.1", "::1", "198.51.100.2", "198.51.100.1"];
-    let mut pings: Vec<_> = targets
-        .iter()
-        .map(|target| {
-            let ping = root(["ping", "-n", "-q", "-i", "0.02", "-W", "5", target]);
-            world.start(&ping.within(Duration::from_secs(380)))
-        })
-        .collect();
+    let mut pings: Vec<_> =
+        targets.iter().map(|target| world.start(&root(["ping", "-n", "-i", "0.02", target]))).collect();
+    pings.iter_mut().for_each(|ping| ping.wait_for(" icmp_seq="));
     vrfsetup(&mut world, 0, "rules fix");
     let rules = |world: &World| [world.ip_json("-4 rule show"), world.ip_json("-6 rule show")];
     let fixed = rules(&world);

@@ -7,6 +7,7 @@ use std::path::Path;
 use super::guest_tests;
 use super::{json, vrfsetup};
 use crate::harness::judge::{Running, root};
+use crate::harness::wait;
 use crate::harness::world::plan::{DNS4, DNS6};
 use crate::harness::world::{Kind, World};
 
@@ -23,6 +24,9 @@ guest_tests! {
 
 fn show_has_the_names_and_values_of_ip() {
     let mut world = World::new(Kind::Vrfs).expect("a world");
+    // The kernel sees to a carrier's coming in its own time.
+    let is_up = |link: &serde_json::Value| link["link_type"] == "loopback" || link["operstate"] == "UP";
+    wait::until(|| world.ip_json("link show"), |links| links.as_array().is_some_and(|links| links.iter().all(is_up)));
     let shown = json(&vrfsetup(&mut world, 0, "show -j"));
     let (vrfs, addresses) = (world.ip_json("-d link show type vrf"), world.ip_json("addr show"));
     assert_eq!(shown.as_array().map(Vec::len), vrfs.as_array().map(Vec::len));
@@ -67,7 +71,7 @@ fn every_mechanism_is_known_by_identify_and_pids() {
         ("preload", &["vrfrun", "-m", "preload", "blue"]),
         ("seccomp", &["vrfrun", "-m", "seccomp", "blue"]),
     ];
-    let program = ["sh", "-c", "echo in; sleep 600; :"];
+    let program = ["sh", "-c", "sleep 600 & echo in; wait"];
     let mut running: Vec<(&str, Running)> =
         ways.map(|(name, way)| (name, world.start(&root(way.iter().chain(&program))))).into();
     for (_, program) in &mut running {

@@ -57,8 +57,8 @@ use unreceived::{
 };
 use used::{
     a_connection_through_a_bridged_tunnel_is_not_cut_unasked, a_connection_through_a_gre_tunnel_is_not_cut_unasked,
-    a_connection_through_a_tunnel_that_cannot_be_read_is_not_cut_unasked,
     a_connection_through_a_tunnel_around_ipv6_or_a_geneve_is_not_cut_unasked,
+    a_connection_through_a_tunnel_that_cannot_be_read_is_not_cut_unasked,
     a_connection_through_a_tunnel_that_is_elsewhere_by_now_is_not_cut_unasked,
     a_connection_through_a_vxlan_without_a_device_is_not_cut_unasked,
     a_connection_through_a_wireguard_tunnel_is_not_cut_unasked, a_connection_through_ipsec_is_not_cut_unasked,

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::guest_tests;
 use super::transactions::{IDLE, MANY, faulty, furnished, text, vrfsetup_idle, with_blue};
-use super::{assert_same, state, vrfsetup};
+use super::{assert_same, state, vrfsetup, wait_for_no_carrier};
 use crate::harness::judge::root;
 use crate::harness::wait;
 use crate::harness::world::{Kind, World};
@@ -143,6 +143,7 @@ fn no_address_is_probed_again_by_a_rollback() {
     let wanted = ["\"2001:db8:78::9\" null"];
     wait::until(|| addresses(&world), |addresses| *addresses == wanted);
     world.ip("link set v1 down");
+    wait_for_no_carrier(&world, "v0");
     vrfsetup(&mut world, 0, "add blue --port v0");
     assert_eq!(addresses(&world), wanted);
     vrfsetup(&mut world, 0, "rollback");

@@ -4,6 +4,7 @@
 use super::guest_tests;
 use super::{json, nothing_to_do, take_out, vrfsetup};
 use crate::harness::judge::{Order, Outcome, Verdict, root, user};
+use crate::harness::wait;
 use crate::harness::world::{Domain, Kind, World};
 
 guest_tests! {
@@ -78,7 +79,7 @@ print(total)";
 fn a_users_sockets_are_in_its_vrf_however_they_were_started() {
     let mut users = world();
     let world = &mut users.0;
-    let ways: [Order; 5] = [
+    let ways: [Order; 6] = [
         user(ASKS),
         as_alice(ASKS),
         root(["su", "user", "-c", "on_use udp4 sendto answer"]),
@@ -89,12 +90,11 @@ fn a_users_sockets_are_in_its_vrf_however_they_were_started() {
             "setsid -w setpriv --reuid=1000 --regid=1000 --init-groups sh -c 'on_use udp4 sendto answer'",
         ]),
         as_alice(&["on_use", "tcp4", "connect", "answer"]),
+        as_alice(&["on_use", "tcp6", "connect", "answer"]),
     ];
     ways.iter().for_each(|way| assert_answers(world, way, Domain::Default));
     vrfsetup(world, 0, "user user blue");
     ways.iter().for_each(|way| assert_answers(world, way, Domain::Blue));
-    // Once: a peer without link-local addresses forgets ours and cannot ask for it.
-    assert_answers(world, &as_alice(&["on_use", "tcp6", "connect", "answer"]), Domain::Blue);
     // The name service of the C library, which no program can do anything about.
     world.judge(&as_alice(&["getent", "ahostsv4", "www.vrf.test"])).assert_in_blue();
     let listed = json(&vrfsetup(world, 0, "user -j"));
@@ -271,11 +271,12 @@ fn a_change_of_users_is_undone_like_any_other() {
     vrfsetup(world, 0, "rollback");
     assert_answers(world, &as_alice(ASKS), Domain::Blue);
     vrfsetup(world, 0, "user --remove user");
-    vrfsetup(world, 0, "user user blue --confirm 2");
+    vrfsetup(world, 0, "user user blue --confirm 600");
     assert_answers(world, &as_alice(ASKS), Domain::Blue);
-    while !vrfsetup(world, 0, "user").text().is_empty() {
-        std::thread::sleep(std::time::Duration::from_millis(200));
-    }
+    vrfsetup(world, 0, "rollback");
+    assert_answers(world, &as_alice(ASKS), Domain::Default);
+    vrfsetup(world, 0, "user user blue --confirm 1").assert_says(0, "");
+    wait::until(|| vrfsetup(world, 0, "user").text(), String::is_empty);
     assert_answers(world, &as_alice(ASKS), Domain::Default);
     assert_eq!(programs(world), before);
 }

@@ -1,7 +1,6 @@
 //! bgpd of FRR in a VRF: its session runs there alone, and what it has learnt is left to it.
 
 use std::fs;
-use std::time::Duration;
 
 use super::beside::{assert_untouched, quiet};
 use super::guest_tests;
@@ -52,7 +51,7 @@ fn peer(world: &mut World) -> Running {
     let bgpd = ["/usr/lib/frr/bgpd", "--no_kernel", "--skip_runas", "-P", "0"];
     let files = ["-f", &config, "-i", &pid, "-z", &zebra, "--vty_socket", &vty];
     let words = world.at_peer(Domain::Blue, &[&bgpd[..], &files].concat());
-    world.start(&root(words).within(Duration::from_secs(400)))
+    world.start(&root(words))
 }
 
 /// The routes of blue by bgp.

@@ -1,7 +1,5 @@
 //! dhclient, which knows of no VRF: with a lease whose interface goes into one, and started in one.
 
-use std::time::Duration;
-
 use super::beside::{assert_untouched, quiet, wait_for_address};
 use super::guest_tests;
 use super::machine::Machine;
@@ -18,7 +16,6 @@ guest_tests! {
 
 /// What the server has to give: one address.
 const LEASED: &str = "198.51.100.77";
-const LIMIT: Duration = Duration::from_secs(400);
 
 /// blue with its port, which has no address of IPv4 any more, and a server behind it.
 fn with_server() -> (Machine, Running) {
@@ -30,7 +27,7 @@ fn with_server() -> (Machine, Running) {
                    --dhcp-option=option:T1,3 --dhcp-option=option:T2,8";
     let words: Vec<&str> = ["dnsmasq"].into_iter().chain(options.split_whitespace()).collect();
     let words = world.at_peer(Domain::Blue, &words);
-    let server = world.start(&root(words).within(LIMIT));
+    let server = world.start(&root(words));
     (world, server)
 }
 
@@ -38,7 +35,7 @@ fn dhclient(world: &mut World, in_blue: bool) -> Running {
     let leases = world.directory().join("leases").display().to_string();
     let own = ["dhclient", "-d", "-1", "-pf", "/dev/null", "-lf", &leases, "blue0"];
     let words = if in_blue { [&["ip", "vrf", "exec", "blue"], &own[..]].concat() } else { own.to_vec() };
-    let client = world.start(&root(words).within(LIMIT));
+    let client = world.start(&root(words));
     wait_for_address(world, "blue0", LEASED);
     client
 }

@@ -131,7 +131,7 @@ fn networkds_own_tunnels_stay_in_their_vrf_or_are_named() {
     assert_eq!(["gre7", "tun8"].map(|name| outside(&world, name)), ["blue"; 2]);
     for behind in ["10.8.7.2", "10.8.8.2"] {
         let verdict = world.judge(&root(["ping", "-n", "-c", "1", "-W", "1", behind]));
-        assert_eq!((verdict.packets(Domain::Default), verdict.packets(Domain::Blue)), (0, 1), "{verdict}");
+        assert!(verdict.packets(Domain::Default) == 0 && verdict.packets(Domain::Blue) > 0, "{verdict}");
     }
     for (name, _) in files {
         fs::remove_file(directory.join(name)).expect("the file");

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::guest_tests;
-use super::machine::{machine, systemctl, wait_for_listener};
+use super::machine::{machine, reload_sshd, systemctl};
 use crate::guest::setup::vrfsetup;
 use crate::harness::judge::{Verdict, root};
 use crate::harness::world::plan::{OWN4, WEB4};
@@ -42,8 +42,7 @@ fn a_login_is_taken_out_of_its_services_vrf_and_the_recipe_keeps_it_in() {
     let without = fetched_by_a_login(&mut world);
     assert_eq!((without.code, without.answers.as_slice()), (0, [Domain::Default].as_slice()), "{without}");
     fs::write(FILE, RECIPE).expect("sshd's configuration");
-    systemctl(&mut world, 0, "reload ssh.service");
-    wait_for_listener(22);
+    reload_sshd(&mut world);
     let with = fetched_by_a_login(&mut world);
     fs::remove_file(FILE).expect("the file");
     assert_eq!((with.code, with.answers.as_slice()), (0, [Domain::Blue].as_slice()), "{with}");

@@ -1,10 +1,10 @@
 //! A machine with a systemd: the world in its own network namespace, its units, and who is greeted by them.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use crate::harness::judge::{Verdict, root};
 use crate::harness::wait;
@@ -68,7 +68,7 @@ pub fn systemctl(world: &mut World, code: i32, words: &str) -> Verdict {
 pub fn greeted(world: &mut World, port: u16) -> Vec<Domain> {
     let ask = format!("exec 3<>/dev/tcp/{OWN4}/{port} && head -n 1 <&3");
     let is_greeted = |domain: &Domain| {
-        let words = world.at_peer(*domain, &["timeout", "60", "bash", "-c", &ask]);
+        let words = world.at_peer(*domain, &["timeout", "600", "bash", "-c", &ask]);
         let verdict = world.judge(&root(&words));
         let refused = verdict.error_text().contains("Connection refused");
         assert!(verdict.code == 0 || refused, "{domain:?}: {verdict}");
@@ -79,12 +79,27 @@ pub fn greeted(world: &mut World, port: u16) -> Vec<Domain> {
 
 /// Until ss(8) shows a listener at this port, in whatever domain.
 pub fn wait_for_listener(port: u16) {
-    let filter = format!("sport = :{port}");
-    let is_there = || {
-        let shown = Command::new("ss").args(["-Hltn", &filter]).output().expect("ss");
-        !shown.stdout.is_empty()
-    };
-    // A server that starts again closes its old socket first.
-    std::thread::sleep(Duration::from_secs(1));
-    wait::until(is_there, |is_there| *is_there);
+    wait::until(|| listeners(port), |listeners| !listeners.is_empty());
+}
+
+/// The numbers of the sockets that listen at this port, by ss(8).
+fn listeners(port: u16) -> BTreeSet<String> {
+    let shown = Command::new("ss").args(["-Hltne", &format!("sport = :{port}")]).output().expect("ss");
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    shown.split_whitespace().filter_map(|word| word.strip_prefix("ino:")).map(str::to_owned).collect()
+}
+
+/// Has sshd read its files again, and waits until all of its listeners are others: it closes those that it has, in its own
+/// time, before it makes new ones.
+#[track_caller]
+pub fn reload_sshd(world: &mut World) {
+    let before = listeners(22);
+    systemctl(world, 0, "reload ssh.service");
+    wait::until(|| listeners(22), |now| now.len() == before.len() && now.is_disjoint(&before));
+}
+
+/// Until this command, which asks for the journal, shows these words: what somebody has said is there a moment later.
+#[track_caller]
+pub fn wait_for_words(world: &mut World, journal: &[&str], words: &str) {
+    wait::until(|| (world.judge(&root(journal)).text(), words.to_owned()), |(said, words)| said.contains(words));
 }

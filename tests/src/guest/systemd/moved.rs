@@ -1,7 +1,7 @@
 //! `vrfsetup move --unit`: a service that runs gets into its VRF without a restart, and by its drop-in stays there.
 
 use super::guest_tests;
-use super::machine::{greeted, machine, systemctl, wait_for_listener};
+use super::machine::{greeted, machine, reload_sshd, systemctl, wait_for_listener};
 use crate::guest::setup::{json, vrfsetup};
 use crate::harness::world::{Domain, Kind};
 
@@ -23,9 +23,8 @@ fn a_unit_moves_with_its_listeners_and_its_drop_in_makes_it_last() {
     assert_eq!((found[0]["vrf"].as_str(), found[0]["mechanism"].as_str()), (Some("blue"), Some("bpf")), "{found}");
 
     // sshd makes its sockets again, in the cgroup that it is in; systemd knows the service as the same.
-    systemctl(&mut world, 0, "reload ssh.service");
+    reload_sshd(&mut world);
     systemctl(&mut world, 0, "daemon-reload");
-    wait_for_listener(22);
     assert_eq!((greeted(&mut world, 22), main_pid(&mut world)), (vec![Domain::Blue], pid));
     systemctl(&mut world, 0, "restart ssh.service");
     wait_for_listener(22);

@@ -32,7 +32,8 @@ impl Resolved {
 
     /// The name's address, as the C library finds it by this way; resolved remembers no answer.
     fn ask(&mut self, is_root: bool, way: &[&str]) -> Verdict {
-        systemctl(&mut self.0, 0, "kill --signal=SIGUSR2 --kill-whom=main systemd-resolved.service");
+        let forgotten = self.0.judge(&root(["resolvectl", "flush-caches"]));
+        assert_eq!(forgotten.code, 0, "{forgotten}");
         let words = [&["vrfrun"], way, &["blue", "getent", "ahostsv4", NAME]].concat();
         let verdict = self.0.judge(&if is_root { root(words) } else { user(words) });
         assert_eq!(verdict.code, 0, "{verdict}");

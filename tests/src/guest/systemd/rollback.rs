@@ -26,7 +26,7 @@ guest_tests! {
 fn login(world: &mut World, words: &str) -> Running {
     systemctl(world, 0, "start ssh.service");
     let ssh = ssh(world, Domain::Default, &format!("{words}; sleep 600"));
-    world.start(&root(ssh).within(Duration::from_secs(600)))
+    world.start(&root(ssh))
 }
 
 /// Kills all that runs in logins. From systemd 256 on, a user's own manager is a session as well, one without a scope,
@@ -168,10 +168,15 @@ fn a_named_namespace_is_watched_by_systemd() {
     let rules = |world: &mut World| on_the_machine(world, "ip -n vrftest rule show").text();
     let born = rules(&mut world);
     for name in ["vrftest", "run/netns/vrftest"] {
-        on_the_machine(&mut world, &format!("cd / && exec vrfsetup -n {name} rules fix --confirm 3"));
+        let fix = format!("cd / && exec vrfsetup -n {name} rules fix --confirm");
+        on_the_machine(&mut world, &format!("{fix} 600"));
         let units = rollback_units(&mut world);
         assert!(units.contains("running"), "{name}: {units}");
         assert_ne!(rules(&mut world), born, "{name}");
+        on_the_machine(&mut world, &format!("cd / && exec vrfsetup -n {name} rollback"));
+        wait_for_the_rollbacks_end(&mut world);
+        // And where nobody comes, it is the unit that undoes it.
+        assert!(on_the_machine(&mut world, &format!("{fix} 1")).text().starts_with("changed:\n"), "{name}");
         wait_for_the_rollbacks_end(&mut world);
         assert_eq!(rules(&mut world), born, "{name}");
     }
@@ -180,9 +185,11 @@ fn a_named_namespace_is_watched_by_systemd() {
     world.ip("netns add vrftest");
     let rules = |world: &World| world.ip_json("-n vrftest rule show").to_string();
     let born = rules(&world);
-    vrfsetup(&mut world, 0, "-n vrftest rules fix --confirm 3");
+    vrfsetup(&mut world, 0, "-n vrftest rules fix --confirm 600");
     assert!(!rollback_units(&mut world).contains("running"));
     assert_ne!(rules(&world), born);
+    vrfsetup(&mut world, 0, "-n vrftest rollback");
+    assert!(vrfsetup(&mut world, 0, "-n vrftest rules fix --confirm 1").text().starts_with("changed:\n"));
     let is_waiting = || fs::read_dir(RUN).is_ok_and(|mut files| files.any(|file| is_pending(&file.expect("a file"))));
     wait_until(&world, "the rollback", |world| rules(world) == born && !is_waiting());
     world.ip("netns del vrftest");

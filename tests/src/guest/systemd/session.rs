@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::guest_tests;
 use super::logins::ssh;
-use super::machine::{Machine, machine, systemctl, wait_for_listener};
+use super::machine::{Machine, machine, systemctl, wait_for_listener, wait_for_words};
 use crate::guest::setup::vrfsetup;
 use crate::harness::judge::{Verdict, root, user};
 use crate::harness::vm::plan::DIRECTORY;
@@ -55,7 +55,7 @@ impl Drop for Pam {
 const PROFILE: &str = "/etc/profile.d/vrftest.sh";
 
 fn fetch() -> String {
-    format!("curl -sS -m 60 http://{WEB4}/")
+    format!("curl -sS -m 600 http://{WEB4}/")
 }
 
 /// A world whose sshd answers in red.
@@ -158,14 +158,13 @@ fn forwarded(world: &mut World) -> Verdict {
     words.pop();
     let target = words.pop().expect("a target");
     words.extend(["-W", &format!("{WEB4}:80"), &target].map(str::to_owned));
-    let line = format!("printf 'GET / HTTP/1.0\\r\\n\\r\\n' | timeout 60 {}", words.join(" "));
+    let line = format!("printf 'GET / HTTP/1.0\\r\\n\\r\\n' | timeout 600 {}", words.join(" "));
     world.judge(&root(["sh", "-c", &line]))
 }
 
 #[track_caller]
 pub(super) fn is_logged(world: &mut World, since: &str, why: &str) {
-    let journal = world.judge(&root(["journalctl", "--no-pager", "-t", "vrfsetup", "--since", &format!("@{since}")]));
-    assert!(journal.text().contains(why), "'{why}' is not in {journal}");
+    wait_for_words(world, &["journalctl", "--no-pager", "-t", "vrfsetup", "--since", &format!("@{since}")], why);
 }
 
 fn a_session_that_is_not_the_logins_own_is_left_alone() {

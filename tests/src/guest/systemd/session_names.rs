@@ -120,7 +120,8 @@ fn run(line: &str) {
 }
 
 fn forget_answers(world: &mut World) {
-    systemctl(world, 0, "kill --signal=SIGUSR2 --kill-whom=main systemd-resolved.service");
+    let forgotten = world.judge(&root(["resolvectl", "flush-caches"]));
+    assert_eq!(forgotten.code, 0, "{forgotten}");
 }
 
 /// The two lines of docs/recipes.md.
@@ -194,7 +195,7 @@ fn by_cron(world: &mut World) -> Verdict {
     let done = format!("{ANSWER}.done");
     run("rm -f /run/crond.reboot");
     let line = format!("systemctl start cron.service; while ! test -e {done}; do sleep 0.2; done; cat {done}");
-    let verdict = world.judge(&root(["timeout", "120", "sh", "-c", &line]));
+    let verdict = world.judge(&root(["sh", "-c", &line]));
     run("systemctl stop cron.service");
     let _ = fs::remove_file(done);
     verdict

@@ -10,11 +10,11 @@ use super::report::{Event, Shortfall};
 use crate::harness::kernels::{Arch, Kernel, System};
 
 /// The runner ends a test after this time, and says so: only one that hangs, on however busy a host.
-pub const TEST_LIMIT: Duration = Duration::from_secs(400);
+pub const TEST_LIMIT: Duration = Duration::from_secs(1000);
 /// The same under a systemd, which in an emulated machine takes its time to read all its units.
-pub const SYSTEMD_TEST_LIMIT: Duration = Duration::from_secs(800);
-/// A machine that says nothing for this long has hung.
-const SILENCE: Duration = Duration::from_secs(SYSTEMD_TEST_LIMIT.as_secs() + 120);
+pub const SYSTEMD_TEST_LIMIT: Duration = Duration::from_secs(1500);
+/// A machine that says nothing for this long has hung: a test, and what is waited for when it is over.
+const SILENCE: Duration = Duration::from_secs(SYSTEMD_TEST_LIMIT.as_secs() + 720);
 
 /// Boots `kernel` and runs there each of the `expected` guest tests whose name contains one of `filters` (all, if
 /// there are none). Prints a line for each.

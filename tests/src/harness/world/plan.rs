@@ -165,7 +165,9 @@ pub fn emulated_defaults() -> String {
     script
 }
 
-/// The far end of a link: the gateway, and the service addresses behind it.
+/// The far end of a link: the gateway, and the service addresses behind it. From its link-local address it asks whether a
+/// neighbour is still there: what it answers by the addresses on lo is none to ask from, and without any it would forget
+/// the machine within seconds, and with that the way of its answers.
 pub fn peer_side() -> String {
     let mut script = String::from("link set lo up\nlink set peer0 addrgenmode none\nlink set peer0 up\n");
     for address in [WEB4, DNS4] {
@@ -175,6 +177,7 @@ pub fn peer_side() -> String {
         let _ = writeln!(script, "addr add {address}/128 dev lo nodad");
     }
     let _ = writeln!(script, "addr add {GATEWAY4}/24 dev peer0\naddr add {GATEWAY6}/64 dev peer0 nodad");
+    script.push_str("addr add fe80::99/64 dev peer0 nodad\n");
     script
 }
 

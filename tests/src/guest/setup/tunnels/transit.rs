@@ -124,6 +124,7 @@ pub fn what_comes_for_a_program_of_blue_leaves_by_nothing_else() {
             let verdict = scene.world.judge(&root(sent));
             let packets = [Domain::Default, Domain::Red].map(|domain| verdict.packets(domain));
             assert_eq!(packets, [0; 2], "{command} {address}: {verdict}");
+            listener.wait_for(received);
             listener.terminate();
             let listener = listener.finish(&mut scene.world);
             assert_eq!(listener.text(), received, "{command} {address}: {listener}");

@@ -62,6 +62,10 @@ impl Scene {
         at_peer(Domain::Blue, "ip route add 10.0.0.0/23 via 198.51.100.2");
         at_peer(Domain::Blue, "ip route add fd00::/31 via 2001:db8:1::2");
         nft(FIREWALL);
+        // Of all its flows the kernel is to know, however slow this machine is, until they are looked at.
+        for setting in ["udp_timeout", "udp_timeout_stream"] {
+            sh(&format!("echo 600 > /proc/sys/net/netfilter/nf_conntrack_{setting}"));
+        }
         recipe().for_each(|line| sh(&line));
         Self { world, clients }
     }
