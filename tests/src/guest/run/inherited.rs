@@ -30,8 +30,7 @@ fn world() -> World {
     World::of_machine(Kind::Vrfs).expect("a world")
 }
 
-/// A listener as descriptor 30 of vrfrun, at which a client from the default domain waits already. The program says
-/// whether it does, and where the first client is that it accepts.
+/// A listener as descriptor 30, at which a client from the default domain waits. The program says where its first client is.
 const ACTIVATION: &str = "
 import os, select, shlex, socket, subprocess, sys
 listener = socket.create_server(('0.0.0.0', 4711)); os.dup2(listener.fileno(), 30)
@@ -62,12 +61,10 @@ fn what_waits_at_a_listener_is_not_taken_into_the_vrf() {
     for mechanism in ["bpf", "preload", "seccomp"] {
         let verdict = world.judge(&run(&inside, &["-m", mechanism]));
         assert_eq!((verdict.code, verdict.text().as_str()), (0, "blue\n"), "{verdict}");
-        // Of those of the VRF that come between the bind and the count, each that was closed tries again.
+        // Of the VRF's, each that comes between the bind and the count is closed as well, and tries again.
         let said = verdict.error_text();
-        let (_, counted) = said.split_once("closed ").unwrap_or_else(|| panic!("{verdict}"));
-        let (count, what) = counted.split_once(" connection").unwrap_or_else(|| panic!("{verdict}"));
-        assert!(count.parse::<u32>().is_ok_and(|count| count > 0), "{verdict}");
-        assert!(what.trim_start_matches('s').starts_with(" that waited at descriptor 30"), "{verdict}");
+        let count = said.split_once("closed ").and_then(|(_, rest)| rest.split(' ').next()?.parse::<u32>().ok());
+        assert!(count > Some(0) && said.contains(" that waited at descriptor 30"), "{verdict}");
     }
     // The judge itself: left as it is, the listener gives the program the one from outside.
     let verdict = world.judge(&run(&outside, &["-m", "bpf", "--keep-fds"]));

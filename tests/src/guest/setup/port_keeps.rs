@@ -257,7 +257,8 @@ fn a_slow_carrier_costs_no_route() {
     ] {
         world.ip(words);
     }
-    wait_until_probed(&world);
+    let tentative = || world.ip_json("-6 addr show dev slow0 tentative").to_string();
+    wait::until(tentative, |tentative| !tentative.contains("2001:db8:77"));
     for address in ["2001:db8:77::1", "2001:db8:77::2"] {
         world.ip(&format!("-6 route add 2001:db8:9{}::/48 via 2001:db8:77::fe src {address}", &address[13..]));
     }
@@ -271,11 +272,6 @@ fn a_slow_carrier_costs_no_route() {
     assert_eq!(setting.trim(), "1", "the setting is as it was");
     vrfsetup(&mut world, 0, "detach slow0");
     assert_same(&before, &all(&world));
-}
-
-fn wait_until_probed(world: &World) {
-    let tentative = || world.ip_json("-6 addr show dev slow0 tentative").to_string();
-    wait::until(tentative, |tentative| !tentative.contains("2001:db8:77"));
 }
 
 fn where_ipv6_is_off_nothing_is_refused() {

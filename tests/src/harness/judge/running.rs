@@ -14,6 +14,9 @@ use super::order::Order;
 use super::verdict::{Verdict, answers, outcome};
 use crate::harness::world::World;
 
+/// How long the dead may wait for process 1.
+const BURIED: Duration = Duration::from_secs(20);
+
 /// A command that has been started.
 #[derive(Debug)]
 pub struct Running {
@@ -163,8 +166,14 @@ impl Drop for Running {
     fn drop(&mut self) {
         // A test that gave up in the middle must not leave its program behind.
         if matches!(self.child.try_wait(), Ok(None)) {
-            let _ = killpg(Pid::from_raw(self.child.id() as i32), Signal::SIGKILL);
+            let group = Pid::from_raw(self.child.id() as i32);
+            let _ = killpg(group, Signal::SIGKILL);
             let _ = self.child.wait();
+            // Its children end in their own time. On a machine whose process 1 takes no note of that they are dead all the same.
+            let deadline = Instant::now() + BURIED;
+            while killpg(group, None).is_ok() && Instant::now() < deadline {
+                std::thread::sleep(Duration::from_millis(5));
+            }
         }
     }
 }
