@@ -124,6 +124,8 @@ const MODULES: &[&[Test]] = &[
     setup::watch::TESTS,
     run::leaks::TESTS,
     setup::at_once::TESTS,
+    setup::moves_at_once::TESTS,
+    setup::users_at_once::TESTS,
     // The last: what it may do to an old kernel is undone by a boot only.
     run::net_cls::TESTS,
 ];
@@ -209,15 +211,11 @@ pub fn known_on(kernel: &Kernel) -> impl Iterator<Item = String> {
 
 /// Runs one test in this process. Says whether there is one of that name.
 pub fn run(name: &str) -> bool {
-    match all().find(|test| test.name() == name) {
-        Some(test) => {
-            (test.run)();
-            let left = clean::processes_left();
-            assert!(left.is_empty(), "it left behind:\n  {}", left.join("\n  "));
-            true
-        }
-        None => false,
-    }
+    let Some(test) = all().find(|test| test.name() == name) else { return false };
+    (test.run)();
+    let left = clean::processes_left();
+    assert!(left.is_empty(), "it left behind:\n  {}", left.join("\n  "));
+    true
 }
 
 fn all() -> impl Iterator<Item = &'static Test> {

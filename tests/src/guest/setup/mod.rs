@@ -9,6 +9,7 @@ pub mod at_once;
 pub mod doctor_logins;
 pub mod lockout;
 pub mod lockout_terminals;
+pub mod moves_at_once;
 pub mod moving;
 pub mod moving_gone;
 pub mod moving_shared;
@@ -35,6 +36,7 @@ pub mod user_moved;
 pub mod user_out_of_sight;
 pub mod user_unread;
 pub mod user_ways;
+pub mod users_at_once;
 pub mod watch;
 pub mod zones;
 

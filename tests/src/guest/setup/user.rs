@@ -63,7 +63,18 @@ pub(super) fn assert_answers(world: &mut World, order: &Order, domain: Domain) {
 
 /// How many programs stand on the root cgroup, by bpf(2) itself: ingress, egress, create, bind, connect, sendmsg.
 pub(super) fn programs(world: &mut World) -> u32 {
-    let script = "import ctypes, os, struct
+    let verdict = world.judge(&root(["python3", "-c", COUNTS]));
+    verdict.text().trim().parse().unwrap_or_else(|error| panic!("{error}: {verdict}"))
+}
+
+/// The same without a world.
+pub(super) fn programs_here() -> String {
+    let output = Command::new("python3").args(["-c", COUNTS]).output().expect("python3");
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+const COUNTS: &str = "import ctypes, os, struct
 root = [line.split()[4] for line in open('/proc/self/mountinfo') if ' - cgroup2 ' in line][0]
 fd, total = os.open(root, os.O_RDONLY), 0
 for hook in (0, 1, 2, 8, 9, 10, 11, 14, 15):
@@ -72,9 +83,6 @@ for hook in (0, 1, 2, 8, 9, 10, 11, 14, 15):
     assert ctypes.CDLL(None, use_errno=True).syscall(321, 16, attr, 32) == 0, os.strerror(ctypes.get_errno())
     total += struct.unpack('IIIIQII', attr.raw)[5]
 print(total)";
-    let verdict = world.judge(&root(["python3", "-c", script]));
-    verdict.text().trim().parse().unwrap_or_else(|error| panic!("{error}: {verdict}"))
-}
 
 fn a_users_sockets_are_in_its_vrf_however_they_were_started() {
     let mut users = world();
