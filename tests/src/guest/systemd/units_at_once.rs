@@ -2,42 +2,56 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::{Command, Stdio};
 
 use super::guest_tests;
 use super::machine::Machine;
 use super::unit_faults::{UNITS, furnished};
+use crate::guest::setup::at_once::stopped::{At, Stopped, Waiting};
 use crate::guest::setup::vrfsetup;
 use crate::harness::judge::root;
+use crate::harness::vm::plan::DIRECTORY;
 
 guest_tests! {
     two_verbs_at_once_on_a_unit_end_as_one_after_the_other,
     a_unit_and_each_other_verb_at_once_are_both_done,
 }
 
-const PUT: &str = "unit blue vrftest-own";
+pub const PUT: &str = "unit blue vrftest-own";
 
-/// Holds it where it waits for the others' end: what it has read by then is out of date.
-const HELD: &str = "exec strace -qq -o /dev/null -e trace=flock -e inject=flock:delay_enter=2000000:when=1 vrfsetup $1";
-
-fn start(script: &str, words: &str) -> Child {
-    let mut sh = Command::new("sh");
-    sh.args(["-c", script, "sh", words]).stdin(Stdio::null()).stdout(Stdio::null());
-    sh.spawn().expect("sh")
+fn command(before: &[&str], words: &str) -> Command {
+    let program = format!("{DIRECTORY}/vrfsetup");
+    let mut line = before.iter().copied().chain([program.as_str()]).chain(words.split(' '));
+    let mut command = Command::new(line.next().expect("a program"));
+    command.args(line).stdin(Stdio::null()).stdout(Stdio::null());
+    command
 }
 
-/// What PUT and the other ended with when they met, and the VRF that the unit is in then.
-fn met(other: &str) -> (Option<i32>, Option<i32>, Option<&'static str>) {
-    let mut held = start(HELD, PUT);
-    // Only how hard this test looks depends on it, never what it finds.
-    std::thread::sleep(Duration::from_millis(1200));
-    let mut second = start("exec vrfsetup $1", other);
-    let [put, other] = [&mut held, &mut second].map(|child| child.wait().expect("vrfsetup").code());
+/// What PUT and the other ended with, and the VRF that the unit is in then.
+type End = (Option<i32>, Option<i32>, Option<&'static str>);
+
+fn end(put: Option<i32>, other: Option<i32>) -> End {
     let drop_in = fs::read_to_string(format!("{UNITS}/vrftest-own.service.d/50-vrf.conf")).unwrap_or_default();
     let vrf = ["blue", "red"].into_iter().find(|vrf| drop_in.contains(&format!("made by vrfsetup unit {vrf}\n")));
     assert!(vrf.is_some() || drop_in.is_empty(), "{drop_in}");
     (put, other, vrf)
+}
+
+/// The other comes while PUT has the lock and has changed nothing yet.
+#[track_caller]
+fn waits(other: &str) -> End {
+    let put = Stopped::start(&At::Journal, |before| command(before, PUT));
+    let second = Waiting::start(command(&[], other));
+    assert!(second.waits, "'{other}' did not wait");
+    let put = put.go_on();
+    end(put, second.end())
+}
+
+/// The other comes and goes before PUT has the lock: what it has read by then is out of date.
+fn overtakes(other: &str) -> End {
+    let put = Stopped::start(&At::Lock, |before| command(before, PUT));
+    let second = command(&[], other).status().expect("vrfsetup").code();
+    end(put.go_on(), second)
 }
 
 #[track_caller]
@@ -51,29 +65,31 @@ fn take_out(world: &mut Machine) {
 fn two_verbs_at_once_on_a_unit_end_as_one_after_the_other() {
     let mut world = furnished();
     let (done, refused) = (Some(0), Some(1));
-    let end = met("unit red vrftest-own");
-    assert!(matches!(end, (Some(0), Some(0), Some(_))), "{end:?}");
+    let other = "unit red vrftest-own";
+    assert_eq!(waits(other), (done, done, Some("red")));
+    take_out(&mut world);
+    assert_eq!(overtakes(other), (done, done, Some("blue")));
     take_out(&mut world);
 
+    let other = "unit --remove red vrftest-own";
     vrfsetup(&mut world, 0, "unit red vrftest-own");
-    let end = met("unit --remove red vrftest-own");
-    assert_eq!(end, (done, done, Some("blue")));
+    assert_eq!(waits(other), (done, done, Some("blue")));
+    take_out(&mut world);
+    vrfsetup(&mut world, 0, "unit red vrftest-own");
+    assert_eq!(overtakes(other), (done, done, Some("blue")));
     take_out(&mut world);
 
-    // It waits for its confirmation, or has nothing to do.
-    let end = met("unit blue vrftest-own --confirm 600");
-    assert!([refused, done].contains(&end.0) && (end.1, end.2) == (done, Some("blue")), "{end:?}");
+    // It waits for its confirmation: what was put is undone with it.
+    assert_eq!(overtakes("unit blue vrftest-own --confirm 600"), (refused, done, Some("blue")));
     let undone = world.judge(&root(["vrfsetup", "rollback"]));
     assert_eq!(undone.code, 0, "{undone}");
-    take_out(&mut world);
+    assert!(!Path::new(&format!("{UNITS}/vrftest-own.service.d")).exists());
 
-    let end = met("del blue");
-    let is_there = Path::new("/sys/class/net/blue").exists();
-    match end {
-        (put, del, Some("blue")) => assert_eq!((put, del, is_there), (done, refused, true)),
-        (put, del, vrf) => assert_eq!((put, del, vrf, is_there), (refused, done, None, false)),
-    }
+    assert_eq!(waits("del blue"), (done, refused, Some("blue")));
+    assert!(Path::new("/sys/class/net/blue").exists());
     take_out(&mut world);
+    assert_eq!(overtakes("del blue"), (refused, done, None));
+    assert!(!Path::new("/sys/class/net/blue").exists());
 }
 
 /// The other verbs, none of which is in its way: what undoes each, and how the kernel shows that it was done.
@@ -88,7 +104,12 @@ const OTHERS: [(&str, &str, &str); 8] = [
     ("apply /run/vrftest-at-once.toml", "del green", "ip link show green"),
     ("zones on", "zones off", "nft list tables | grep vrfsetup"),
     ("tunnel vrftest-gre --in blue", "tunnel --remove vrftest-gre", "ip -d link show vrftest-gre | grep 'dev blue'"),
-    ("user 4711 blue", "user --remove 4711", "vrfsetup user | grep 4711"),
+    // A new socket of this user is bound to the VRF.
+    (
+        "user 4711 blue",
+        "user --remove 4711",
+        "setpriv --reuid=4711 --regid=4711 --clear-groups $BIN/on_use udp4 bind | grep 'bound blue'",
+    ),
     ("move blue $PID", "move default $PID", "grep vrfrun /proc/$PID/cgroup"),
 ];
 
@@ -101,10 +122,11 @@ fn a_unit_and_each_other_verb_at_once_are_both_done() {
     let mut sleeper = Command::new("sleep").arg("600").spawn().expect("sleep");
     let pid = sleeper.id().to_string();
     for words in OTHERS {
-        let [other, undo, shown] = <[&str; 3]>::from(words).map(|words| words.replace("$PID", &pid));
+        let [other, undo, shown] =
+            <[&str; 3]>::from(words).map(|words| words.replace("$PID", &pid).replace("$BIN", DIRECTORY));
         let is_shown = || Command::new("sh").args(["-c", &shown]).stdout(Stdio::null()).stderr(Stdio::null()).status();
         assert!(!is_shown().expect("sh").success(), "{other}");
-        assert_eq!(met(&other), (Some(0), Some(0), Some("blue")), "{other}");
+        assert_eq!(waits(&other), (Some(0), Some(0), Some("blue")), "{other}");
         assert!(is_shown().expect("sh").success(), "{other}");
         vrfsetup(&mut world, 0, &undo);
         take_out(&mut world);
