@@ -14,6 +14,8 @@ pub mod booted;
 pub mod init;
 
 mod clean;
+#[cfg(test)]
+mod pairs;
 mod runner;
 mod slice;
 
