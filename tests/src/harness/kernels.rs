@@ -139,6 +139,9 @@ pub struct System {
     pub packages: String,
     /// The security module that its kernel is told to take, where that is not the kernel's own choice.
     pub security: Option<String>,
+    /// How many processors its machine has.
+    #[serde(default = "one")]
+    pub processors: u32,
     /// How the names of the tests begin that it is for; where there are none, it is for all that any systemd can run.
     #[serde(default)]
     pub tests: Vec<String>,
@@ -146,6 +149,10 @@ pub struct System {
 
 fn usual_packages() -> String {
     "systemd-packages".to_owned()
+}
+
+fn one() -> u32 {
+    1
 }
 
 impl System {

@@ -129,6 +129,8 @@ pub struct Runner {
     programs: Vec<PathBuf>,
     root: Root,
     security: Option<String>,
+    /// Where the kernel does not say it.
+    processors: Option<u32>,
 }
 
 impl Runner {
@@ -138,7 +140,7 @@ impl Runner {
         let mut programs = vec![guest.to_owned(), peer.to_owned()];
         programs.extend(crate::harness::programs::build().map_err(|error| error.to_string())?);
         programs.extend(crate::harness::programs::products()?);
-        Ok(Self { programs, root: Root::Usual, security: None })
+        Ok(Self { programs, root: Root::Usual, security: None, processors: None })
     }
 
     /// The same for a machine of another architecture, built here.
@@ -147,7 +149,7 @@ impl Runner {
     /// When something cannot be built.
     pub fn foreign(arch: Arch) -> Result<Self, String> {
         let programs = crate::harness::foreign::build(arch).map_err(|error| error.to_string())?;
-        Ok(Self { programs, root: Root::Foreign(arch), security: None })
+        Ok(Self { programs, root: Root::Foreign(arch), security: None, processors: None })
     }
 
     /// What the demonstration needs: the products and this crate's own programs.
@@ -157,7 +159,7 @@ impl Runner {
     pub fn demo(guest: &Path, peer: &Path) -> Result<Self, String> {
         let mut programs = vec![guest.to_owned(), peer.to_owned()];
         programs.extend(crate::harness::programs::products()?);
-        Ok(Self { programs, root: Root::Demo(guest.to_owned()), security: None })
+        Ok(Self { programs, root: Root::Demo(guest.to_owned()), security: None, processors: None })
     }
 
     /// With the packages of one more list in `tools/` in the root file system.
@@ -170,6 +172,7 @@ impl Runner {
     pub fn under(mut self, system: &System) -> Self {
         self.root = Root::Systemd(system.packages.clone(), system.suite.clone());
         self.security.clone_from(&system.security);
+        self.processors = Some(system.processors);
         self.programs.extend(FILES.iter().chain([&ROLLBACK]).map(|file| top().join("dist").join(file)));
         self
     }
@@ -203,6 +206,7 @@ fn images(kernel: &Kernel, runner: &Runner, plan: &Plan) -> Result<Images, Strin
     let mut images =
         Images::prepare(kernel, plan, &runner.programs, &runner.root).map_err(|error| error.to_string())?;
     images.security.clone_from(&runner.security);
+    images.processors = runner.processors.unwrap_or(images.processors);
     Ok(images)
 }
 
