@@ -7,7 +7,6 @@
 //! a new file is one line in its directory's `mod.rs` and one in [`MODULES`], or in
 //! [`AT_BOTH_ENDS`] if the kernels between have no say in it. Its name is that of file and function.
 //! May use `harness` and `matrix`. Nothing here runs on the host, and no other room uses a test.
-
 #![forbid(unsafe_code)]
 
 pub mod booted;

@@ -8,6 +8,10 @@ use rtnetlink::sys::protocols::NETLINK_SOCK_DIAG;
 use crate::sys::netlink::KernelError;
 use crate::sys::netlink::socket::Socket;
 
+mod state;
+
+pub use state::name as state_name;
+
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const SOCK_DESTROY: u16 = 21;
 const INET_DIAG_MARK: u16 = 15;
@@ -78,26 +82,6 @@ impl Connection {
     pub fn state_name(&self) -> &'static str {
         state_name(self.state)
     }
-}
-
-/// A state of the kernel's (TCP_*) by the name of `ss`.
-pub fn state_name(state: u8) -> &'static str {
-    const NAMES: [&str; 13] = [
-        "UNKNOWN",
-        "ESTAB",
-        "SYN-SENT",
-        "SYN-RECV",
-        "FIN-WAIT-1",
-        "FIN-WAIT-2",
-        "TIME-WAIT",
-        "UNCONN",
-        "CLOSE-WAIT",
-        "LAST-ACK",
-        "LISTEN",
-        "CLOSING",
-        "SYN-RECV",
-    ];
-    NAMES.get(usize::from(state)).copied().unwrap_or("UNKNOWN")
 }
 
 impl fmt::Display for Connection {

@@ -57,11 +57,11 @@ use unreceived::{
 };
 use used::{
     a_connection_through_a_bridged_tunnel_is_not_cut_unasked, a_connection_through_a_gre_tunnel_is_not_cut_unasked,
-    a_connection_through_a_tunnel_around_ipv6_or_a_geneve_is_not_cut_unasked,
     a_connection_through_a_tunnel_that_cannot_be_read_is_not_cut_unasked,
     a_connection_through_a_tunnel_that_is_elsewhere_by_now_is_not_cut_unasked,
     a_connection_through_a_vxlan_without_a_device_is_not_cut_unasked,
-    a_connection_through_a_wireguard_tunnel_is_not_cut_unasked, a_connection_through_ipsec_is_not_cut_unasked,
+    a_connection_through_a_wireguard_tunnel_is_not_cut_unasked,
+    a_connection_through_ip6gre_or_geneve_is_not_cut_unasked, a_connection_through_ipsec_is_not_cut_unasked,
 };
 use vti::vti_is_in_blue_by_the_mark_of_its_states_whatever_it_names;
 
@@ -98,7 +98,7 @@ guest_tests! {
     a_connection_through_a_tunnel_that_is_elsewhere_by_now_is_not_cut_unasked,
     a_connection_through_a_wireguard_tunnel_is_not_cut_unasked,
     a_connection_through_a_vxlan_without_a_device_is_not_cut_unasked,
-    a_connection_through_a_tunnel_around_ipv6_or_a_geneve_is_not_cut_unasked,
+    a_connection_through_ip6gre_or_geneve_is_not_cut_unasked,
     a_connection_through_ipsec_is_not_cut_unasked,
     a_connection_through_a_tunnel_that_cannot_be_read_is_not_cut_unasked needs [Once],
     a_tunnel_refused_anywhere_changes_nothing needs [Once],
@@ -289,7 +289,6 @@ fn a_tunnel_is_declared_exported_watched_over_and_put_back() {
     vrfsetup(world, 0, &format!("{apply} --prune"));
     assert_eq!(vrfsetup(world, 0, "tunnel").text(), "");
     assert_eq!(tables(), before.1);
-
     // An interface that is gone leaves what stops its packets, until it is given up.
     vrfsetup(world, 0, "tunnel wg0 --in blue");
     world.ip("link del wg0");

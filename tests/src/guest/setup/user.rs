@@ -1,6 +1,8 @@
 //! `vrfsetup user`: every socket of a user is in its VRF, however its process was started and whatever it tries; nobody
 //! else's is; and nothing stays when the user is taken out.
 
+use std::process::Command;
+
 use super::guest_tests;
 use super::{json, nothing_to_do, take_out, vrfsetup};
 use crate::harness::judge::{Order, Outcome, Verdict, root, user};

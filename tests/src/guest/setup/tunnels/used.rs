@@ -8,7 +8,6 @@ use super::ipsec::{INNER4, inside, keys};
 use super::own_device::{batch, recipe};
 use super::scene::{BEHIND, INSIDE, PEERS, Scene, here};
 use super::vti::{interface, keyed};
-use crate::harness::judge::{Running, root};
 use crate::harness::world::plan::{GATEWAY4, GATEWAY6, OWN4, OWN6, WEB4};
 use crate::harness::world::{Domain, Kind, World};
 
@@ -158,7 +157,7 @@ pub fn a_connection_through_a_vxlan_without_a_device_is_not_cut_unasked() {
 }
 
 /// To the other end of the link, for a GENEVE names its far end alone: where it sends from is the route's affair.
-pub fn a_connection_through_a_tunnel_around_ipv6_or_a_geneve_is_not_cut_unasked() {
+pub fn a_connection_through_ip6gre_or_geneve_is_not_cut_unasked() {
     let mut world = World::new(Kind::Vrfs).expect("a world");
     let world = &mut world;
     let inside = ["10.8.0.1", "10.8.0.2"];
