@@ -104,7 +104,7 @@ pub fn check_lockout(session: &Session, system: &System, ports: &[&Link]) -> Res
     }
     let above = ports.iter().flat_map(|port| system.above(port));
     let all: Vec<&Link> = ports.iter().copied().chain(above).collect();
-    lockout::refuse_if_in_use(session.kernel, system, &all)
+    lockout::refuse_if_in_use(session, system, &all)
 }
 
 /// Plans to move each interface from where it is, those first that others stand upon.

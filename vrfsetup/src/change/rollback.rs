@@ -74,6 +74,6 @@ fn check_lockout(session: &Session, journal: &Journal) -> Result<(), Error> {
         _ => None,
     });
     let links: Vec<&Link> = moved.filter_map(|name| system.link(name)).collect();
-    lockout::refuse_if_in_use(session.kernel, &system, &links)?;
+    lockout::refuse_if_in_use(session, &system, &links)?;
     lockout::refuse_if_cut(session, &system, &inverses)
 }

@@ -101,7 +101,7 @@ pub fn refuse_if_used<'a>(
         return Ok(());
     }
     let links: Vec<&Link> = names.filter_map(|name| system.link(name)).collect();
-    lockout::refuse_if_in_use(session.kernel, system, &links)
+    lockout::refuse_if_in_use(session, system, &links)
 }
 
 /// Puts one more tunnel on the list.

@@ -101,7 +101,7 @@ fn refuse_if_cut(session: &Session, system: &System, steps: &[Step]) -> Result<(
         return Ok(());
     }
     let links: Vec<&Link> = system.links.iter().filter(|link| system.vrf_of(link).is_some()).collect();
-    lockout::refuse_if_in_use(session.kernel, system, &links)
+    lockout::refuse_if_in_use(session, system, &links)
 }
 
 /// Whether conntrack knows any connection of this network namespace.

@@ -4,7 +4,6 @@
 //! whose other end is on another machine and that uses an address of the interface, or leaves by it, is somebody's
 //! session. So is a UDP socket with that address of a program that has a terminal (mosh), whose other end only that knows.
 
-use std::collections::HashSet;
 use std::net::IpAddr;
 
 use crate::error::Error;
@@ -16,8 +15,6 @@ use crate::model::rule::{Action, TABLE_LOCAL};
 use crate::model::step::Step;
 use crate::plan::port::Move;
 use crate::plan::system::System;
-use crate::sys::netlink::Kernel;
-use crate::sys::open_files;
 use crate::sys::sock_diag::{self, Connection};
 use crate::transaction::around::Unread;
 use crate::transaction::path::{Hop, Path, Paths};
@@ -27,11 +24,11 @@ use crate::transaction::session::Session;
 ///
 /// # Errors
 /// There is one, or the kernel will not say.
-pub fn refuse_if_in_use(kernel: &Kernel, system: &System, links: &[&Link]) -> Result<(), Error> {
+pub fn refuse_if_in_use(session: &Session, system: &System, links: &[&Link]) -> Result<(), Error> {
     if links.is_empty() {
         return Ok(());
     }
-    let (all, mut paths) = (connections()?, Paths::new(kernel, system));
+    let (all, mut paths) = (connections()?, Paths::new(session.kernel, system));
     for connection in all.iter().filter(|connection| !is_to_itself(system, connection, &all)) {
         let user = links.iter().find(|link| is_of(system, link, connection));
         let link = match user {
@@ -42,24 +39,20 @@ pub fn refuse_if_in_use(kernel: &Kernel, system: &System, links: &[&Link]) -> Re
             return Err(Error::InUse { device: link.name.clone(), connection: connection.clone() });
         }
     }
-    refuse_if_terminal(system, links)
+    refuse_if_terminals_use(session, system, links)
 }
 
 /// Refuses what could break the session of a terminal at an address of one of the interfaces.
-fn refuse_if_terminal(system: &System, links: &[&Link]) -> Result<(), Error> {
+fn refuse_if_terminals_use(session: &Session, system: &System, links: &[&Link]) -> Result<(), Error> {
     if links.iter().all(|link| system.addresses_of(link.ifindex).next().is_none()) {
         return Ok(());
     }
-    let user = |socket: &Connection| links.iter().find(|link| is_of(system, link, socket));
-    let mut all = sock_diag::unconnected().map_err(Error::unreadable("the UDP sockets"))?;
-    all.retain(|socket| !socket.local.0.is_loopback() && user(socket).is_some());
-    // All of /proc is read for this.
-    let terminals = if all.is_empty() { HashSet::new() } else { open_files::sockets_beside_terminals() };
-    let session = all.into_iter().find(|socket| terminals.contains(&socket.inode.into()));
-    session.map_or(Ok(()), |session| {
-        let device = user(&session).map(|link| link.name.clone()).unwrap_or_default();
-        Err(Error::InUse { device, connection: session })
-    })
+    for socket in session.terminals.sockets()? {
+        if let Some(link) = links.iter().find(|link| is_of(system, link, socket)) {
+            return Err(Error::InUse { device: link.name.clone(), connection: socket.clone() });
+        }
+    }
+    Ok(())
 }
 
 /// Refuses a move that takes the default domain's default route along, or brings one.
@@ -96,8 +89,15 @@ pub fn refuse_if_cut(session: &Session, system: &System, steps: &[Step]) -> Resu
         }
     }
     // Of a terminal's session nobody knows which of the routes it takes, if any.
-    let lost = steps.iter().filter_map(lost_route).filter_map(|route| system.link_by_index(route.oif()?));
-    refuse_if_terminal(system, &lost.collect::<Vec<_>>())
+    let lost = steps.iter().filter_map(lost_route).filter(|route| !route.is_refusal());
+    let lost: Vec<&Link> = lost.flat_map(|route| of_its_domain(system, route)).collect();
+    refuse_if_terminals_use(session, system, &lost)
+}
+
+/// The interfaces that a route leads to, if of the domain whose table it is in.
+fn of_its_domain<'a>(system: &'a System, route: &Route) -> Vec<&'a Link> {
+    let links = route.oifs().into_iter().filter_map(|oif| system.link_by_index(oif));
+    links.filter(|link| system.vrf_of(link).is_none_or(|vrf| vrf.table == Some(route.table()))).collect()
 }
 
 /// The route that is no longer there after this step.
@@ -169,7 +169,8 @@ fn by_changed_hop<'a>(system: &'a System, Hop { flow, route: taken, .. }: &Hop, 
     }
     let any = if peer.is_ipv4() { ([0; 4].into(), 0) } else { ([0u8; 16].into(), 0) };
     let is_it = |route: &Route| {
-        let leads_there = route.oif() == taken.oif() && route.gateway() == taken.gateway();
+        let is_its_hop = route.is_multipath() || route.gateway() == taken.gateway();
+        let leads_there = is_its_hop && taken.oif().is_some_and(|oif| route.oifs().contains(&oif));
         leads_there && contains(route.destination().unwrap_or(any), peer)
     };
     steps.iter().filter_map(lost_route).find(|route| is_it(route))?;

@@ -23,4 +23,5 @@ pub mod rollback;
 pub mod session;
 mod strict;
 mod sweep;
+pub mod terminals;
 pub mod users;

@@ -50,7 +50,7 @@ impl<'a> Paths<'a> {
         while let Some((flow, sender)) = waiting.pop() {
             let route = match self.kernel.route_from(&flow, sender.as_ref()) {
                 Ok(route) => route,
-                Err(refusal) if is_no_route(&flow, &refusal) => continue,
+                Err(refusal) if is_no_route(&refusal) => continue,
                 Err(refusal) => {
                     path.unread.get_or_insert(Unread { what: format!("the route to {}", flow.to), refusal });
                     continue;
@@ -86,9 +86,10 @@ impl<'a> Paths<'a> {
 }
 
 /// What the kernel says of packets that it would not send: nothing leads there, or what does is unreachable, prohibited,
-/// a blackhole or a throw, or is for an interface or a family that is not there.
-fn is_no_route(flow: &Flow, refusal: &KernelError) -> bool {
-    const NO_ROUTE: [i32; 8] = [
+/// a blackhole or a throw, or is for an interface or a family that is not there. Of a request that it does not understand
+/// it says why as well.
+fn is_no_route(refusal: &KernelError) -> bool {
+    const NO_ROUTE: [i32; 7] = [
         libc::ENETUNREACH,
         libc::EHOSTUNREACH,
         libc::EACCES,
@@ -96,10 +97,9 @@ fn is_no_route(flow: &Flow, refusal: &KernelError) -> bool {
         libc::ESRCH,
         libc::ENODEV,
         libc::EAFNOSUPPORT,
-        libc::EOPNOTSUPP,
     ];
-    // IPv4's blackhole; of IPv6 that is a request that the kernel does not understand.
-    NO_ROUTE.contains(&refusal.errno) || (refusal.errno == libc::EINVAL && flow.to.is_ipv4())
+    const UNLESS_EXPLAINED: [i32; 2] = [libc::EINVAL, libc::EOPNOTSUPP];
+    NO_ROUTE.contains(&refusal.errno) || (UNLESS_EXPLAINED.contains(&refusal.errno) && refusal.text.is_none())
 }
 
 #[cfg(test)]
@@ -108,15 +108,11 @@ mod tests {
 
     #[test]
     fn a_refusal_to_look_up_is_not_taken_for_no_route() {
-        let none = |to: &str, errno| {
-            let flow = Flow { to: to.parse().unwrap(), from: None, oif: 0, mark: 0 };
-            is_no_route(&flow, &KernelError::from_errno(errno))
-        };
-        for to in ["192.0.2.1", "2001:db8::1"] {
-            let is_none = |errno| none(to, errno);
-            assert!([libc::ENETUNREACH, libc::EHOSTUNREACH, libc::EACCES, libc::ENODEV].map(is_none) == [true; 4]);
-            assert!([libc::EPERM, libc::ENOBUFS, libc::ENOMEM, libc::EIO, libc::EINTR].map(is_none) == [false; 5]);
-            assert_eq!(is_none(libc::EINVAL), to == "192.0.2.1");
-        }
+        let is_none = |errno| is_no_route(&KernelError::from_errno(errno));
+        let none = [libc::ENETUNREACH, libc::EHOSTUNREACH, libc::EACCES, libc::EINVAL, libc::ENODEV, libc::EOPNOTSUPP];
+        assert_eq!(none.map(is_none), [true; 6]);
+        assert_eq!([libc::EPERM, libc::ENOBUFS, libc::ENOMEM, libc::EIO, libc::EINTR].map(is_none), [false; 5]);
+        let text = Some("Invalid flags for get route request".to_owned());
+        assert!(!is_no_route(&KernelError { text, ..KernelError::from_errno(libc::EINVAL) }));
     }
 }

@@ -15,6 +15,7 @@ use crate::transaction::held::Held;
 use crate::transaction::journal::{self, Journal};
 use crate::transaction::progress::{Progress, When};
 use crate::transaction::report::Outcome;
+use crate::transaction::terminals::Terminals;
 use crate::transaction::{recover, rollback, strict, users};
 
 /// The most steps that are sent at a time: their refusals, each with a copy of its request, must find room in the
@@ -39,6 +40,8 @@ pub struct Session<'a> {
     pub is_boot: bool,
     /// What it holds while it changes something (see [`Self::hold`]).
     pub held: Option<Held>,
+    /// The sessions of which the kernel does not know the other end.
+    pub terminals: Terminals,
 }
 
 impl Session<'_> {

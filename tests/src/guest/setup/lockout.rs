@@ -13,6 +13,7 @@ guest_tests! {
     a_connection_that_needs_the_local_rule_is_not_cut_unasked,
     a_route_in_use_is_not_replaced_unasked,
     a_connection_that_a_rule_leads_is_not_cut_unasked,
+    a_connection_to_a_blackhole_is_in_nobodys_way,
     a_connection_over_a_vlan_is_not_cut_unasked,
     a_bridge_and_a_bond_are_ports_with_what_is_below_them needs [Once],
 }
@@ -74,9 +75,13 @@ fn a_connection_that_needs_the_local_rule_is_not_cut_unasked() {
 
 fn a_route_in_use_is_not_replaced_unasked() {
     let mut world = World::of_machine(Kind::Vrfs).expect("a world");
-    for (family, server, gateway) in
-        [("-4", DNS4.to_string(), "198.51.100.77"), ("-6", DNS6.to_string(), "2001:db8:1::77")]
-    {
+    let several = "route replace default table 10 metric 200 nexthop via 198.51.100.1 dev blue0 nexthop via 198.51.100.1 dev blue0";
+    world.ip(several);
+    for (family, server, gateway) in [
+        ("-4", DNS4.to_string(), "198.51.100.77"),
+        ("-4", DNS4.to_string(), "198.51.100.77"),
+        ("-6", DNS6.to_string(), "2001:db8:1::77"),
+    ] {
         let client = format!("exec 3<>/dev/tcp/{server}/7; read line <&3; echo $line; sleep 600");
         let mut connected = world.start(&root(["ip", "vrf", "exec", "blue", "bash", "-c", &client]));
         connected.wait_for("blue");
@@ -91,7 +96,29 @@ fn a_route_in_use_is_not_replaced_unasked() {
         vrfsetup(&mut world, 0, &format!("{apply} --force"));
         assert_eq!(world.ip_json(&format!("{family} route show table 10 default metric 200"))[0]["gateway"], gateway);
         drop(connected);
+        // The next one goes by a single one.
+        world.ip("route replace default table 10 metric 200 via 198.51.100.1 dev blue0");
     }
+}
+
+/// A client that waits for a peer which a blackhole stands for by now.
+fn a_connection_to_a_blackhole_is_in_nobodys_way() {
+    const CLIENTS: &str = "
+import socket as S, time
+clients = [S.socket(family, S.SOCK_DGRAM) for family in (S.AF_INET, S.AF_INET6)]
+for client, peer in zip(clients, ('192.168.10.9', '2001:db8:10::9')): client.connect((peer, 9))
+print('up', flush=True); time.sleep(600)
+";
+    let mut world = World::new(Kind::Bare).expect("a world");
+    vrfsetup(&mut world, 0, "add blue");
+    world.ip("addr add 192.168.10.1/24 dev eth0");
+    world.ip("addr add 2001:db8:10::1/64 dev eth0 nodad");
+    let mut clients = world.start(&root(["python3", "-c", CLIENTS]));
+    clients.wait_for("up");
+    world.ip("route add blackhole 192.168.10.9");
+    world.ip("-6 route add blackhole 2001:db8:10::9");
+    vrfsetup(&mut world, 0, "attach blue blue0");
+    drop(clients);
 }
 
 /// The address is the machine's, and the default route another interface's: rules by the socket's port, protocol, mark and user

@@ -8,6 +8,7 @@ use crate::harness::world::{Domain, Kind, World};
 
 guest_tests! {
     a_mosh_session_is_not_cut_unasked needs [Once],
+    a_mosh_session_at_lo_is_in_the_way_of_no_seal needs [Once],
 }
 
 /// mosh-server goes into the background, and ends when the program that it was given does.
@@ -50,10 +51,28 @@ fn a_mosh_session_is_not_cut_unasked() {
     }
 
     // Without it nobody is asked.
-    assert_eq!(world.judge(&root(["pkill", "-x", "-f", "sleep 600"])).code, 0);
+    end_of_mosh(&mut world);
     drop(client);
-    let gone = "while pgrep -x mosh-server >/dev/null; do sleep 0.1; done";
-    assert_eq!(world.judge(&root(["sh", "-c", gone])).code, 0);
     vrfsetup(&mut world, 0, &apply);
     drop(daemon);
+}
+
+/// IPv6 routes that refuse are told as routes over lo.
+fn a_mosh_session_at_lo_is_in_the_way_of_no_seal() {
+    let mut world = World::of_machine(Kind::Vrfs).expect("a world");
+    world.ip("addr add 203.0.113.7/32 dev lo");
+    let started = world.judge(&root(["env", "LC_ALL=C.UTF-8", "python3", "-c", SERVER, "203.0.113.7"]));
+    assert_eq!(started.code, 0, "{started}");
+    let before = world.ip_json("-6 route show table 10 type unreachable").to_string();
+    vrfsetup(&mut world, 0, "rules fix");
+    assert_ne!(world.ip_json("-6 route show table 10 type unreachable").to_string(), before, "the seal is another one");
+    vrfsetup(&mut world, 0, "rules undo");
+    end_of_mosh(&mut world);
+    world.ip("addr del 203.0.113.7/32 dev lo");
+}
+
+fn end_of_mosh(world: &mut World) {
+    assert_eq!(world.judge(&root(["pkill", "-x", "-f", "sleep 600"])).code, 0);
+    let gone = "while pgrep -x mosh-server >/dev/null; do sleep 0.1; done";
+    assert_eq!(world.judge(&root(["sh", "-c", gone])).code, 0);
 }
