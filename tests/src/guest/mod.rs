@@ -6,7 +6,7 @@
 //! To add one: write a function in a file of one of these directories and name it in the file's `guest_tests!`;
 //! a new file is one line in its directory's `mod.rs` and one in [`MODULES`], or in
 //! [`AT_BOTH_ENDS`] if the kernels between have no say in it. Its name is that of file and function.
-//! May use `harness` and `matrix`. Nothing here runs on the host, and no other room uses a test.
+//! May use `harness` and `matrix`. Nothing here but `pairs` runs on the host, and no other room uses a test.
 #![forbid(unsafe_code)]
 
 pub mod booted;

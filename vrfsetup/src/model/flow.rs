@@ -15,7 +15,7 @@ pub struct Flow {
     pub mark: u32,
 }
 
-/// What a socket's own packets are routed by besides, where rules ask for it.
+/// What rules may ask of a socket's own packets besides: `ipproto`, `sport`, `dport`, `uidrange`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sender {
     /// IPPROTO_*.

@@ -1,9 +1,9 @@
 //! What the packets around those of a tunnel are routed by.
 //!
 //! Asks the kernel, each thing once, and changes nothing. What it refuses to tell is an answer of its own, which is not taken
-//! for nothing. Of IPsec these are the packets of its states that belong to an interface, for the one by which policies take
-//! what has none the kernel does not tell. Of a tunnel whose packets each have ends of their own, and of one that a program
-//! makes (OpenVPN), nobody knows what is around which connection.
+//! for nothing. Of IPsec only the states of an xfrm or VTI interface are known: the kernel does not tell by which policy other
+//! packets are taken. Of a tunnel whose packets each have ends of their own, and of one that a program makes (OpenVPN), nobody
+//! knows what is around which connection.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap};

@@ -15,11 +15,9 @@ use crate::transaction::held::Held;
 use crate::transaction::journal::{self, Journal};
 use crate::transaction::progress::{Progress, When};
 use crate::transaction::report::Outcome;
-use crate::transaction::terminals::Terminals;
-use crate::transaction::{recover, rollback, strict, users};
+use crate::transaction::{recover, rollback, strict, terminals::Terminals, users};
 
-/// The most steps that are sent at a time: their refusals, each with a copy of its request, must find room in the
-/// socket's buffer.
+/// The most steps that are sent at a time: the refusals, with copies of the requests, must fit the socket's buffer.
 const TOGETHER: usize = 32;
 
 /// How a command changes things.
@@ -55,8 +53,7 @@ impl Session<'_> {
         self.forces_rules || self.confirm.is_some()
     }
 
-    /// Holds off other runs and signals from now on, before the caller looks at what is there. Undoes what an earlier
-    /// run left; what there is to say about that.
+    /// Holds off other runs and signals from now on, and undoes what an earlier run left; what there is to say about it.
     ///
     /// # Errors
     /// An earlier change waits for its confirmation, a signal came, or --confirm was asked for and there is no /run for

@@ -35,6 +35,15 @@ fn a_connection_from_another_machine_is_not_cut_unasked() {
     vrfsetup(&mut world, 0, "del blue --force");
     assert_same(&before, &state(&world));
     drop(connected);
+    // A UDP socket that is connected is a session as well.
+    let udp = format!(
+        "import socket, time; s = socket.socket(type=socket.SOCK_DGRAM); s.connect(('{DNS4}', 4500)); print('up', flush=True); time.sleep(600)"
+    );
+    let mut connected = world.start(&root(["python3", "-c", &udp]));
+    connected.wait_for("up");
+    vrfsetup(&mut world, 1, "add blue --port blue0").assert_says(1, &format!("{DNS4}:4500"));
+    assert_same(&before, &state(&world));
+    drop(connected);
 }
 
 fn the_default_route_does_not_move_unasked() {
@@ -91,7 +100,9 @@ fn a_route_in_use_is_not_replaced_unasked() {
             format!("[vrf.blue]\ntable = 10\nloopback = false\nroutes = [\"default via {gateway} metric 200\"]\n");
         std::fs::write(&file, text).expect("a file");
         let apply = format!("apply {}", file.display());
-        vrfsetup(&mut world, 1, &apply).assert_says(1, &server);
+        let refused = vrfsetup(&mut world, 1, &apply);
+        refused.assert_says(1, &server);
+        refused.assert_says(1, "uses 'blue0' and would break");
         assert_same(&before, &state(&world));
         vrfsetup(&mut world, 0, &format!("{apply} --force"));
         assert_eq!(world.ip_json(&format!("{family} route show table 10 default metric 200"))[0]["gateway"], gateway);

@@ -72,7 +72,7 @@ fn a_mosh_session_at_lo_is_in_the_way_of_no_seal() {
 }
 
 fn end_of_mosh(world: &mut World) {
-    assert_eq!(world.judge(&root(["pkill", "-x", "-f", "sleep 600"])).code, 0);
+    assert_eq!(world.judge(&root(["pkill", "-x", "mosh-server"])).code, 0);
     let gone = "while pgrep -x mosh-server >/dev/null; do sleep 0.1; done";
     assert_eq!(world.judge(&root(["sh", "-c", gone])).code, 0);
 }

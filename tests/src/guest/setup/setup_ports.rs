@@ -14,6 +14,7 @@ guest_tests! {
     an_interface_of_networkmanager_keeps_its_networks,
     a_destination_that_both_domains_have_stays_behind,
     a_gateway_that_is_another_in_the_default_domain_stays_behind,
+    what_leads_over_interfaces_that_stay_as_well_is_refused_or_named,
     a_step_that_fails_undoes_the_earlier_ones,
     what_is_not_confirmed_is_undone,
     settings_are_restored_with_the_last_vrf,
@@ -228,4 +229,26 @@ fn leaks_lead_from_one_domain_to_the_other() {
     world.ip(&format!("route del {DNS4}/32"));
     assert_same(&before, &state(&world));
     assert!(world.ip_json(&format!("-6 route show {OWN6}")).is_array());
+}
+
+fn what_leads_over_interfaces_that_stay_as_well_is_refused_or_named() {
+    let mut world = bare();
+    vrfsetup(&mut world, 0, "add blue");
+    for (port, network) in [("blue0", "203.0.113"), ("red0", "203.0.114")] {
+        world.ip(&format!("addr add {network}.1/24 dev {port}"));
+    }
+    world.ip("route add 198.20.0.0/16 nexthop via 203.0.113.254 nexthop via 203.0.114.254");
+    let before = state(&world);
+    vrfsetup(&mut world, 1, "attach blue blue0").assert_says(1, "leads over 'blue0' and over interfaces that stay");
+    assert_same(&before, &state(&world));
+    world.ip("route del 198.20.0.0/16");
+    for words in ["id 1 via 203.0.113.254 dev blue0", "id 2 via 203.0.114.254 dev red0", "id 10 group 1/2"] {
+        world.ip(&format!("nexthop add {words}"));
+    }
+    let said = vrfsetup(&mut world, 0, "attach blue blue0").text();
+    assert!(said.contains("nexthop group 10 loses a member: ip nexthop replace id 10 group 1/2"), "{said}");
+    assert_eq!(world.ip_json("nexthop show id 10")[0]["group"], serde_json::json!([{ "id": 2 }]));
+    for id in [10, 1, 2] {
+        world.ip(&format!("nexthop del id {id}"));
+    }
 }

@@ -48,8 +48,8 @@ fn refused(world: &mut World, own: &str, commands: &[&str]) {
     let before = told();
     for command in commands {
         let said = vrfsetup(world, 1, command);
-        said.assert_says(1, &format!(" to {own}:9"));
-        said.assert_says(1, "--confirm");
+        said.assert_says(1, &format!(" to {own}:9 uses '"));
+        said.assert_says(1, "and would break (--force or --confirm");
         assert_same(&before, &told());
     }
 }
