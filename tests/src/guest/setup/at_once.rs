@@ -17,8 +17,8 @@ use crate::harness::world::{Domain, Kind, World};
 use meeting::Meeting;
 use scene::{End, differences, from_the_start};
 use verbs::{
-    ADD, ADD_ANOTHER, APPLY, ATTACH, CONFIRM, DECLARED, DEL, DETACH, EMULATED, FILE, FIX, LEAK, ROLLBACK, TUNNEL,
-    UNCONFIRMED, UNDO, VERBS, ZONES, ZONES_OFF,
+    ADD, ADD_ANOTHER, APPLY, ATTACH, CONFIRM, DECLARED, DEL, DETACH, EMULATED, FILE, FIX, LEAK, LEAK_OUT, MOVE,
+    ROLLBACK, TUNNEL, TUNNEL_OUT, UNCONFIRMED, UNDO, VERBS, ZONES, ZONES_OFF,
 };
 
 guest_tests! {
@@ -39,7 +39,11 @@ guest_tests! {
     two_verbs_at_once_end_as_one_after_the_other_tunnel needs [TwoProcessors],
     two_verbs_at_once_end_as_one_after_the_other_emulated needs [TwoProcessors],
     a_confirmation_beside_others_ends_as_one_after_the_other needs [TwoProcessors],
+    a_confirmation_beside_vrfs_and_ports_ends_as_one_after_the_other needs [TwoProcessors],
+    a_confirmation_beside_leaks_rules_and_files_ends_as_one_after_the_other needs [TwoProcessors],
+    a_confirmation_beside_the_other_verbs_ends_as_one_after_the_other needs [TwoProcessors],
     zones_that_go_beside_others_end_as_one_after_the_other needs [TwoProcessors],
+    leaks_and_tunnels_that_go_beside_others_end_as_one_after_the_other needs [TwoProcessors],
 }
 
 /// Prints the name of the domain that answers at the echo port.
@@ -204,4 +208,21 @@ fn a_confirmation_beside_others_ends_as_one_after_the_other() {
 
 fn zones_that_go_beside_others_end_as_one_after_the_other() {
     Meeting { before: &[ZONES], first: ZONES_OFF }.ends_as_in_turn(&[ZONES, DEL, ROLLBACK]);
+}
+
+fn a_confirmation_beside_vrfs_and_ports_ends_as_one_after_the_other() {
+    Meeting { before: &[UNCONFIRMED], first: CONFIRM }.ends_as_in_turn(&[ADD_ANOTHER, DEL, ATTACH, DETACH]);
+}
+
+fn a_confirmation_beside_leaks_rules_and_files_ends_as_one_after_the_other() {
+    Meeting { before: &[UNCONFIRMED], first: CONFIRM }.ends_as_in_turn(&[LEAK, FIX, UNDO, APPLY]);
+}
+
+fn a_confirmation_beside_the_other_verbs_ends_as_one_after_the_other() {
+    Meeting { before: &[UNCONFIRMED], first: CONFIRM }.ends_as_in_turn(&[ZONES, TUNNEL, EMULATED, MOVE]);
+}
+
+fn leaks_and_tunnels_that_go_beside_others_end_as_one_after_the_other() {
+    Meeting { before: &[LEAK], first: LEAK_OUT }.ends_as_in_turn(&[DEL, ROLLBACK]);
+    Meeting { before: &[TUNNEL], first: TUNNEL_OUT }.ends_as_in_turn(&[DEL, ROLLBACK]);
 }

@@ -2,7 +2,9 @@
 //! packets leave by. In the machine's own network namespace: users are those of the machine.
 
 use super::at_once::meeting::Meeting;
-use super::at_once::verbs::{ADD, ATTACH, DEL, DETACH, MOVE, MOVE_OUT, ROLLBACK, UNCONFIRMED, USER, USER_OUT, VERBS};
+use super::at_once::verbs::{
+    ADD, ATTACH, CONFIRM, DEL, DETACH, MOVE, MOVE_OUT, ROLLBACK, UNCONFIRMED, USER, USER_OUT, VERBS,
+};
 use super::guest_tests;
 use super::user::programs_here;
 
@@ -14,6 +16,7 @@ guest_tests! {
     a_user_beside_moves_ends_as_one_after_the_other needs [TwoProcessors],
     a_user_taken_out_beside_vrfs_and_ports_ends_as_one_after_the_other needs [TwoProcessors],
     a_user_taken_out_beside_what_is_undone_ends_as_one_after_the_other needs [TwoProcessors],
+    a_user_and_its_refreshing_beside_a_confirmation_and_a_move_end_as_one_after_the_other needs [TwoProcessors],
 }
 
 /// No program of users is left then.
@@ -51,4 +54,10 @@ fn a_user_taken_out_beside_vrfs_and_ports_ends_as_one_after_the_other() {
 
 fn a_user_taken_out_beside_what_is_undone_ends_as_one_after_the_other() {
     meets(&[USER], USER_OUT, &[ADD, ROLLBACK, UNCONFIRMED]);
+}
+
+fn a_user_and_its_refreshing_beside_a_confirmation_and_a_move_end_as_one_after_the_other() {
+    meets(&[UNCONFIRMED], CONFIRM, &[USER]);
+    meets(&[USER], USER_OUT, &[MOVE]);
+    meets(&[USER], ATTACH, &["user --refresh"]);
 }

@@ -93,7 +93,7 @@ fn two_verbs_at_once_on_a_unit_end_as_one_after_the_other() {
 }
 
 /// The other verbs, none of which is in its way: what undoes each, and how the kernel shows that it was done.
-const OTHERS: [(&str, &str, &str); 8] = [
+const OTHERS: [(&str, &str, &str); 9] = [
     ("add green", "del green", "ip link show green"),
     ("attach blue vrftest-at0", "detach vrftest-at0", "ip link show master blue | grep vrftest-at0"),
     (
@@ -102,6 +102,7 @@ const OTHERS: [(&str, &str, &str); 8] = [
         "ip route show table 10 | grep 203.0.115",
     ),
     ("apply /run/vrftest-at-once.toml", "del green", "ip link show green"),
+    ("rules undo", "rules fix", "! ip rule | grep 'l3mdev-table. unreachable'"),
     ("zones on", "zones off", "nft list tables | grep vrfsetup"),
     ("tunnel vrftest-gre --in blue", "tunnel --remove vrftest-gre", "ip -d link show vrftest-gre | grep 'dev blue'"),
     // A new socket of this user is bound to the VRF.
@@ -112,6 +113,15 @@ const OTHERS: [(&str, &str, &str); 8] = [
     ),
     ("move blue $PID", "move default $PID", "grep vrfrun /proc/$PID/cgroup"),
 ];
+
+/// Ports, rules, altnames, and whether a new socket of the user is bound.
+const LOOKS: &str = "ip -br link show master blue; ip rule; ip -6 rule; ip link | grep altname; \
+    setpriv --reuid=4711 --regid=4711 --clear-groups $BIN/on_use udp4 bind";
+
+fn here(script: &str) -> String {
+    let output = Command::new("sh").args(["-c", &script.replace("$BIN", DIRECTORY)]).output().expect("sh");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
 
 fn a_unit_and_each_other_verb_at_once_are_both_done() {
     let mut world = furnished();
@@ -131,6 +141,25 @@ fn a_unit_and_each_other_verb_at_once_are_both_done() {
         vrfsetup(&mut world, 0, &undo);
         take_out(&mut world);
     }
+    // What undoes one of the others, and what undoes the unit.
+    for (before, other) in [
+        ("attach blue vrftest-at0", "detach vrftest-at0"),
+        ("rules undo", "rules fix"),
+        ("user 4711 blue", "user --remove 4711"),
+        ("add green --emulate --port vrftest-at0", "del green"),
+    ] {
+        let was = here(LOOKS);
+        vrfsetup(&mut world, 0, before);
+        assert_ne!(here(LOOKS), was, "{before}");
+        assert_eq!(waits(other), (Some(0), Some(0), Some("blue")), "{other}");
+        assert_eq!(here(LOOKS), was, "{other}");
+        take_out(&mut world);
+    }
+    assert_eq!(waits("rollback"), (Some(0), Some(0), None));
+    vrfsetup(&mut world, 0, "add green --confirm 600");
+    assert_eq!(overtakes("confirm"), (Some(0), Some(0), Some("blue")));
+    take_out(&mut world);
+    vrfsetup(&mut world, 0, "del green");
     sleeper.kill().expect("a signal");
     sleeper.wait().expect("its end");
     world.ip("link del vrftest-at0");

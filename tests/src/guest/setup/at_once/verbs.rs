@@ -19,6 +19,7 @@ pub const DETACH: &str = "detach blue0";
 pub const LEAK: &str = "leak blue red 198.51.100.0/24";
 pub const FIX: &str = "rules fix";
 pub const UNDO: &str = "rules undo";
+pub const LEAK_OUT: &str = "leak --remove blue red 198.51.100.0/24";
 pub const APPLY: &str = "apply /run/vrftest-at-once.toml";
 /// Of whatever the other one has changed, or of nothing.
 pub const ROLLBACK: &str = "rollback";
@@ -27,6 +28,7 @@ pub const UNCONFIRMED: &str = "add grey --confirm 600";
 /// Which table of nftables there is, is part of the state.
 pub const ZONES: &str = "zones on";
 pub const TUNNEL: &str = "tunnel gre1 --in blue";
+pub const TUNNEL_OUT: &str = "tunnel --remove gre1";
 pub const EMULATED: &str = "add violet --emulate --port eth0";
 pub const VERBS: [&str; 14] =
     [ADD, ADD_ANOTHER, DEL, ATTACH, DETACH, LEAK, FIX, UNDO, APPLY, ROLLBACK, UNCONFIRMED, ZONES, TUNNEL, EMULATED];
