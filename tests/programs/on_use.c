@@ -276,13 +276,6 @@ static int step_wait(void) { return (int)sleep(2); }
 /* Long enough for what the kernel does by itself at once. */
 static int step_pause(void) { return usleep(500000); }
 
-/* Until it is ended by who waits for what comes of it. */
-static int step_hold(void)
-{
-    fflush(stdout);
-    return pause();
-}
-
 static int rebind(const char *device) { return setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, strlen(device)); }
 static int step_rebind(void) { return rebind("red"); }
 static int step_own(void) { return rebind("blue"); }
@@ -442,7 +435,6 @@ static const struct {
     {"anycasts", step_anycasts},
     {"wait", step_wait},
     {"pause", step_pause},
-    {"hold", step_hold},
     {"rebind", step_rebind},
     {"own", step_own},
     {"unbind", step_unbind},

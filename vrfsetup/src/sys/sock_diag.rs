@@ -1,9 +1,10 @@
 //! Sockets (sock_diag, `ss -a`): TCP connections and UDP sessions, which a change of routing would cut off, and all others.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use rtnetlink::sys::protocols::NETLINK_SOCK_DIAG;
+use vrfnl::address;
 
 use crate::sys::netlink::KernelError;
 use crate::sys::netlink::socket::Socket;
@@ -229,17 +230,13 @@ fn attribute<const LENGTH: usize>(mut attributes: &[u8], wanted: u16) -> Option<
 
 /// An IPv4 connection of an AF_INET6 socket has mapped addresses, which are IPv4 to the routing.
 fn address(family: u8, bytes: &[u8]) -> Option<IpAddr> {
-    match i32::from(family) {
-        libc::AF_INET => Some(Ipv4Addr::from(*bytes.first_chunk()?).into()),
-        libc::AF_INET6 => Some(Ipv6Addr::from(*bytes.first_chunk()?).to_canonical()),
-        _ => None,
-    }
+    address::of_family(family.into(), bytes).map(|address| address.to_canonical())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::{TcpListener, TcpStream};
+    use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
     #[test]
     fn an_established_connection_is_found_with_both_its_ends() {
