@@ -24,6 +24,16 @@ enum Ports {
     Addressed,
 }
 
+/// What `ip -batch` does for an address that the port keeps.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Address {
+    None,
+    /// The kernel takes it from the port without a word; it is added again.
+    Lost,
+    /// It is deleted before, as vrfsetup does, whose rollback has it then.
+    Deleted,
+}
+
 /// Measures vrfsetup, and what `ip` needs to show the same.
 pub fn ours() -> io::Result<()> {
     let mut stage = Stage::new()?;
@@ -53,15 +63,17 @@ pub fn ours() -> io::Result<()> {
 pub fn theirs() -> io::Result<()> {
     let mut stage = Stage::new()?;
     stage.namespace_with_ports(AT_WORK, Ports::Up)?;
-    stage.ip_batch(&vrfs_for_ip(AT_WORK, Ports::Up))?;
+    stage.ip_batch(&vrfs_for_ip(AT_WORK, Address::None))?;
     stage.namespace_with_ports(AT_WORK, Ports::Up)?;
-    tell("scale.work_ip", stage.ip_batch(&vrfs_for_ip(AT_WORK, Ports::Up))?);
+    tell("scale.work_ip", stage.ip_batch(&vrfs_for_ip(AT_WORK, Address::None))?);
     for size in SIZES {
         stage.namespace_with_ports(size, Ports::Down)?;
-        tell(&format!("scale.add_ip_{size}"), stage.ip_batch(&vrfs_for_ip(size, Ports::Down))?);
+        tell(&format!("scale.add_ip_{size}"), stage.ip_batch(&vrfs_for_ip(size, Address::None))?);
     }
-    stage.namespace_with_ports(AT_WORK, Ports::Addressed)?;
-    tell("scale.kept_ip", stage.ip_batch(&vrfs_for_ip(AT_WORK, Ports::Addressed))?);
+    for (name, address) in [("scale.kept_ip", Address::Lost), ("scale.kept_deleting_ip", Address::Deleted)] {
+        stage.namespace_with_ports(AT_WORK, Ports::Addressed)?;
+        tell(name, stage.ip_batch(&vrfs_for_ip(AT_WORK, address))?);
+    }
     Ok(())
 }
 
@@ -87,7 +99,7 @@ impl Stage {
             let _ = writeln!(script, "link add p{number} type dummy\nlink set p{number} addrgenmode none");
             let _ = writeln!(script, "link set p{number} {up}");
             if ports == Ports::Addressed {
-                let _ = writeln!(script, "{}", address(number));
+                let _ = writeln!(script, "{}", addition(number));
             }
         }
         self.ip_batch(&script)?;
@@ -109,15 +121,18 @@ impl Stage {
 }
 
 /// A link-local one, which `keep_addr_on_down` does not keep.
-fn address(number: u32) -> String {
+fn addition(number: u32) -> String {
     format!("addr add fe80::1/64 dev p{number} nodad")
 }
 
 /// What `vrfsetup apply` makes of [`declared`], step by step.
-fn vrfs_for_ip(size: u32, ports: Ports) -> String {
+fn vrfs_for_ip(size: u32, address: Address) -> String {
     let mut script = String::new();
     for number in 0..size {
         let table = FIRST_TABLE + number;
+        if address == Address::Deleted {
+            let _ = writeln!(script, "addr del fe80::1/64 dev p{number}");
+        }
         let _ = write!(
             script,
             "link add v{number} type vrf table {table}\nlink set v{number} up\n\
@@ -126,8 +141,8 @@ fn vrfs_for_ip(size: u32, ports: Ports) -> String {
              route add unreachable ::/0 table {table} metric 4278198272\n\
              link set p{number} master v{number}\nlink set p{number} up\nroute add 198.51.100.0/24 dev p{number} table {table}\n"
         );
-        if ports == Ports::Addressed {
-            let _ = writeln!(script, "{}", address(number));
+        if address != Address::None {
+            let _ = writeln!(script, "{}", addition(number));
         }
     }
     script

@@ -27,6 +27,14 @@ pub const BARS: &[Bar] = &[
         Instructions,
     ),
     bar(
+        "… the same",
+        Of("scale.kept_vrfsetup"),
+        "`ip -batch`, which deletes it before, as vrfsetup does",
+        Of("scale.kept_deleting_ip"),
+        Some(AtMost(1.0)),
+        Instructions,
+    ),
+    bar(
         "… ports down before, as at boot",
         Of("scale.apply_vrfsetup_1000"),
         "`ip -batch`",
