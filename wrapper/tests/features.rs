@@ -136,3 +136,32 @@ fn what_is_missing_is_named_with_the_release_that_brought_it() {
     }
     assert!(faults.is_empty(), "{faults}");
 }
+
+/// Each call of bpf(2) is refused once, as by a kernel that does not know what is asked for.
+#[test]
+fn a_place_that_takes_no_program_is_named_with_the_release_that_brought_it() {
+    let seen = play(
+        Who::Root,
+        "export CGROUP=$(findmnt -rnt cgroup2 -o TARGET | head -1)/places-$$
+         mkdir $CGROUP; echo $$ >$CGROUP/cgroup.procs
+         for call in $(seq 60); do
+             strace -f -o /dev/null -e trace=bpf -e signal=none --inject=bpf:error=EINVAL:when=$call \
+                 vrfrun -v -m bpf --interface blue probe socket 2>&1
+             rmdir $CGROUP/vrfrun-* 2>/dev/null
+         done
+         echo $$ >$CGROUP/../cgroup.procs; rmdir $CGROUP",
+    );
+    let said = seen.stdout();
+    assert!(said.lines().filter(|line| line.starts_with("socket ")).all(|line| line == "socket blue"), "{seen}");
+    for (places, release) in [
+        (&["sk_storage"][..], "5.10"),
+        (&["connect4", "connect6", "bind4", "bind6"], "4.17"),
+        (&["sendmsg4", "sendmsg6"], "4.18"),
+        (&["egress"], "4.10"),
+        (&["setsockopt"], "5.3"),
+    ] {
+        for place in places {
+            assert!(said.contains(&format!("{place} (needs Linux {release}: Invalid argument)")), "{place}: {seen}");
+        }
+    }
+}

@@ -69,6 +69,17 @@ impl Place {
             Place::Create => "sock_create",
         }
     }
+
+    /// The first release of the kernel's own that has it; distributions take it into older ones.
+    pub fn since(self) -> &'static str {
+        match self {
+            Place::Tags => "5.10",
+            Place::Connect4 | Place::Connect6 | Place::Bind4 | Place::Bind6 => "4.17",
+            Place::Sendmsg4 | Place::Sendmsg6 => "4.18",
+            Place::Setsockopt => "5.3",
+            Place::Egress | Place::Create => "4.10",
+        }
+    }
 }
 
 /// For each place the error with which it was refused; 0 where all is well.
@@ -124,8 +135,12 @@ impl Gaps {
 impl Display for Gaps {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let missing = Place::ALL.into_iter().filter(|place| !self.holds(*place));
-        let named =
-            missing.map(|place| format!("{} ({})", place.name(), Errno::from_raw(self.0[place as usize]).desc()));
+        let named = missing.map(|place| {
+            let errno = Errno::from_raw(self.0[place as usize]);
+            let unknown =
+                if errno == Errno::EINVAL { format!("needs Linux {}: ", place.since()) } else { String::new() };
+            format!("{} ({unknown}{})", place.name(), errno.desc())
+        });
         let named = named.collect::<Vec<_>>().join(", ");
         match self.open()[..] {
             _ if named.is_empty() => Ok(()),
@@ -162,7 +177,10 @@ mod tests {
     fn what_is_open_is_said_with_the_reason() {
         let gaps = without(&[Place::Egress]);
         let text = gaps.to_string();
-        assert!(text.starts_with("without egress (Invalid argument); open: packets that name"), "{text}");
+        assert!(
+            text.starts_with("without egress (needs Linux 4.10: Invalid argument); open: packets that name"),
+            "{text}"
+        );
         assert!(!text.contains("UDP"), "{text}");
         assert!(without(&[Place::Tags, Place::Sendmsg4]).to_string().contains("UDP sockets after"));
         assert!(
