@@ -28,7 +28,7 @@ enum Ports {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Address {
     None,
-    /// The kernel takes it from the port without a word; it is added again.
+    /// The kernel silently takes it from the port; it is added again.
     Lost,
     /// It is deleted before, as vrfsetup does, whose rollback has it then.
     Deleted,
