@@ -8,6 +8,10 @@ use crate::bench::bar::{Bar, bar};
 const TABLES: &str =
     "the kernel walks through all tables when an interface comes up; `ip -batch` beside it does no better";
 
+const DELETED: &str = "the kernel takes such an address from the port silently; vrfsetup deletes it before, so that a rollback has \
+                       it, and whenever one is deleted the kernel looks through all that it has. An `ip -batch` that deletes it \
+                       as well takes as long (the next row)";
+
 /// In the order of the table.
 pub const BARS: &[Bar] = &[
     bar(
@@ -23,15 +27,16 @@ pub const BARS: &[Bar] = &[
         Of("scale.kept_vrfsetup"),
         "`ip -batch`, which adds it again",
         Of("scale.kept_ip"),
-        None,
+        Some(AtMost(1.0)),
         Instructions,
-    ),
+    )
+    .missed_as(DELETED, AtMost(1.2)),
     bar(
         "… the same",
         Of("scale.kept_vrfsetup"),
         "`ip -batch`, which deletes it before, as vrfsetup does",
         Of("scale.kept_deleting_ip"),
-        Some(AtMost(1.0)),
+        None,
         Instructions,
     ),
     bar(
