@@ -62,6 +62,7 @@ const AT_BOTH_ENDS: &[&[Test]] = &[
     run::containers::TESTS,
     docs::recipes::TESTS,
     docs::recipes_moving::TESTS,
+    docs::recipes_seeing::TESTS,
     run::explain::TESTS,
     run::each::TESTS,
     run::trace::TESTS,

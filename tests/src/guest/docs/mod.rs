@@ -6,6 +6,7 @@ pub mod completions;
 pub mod promises;
 pub mod recipes;
 pub mod recipes_moving;
+pub mod recipes_seeing;
 pub mod recipes_services;
 
 use super::guest_tests;
