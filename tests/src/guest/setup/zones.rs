@@ -11,11 +11,15 @@ use super::{json, nothing_to_do, vrfsetup};
 use crate::harness::judge::root;
 use crate::harness::world::plan::{DNS4, DNS6, WEB4, WEB6};
 use crate::harness::world::{Domain, Kind, World};
-use scene::{CLIENT, FIREWALL, LEAKING, Scene, TOWARDS, VRFS, many, nft, ruleset, sh, switch_on, tracked};
+use scene::{
+    CLIENT, FIREWALL, LEAKING, Scene, TOWARDS, VRFS, insert_failed, many, nft, ruleset, sh, switch_on, tracked,
+};
 
 guest_tests! {
     forwarded_flows_of_two_vrfs_do_not_meet,
     flows_that_begin_or_end_here_do_not_meet,
+    // 5.10 and 6.1 let UDP's answers through without such a chain as well.
+    answers_that_clash_survive_without_anybody_elses_nat needs [Once],
     flows_by_leaked_routes_find_their_way_back,
     zones_follow_vrfs_and_ports,
     zones_are_switched_beside_other_tables_and_by_two_at_once,
@@ -87,6 +91,30 @@ fn flows_that_begin_or_end_here_do_not_meet() {
     }
     drop(servers);
     scene.end();
+}
+
+/// Answers have no zone: those of two VRFs are alike, and the kernel tells them apart by another port, which it finds only
+/// where somebody has a chain of type nat.
+fn answers_that_clash_survive_without_anybody_elses_nat() {
+    let mut scene = Scene::without_nat();
+    switch_on(&mut scene.world);
+    let pairs = [[CLIENT[0], &DNS4.to_string()], [CLIENT[1], &DNS6.to_string()]];
+    for pair in pairs {
+        for vrf in VRFS {
+            let flows = scene.ask_from_client(vrf, pair, 20_000, SOME);
+            scene.assert_answers(flows, vrf, SOME, 0);
+        }
+    }
+    assert_eq!(insert_failed(), 0);
+    // And it is ours that does it.
+    nft("delete chain inet vrfsetup_zones nat\n");
+    for pair in pairs {
+        let blue = scene.ask_from_client(Domain::Blue, pair, 30_000, 20);
+        scene.assert_answers(blue, Domain::Blue, 20, 0);
+        let red = scene.ask_from_client(Domain::Red, pair, 30_000, 20);
+        scene.assert_answers(red, Domain::Red, 0, 20);
+    }
+    vrfsetup(&mut scene.world, 0, "zones off");
 }
 
 /// How many of them each VRF has at once.

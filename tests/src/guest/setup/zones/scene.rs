@@ -45,6 +45,13 @@ pub const VRFS: [Domain; 2] = [Domain::Blue, Domain::Red];
 
 impl Scene {
     pub fn new() -> Self {
+        let scene = Self::bare();
+        nft(FIREWALL);
+        recipe().for_each(|line| sh(&line));
+        scene
+    }
+
+    fn bare() -> Self {
         let mut world = World::new(Kind::Vrfs).expect("a world");
         let clients = VRFS.map(|vrf| client(&mut world, vrf));
         for setting in ["ipv4/ip_forward", "ipv6/conf/all/forwarding"] {
@@ -61,13 +68,21 @@ impl Scene {
         VRFS.iter().for_each(|vrf| at_peer(*vrf, "ip addr add fe80::2/64 dev peer0 nodad"));
         at_peer(Domain::Blue, "ip route add 10.0.0.0/23 via 198.51.100.2");
         at_peer(Domain::Blue, "ip route add fd00::/31 via 2001:db8:1::2");
-        nft(FIREWALL);
         // Of all its flows the kernel is to know, however slow this machine is, until they are looked at.
+        sh("modprobe nf_conntrack");
         for setting in ["udp_timeout", "udp_timeout_stream"] {
             sh(&format!("echo 600 > /proc/sys/net/netfilter/nf_conntrack_{setting}"));
         }
-        recipe().for_each(|line| sh(&line));
         Self { world, clients }
+    }
+
+    /// The same where nobody translates anything, and both peers know the way back.
+    pub fn without_nat() -> Self {
+        let scene = Self::bare();
+        let at_red = |words: &str| sh(&scene.world.at_peer(Domain::Red, &[words]).join(" "));
+        at_red("ip route add 10.0.0.0/23 via 198.51.100.2");
+        at_red("ip route add fd00::/31 via 2001:db8:1::2");
+        scene
     }
 
     /// Starts so many flows from a client of this VRF.
@@ -143,7 +158,7 @@ pub fn ruleset() -> String {
 }
 
 /// How many flows conntrack had to drop because another had their addresses, over all processors.
-fn insert_failed() -> u64 {
+pub fn insert_failed() -> u64 {
     let text = std::fs::read_to_string("/proc/thread-self/net/stat/nf_conntrack").expect("conntrack's numbers");
     let mut lines = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     let head = lines.next().expect("a head");
