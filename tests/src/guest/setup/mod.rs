@@ -15,6 +15,7 @@ pub mod moving_gone;
 pub mod moving_shared;
 pub mod neighbours;
 pub mod port_keeps;
+pub mod port_keeps_above;
 pub mod ports_in_use;
 pub mod prune;
 pub mod random_faults;

@@ -10,14 +10,13 @@ guest_tests! {
     own_link_local_addresses_and_neighbours_are_kept,
     routes_by_nexthop_objects_are_kept_with_the_objects,
     routes_for_this_machine_and_the_vrfs_own_are_kept,
-    vlans_above_a_port_keep_all_that_they_have,
     what_a_daemon_makes_again_is_left_to_it_and_said,
     routes_of_other_tables_are_named,
     a_slow_carrier_costs_no_route,
     where_ipv6_is_off_nothing_is_refused,
 }
 
-fn bare() -> World {
+pub(super) fn bare() -> World {
     let mut world = World::new(Kind::Bare).expect("a world");
     // The kernel makes the l3mdev rules with the first VRF and keeps them.
     world.ip("link add first type vrf table 9");
@@ -29,7 +28,7 @@ fn bare() -> World {
 }
 
 /// Link-local addresses, neighbours, proxies and nexthop objects too, which `state` leaves out.
-fn all(world: &World) -> String {
+pub(super) fn all(world: &World) -> String {
     let mut text = state(world);
     for part in [
         "-6 addr show scope link",
@@ -61,13 +60,13 @@ fn stable(entry: &serde_json::Value) -> String {
     entry.to_string()
 }
 
-fn set(world: &mut World, setting: &str) {
+pub(super) fn set(world: &mut World, setting: &str) {
     assert_eq!(world.judge(&root(["sysctl", "-qw", setting])).code, 0, "{setting}");
 }
 
 /// In and out again; in between, `in_vrf` looks. Everything is as before, and a refused move changes nothing either.
 #[track_caller]
-fn there_and_back(world: &mut World, in_vrf: impl Fn(&World)) -> Verdict {
+pub(super) fn there_and_back(world: &mut World, in_vrf: impl Fn(&World)) -> Verdict {
     let before = all(world);
     let verdict = vrfsetup(world, 0, "attach blue blue0");
     in_vrf(world);
@@ -162,35 +161,6 @@ fn routes_for_this_machine_and_the_vrfs_own_are_kept() {
     world.ip("route del 198.18.0.0/16");
     world.ip("route add 198.18.0.0/16 via 203.0.113.254 table 10");
     assert_same(&before, &all(&world));
-}
-
-fn vlans_above_a_port_keep_all_that_they_have() {
-    let mut world = bare();
-    for words in [
-        "link add link blue0 name blue0.10 type vlan id 10",
-        "link add link blue0.10 name inner type vlan id 11",
-        "link set blue0.10 up",
-        "link set inner up",
-        "addr add 192.168.10.1/24 dev blue0.10",
-        "addr add 2001:db8:10::1/64 dev blue0.10 nodad",
-        "addr add 2001:db8:10::2/64 dev blue0.10 nodad valid_lft 9000 preferred_lft 8000",
-        "addr add 192.168.11.1/24 dev inner",
-        "addr add fe80::7/64 dev inner nodad",
-        "route add 198.21.0.0/16 via 192.168.10.254",
-        "route add 198.22.0.0/16 via 192.168.11.254 table 77",
-        "-6 route add 2001:db8:98::/48 via 2001:db8:10::fe src 2001:db8:10::1",
-        "neigh add 192.168.10.9 lladdr 02:00:00:00:00:09 dev blue0.10 nud permanent",
-    ] {
-        world.ip(words);
-    }
-    let looks = |world: &World| {
-        assert_eq!(world.ip_json("route show 198.21.0.0/16")[0]["dev"], "blue0.10");
-        assert_eq!(world.ip_json("route show table 77")[0]["dev"], "inner");
-        assert_eq!(world.ip_json("-6 route show 2001:db8:98::/48")[0]["dev"], "blue0.10");
-        let shown = world.ip_json("-6 addr show dev blue0.10").to_string();
-        assert!(shown.contains("2001:db8:10::1") && shown.contains("2001:db8:10::2"), "{shown}");
-    };
-    there_and_back(&mut world, looks);
 }
 
 fn what_a_daemon_makes_again_is_left_to_it_and_said() {
