@@ -53,6 +53,7 @@ fix = true
 [sysctl]
 "net.vrf.strict_mode" = 1
 "net.ipv4.conf.boot.rp_filter" = 2
+"net.ipv6.conf.boot.hop_limit" = 77
 
 [vrf.boot]
 table = 77

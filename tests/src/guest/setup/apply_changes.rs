@@ -10,6 +10,7 @@ guest_tests! {
     what_is_no_longer_declared_is_pruned_and_shown_first,
     a_port_and_a_table_are_changed_in_one_step,
     a_vrf_goes_while_another_changes_its_table,
+    settings_of_a_vrf_to_be_made_are_made_with_it,
     a_setting_that_comes_with_a_vrf_costs_itself_alone,
     what_an_export_has_no_words_for_is_a_comment,
 }
@@ -134,6 +135,38 @@ fn a_vrf_goes_while_another_changes_its_table() {
     let path = write(&world, &(file(10) + leak + inbound));
     vrfsetup(&mut world, 0, &format!("apply {path}"));
     assert_same(&before, &state(&world));
+}
+
+/// They are there when the VRF is, of both families; one of them takes an address away that the VRF is made with.
+fn settings_of_a_vrf_to_be_made_are_made_with_it() {
+    let mut world = World::new(Kind::Bare).expect("a world");
+    let settings = [
+        ("net.ipv4.conf.blue.rp_filter", "2", "ipv4/conf/blue/rp_filter"),
+        ("net.ipv4.conf.blue/1.arp_filter", "1", "ipv4/conf/blue.1/arp_filter"),
+        ("net.ipv6.conf.blue.hop_limit", "77", "ipv6/conf/blue/hop_limit"),
+        ("net/ipv6/conf/blue.1/hop_limit", "78", "ipv6/conf/blue.1/hop_limit"),
+        ("net.ipv6.conf.blue.forwarding", "1", "ipv6/conf/blue/forwarding"),
+        ("net.ipv6.conf.blue/1.disable_ipv6", "1", "ipv6/conf/blue.1/disable_ipv6"),
+    ];
+    let lines: String = settings.iter().map(|(name, value, _)| format!("\"{name}\" = {value}\n")).collect();
+    let path = write(&world, &format!("[sysctl]\n{lines}[vrf.blue]\nports = [\"blue0\"]\n[vrf.\"blue.1\"]\n"));
+    for how in ["", "--each", "--boot"] {
+        if how.is_empty() {
+            let shown = vrfsetup(&mut world, 3, &format!("apply {path} --dry-run")).text();
+            for (_, value, file) in settings {
+                assert!(shown.contains(&format!("sysctl -w net/{file}={value}")), "{file}: {shown}");
+            }
+        }
+        vrfsetup(&mut world, 0, &format!("apply {path} {how}"));
+        for (name, value, file) in settings {
+            let there = world.judge(&root(["cat", &format!("/proc/sys/net/{file}")])).text();
+            assert_eq!(there.trim(), value, "{name} {how}");
+        }
+        nothing_to_do(&mut world, &format!("apply {path} {how}"));
+        for vrf in ["blue", "blue.1"] {
+            vrfsetup(&mut world, 0, &format!("del {vrf}"));
+        }
+    }
 }
 
 /// Whether the kernel has it, and takes the value, is known only when the VRF is there.

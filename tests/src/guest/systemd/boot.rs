@@ -37,7 +37,9 @@ fn said(words: &[&str]) -> String {
 fn the_boot_has_made_what_the_file_declares() {
     assert_eq!(said(&["systemctl", "is-active", SOCKET]), "active\n");
     assert!(said(&["ss", "-Hltn", "sport = :7077"]).contains("%boot"));
-    for (key, value) in [("vrf/strict_mode", "1"), ("ipv4/conf/boot/rp_filter", "2")] {
+    for (key, value) in
+        [("vrf/strict_mode", "1"), ("ipv4/conf/boot/rp_filter", "2"), ("ipv6/conf/boot/hop_limit", "77")]
+    {
         assert_eq!(fs::read_to_string(format!("/proc/sys/net/{key}")).expect(key).trim(), value, "{key}");
     }
     let vrf = &ip("-d link show dev boot")[0];
@@ -93,7 +95,7 @@ fn property(name: &str) -> String {
 /// A boot takes an interface that is not there for one that comes later; a mistake is a failure.
 fn the_boot_has_named_what_it_left_out() {
     let journal = said(&["journalctl", "--boot", "--no-pager", "--output=cat", "--unit=vrfsetup.service"]);
-    for wanted in ["no interface 'late0' yet for VRF 'late'", "left out: /etc/vrf/vrf.toml:16: unknown field `tabel`"] {
+    for wanted in ["no interface 'late0' yet for VRF 'late'", "left out: /etc/vrf/vrf.toml:17: unknown field `tabel`"] {
         assert!(journal.contains(wanted), "{wanted} is not in the journal: {journal}");
     }
     assert_eq!((property("Result"), property("ExecMainStatus")), ("exit-code\n".into(), "1\n".into()));
