@@ -110,6 +110,11 @@ impl Rule {
         self.is_l3mdev && self.action == Action::Lookup
     }
 
+    /// Whether it stops packets of every VRF that no rule before it has found a route for.
+    pub fn stops_vrfs(&self) -> bool {
+        self.is_l3mdev && self.action == Action::Unreachable
+    }
+
     /// The rule for packets that come in by the device, and the one for those that go out by it.
     pub fn both_ways(self, device: &str) -> [Self; 2] {
         let name = Some(device.to_owned());

@@ -8,9 +8,14 @@ use crate::plan::inventory::Inventory;
 /// Whether no packet that is looked up in the table goes on to another one: a default route of any kind ends the lookup of
 /// each of them, and no `throw` comes before it. One with a TOS or a source does, whatever its metric is.
 pub fn is_closed(inventory: &Inventory, family: Family, table: u32) -> bool {
-    let defaults = || inventory.table(table).filter(|route| route.family() == family && route.is_default());
-    let narrow_throw = defaults().any(|route| route.is_throw() && !route.is_for_all());
-    let first = defaults().filter(|route| route.is_for_all()).min_by_key(|route| route.metric_in_kernel());
+    closes(inventory.table(table), family)
+}
+
+/// The same of a table with these routes.
+pub fn closes<'a>(routes: impl Iterator<Item = &'a Route>, family: Family) -> bool {
+    let defaults: Vec<&Route> = routes.filter(|route| route.family() == family && route.is_default()).collect();
+    let narrow_throw = defaults.iter().any(|route| route.is_throw() && !route.is_for_all());
+    let first = defaults.iter().filter(|route| route.is_for_all()).min_by_key(|route| route.metric_in_kernel());
     !narrow_throw && first.is_some_and(|route| !route.is_throw())
 }
 

@@ -7,7 +7,7 @@ use crate::model::address::Address;
 use crate::model::device::Device;
 use crate::model::family::Family;
 use crate::model::link::Link;
-use crate::model::rule::{Action, Rule};
+use crate::model::rule::Rule;
 use crate::model::step::Step;
 use crate::plan::emulate;
 use crate::plan::inventory::Inventory;
@@ -189,8 +189,7 @@ impl<'a> VrfPlanner<'a> {
     fn stop(&mut self, family: Family) -> Vec<Step> {
         let rules = self.rules(family);
         let is_fixed = rules.contains(&Rule::l3mdev(family, FIRST));
-        let stops = |rule: &Rule| rule.is_l3mdev && rule.action == Action::Unreachable;
-        if rules.iter().any(|rule| stops(rule) && (rule.priority == FIRST || !is_fixed)) {
+        if rules.iter().any(|rule| rule.stops_vrfs() && (rule.priority == FIRST || !is_fixed)) {
             return Vec::new();
         }
         if !is_fixed {

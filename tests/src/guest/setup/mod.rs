@@ -5,6 +5,7 @@
 
 pub mod apply_again;
 pub mod apply_changes;
+pub mod apply_seals;
 pub mod at_once;
 pub mod doctor_logins;
 pub mod lockout;

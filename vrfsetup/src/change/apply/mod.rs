@@ -9,6 +9,7 @@ mod emulated;
 mod emulation;
 mod inbound;
 mod once;
+mod open;
 mod planner;
 mod prune;
 mod renumber;

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::config::{Config, Vrf};
 use super::emulation;
 use super::once;
+use super::open;
 use super::prune::{self, Pruner};
 use super::renumber::{self, Renumbering};
 use super::source::Source;
@@ -76,6 +77,7 @@ impl Planner<'_> {
         let cuts: Vec<Step> = plan.pruned.iter().flat_map(Part::steps).chain(then).cloned().collect();
         lockout::refuse_if_cut(self.session, &self.inventory.system, &cuts)?;
         self.settings(&mut plan)?;
+        plan.notes.extend(open::notes(self.config, self.inventory, &self.vrf_planner, &domains, &plan));
         Ok(plan)
     }
 

@@ -10,7 +10,7 @@ use crate::model::family::Family;
 use crate::model::link::Link;
 use crate::model::name;
 use crate::model::route::Route;
-use crate::model::rule::{Action, Rule, TABLE_MAIN};
+use crate::model::rule::{Rule, TABLE_MAIN};
 use crate::model::shell::{self, word};
 use crate::model::step::Step;
 use crate::model::syntax;
@@ -96,7 +96,7 @@ fn loopback_addresses(inventory: &Inventory, vrf: &Link) -> Option<Finding> {
 
 /// The rule behind l3mdev or a default route stops what the table lacks.
 pub fn is_sealed(inventory: &Inventory, vrf: &Link, family: Family) -> bool {
-    let is_rule = |rule: &Rule| rule.family == family && rule.is_l3mdev && rule.action == Action::Unreachable;
+    let is_rule = |rule: &Rule| rule.family == family && rule.stops_vrfs();
     inventory.rules.iter().any(is_rule) || seal::is_closed(inventory, family, vrf.table.unwrap_or_default())
 }
 
@@ -229,7 +229,7 @@ pub mod tests {
     #[test]
     fn a_seal_in_the_table_is_as_good_as_the_rule() {
         let mut rules = healthy_rules();
-        rules.retain(|rule| rule.action != Action::Unreachable);
+        rules.retain(|rule| !rule.stops_vrfs());
         let seals = [Family::V4, Family::V6].map(|family| Route::seal(family, 10));
         assert_eq!(found(vec![vrf(7, "blue", 10)], &rules, &seals), [""; 0]);
         assert_eq!(found(vec![vrf(7, "blue", 11)], &rules, &seals), ["falls-through"; 2]);

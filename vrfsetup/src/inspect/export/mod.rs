@@ -18,7 +18,7 @@ use crate::model::family::Family;
 use crate::model::link::Link;
 use crate::model::name;
 use crate::model::route::Route;
-use crate::model::rule::{Action, Rule, TABLE_MAIN};
+use crate::model::rule::{Rule, TABLE_MAIN};
 use crate::plan::emulate::{self, Emulated};
 use crate::plan::gateway;
 use crate::plan::inventory::Inventory;
@@ -186,7 +186,7 @@ fn settings() -> Vec<(&'static str, String)> {
 }
 
 fn has_unreachable_rule(rules: &[Rule]) -> bool {
-    rules.iter().any(|rule| rule.is_l3mdev && rule.action == Action::Unreachable)
+    rules.iter().any(Rule::stops_vrfs)
 }
 
 /// Whether the route leads over this device, or begins its several ways with it.
