@@ -78,6 +78,7 @@ const AT_BOTH_ENDS: &[&[Test]] = &[
     setup::apply_again::TESTS,
     setup::apply_changes::TESTS,
     setup::apply_seals::TESTS,
+    setup::encaps::TESTS,
     setup::prune::TESTS,
     setup::setup_knowing::TESTS,
     setup::setup_declared::TESTS,

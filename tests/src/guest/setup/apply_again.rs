@@ -12,7 +12,6 @@ guest_tests! {
     what_the_machine_says_against_a_line_names_it,
     no_setting_leads_out_of_proc_sys,
     what_daemons_made_is_not_exported,
-    what_a_route_wraps_packets_in_is_exported,
 }
 
 /// A vrf.toml of this text, in the world's directory; its path.
@@ -188,27 +187,4 @@ fn what_daemons_made_is_not_exported() {
         let text = vrfsetup(&mut world, 0, "export --format networkd").text();
         assert!(text.contains(shown) && !text.contains("2001:db8:77::"), "{text}");
     }
-}
-
-fn what_a_route_wraps_packets_in_is_exported() {
-    let mut world = World::new(Kind::Bare).expect("a world");
-    vrfsetup(&mut world, 0, "add blue --table 10");
-    world.ip("link add vx0 type vxlan external dstport 4789");
-    world.ip("link set vx0 up");
-    world.ip("link set vx0 master blue");
-    world.ip("route add 198.18.0.0/16 encap ip id 7 dst 192.0.2.9 ttl 9 dev vx0 table 10");
-    world.ip("-6 route add 2001:db8:99::/48 encap ip6 id 8 dst 2001:db8::9 dev vx0 table 10");
-    world.ip("route add 198.19.0.0/16 dev vx0 table 10");
-    let before = state(&world);
-    let exported = vrfsetup(&mut world, 0, "export").text();
-    assert!(exported.contains("encap ip id 7 dst 192.0.2.9 ttl 9"), "{exported}");
-    let path = write(&world, &exported);
-    nothing_to_do(&mut world, &format!("apply {path} --prune"));
-    for family in ["-4", "-6"] {
-        world.ip(&format!("{family} route flush table 10 dev vx0"));
-    }
-    vrfsetup(&mut world, 0, &format!("apply {path}"));
-    assert_same(&before, &state(&world));
-    let networkd = vrfsetup(&mut world, 0, "export --format networkd").text();
-    assert!(!networkd.contains("Destination=198.18.0.0/16") && networkd.contains("# not declared"), "{networkd}");
 }

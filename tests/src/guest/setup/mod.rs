@@ -8,6 +8,7 @@ pub mod apply_changes;
 pub mod apply_seals;
 pub mod at_once;
 pub mod doctor_logins;
+pub mod encaps;
 pub mod lockout;
 pub mod lockout_terminals;
 pub mod moves_at_once;

@@ -12,12 +12,22 @@ use super::Tokens;
 /// What is wrong with it.
 pub(super) fn parse(tokens: &mut Tokens) -> Result<[RouteAttribute; 2], String> {
     let (kind, encap) = match tokens.value("encap")? {
-        "mpls" => (RouteLwEnCapType::Mpls, vec![RouteLwTunnelEncap::Mpls(labels(tokens.value("mpls")?)?)]),
+        "mpls" => (RouteLwEnCapType::Mpls, mpls(tokens)?),
         "ip" => (RouteLwEnCapType::Ip, tunnel(tokens, ip)?),
         "ip6" => (RouteLwEnCapType::Ip6, tunnel(tokens, ip6)?),
         other => return Err(format!("'{other}' is no known 'encap': mpls, ip or ip6")),
     };
     Ok([RouteAttribute::Encap(encap), RouteAttribute::EncapType(kind)])
+}
+
+fn mpls(tokens: &mut Tokens) -> Result<Vec<RouteLwTunnelEncap>, String> {
+    let mut all = vec![RouteLwTunnelEncap::Mpls(labels(tokens.value("mpls")?)?)];
+    let mut ahead = Tokens(tokens.0.clone());
+    if ahead.next() == Some("ttl") {
+        *tokens = ahead;
+        all.push(RouteLwTunnelEncap::Mpls(RouteMplsIpTunnel::Ttl(tokens.parsed("ttl")?)));
+    }
+    Ok(all)
 }
 
 fn labels(word: &str) -> Result<RouteMplsIpTunnel, String> {
@@ -97,6 +107,7 @@ fn part(encap: &RouteLwTunnelEncap) -> Option<String> {
         Ip(RouteIpTunnel::Destination(address)) => format!(" dst {address}"),
         Ip(RouteIpTunnel::Source(address)) if address.is_unspecified() => String::new(),
         Ip(RouteIpTunnel::Source(address)) => format!(" src {address}"),
+        Mpls(RouteMplsIpTunnel::Ttl(ttl)) => format!(" ttl {ttl}"),
         Ip(RouteIpTunnel::Ttl(ttl)) => format!(" ttl {ttl}"),
         Ip(RouteIpTunnel::Tos(tos)) => format!(" tos {tos}"),
         Ip(RouteIpTunnel::Flags(flags)) if flags.is_empty() => String::new(),
