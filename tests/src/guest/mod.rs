@@ -71,6 +71,7 @@ const AT_BOTH_ENDS: &[&[Test]] = &[
     setup::rules::TESTS,
     setup::setup_ports::TESTS,
     setup::lockout::TESTS,
+    setup::lockout_rules::TESTS,
     setup::lockout_terminals::TESTS,
     setup::port_keeps::TESTS,
     setup::port_keeps_above::TESTS,

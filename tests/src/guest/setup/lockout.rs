@@ -12,7 +12,6 @@ guest_tests! {
     the_default_route_does_not_move_unasked,
     a_connection_that_needs_the_local_rule_is_not_cut_unasked,
     a_route_in_use_is_not_replaced_unasked,
-    a_connection_that_a_rule_leads_is_not_cut_unasked,
     a_connection_to_a_blackhole_is_in_nobodys_way,
     a_connection_over_a_vlan_is_not_cut_unasked,
     a_bridge_and_a_bond_are_ports_with_what_is_below_them needs [Once],
@@ -132,51 +131,6 @@ print('up', flush=True); time.sleep(600)
     drop(clients);
 }
 
-/// The address is the machine's, and the default route another interface's: rules by the socket's port, protocol, mark and user
-/// lead to the port.
-fn a_connection_that_a_rule_leads_is_not_cut_unasked() {
-    const LISTENS: &str = "
-import os, socket as S, sys, time
-if 'uidrange' in sys.argv: os.setuid(65534)
-s = S.socket()
-s.setsockopt(S.SOL_SOCKET, S.SO_REUSEADDR, 1)
-if 'fwmark' in sys.argv: s.setsockopt(S.SOL_SOCKET, S.SO_MARK, 7)
-s.bind(('203.0.113.7', 4009)); s.listen(); print('up', flush=True)
-c = s.accept()[0]; c.send(b'in'); time.sleep(600)
-";
-    const CONNECTS: &str = "
-import socket as S, time
-s = S.create_connection(('203.0.113.7', 4009), source_address=('192.0.2.80', 0))
-print(s.recv(2).decode(), flush=True); time.sleep(600)
-";
-    let mut world = World::new(Kind::Bare).expect("a world");
-    vrfsetup(&mut world, 0, "add blue");
-    for words in [
-        "addr add 203.0.113.7/32 dev lo",
-        "addr add 192.168.10.1/24 dev blue0",
-        "route add default via 192.168.10.9 dev blue0 table 77",
-    ] {
-        world.ip(words);
-    }
-    at_blue(&mut world, "ip addr add 192.168.10.9/24 dev peer0");
-    at_blue(&mut world, "ip route add 203.0.113.7 via 192.168.10.1");
-    for rule in ["sport 4009", "ipproto tcp", "fwmark 7", "uidrange 65534-65534"] {
-        world.ip(&format!("rule add pref 50 {rule} table 77"));
-        let words: Vec<&str> = rule.split(' ').collect();
-        let mut server = world.start(&root([&["python3", "-c", LISTENS], words.as_slice()].concat()));
-        server.wait_for("up");
-        let client = world.at_peer(Domain::Blue, &["python3", "-c", CONNECTS]);
-        let mut client = world.start(&root(client));
-        client.wait_for("in");
-        let before = state(&world);
-        let refused = vrfsetup(&mut world, 1, "attach blue blue0");
-        assert!(refused.error_text().contains(" to 203.0.113.7:4009 uses 'blue0'"), "{rule}: {refused}");
-        assert_same(&before, &state(&world));
-        drop((client, server));
-        world.ip("rule del pref 50");
-    }
-}
-
 fn a_connection_over_a_vlan_is_not_cut_unasked() {
     let mut world = World::new(Kind::Bare).expect("a world");
     vrfsetup(&mut world, 0, "add blue");
@@ -278,7 +232,7 @@ pub(super) fn connected(world: &mut World, domain: Domain, own: &str) -> [Runnin
     [server, client]
 }
 
-fn at_blue(world: &mut World, words: &str) {
+pub(super) fn at_blue(world: &mut World, words: &str) {
     let words: Vec<&str> = words.split_whitespace().collect();
     let there = world.at_peer(Domain::Blue, &words);
     let verdict = world.judge(&root(there));

@@ -10,6 +10,7 @@ pub mod at_once;
 pub mod doctor_logins;
 pub mod encaps;
 pub mod lockout;
+pub mod lockout_rules;
 pub mod lockout_terminals;
 pub mod moves_at_once;
 pub mod moving;
