@@ -42,7 +42,7 @@ use crate::plan::system;
 use crate::sys::netlink::Kernel;
 use crate::transaction::confirm;
 use crate::transaction::session::Session;
-use crate::transaction::terminals::Terminals;
+use crate::transaction::sockets::Sockets;
 
 /// The command line, for the tests that compare the manual with it.
 pub fn definition() -> clap::Command {
@@ -84,7 +84,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
         progress: change.progress,
         is_boot: false,
         held: None,
-        terminals: Terminals::default(),
+        sockets: Sockets::default(),
     };
     let session = |change: &Change| {
         let mut session = preview(change);

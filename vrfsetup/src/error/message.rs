@@ -76,7 +76,9 @@ impl fmt::Display for Error {
                 )
             }
             Self::InUse { device, connection } => {
-                write!(f, "{connection} uses '{device}' and would break (--force or --confirm SECONDS goes on)")
+                // Of a session whose other end only its program knows, the client may be gone.
+                let would = if connection.peer.0.is_unspecified() { "might" } else { "would" };
+                write!(f, "{connection} uses '{device}' and {would} break (--force or --confirm SECONDS goes on)")
             }
             Self::UnknownWay { connection, unread } => {
                 write!(f, "{connection} might break (--force or --confirm SECONDS goes on): cannot read {unread}")

@@ -15,7 +15,7 @@ use crate::model::rule::{Action, TABLE_LOCAL};
 use crate::model::step::Step;
 use crate::plan::port::Move;
 use crate::plan::system::System;
-use crate::sys::sock_diag::{self, Connection};
+use crate::sys::sock_diag::Connection;
 use crate::transaction::around::Unread;
 use crate::transaction::path::{Hop, Path, Paths};
 use crate::transaction::session::Session;
@@ -28,8 +28,8 @@ pub fn refuse_if_in_use(session: &Session, system: &System, links: &[&Link]) -> 
     if links.is_empty() {
         return Ok(());
     }
-    let (all, mut paths) = (connections()?, Paths::new(session.kernel, system));
-    for connection in all.iter().filter(|connection| !is_to_itself(system, connection, &all)) {
+    let (all, mut paths) = (session.sockets.established()?, Paths::new(session.kernel, system));
+    for connection in all.iter().filter(|connection| !is_to_itself(system, connection, all)) {
         let user = links.iter().find(|link| is_of(system, link, connection));
         let link = match user {
             None => way_out(&paths.of(connection), links).map_err(unknown(connection))?,
@@ -47,7 +47,7 @@ fn refuse_if_terminals_use(session: &Session, system: &System, links: &[&Link]) 
     if links.iter().all(|link| system.addresses_of(link.ifindex).next().is_none()) {
         return Ok(());
     }
-    for socket in session.terminals.sockets()? {
+    for socket in session.sockets.of_terminals()? {
         if let Some(link) = links.iter().find(|link| is_of(system, link, socket)) {
             return Err(Error::InUse { device: link.name.clone(), connection: socket.clone() });
         }
@@ -75,11 +75,11 @@ pub fn refuse_if_cut(session: &Session, system: &System, steps: &[Step]) -> Resu
     if session.takes_risks() || steps.iter().all(is_harmless) {
         return Ok(());
     }
-    let (all, mut paths) = (connections()?, Paths::new(session.kernel, system));
-    for connection in &all {
+    let (all, mut paths) = (session.sockets.established()?, Paths::new(session.kernel, system));
+    for connection in all {
         let by_rule = steps.iter().any(moves_local).then(|| by_local_rule(system, connection)).flatten();
         let link = match by_rule {
-            None if !is_to_itself(system, connection, &all) => {
+            None if !is_to_itself(system, connection, all) => {
                 by_changed_way(&paths.of(connection), system, steps).map_err(unknown(connection))?
             }
             by_rule => by_rule,
@@ -203,10 +203,6 @@ fn is_of(system: &System, link: &Link, connection: &Connection) -> bool {
     let mut others = system.links.iter().filter(|other| is_in_domain(other));
     let mut is_elsewhere = || own.is_some() && others.any(|other| has_address(system, other, local));
     has_address(system, link, local) && (is_in_domain(link) || !is_elsewhere())
-}
-
-fn connections() -> Result<Vec<Connection>, Error> {
-    sock_diag::established().map_err(Error::unreadable("the established connections"))
 }
 
 fn has_address(system: &System, link: &Link, address: IpAddr) -> bool {

@@ -21,7 +21,7 @@ pub mod recover;
 pub mod report;
 pub mod rollback;
 pub mod session;
+pub mod sockets;
 mod strict;
 mod sweep;
-pub mod terminals;
 pub mod users;

@@ -15,7 +15,7 @@ use crate::transaction::held::Held;
 use crate::transaction::journal::{self, Journal};
 use crate::transaction::progress::{Progress, When};
 use crate::transaction::report::Outcome;
-use crate::transaction::{recover, rollback, strict, terminals::Terminals, users};
+use crate::transaction::{recover, rollback, sockets::Sockets, strict, users};
 
 /// The most steps that are sent at a time: the refusals, with copies of the requests, must fit the socket's buffer.
 const TOGETHER: usize = 32;
@@ -38,8 +38,8 @@ pub struct Session<'a> {
     pub is_boot: bool,
     /// What it holds while it changes something (see [`Self::hold`]).
     pub held: Option<Held>,
-    /// The sessions of which the kernel does not know the other end.
-    pub terminals: Terminals,
+    /// Where somebody's session may be.
+    pub sockets: Sockets,
 }
 
 impl Session<'_> {
