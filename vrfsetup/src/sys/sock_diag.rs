@@ -9,14 +9,19 @@ use vrfnl::address;
 use crate::sys::netlink::KernelError;
 use crate::sys::netlink::socket::Socket;
 
+mod attribute;
 mod state;
 
+use attribute::attribute;
 pub use state::name as state_name;
 
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const SOCK_DESTROY: u16 = 21;
 const INET_DIAG_MARK: u16 = 15;
 const INET_DIAG_CGROUP_ID: u16 = 21;
+const INET_DIAG_SOCKOPT: u16 = 22;
+/// `transparent` of `struct inet_diag_sockopt`.
+const TRANSPARENT: u8 = 1 << 5;
 const SOCKID: usize = 48;
 const NLMSG_HEADER: usize = 16;
 const INET_DIAG_MSG: usize = 72;
@@ -51,6 +56,7 @@ struct Rest {
     cgroup: Option<u64>,
     user: u32,
     mark: u32,
+    is_transparent: Option<bool>,
 }
 
 impl Connection {
@@ -77,6 +83,11 @@ impl Connection {
     /// The mark that it gives its packets; the kernel tells it only with CAP_NET_ADMIN.
     pub fn mark(&self) -> u32 {
         self.rest.mark
+    }
+
+    /// Whether its own address need not be this machine's (IP_TRANSPARENT); None where the kernel does not tell.
+    pub fn is_transparent(&self) -> Option<bool> {
+        self.rest.is_transparent
     }
 
     /// The state by the name of `ss`.
@@ -204,6 +215,7 @@ fn connection(body: &[u8], protocol: u8) -> Option<Connection> {
     let (family, id) = (body[0], *body[4..].first_chunk()?);
     let cgroup = attribute(attributes, INET_DIAG_CGROUP_ID).map(u64::from_ne_bytes);
     let mark = attribute(attributes, INET_DIAG_MARK).map_or(0, u32::from_ne_bytes);
+    let is_transparent = attribute(attributes, INET_DIAG_SOCKOPT).map(|[first]: [u8; 1]| first & TRANSPARENT != 0);
     Some(Connection {
         protocol,
         state: body[1],
@@ -211,21 +223,8 @@ fn connection(body: &[u8], protocol: u8) -> Option<Connection> {
         peer: (address(body[0], &body[24..40])?, port(6)),
         bound: word(40),
         inode: word(68),
-        rest: Box::new(Rest { family, id, cgroup, user: word(64), mark }),
+        rest: Box::new(Rest { family, id, cgroup, user: word(64), mark, is_transparent }),
     })
-}
-
-/// The value of the attribute of this kind.
-fn attribute<const LENGTH: usize>(mut attributes: &[u8], wanted: u16) -> Option<[u8; LENGTH]> {
-    let half = |bytes: &[u8], at: usize| Some(u16::from_ne_bytes(*bytes.get(at..)?.first_chunk()?));
-    loop {
-        let (length, kind) = (usize::from(half(attributes, 0)?), half(attributes, 2)?);
-        let value = attributes.get(4..length)?;
-        if kind == wanted {
-            return value.first_chunk().copied();
-        }
-        attributes = attributes.get((length + 3) & !3..)?;
-    }
 }
 
 /// An IPv4 connection of an AF_INET6 socket has mapped addresses, which are IPv4 to the routing.

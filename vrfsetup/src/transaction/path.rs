@@ -2,8 +2,10 @@
 //!
 //! Asks the kernel and changes nothing.
 
+use std::cell::OnceCell;
 use std::collections::HashSet;
 
+use crate::model::family::Family;
 use crate::model::flow::{Flow, Sender};
 use crate::model::link::Link;
 use crate::model::route::Route;
@@ -34,11 +36,13 @@ pub struct Paths<'a> {
     kernel: &'a Kernel,
     system: &'a System,
     around: Around<'a>,
+    /// Whether a rule of IPv4 goes by where packets are from.
+    goes_by_source: OnceCell<Result<bool, KernelError>>,
 }
 
 impl<'a> Paths<'a> {
     pub fn new(kernel: &'a Kernel, system: &'a System) -> Self {
-        Self { kernel, system, around: Around::new(kernel, system) }
+        Self { kernel, system, around: Around::new(kernel, system), goes_by_source: OnceCell::new() }
     }
 
     pub fn of(&mut self, connection: &Connection) -> Path<'a> {
@@ -48,7 +52,7 @@ impl<'a> Paths<'a> {
         let mut waiting = vec![(own, Some(Sender { protocol, ports, user: connection.user() }))];
         let (mut path, mut seen) = (Path { hops: Vec::new(), unread: None }, HashSet::new());
         while let Some((flow, sender)) = waiting.pop() {
-            let route = match self.kernel.route_from(&flow, sender.as_ref()) {
+            let route = match self.route(&flow, sender.as_ref(), connection) {
                 Ok(route) => route,
                 Err(refusal) if is_no_route(&refusal) => continue,
                 Err(refusal) => {
@@ -69,6 +73,25 @@ impl<'a> Paths<'a> {
         path
     }
 
+    /// Of IPv4 the kernel looks nothing up from an address that is not this machine's, as a socket of a transparent proxy has
+    /// it, and says that there is no route. Its packets take the one that there is without that address, unless a rule asks for
+    /// it.
+    fn route(&self, flow: &Flow, sender: Option<&Sender>, connection: &Connection) -> Result<Route, KernelError> {
+        let answer = self.kernel.route_from(flow, sender);
+        let is_foreign = |own| !self.system.is_own(own) && connection.is_transparent().unwrap_or(true);
+        let is_hidden = sender.is_some() && flow.to.is_ipv4() && flow.from.is_some_and(is_foreign);
+        match answer {
+            Err(refusal) if refusal.errno == libc::ENETUNREACH && is_hidden => {
+                if self.goes_by_source.get_or_init(|| goes_by_source(self.kernel)).clone()? {
+                    let text = Some("a rule goes by its own address, which is not this machine's".to_owned());
+                    return Err(KernelError { errno: libc::EOPNOTSUPP, text });
+                }
+                self.kernel.route_from(&Flow { from: None, ..flow.clone() }, sender)
+            }
+            answer => answer,
+        }
+    }
+
     fn upon(&self, oif: Option<u32>) -> Vec<&'a Link> {
         let system = self.system;
         let mut links: Vec<&Link> = oif.and_then(|oif| system.link_by_index(oif)).into_iter().collect();
@@ -83,6 +106,10 @@ impl<'a> Paths<'a> {
         }
         links
     }
+}
+
+fn goes_by_source(kernel: &Kernel) -> Result<bool, KernelError> {
+    Ok(kernel.rules(Family::V4)?.iter().any(|rule| rule.selectors.from.is_some()))
 }
 
 /// What the kernel says of packets that it would not send: nothing leads there, or what does is unreachable, prohibited,

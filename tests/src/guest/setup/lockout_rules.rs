@@ -4,10 +4,12 @@ use super::guest_tests;
 use super::lockout::at_blue;
 use super::{assert_same, state, vrfsetup};
 use crate::harness::judge::root;
+use crate::harness::wait;
 use crate::harness::world::{Domain, Kind, World};
 
 guest_tests! {
     a_connection_that_a_rule_leads_is_not_cut_unasked,
+    a_session_of_a_transparent_proxy_is_not_cut_unasked,
 }
 
 const LISTENS: &str = "
@@ -87,4 +89,65 @@ fn a_connection_that_a_rule_leads_is_not_cut_unasked() {
             drop((client, server));
         }
     }
+}
+
+/// Its own address is another machine's, from which the kernel looks up no route of IPv4. One whose address this machine has
+/// lost has none any more.
+fn a_session_of_a_transparent_proxy_is_not_cut_unasked() {
+    const PROXY: &str = "
+import socket as S, sys, time
+own, peer, option = sys.argv[1:]
+six = ':' in own
+s = S.socket(S.AF_INET6 if six else S.AF_INET, S.SOCK_DGRAM)
+# IPV6_TRANSPARENT and IP_TRANSPARENT
+if option == 'transparent': s.setsockopt(S.IPPROTO_IPV6 if six else S.IPPROTO_IP, 75 if six else 19, 1)
+s.bind((own, 4009)); s.connect((peer, 9)); print('up', flush=True)
+if option == 'transparent': s.send(b'out')
+time.sleep(600)
+";
+    let mut world = World::new(Kind::Bare).expect("a world");
+    vrfsetup(&mut world, 0, "add blue");
+    for words in [
+        "addr add 192.168.10.1/24 dev blue0",
+        "addr add 2001:db8:10::1/64 dev blue0 nodad",
+        "addr add 192.168.20.1/24 dev red0",
+        "neigh add 192.168.10.9 lladdr 02:00:00:00:00:09 dev blue0",
+        "-6 neigh add 2001:db8:10::9 lladdr 02:00:00:00:00:09 dev blue0",
+    ] {
+        world.ip(words);
+    }
+    for (own, peer) in [("198.18.7.7", "192.168.10.9"), ("2001:db8:203::7", "2001:db8:10::9")] {
+        let sent = |world: &World| world.ip_json("-s link show dev blue0")[0]["stats64"]["tx"]["packets"].as_u64();
+        let packets = sent(&world);
+        let mut proxy = world.start(&root(["python3", "-c", PROXY, own, peer, "transparent"]));
+        proxy.wait_for("up");
+        wait::until(|| sent(&world), |now| *now > packets);
+        let before = state(&world);
+        let refused = vrfsetup(&mut world, 1, "attach blue blue0");
+        assert!(refused.error_text().contains("uses 'blue0' and would break"), "{own}: {refused}");
+        assert!(refused.error_text().contains(peer), "{own}: {refused}");
+        assert_same(&before, &state(&world));
+        vrfsetup(&mut world, 0, "attach blue red0");
+        vrfsetup(&mut world, 0, "detach red0");
+        // Which of the ways it takes, the kernel does not say then.
+        world.ip("rule add pref 50 from 198.18.9.0/24 lookup 77");
+        let before = state(&world);
+        let by_source = vrfsetup(&mut world, if peer.contains('.') { 1 } else { 0 }, "attach blue red0");
+        if peer.contains('.') {
+            let said =
+                format!("to {own}:4009 might break (--force or --confirm SECONDS goes on): cannot read the route to");
+            assert!(by_source.error_text().contains(&said), "{by_source}");
+            assert_same(&before, &state(&world));
+        }
+        world.ip("rule del pref 50");
+        vrfsetup(&mut world, 0, "detach red0");
+        drop(proxy);
+    }
+    world.ip("addr add 192.168.30.1/24 dev lo");
+    let mut lost = world.start(&root(["python3", "-c", PROXY, "192.168.30.1", "192.168.10.9", "usual"]));
+    lost.wait_for("up");
+    vrfsetup(&mut world, 1, "attach blue blue0");
+    world.ip("addr del 192.168.30.1/24 dev lo");
+    vrfsetup(&mut world, 0, "attach blue blue0");
+    drop(lost);
 }
