@@ -94,6 +94,13 @@ pub enum Error {
         device: String,
         connection: Connection,
     },
+    /// A TCP listener that is bound to an interface has a port that is in use in another domain.
+    PortTaken {
+        /// The interface.
+        device: String,
+        address: std::net::SocketAddr,
+        domain: String,
+    },
     /// By what such a connection's packets leave cannot be told, so the change may break it.
     UnknownWay {
         connection: Connection,

@@ -6,6 +6,7 @@
 //! panics. Where the port is not in use, a listen(2) later still ends in a WARN_ON (inet_csk_get_port).
 #![forbid(unsafe_code)]
 
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd};
 
 use nix::errno::Errno;
@@ -39,16 +40,30 @@ pub fn is_free(like: &impl AsFd, devices: &[u32], shares: bool) -> nix::Result<b
 
 fn is_free_at(like: &impl AsFd, device: u32, shares: bool) -> nix::Result<bool> {
     let address = getsockname::<SockaddrStorage>(like.as_fd().as_raw_fd())?;
+    let is_v6_only = address.as_sockaddr_in6().is_some() && getsockopt(like, Ipv6V6Only)?;
+    can_bind(&address, is_v6_only, device, shares)
+}
+
+/// Whether a TCP socket could be bound to this address and port at the device, if it shared them with nobody: for a listener that
+/// another process has. One of IPv6 may take IPv4 as well.
+///
+/// # Errors
+/// As [`is_free`].
+pub fn is_free_for(address: SocketAddr, device: u32) -> nix::Result<bool> {
+    can_bind(&SockaddrStorage::from(address), false, device, false)
+}
+
+fn can_bind(address: &SockaddrStorage, is_v6_only: bool, device: u32, shares: bool) -> nix::Result<bool> {
     let family = if address.as_sockaddr_in6().is_some() { AddressFamily::Inet6 } else { AddressFamily::Inet };
     let probe = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, SockProtocol::Tcp)?;
     if family == AddressFamily::Inet6 {
-        setsockopt(&probe, Ipv6V6Only, &getsockopt(like, Ipv6V6Only)?)?;
+        setsockopt(&probe, Ipv6V6Only, &is_v6_only)?;
     }
     setsockopt(&probe, ReuseAddr, &shares)?;
     // The socket may have an address that is not there, or no longer.
     setsockopt(&probe, IpFreebind, &true)?;
     device::bind(&probe, device)?;
-    match bind(probe.as_raw_fd(), &address) {
+    match bind(probe.as_raw_fd(), address) {
         Err(Errno::EADDRINUSE) => Ok(false),
         // The programs of a cgroup that this process is in may have bound it to another device.
         Ok(()) if device::of(&probe)? != device => Err(Errno::EPERM),
@@ -74,6 +89,17 @@ mod tests {
             let Ok(listener) = TcpListener::bind(address) else { continue };
             assert_eq!([false, true].map(|shares| is_free(&listener, &DEFAULT, shares)), [Ok(false); 2], "{address}");
             assert_eq!(is_free(&listener, &[], false), Ok(true));
+        }
+    }
+
+    #[test]
+    fn the_port_of_another_process_is_found_by_its_address() {
+        for address in ["127.0.0.1:0", "0.0.0.0:0", "[::]:0"] {
+            let Ok(listener) = TcpListener::bind(address) else { continue };
+            let address = listener.local_addr().unwrap();
+            assert_eq!(is_free_for(address, 0), Ok(false), "{address}");
+            drop(listener);
+            assert_eq!(is_free_for(address, 0), Ok(true), "{address}");
         }
     }
 

@@ -11,6 +11,7 @@ use crate::plan::holder::Holder;
 use crate::plan::inventory::Inventory;
 use crate::plan::port::{self, Domain, Move, Port, Rivals};
 use crate::plan::system::System;
+use crate::transaction::listeners;
 use crate::transaction::lockout;
 use crate::transaction::report::Outcome;
 use crate::transaction::session::{Session, Transaction};
@@ -120,6 +121,9 @@ pub fn plan(
 ) -> Result<Vec<Move>, Error> {
     if ports.is_empty() {
         return Ok(Vec::new());
+    }
+    if !session.takes_risks() {
+        listeners::refuse_if_port_is_taken(session, &inventory.system, ports, to)?;
     }
     let holder = Holder::of(session.kernel, inventory)?;
     let mut ports = ports.to_vec();

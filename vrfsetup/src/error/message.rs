@@ -80,6 +80,12 @@ impl fmt::Display for Error {
                 let would = if connection.peer.0.is_unspecified() { "might" } else { "would" };
                 write!(f, "{connection} uses '{device}' and {would} break (--force or --confirm SECONDS goes on)")
             }
+            Self::PortTaken { device, address, domain } => {
+                write!(
+                    f,
+                    "the port of a listener at {address} that is bound to '{device}' is in use in {domain}: Linux 7.2 may panic when both are there (--force or --confirm SECONDS goes on)"
+                )
+            }
             Self::UnknownWay { connection, unread } => {
                 write!(f, "{connection} might break (--force or --confirm SECONDS goes on): cannot read {unread}")
             }

@@ -27,6 +27,7 @@ const NLMSG_HEADER: usize = 16;
 const INET_DIAG_MSG: usize = 72;
 const TCP_ESTABLISHED: u32 = 1 << 1;
 const TCP_CLOSE: u32 = 1 << 7;
+const TCP_LISTEN: u32 = 1 << 10;
 const ANY_STATE: u32 = u32::MAX;
 
 /// One socket.
@@ -112,6 +113,14 @@ impl fmt::Display for Connection {
 /// Those of the socket; a kernel without sock_diag for TCP (inet_diag is a module) is one.
 pub fn established() -> Result<Vec<Connection>, KernelError> {
     sockets(&[libc::IPPROTO_TCP, libc::IPPROTO_UDP], TCP_ESTABLISHED)
+}
+
+/// All TCP sockets of this network namespace that listen.
+///
+/// # Errors
+/// As [`established`].
+pub fn listening() -> Result<Vec<Connection>, KernelError> {
+    sockets(&[libc::IPPROTO_TCP], TCP_LISTEN)
 }
 
 /// All UDP sockets of this network namespace that some process has bound to an address of their own and not connected.

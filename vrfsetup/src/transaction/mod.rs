@@ -10,6 +10,7 @@ mod around;
 pub mod confirm;
 pub mod held;
 pub mod journal;
+pub mod listeners;
 mod lock;
 pub mod lockout;
 mod log;

@@ -1,4 +1,4 @@
-//! The sockets of this network namespace that may be somebody's session. Each list is read once in a run: a thousand VRFs may
+//! The sockets of this network namespace that may be somebody's session, and those that listen. Each list is read once in a run: a thousand VRFs may
 //! ask for it.
 
 use std::cell::OnceCell;
@@ -13,6 +13,7 @@ use crate::sys::sock_diag::{self, Connection};
 pub struct Sockets {
     established: OnceCell<Vec<Connection>>,
     of_terminals: OnceCell<Vec<Connection>>,
+    listening: OnceCell<Vec<Connection>>,
 }
 
 impl Sockets {
@@ -32,6 +33,14 @@ impl Sockets {
     /// The kernel does not list UDP sockets.
     pub fn of_terminals(&self) -> Result<&[Connection], Error> {
         once(&self.of_terminals, of_terminals, "the UDP sockets")
+    }
+
+    /// TCP sockets that listen.
+    ///
+    /// # Errors
+    /// The kernel does not list them.
+    pub fn listening(&self) -> Result<&[Connection], Error> {
+        once(&self.listening, sock_diag::listening, "the listening sockets")
     }
 }
 
