@@ -129,6 +129,8 @@ pub enum Error {
     Unkept { source: io::Error },
     /// These steps could not be undone, each with the kernel's answer.
     Left(Vec<String>),
+    /// systemd has not read the units that are changed; why.
+    NotReloaded(String),
     /// This systemd can bind no services.
     OldSystemd(u32),
     /// A socket made here is not bound to the VRF.

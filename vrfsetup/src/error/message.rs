@@ -26,6 +26,7 @@ impl Error {
             Self::UserUnbound { user, vrf, why } => {
                 (format!("sockets of '{user}' do not come into VRF '{vrf}'"), why.clone())
             }
+            Self::NotReloaded(why) => ("systemd does not read its units again".to_owned(), why.clone()),
             _ => return None,
         })
     }
@@ -38,7 +39,7 @@ impl fmt::Display for Error {
         }
         match self {
             // Written above.
-            Self::Refused { .. } | Self::NoProgram { .. } | Self::UserUnbound { .. } => Ok(()),
+            Self::Refused { .. } | Self::NoProgram { .. } | Self::UserUnbound { .. } | Self::NotReloaded(_) => Ok(()),
             Self::NotRolledBack { cause, left } => {
                 let left = left.join(", ");
                 match (cause.refused(), cause.as_ref()) {

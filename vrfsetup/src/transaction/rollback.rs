@@ -42,10 +42,15 @@ fn undo(kernel: &Kernel, journal: &mut Journal) -> (Vec<Step>, Vec<String>) {
             left.insert(0, step);
             texts.push(text);
         }
+        // Of units something is left to undo until systemd has read them again: who goes on with a rollback that was
+        // killed before finds this step.
+        if is_systemds && journal.steps().nth(1).is_none() {
+            if let Err(why) = systemd::reload() {
+                texts.push(format!("'systemctl daemon-reload' ({why})"));
+                left = if left.is_empty() { vec![step] } else { left };
+            }
+        }
         journal.undone(at);
-    }
-    if is_systemds {
-        systemd::reload();
     }
     families::available().into_iter().for_each(|family| restore_order(kernel, family));
     texts.extend(strict::refresh(kernel, &vrfs));

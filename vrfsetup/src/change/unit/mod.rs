@@ -122,7 +122,8 @@ fn carry_out(session: &Session, steps: Vec<Step>, note: &str) -> Result<Outcome,
     let is_idle = steps.is_empty();
     transaction.make_all(steps)?;
     if !is_idle {
-        systemd::reload();
+        // What systemd has not read takes no effect at a restart either.
+        systemd::reload().map_err(|why| transaction.abandon(Error::NotReloaded(why)))?;
         transaction.note(note);
     }
     let outcome = transaction.commit()?;
