@@ -26,6 +26,8 @@ pub enum Step {
     AddRule(Rule),
     /// `ip rule del`.
     DeleteRule(Rule),
+    /// Both: puts a rule that is there behind the others of its preference, at no instant without it; so does its inverse.
+    MoveRule(Rule),
     /// `ip link add NAME type vrf table TABLE`.
     AddVrf(Device, u32),
     /// `ip link del NAME`.
@@ -166,13 +168,7 @@ impl Step {
         };
         earlier.iter().all(|step| match step {
             Self::AddVrf(..) => !names_device,
-            Self::AddRoute(route) => !route.may_wait_for_its_source(),
-            Self::AddNeighbour(_) | Self::DeleteNeighbour(_) => false,
-            Self::AddNexthop(_) | Self::DeleteNexthop(_) => false,
-            Self::SetSysctl { .. } | Self::WriteFile { .. } => false,
-            Self::SetZones { .. } | Self::SetUser { .. } | Self::SetTunnels { .. } | Self::SetFwmark { .. } => false,
-            Self::AddAltname(..) | Self::DeleteAltname(..) | Self::SetOutside { .. } => false,
-            _ => true,
+            step => !step.is_made_alone(),
         })
     }
 
@@ -188,6 +184,10 @@ impl Step {
                 let at = rules.iter().position(|other| other == rule);
                 at.map(|at| rules.remove(at));
             }
+            Self::MoveRule(rule) => {
+                let steps = [Self::AddRule(rule.clone()), Self::DeleteRule(rule.clone())];
+                steps.iter().for_each(|step| step.apply_to_rules(rules));
+            }
             _ => {}
         }
     }
@@ -196,7 +196,7 @@ impl Step {
     /// again.
     pub fn is_made_alone(&self) -> bool {
         match self {
-            Self::SetSysctl { .. } | Self::WriteFile { .. } => true,
+            Self::SetSysctl { .. } | Self::WriteFile { .. } | Self::MoveRule(_) => true,
             Self::SetZones { .. } | Self::SetUser { .. } | Self::SetTunnels { .. } | Self::SetFwmark { .. } => true,
             Self::AddAltname(..) | Self::DeleteAltname(..) | Self::SetOutside { .. } => true,
             Self::AddNeighbour(_) | Self::DeleteNeighbour(_) | Self::AddNexthop(_) | Self::DeleteNexthop(_) => true,
@@ -215,6 +215,7 @@ impl Step {
         match self {
             Self::AddRule(rule) => Self::DeleteRule(rule),
             Self::DeleteRule(rule) => Self::AddRule(rule),
+            Self::MoveRule(rule) => Self::MoveRule(rule),
             Self::AddVrf(device, table) => Self::DeleteVrf(device, table),
             Self::DeleteVrf(device, table) => Self::AddVrf(device, table),
             Self::AddAltname(device, name) => Self::DeleteAltname(device, name),
@@ -250,6 +251,7 @@ impl fmt::Display for Step {
         match self {
             Self::AddRule(rule) => write!(f, "ip {}rule add {}", rule.family.ip_flag(), rule.arguments()),
             Self::DeleteRule(rule) => write!(f, "ip {}rule del {}", rule.family.ip_flag(), rule.arguments()),
+            Self::MoveRule(rule) => write!(f, "{} && {}", Self::AddRule(rule.clone()), Self::DeleteRule(rule.clone())),
             Self::AddVrf(device, table) => write!(f, "ip link add {} type vrf table {table}", device.word()),
             Self::DeleteVrf(device, _) => write!(f, "ip link del {}", device.word()),
             Self::AddAltname(device, name) => {

@@ -145,8 +145,7 @@ fn rule_steps(rules: &[Rule], family: Family, marks: &[Marked]) -> (Vec<Step>, V
         let is_led = lookup.as_ref().is_none_or(|lookup| place(lookup).is_some_and(|led| Some(led) < place(&stop)));
         if !is_led || place(&stop).is_none() {
             steps.extend(lookup.iter().filter(|lookup| place(lookup).is_none()).cloned().map(Step::AddRule));
-            steps.push(Step::AddRule(stop.clone()));
-            steps.extend(place(&stop).map(|_| Step::DeleteRule(stop.clone())));
+            steps.push(if place(&stop).is_some() { Step::MoveRule } else { Step::AddRule }(stop.clone()));
         }
         kept.extend(lookup.into_iter().chain([stop]));
     }

@@ -1,12 +1,17 @@
-//! A change made by chance, with a fault at one of its calls, both by chance too: it is whole or not at all, as `ip -j`
-//! tells. More than a usual run has, or one again: `tools/vm debian_6_12 --run env CHANGES=100 SEED=7 vrfguest run
-//! random_faults::NAME`.
+//! A change made by chance, with a fault at one of its calls, both by chance too: it is whole or not at all, as `ip -j`,
+//! nft(8), wg(8) and the files in /run tell. More than a usual run has, or one again: `tools/vm debian_6_12 --run env
+//! CHANGES=100 SEED=7 vrfguest run random_faults::NAME`.
+
+use std::path::Path;
+use std::process::Command;
 
 use super::guest_tests;
 use super::random_worlds::{Chance, SEED, furnish, number};
 use super::transactions::{faulty, text, vrfsetup_idle};
+use super::tunnels::faults::marked_rules;
+use super::tunnels::scene::{here, tables};
 use super::{assert_same, state, vrfsetup};
-use crate::harness::judge::root;
+use crate::harness::vm::plan::DIRECTORY;
 use crate::harness::world::{Kind, World};
 
 guest_tests! {
@@ -14,8 +19,8 @@ guest_tests! {
 }
 
 /// Without `CHANGES`, and for each of them.
-const CHANGES: u64 = 6;
-const FAULTS: usize = 4;
+const CHANGES: u64 = 8;
+const FAULTS: usize = 3;
 const VRFS: u64 = 2;
 const SPARE: &str = "spare0";
 
@@ -40,6 +45,8 @@ fn one_change(chance: &mut Chance) -> (bool, usize) {
     let mut ports = Vec::new();
     for vrf in 0..VRFS {
         vrfsetup(&mut world, 0, &format!("add v{vrf} --table {}", 100 + vrf));
+    }
+    for vrf in 0..VRFS {
         for port in 0..1 + chance.below(2) {
             furnish(&world, chance, vrf, port, VRFS);
             ports.push(format!("p{vrf}x{port}"));
@@ -50,34 +57,93 @@ fn one_change(chance: &mut Chance) -> (bool, usize) {
     world.ip(&format!("addr add 203.0.113.1/24 dev {SPARE}"));
     world.ip(&format!("addr add 2001:db8:77::1/64 dev {SPARE} nodad"));
     world.ip("route add 203.0.112.0/24 via 203.0.113.254 proto static");
+    furnish_tunnels(&mut world, chance);
     let words = change(&world, chance, &ports);
     println!("vrfsetup {words}");
-    let before = state(&world);
-    let code = world.judge(&root(["vrfsetup"].into_iter().chain(words.split(' ')))).code;
-    let whole = state(&world);
+    let before = all(&world);
+    let (code, calls) = counted(&world, &words);
+    let whole = all(&world);
     let does_something = whole != before;
-    assert!(code == 0 || !does_something, "refused, and made: {words}");
-    undo(&mut world, does_something);
-    assert_same(&before, &state(&world));
+    assert!(code == Some(0) || !does_something, "refused, and made: {words}");
+    if !does_something {
+        return (false, 0);
+    }
+    vrfsetup(&mut world, 0, "rollback");
+    assert_same(&before, &all(&world));
     let mut met = 0;
     for _ in 0..FAULTS {
-        let fault = fault(chance);
+        let fault = fault(chance, &calls);
         let output = faulty(&fault, &words);
         let said = text(&output);
+        if said.contains("nothing is changed") {
+            assert_same(&before, &all(&world));
+        }
         let next = text(&vrfsetup_idle());
-        let now = state(&world);
+        let now = all(&world);
         println!("{fault}: {said}{next}");
         met += usize::from(!output.status.success());
         assert!(!said.contains("could not be undone") && !next.contains("could not be undone"));
-        undo(&mut world, does_something && now == whole);
-        assert_same(&before, &state(&world));
+        if now == whole {
+            vrfsetup(&mut world, 0, "rollback");
+        }
+        assert_same(&before, &all(&world));
     }
-    (does_something, met)
+    (true, met)
 }
 
-fn undo(world: &mut World, is_made: bool) {
-    if is_made {
-        vrfsetup(world, 0, "rollback");
+const CALLS: [&str; 7] = ["sendto", "write", "openat", "rename", "unlink", "clone3", "wait4"];
+
+/// Makes the change; the code that it ends with, and how often it makes each of CALLS.
+fn counted(world: &World, words: &str) -> (Option<i32>, [u64; CALLS.len()]) {
+    let log = world.directory().join("calls");
+    let mut strace = Command::new("strace");
+    strace.args(["-qq", "-e", &format!("trace={}", CALLS.join(",")), "-o"]).arg(&log);
+    let ended = strace.arg(format!("{DIRECTORY}/vrfsetup")).args(words.split(' ')).output().expect("strace");
+    let log = std::fs::read_to_string(log).expect("strace's log");
+    let count = |call: &str| log.lines().filter(|line| line.starts_with(&format!("{call}("))).count() as u64;
+    (ended.status.code(), CALLS.map(count))
+}
+
+/// Tunnels of both ways in which an outside is put into a VRF, and conntrack zones; in some worlds already there.
+fn furnish_tunnels(world: &mut World, chance: &mut Chance) {
+    world.ip("link add gre1 type gre local 192.0.2.1 remote 192.0.2.80");
+    world.ip("link add wg0 type wireguard");
+    let key = world.directory().join("key");
+    std::fs::write(&key, here("wg genkey")).expect("a key");
+    here(&format!("wg set wg0 private-key {} listen-port 51820", key.display()));
+    world.ip("link set wg0 up");
+    for words in ["tunnel gre1 --in v0", "tunnel wg0 --in v0", "zones on"] {
+        if chance.below(3) == 0 {
+            println!("first: vrfsetup {words}");
+            vrfsetup(world, 0, words);
+        }
+    }
+}
+
+/// All that a change of here can touch.
+fn all(world: &World) -> String {
+    // A table that is replaced is the last.
+    let tables = tables();
+    let mut tables: Vec<&str> = tables.split("\ntable ").collect();
+    tables.sort_unstable();
+    let forwards = here("cat /proc/sys/net/ipv4/ip_forward");
+    let mut files = String::new();
+    collect(Path::new("/run/vrfsetup"), &mut files);
+    let marks = here("wg show all fwmark") + "\n" + &marked_rules();
+    format!("{}{}\n{marks}\n{forwards}\n{files}", state(world), tables.join("\n"))
+}
+
+/// The files with their texts, without those that only tell of the last change.
+fn collect(directory: &Path, into: &mut String) {
+    let mut paths: Vec<_> =
+        std::fs::read_dir(directory).into_iter().flatten().flatten().map(|file| file.path()).collect();
+    paths.sort();
+    for path in paths {
+        match path.extension().and_then(|kind| kind.to_str()) {
+            Some("lock" | "last") => {}
+            _ if path.is_dir() => collect(&path, into),
+            _ => *into += &format!("{}: {:?}\n", path.display(), std::fs::read_to_string(&path)),
+        }
     }
 }
 
@@ -86,7 +152,7 @@ fn change(world: &World, chance: &mut Chance, ports: &[String]) -> String {
     let names: Vec<&str> = ports.iter().map(String::as_str).collect();
     let port = chance.one_of(&names);
     let vrf = format!("v{}", chance.below(VRFS));
-    match chance.below(9) {
+    match chance.below(14) {
         0 => format!("add new --port {SPARE}"),
         1 => format!("add new --port {port} --port {SPARE} --unreachable rule"),
         2 => format!("attach {vrf} {SPARE} {port}"),
@@ -95,6 +161,11 @@ fn change(world: &World, chance: &mut Chance, ports: &[String]) -> String {
         5 => format!("leak default {vrf} 203.0.112.0/24 10.0.0.0/24"),
         6 => "rules fix".to_owned(),
         7 => "rules undo".to_owned(),
+        8 => chance.one_of(&["zones on", "zones off"]).to_owned(),
+        9 => format!("tunnel gre1 --in {vrf}"),
+        10 => format!("tunnel wg0 --in {vrf}"),
+        11 => format!("tunnel {} --remove", chance.one_of(&["gre1", "wg0"])),
+        12 => format!("add violet --emulate --port {SPARE}"),
         // With --each a refusal costs its part only, and the others are made.
         _ => {
             let path = world.directory().join("changed.toml");
@@ -109,13 +180,18 @@ fn change(world: &World, chance: &mut Chance, ports: &[String]) -> String {
     }
 }
 
-/// As strace(1) wants it. A journal that cannot be put away in the end is no refusal, so renames are killed only.
-fn fault(chance: &mut Chance) -> String {
-    let at = 1 + chance.below(40);
-    match chance.below(4) {
-        0 => format!("sendto:error=EPERM:when={at}"),
-        1 => format!("{}:signal=SIGKILL:when={}", chance.one_of(&["write", "openat", "rename", "unlink"]), 1 + at % 12),
-        2 => format!("sendto:signal=SIGKILL:when={at}"),
-        _ => format!("sendto:signal={}:when={at}", chance.one_of(&["SIGINT", "SIGTERM", "SIGHUP"])),
-    }
+/// As strace(1) wants it: also where nft is started and waited for. A journal that cannot be put away in the end is no
+/// refusal, so renames and the like are killed only.
+fn fault(chance: &mut Chance, calls: &[u64; CALLS.len()]) -> String {
+    let made: Vec<(&str, u64)> = CALLS.into_iter().zip(*calls).filter(|(_, count)| *count > 0).collect();
+    // Half of them at a message.
+    let (call, count) = made[if chance.below(2) == 0 { 0 } else { chance.below(made.len() as u64) as usize }];
+    let signal = format!("signal={}", chance.one_of(&["SIGINT", "SIGTERM", "SIGHUP"]));
+    let faults: &[&str] = match call {
+        "sendto" => &["error=EPERM", "signal=SIGKILL", &signal],
+        "clone3" => &["error=EAGAIN", "signal=SIGKILL"],
+        "wait4" => &["signal=SIGKILL", &signal],
+        _ => &["signal=SIGKILL"],
+    };
+    format!("{call}:{}:when={}", chance.one_of(faults), 1 + chance.below(count))
 }

@@ -57,6 +57,8 @@ fn one_world(chance: &mut Chance) {
         let table = 100 + vrf;
         let how = chance.one_of(&["", "--no-loopback", "--unreachable none"]);
         vrfsetup(&mut world, 0, &format!("add v{vrf} --table {table} {how}"));
+    }
+    for vrf in 0..vrfs {
         for port in 0..chance.below(3) {
             furnish(&world, chance, vrf, port, vrfs);
         }

@@ -10,7 +10,7 @@ mod named;
 mod openvpn;
 mod others;
 mod own_device;
-mod scene;
+pub mod scene;
 mod transit;
 mod unreceived;
 mod used;
@@ -27,7 +27,8 @@ use declared::{
 };
 use faults::{
     a_tunnel_ended_anywhere_by_a_signal_changes_nothing, a_tunnel_killed_anywhere_is_undone_by_the_next_run,
-    a_tunnel_refused_anywhere_changes_nothing, one_that_names_its_vrf_is_there_or_where_it_was_whatever_comes_between,
+    a_tunnel_refused_anywhere_changes_nothing, one_that_changes_its_vrf_is_in_either_whatever_comes_between,
+    one_that_names_its_vrf_is_there_or_where_it_was_whatever_comes_between,
     two_tunnels_at_once_end_as_one_after_the_other,
 };
 use gone::without_its_vrf_nothing_leaves_by_a_tunnel;
@@ -104,6 +105,7 @@ guest_tests! {
     a_tunnel_refused_anywhere_changes_nothing needs [Once],
     a_tunnel_killed_anywhere_is_undone_by_the_next_run needs [Once],
     a_tunnel_ended_anywhere_by_a_signal_changes_nothing needs [Once],
+    one_that_changes_its_vrf_is_in_either_whatever_comes_between needs [Once],
     one_that_names_its_vrf_is_there_or_where_it_was_whatever_comes_between needs [Once],
     two_tunnels_at_once_end_as_one_after_the_other,
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::rule::Action;
 
 fn tunnel(vrf: &str, mark: u32) -> Tunnel {
     Tunnel { vrf: vrf.to_owned(), mark, was: 0, named: None }
@@ -43,9 +44,7 @@ fn made(rules: &[Rule], marks: &[Marked], guarded: bool) -> Vec<Rule> {
     let (steps, removed) = rule_steps(&rules.clone(), Family::V4, marks);
     for step in steps.into_iter().chain(removed) {
         step.apply_to_rules(&mut rules);
-        let stop = rules
-            .iter()
-            .position(|rule| rule.tunnel_mark() == Some(1) && rule.action != crate::model::rule::Action::Lookup);
+        let stop = rules.iter().position(|rule| rule.tunnel_mark() == Some(1) && rule.action != Action::Lookup);
         let main = rules.iter().position(|rule| rule.table == 254);
         assert!(!guarded || stop.is_some_and(|stop| Some(stop) < main), "{step}: {rules:?}");
     }
@@ -92,6 +91,26 @@ fn a_marked_packet_is_stopped_at_any_instant_of_a_change() {
         let gone = made(&other, &[(1, None)], true);
         assert_eq!(gone.iter().filter(|rule| rule.tunnel_mark().is_some()).count(), 1, "{gone:?}");
         assert_eq!(made(&gone, &[(1, Some(10))], true).len(), first.len());
+    }
+}
+
+#[test]
+fn a_mark_that_changes_its_vrf_is_led_and_stopped_as_before_when_that_is_undone() {
+    for rules in [born(), fixed()] {
+        let before = made(&rules, &[(1, Some(10))], false);
+        let (steps, removed) = rule_steps(&before, Family::V4, &[(1, Some(20))]);
+        let steps: Vec<Step> = steps.into_iter().chain(removed).collect();
+        let mut rules = before.clone();
+        steps.iter().for_each(|step| step.apply_to_rules(&mut rules));
+        assert_ne!(rules, before);
+        for step in steps.into_iter().rev().filter(|step| !step.to_string().contains("local")) {
+            step.inverse().apply_to_rules(&mut rules);
+            let is_stop = |rule: &&Rule| rule.tunnel_mark() == Some(1) && rule.action == Action::Unreachable;
+            assert!(rules.iter().any(|rule| is_stop(&rule)), "{rules:?}");
+        }
+        let marked =
+            |rules: &[Rule]| rules.iter().filter(|rule| rule.tunnel_mark().is_some()).cloned().collect::<Vec<_>>();
+        assert_eq!(marked(&rules), marked(&before));
     }
 }
 

@@ -14,6 +14,7 @@ use crate::model::nft::{TUNNELS, ZONES};
 use crate::model::place::Place;
 use crate::model::ports;
 use crate::model::route::Route;
+use crate::model::rule::Rule;
 use crate::model::step::Step;
 use crate::sys::{files, nft, sysctl, users};
 
@@ -32,6 +33,7 @@ impl Kernel {
     pub fn make(&self, step: &Step) -> Result<(), KernelError> {
         match step {
             Step::AddRoute(route) => self.add_route_in_time(route),
+            Step::MoveRule(rule) => self.move_rule(rule),
             Step::AddNeighbour(neighbour) => self.add_neighbour(neighbour),
             Step::DeleteNeighbour(neighbour) => self.delete_neighbour(neighbour),
             Step::AddAltname(device, name) => self.add_altname(device, name),
@@ -76,6 +78,17 @@ impl Kernel {
         });
         answered.map_err(|error| KernelError::from_io(&error))?;
         Ok(refusals)
+    }
+
+    /// The kernel deletes the first of two that are the same. Where there are two already, a run was killed between.
+    fn move_rule(&self, moved: &Rule) -> Result<(), KernelError> {
+        let count = self.rules(moved.family)?.iter().filter(|rule| *rule == moved).count();
+        if count < 2 {
+            self.change(rule::add(moved))?;
+        }
+        let delete = || self.change(rule::delete(moved));
+        // Of a step that is refused nothing is to be undone.
+        if count > 0 { delete().or_else(|refusal| delete().and(Err(refusal))) } else { Ok(()) }
     }
 
     /// The VRF may be gone by now, or not be there yet: then the user's sockets fail until it is.
@@ -157,7 +170,7 @@ fn change(step: &Step) -> Option<Change> {
         Step::ReplaceRoute { to, .. } => route::replace(to),
         Step::AddNeighbour(_) | Step::DeleteNeighbour(_) | Step::AddNexthop(_) | Step::DeleteNexthop(_) => return None,
         Step::AddAltname(..) | Step::DeleteAltname(..) | Step::SetOutside { .. } => return None,
-        Step::SetSysctl { .. } | Step::WriteFile { .. } => return None,
+        Step::SetSysctl { .. } | Step::WriteFile { .. } | Step::MoveRule(_) => return None,
         Step::SetZones { .. } | Step::SetUser { .. } | Step::SetTunnels { .. } | Step::SetFwmark { .. } => return None,
     })
 }

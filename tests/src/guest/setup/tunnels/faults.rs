@@ -23,7 +23,14 @@ fn world(names: &[&str]) -> World {
 
 /// All that a tunnel changes.
 fn all(world: &World) -> String {
-    format!("{}{}\n{}\n{}", state(world), here("wg show all fwmark"), tables(), here("ip -d link show type gre"))
+    let (marks, gre) = (here("wg show all fwmark"), here("ip -d link show type gre"));
+    format!("{}{marks}\n{}\n{gre}\n{}", state(world), tables(), marked_rules())
+}
+
+/// The rules of tunnels in their order, which the state does not tell: what stops a mark must come behind what leads it.
+pub fn marked_rules() -> String {
+    let rules = here("ip -4 rule") + "\n" + &here("ip -6 rule");
+    rules.lines().filter(|line| line.contains("fwmark")).collect::<Vec<_>>().join("\n")
 }
 
 /// What a call meets.
@@ -139,6 +146,13 @@ pub fn one_that_names_its_vrf_is_there_or_where_it_was_whatever_comes_between() 
     for fault in [Fault::Refusal, Fault::Kill, Fault::Signal] {
         whole_or_not_at_all_without_nft(fault);
     }
+}
+
+/// What stops its packets where the VRF has no way for them is never lost.
+pub fn one_that_changes_its_vrf_is_in_either_whatever_comes_between() {
+    let mut world = world(&["wg0"]);
+    vrfsetup(&mut world, 0, "tunnel wg0 --in red");
+    of(world, ["tunnel wg0 --in blue", "tunnel wg0 --in red"], Fault::Kill, &["sendto"]);
 }
 
 pub fn two_tunnels_at_once_end_as_one_after_the_other() {
