@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use super::guest_tests;
 use super::machine::Machine;
 use super::unit_faults::{UNITS, furnished};
-use crate::guest::setup::at_once::stopped::{At, Stopped, Waiting};
+use crate::guest::setup::at_once::stopped::{At, Stopped, Waiting, vrfsetup as command};
 use crate::guest::setup::vrfsetup;
 use crate::harness::judge::root;
 use crate::harness::vm::plan::DIRECTORY;
@@ -18,14 +18,6 @@ guest_tests! {
 }
 
 pub const PUT: &str = "unit blue vrftest-own";
-
-fn command(before: &[&str], words: &str) -> Command {
-    let program = format!("{DIRECTORY}/vrfsetup");
-    let mut line = before.iter().copied().chain([program.as_str()]).chain(words.split(' '));
-    let mut command = Command::new(line.next().expect("a program"));
-    command.args(line).stdin(Stdio::null()).stdout(Stdio::null());
-    command
-}
 
 /// What PUT and the other ended with, and the VRF that the unit is in then.
 type End = (Option<i32>, Option<i32>, Option<&'static str>);

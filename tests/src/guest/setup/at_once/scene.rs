@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use nix::sched::{CloneFlags, unshare};
 
 use super::sleeper::{Sleeper, output};
-use super::stopped::{At, Stopped};
+use super::stopped::{self, At, Stopped};
 use super::verbs::{PID, ROLLBACK, START, UNCONFIRMED, ZONES};
 use crate::guest::setup::state_here;
 use crate::harness::process::remove_groups;
@@ -84,21 +84,17 @@ pub fn from_the_start(words: &[&str], run: impl FnOnce(&Scene) -> [Option<i32>; 
 impl Scene {
     /// The command, behind the words of another one that runs it.
     pub fn vrfsetup(&self, before: &[&str], words: &str) -> Command {
-        let program = format!("{DIRECTORY}/vrfsetup");
         let pid = self.sleeper.as_ref().map(|sleeper| sleeper.pid().to_string()).unwrap_or_default();
-        let words = words.replace(PID, &pid);
-        let mut line = before.iter().copied().chain([program.as_str()]).chain(words.split(' '));
-        let mut command = Command::new(line.next().expect("a program"));
         // All of these take the default route or a connection with them where there is one: none is here.
-        command.args(line).stdin(Stdio::null()).stdout(Stdio::null());
-        command
+        stopped::vrfsetup(before, &words.replace(PID, &pid))
     }
 
     /// Starts it, and stops it when it has the lock and has read what is there.
     pub fn stop_before_first_change(&self, words: &str) -> Stopped {
         let at = match (words.split(' ').next(), &self.sleeper) {
             (Some("move"), Some(sleeper)) => At::File(format!("/proc/{0}/task/{0}/cgroup", sleeper.pid())),
-            (Some("confirm"), _) => At::File(unconfirmed().expect("what waits for its confirmation")),
+            (Some("confirm"), _) => At::File(journal("pending").expect("what waits for its confirmation")),
+            (Some("rollback"), _) => At::File(journal("last").expect("what can be undone")),
             _ => At::Journal,
         };
         Stopped::start(&at, |before| self.vrfsetup(before, words))
@@ -130,11 +126,11 @@ impl Scene {
     }
 }
 
-/// The journal of the change in this network namespace that waits for its confirmation.
-fn unconfirmed() -> Option<String> {
+/// The journal of the change in this network namespace that is in this state.
+fn journal(state: &str) -> Option<String> {
     let own = format!("netns-{}-", fs::metadata("/proc/thread-self/ns/net").ok()?.ino());
     let names = fs::read_dir("/run/vrfsetup").ok()?.flatten().map(|file| file.path().display().to_string());
-    names.into_iter().find(|name| name.contains(&own) && name.ends_with(".pending"))
+    names.into_iter().find(|name| name.contains(&own) && name.ends_with(&format!(".{state}")))
 }
 
 /// They run in sessions of their own.

@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -14,9 +14,43 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempPath;
 
+use crate::harness::vm::plan;
 use crate::harness::wait::PATIENCE;
 
 const DIRECTORY: &str = "/run/vrfsetup";
+
+/// vrfsetup with these words, behind those of another program that runs it.
+pub fn vrfsetup(before: &[&str], words: &str) -> Command {
+    let program = format!("{}/vrfsetup", plan::DIRECTORY);
+    let mut line = before.iter().copied().chain([program.as_str()]).chain(words.split(' '));
+    let mut command = Command::new(line.next().expect("a program"));
+    command.args(line).stdin(Stdio::null()).stdout(Stdio::null());
+    command
+}
+
+/// A command that ends with this value at the latest: one that is stopped would outlive a test that fails, with its lock.
+struct Running(Child);
+
+impl Running {
+    fn start(mut command: Command) -> Self {
+        Self(command.spawn().expect("a command"))
+    }
+
+    fn has_ended(&mut self) -> bool {
+        self.0.try_wait().expect("its end").is_some()
+    }
+
+    fn end(mut self) -> Option<i32> {
+        self.0.wait().expect("its end").code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
 
 /// Where it stops.
 #[derive(Clone, Debug)]
@@ -31,7 +65,7 @@ pub enum At {
 
 /// One that has come there.
 pub struct Stopped {
-    command: Child,
+    command: Running,
     _log: TempPath,
 }
 
@@ -50,35 +84,35 @@ impl Stopped {
         let inject = format!("inject={call}:signal=SIGSTOP:when={when}");
         // -D: what is started is the command.
         let strace = ["strace", "-D", "-qq", "-o", &log_path, "-P", path, "-e", &trace, "-e", &inject];
-        let mut command = command(&strace).spawn().expect("strace");
+        let mut command = Running::start(command(&strace));
         let said = || fs::read_to_string(&log).unwrap_or_default();
         let is_stopped = || said().contains("stopped by SIGSTOP");
-        let is_there = wait_for(is_stopped, || command.try_wait().expect("its end").is_some());
+        let is_there = wait_for(is_stopped, || command.has_ended());
         assert!(is_there, "it ended before it came to {at:?}: {}", said());
         Self { command, _log: log }
     }
 
     /// Lets it go on to its end.
-    pub fn go_on(mut self) -> Option<i32> {
-        kill(Pid::from_raw(self.command.id() as i32), Signal::SIGCONT).expect("a signal");
-        self.command.wait().expect("vrfsetup").code()
+    pub fn go_on(self) -> Option<i32> {
+        kill(Pid::from_raw(self.command.0.id() as i32), Signal::SIGCONT).expect("a signal");
+        self.command.end()
     }
 }
 
 /// A command that is started while another one holds the lock, and waits for that.
 pub struct Waiting {
-    command: Child,
+    command: Running,
     /// Whether it does wait: else it has ended.
     pub waits: bool,
 }
 
 impl Waiting {
     /// Starts it. Who is refused the lock opens its file again.
-    pub fn start(mut command: Command) -> Self {
+    pub fn start(command: Command) -> Self {
         let netns = fs::metadata("/proc/thread-self/ns/net").expect("the network namespace").ino();
         let watch = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).expect("inotify");
         watch.add_watch(DIRECTORY, AddWatchFlags::IN_OPEN).expect("a watch");
-        let mut command = command.spawn().expect("vrfsetup");
+        let mut command = Running::start(command);
         let is_lock = |event: &InotifyEvent| {
             let name = event.name.as_ref().map(PathBuf::from).unwrap_or_default().display().to_string();
             name.starts_with(&format!("netns-{netns}-")) && name.ends_with(".lock")
@@ -91,13 +125,13 @@ impl Waiting {
             }
             opened > 1
         };
-        let waits = wait_for(is_refused, || command.try_wait().expect("its end").is_some());
+        let waits = wait_for(is_refused, || command.has_ended());
         Self { command, waits }
     }
 
     /// Waits for its end.
-    pub fn end(mut self) -> Option<i32> {
-        self.command.wait().expect("vrfsetup").code()
+    pub fn end(self) -> Option<i32> {
+        self.command.end()
     }
 }
 
