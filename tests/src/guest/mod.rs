@@ -160,6 +160,7 @@ const UNDER_SYSTEMD: &[&[Test]] = &[
     systemd::logins::TESTS,
     systemd::moved::TESTS,
     systemd::session::TESTS,
+    systemd::session_at_once::TESTS,
     systemd::session_names::TESTS,
     systemd::scopes::TESTS,
     systemd::resolved::TESTS,

@@ -23,6 +23,7 @@ pub mod sandboxes;
 pub mod scopes;
 pub mod selinux;
 pub mod session;
+pub mod session_at_once;
 pub mod session_names;
 pub mod unit_faults;
 pub mod unit_names;

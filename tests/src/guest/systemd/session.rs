@@ -25,7 +25,7 @@ guest_tests! {
 const PAGE: &str = include_str!("../../../../docs/recipes.md");
 
 /// A line at the end of one of PAM's files, until this value goes.
-struct Pam {
+pub(super) struct Pam {
     path: PathBuf,
     before: String,
 }
@@ -37,7 +37,7 @@ impl Pam {
         Self::with(service, &format!("{}\n", line.replace("/usr/sbin", DIRECTORY).replace("mgmt", "blue")))
     }
 
-    fn with(service: &str, lines: &str) -> Self {
+    pub(super) fn with(service: &str, lines: &str) -> Self {
         let path = Path::new("/etc/pam.d").join(service);
         let before = fs::read_to_string(&path).expect("PAM's file");
         fs::write(&path, format!("{before}\n{lines}")).expect("PAM's file");
@@ -54,7 +54,7 @@ impl Drop for Pam {
 /// What a login shell runs first.
 const PROFILE: &str = "/etc/profile.d/vrftest.sh";
 
-fn fetch() -> String {
+pub(super) fn fetch() -> String {
     format!("curl -sS -m 600 http://{WEB4}/")
 }
 
