@@ -172,6 +172,8 @@ const UNDER_SYSTEMD: &[&[Test]] = &[
     systemd::units_at_once::TESTS,
     systemd::beside::TESTS,
     systemd::beside_bgp::TESTS,
+    systemd::beside_port::TESTS,
+    systemd::beside_port_nm::TESTS,
     systemd::beside_tunnel::TESTS,
 ];
 

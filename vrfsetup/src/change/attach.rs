@@ -11,6 +11,7 @@ use crate::plan::holder::Holder;
 use crate::plan::inventory::Inventory;
 use crate::plan::port::{self, Domain, Move, Port, Rivals};
 use crate::plan::system::System;
+use crate::sys::{daemons, run_dir};
 use crate::transaction::listeners;
 use crate::transaction::lockout;
 use crate::transaction::report::Outcome;
@@ -136,13 +137,27 @@ pub fn plan(
         let rivals: Vec<&Route> = theirs.collect();
         let rivals = Rivals { routes: &rivals, are_challenged: defaults == Defaults::Move };
         let port = Port { own: holder.holdings(link), above: holder.above(link), rivals };
-        let moved = port::plan(&port, &from, to)?;
+        let mut moved = port::plan(&port, &from, to)?;
+        moved.notes.extend(to.device.as_ref().and_then(|vrf| also_configured(link, &vrf.name)));
         if !session.takes_risks() {
             lockout::refuse_default_route(&moved, link)?;
         }
         moves.push(moved);
     }
     Ok(moves)
+}
+
+/// Names the daemon that configures the interface by a file of its own in which this VRF does not stand.
+fn also_configured(link: &Link, vrf: &str) -> Option<String> {
+    let configured = run_dir::is_first_netns().then(|| daemons::configured(link.ifindex)).flatten()?;
+    let is_told = configured.vrf.as_deref() == Some(vrf);
+    (!is_told).then(|| {
+        format!(
+            "{} configures '{}': unless told of '{vrf}' it takes the port out again, or makes its routes in main; \
+             see 'ports' in vrf.toml(5)",
+            configured.by, link.name
+        )
+    })
 }
 
 /// Makes the moves.

@@ -8,6 +8,8 @@ pub mod beside;
 pub mod beside_bgp;
 pub mod beside_dhclient;
 pub mod beside_ifupdown2;
+pub mod beside_port;
+pub mod beside_port_nm;
 pub mod beside_tunnel;
 pub mod boot;
 pub mod docker;

@@ -5,6 +5,7 @@
 
 mod agent;
 mod changes;
+mod defaults;
 mod emulated;
 mod host;
 mod login_files;

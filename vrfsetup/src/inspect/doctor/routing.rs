@@ -1,23 +1,19 @@
-//! What is wrong with tables and interfaces, and with rules by way of `rules`.
+//! What is wrong with tables and interfaces; with default routes and rules by way of `defaults` and `rules`.
 
 use std::collections::BTreeMap;
 
-use rtnetlink::packet_route::route::RouteProtocol;
-
-use super::{Finding, rules};
+use super::{Finding, defaults, rules};
 use crate::model::address::Address;
 use crate::model::family::Family;
 use crate::model::link::Link;
 use crate::model::name;
-use crate::model::route::Route;
-use crate::model::rule::{Rule, TABLE_MAIN};
-use crate::model::shell::{self, word};
+use crate::model::rule::Rule;
+use crate::model::shell::word;
 use crate::model::step::Step;
-use crate::model::syntax;
 use crate::plan::inventory::Inventory;
 use crate::plan::leftovers::{self, Leftover};
 use crate::plan::seal;
-use crate::sys::families;
+use crate::sys::{daemons, families, run_dir};
 
 /// All checks.
 pub fn all(inventory: &Inventory) -> Vec<Finding> {
@@ -26,7 +22,8 @@ pub fn all(inventory: &Inventory) -> Vec<Finding> {
         findings.extend(rules::of(inventory, family));
     }
     findings.extend(loopback_device(inventory));
-    findings.extend(leaves_by_port(inventory));
+    let is_configured = |port: &Link| run_dir::is_first_netns() && daemons::configured(port.ifindex).is_some();
+    findings.extend(defaults::by_port(inventory, is_configured));
     findings.extend(shared_tables(inventory));
     for vrf in inventory.system.vrfs() {
         findings.extend(device(vrf));
@@ -34,8 +31,8 @@ pub fn all(inventory: &Inventory) -> Vec<Finding> {
         for family in families::available() {
             findings.extend(misses(inventory, vrf, family));
             findings.extend(unguarded(inventory, vrf, family));
-            findings.extend(default_route(inventory, vrf, family));
-            findings.extend(leaves_elsewhere(inventory, vrf, family));
+            findings.extend(defaults::missing(inventory, vrf, family));
+            findings.extend(defaults::elsewhere(inventory, vrf, family));
         }
     }
     findings
@@ -114,73 +111,12 @@ fn unguarded(inventory: &Inventory, vrf: &Link, family: Family) -> Option<Findin
     is_found.then(|| Finding::new("seal-unguarded", what, "vrfsetup rules fix").about(&vrf.name))
 }
 
-/// Only where a port has an address by which something could be reached.
-fn default_route(inventory: &Inventory, vrf: &Link, family: Family) -> Option<Finding> {
-    let table = vrf.table.unwrap_or_default();
-    let leads_out = |route: &Route| route.family() == family && route.is_default() && !route.is_seal();
-    let port = inventory
-        .system
-        .ports(vrf)
-        .flat_map(|port| inventory.system.addresses_of(port.ifindex))
-        .find(|address| address.family() == family && address.scope == 0)?;
-    if inventory.table(table).any(leads_out) {
-        return None;
-    }
-    let what = format!("table {table} has no {family} default route");
-    let flag = family.ip_flag();
-    let fix = format!("ip {flag}route add default via GATEWAY dev {} table {table}", port.device.word());
-    Some(Finding::new("default-route-missing", what, fix).about(&vrf.name))
-}
-
-/// The kernel looks for a gateway that the VRF's table does not know in the default domain.
-fn leaves_elsewhere(inventory: &Inventory, vrf: &Link, family: Family) -> Option<Finding> {
-    let table = vrf.table.unwrap_or_default();
-    let link = |ifindex: u32| inventory.system.link_by_index(ifindex);
-    let is_elsewhere = |link: &&Link| !link.is_vrf() && link.master != Some(vrf.ifindex);
-    let is_default = |route: &&Route| route.family() == family && route.is_default() && route.is_unicast();
-    let mut defaults = inventory.table(table).filter(is_default);
-    let (route, device) = defaults
-        .find_map(|route| Some((route, route.oifs().into_iter().find_map(|oif| link(oif).filter(is_elsewhere))?)))?;
-    let what = format!("its {family} default route leaves by {}, which is no port of it", device.name);
-    let flag = family.ip_flag();
-    let fix = format!("ip {flag}route del {route}, and add it with 'dev PORT onlink'");
-    Some(Finding::new("default-route-elsewhere", what, fix).about(&vrf.name))
-}
-
-/// A DHCP client that knows of no VRF makes its default route in the table main, whatever interface it is for.
-fn leaves_by_port(inventory: &Inventory) -> Vec<Finding> {
-    let is_suspect = |route: &&Route| route.is_default() && route.is_unicast() && may_be_by_client(route);
-    let defaults = inventory.table(TABLE_MAIN).filter(is_suspect);
-    let vrf_of = |route: &Route| {
-        let ports = route.oifs().into_iter().filter_map(|oif| inventory.system.link_by_index(oif));
-        ports.filter_map(|port| inventory.system.link_by_index(port.master?)).find(|master| master.is_vrf())
-    };
-    defaults.filter_map(|route| vrf_of(route).map(|vrf| leaves_by_port_of(route, vrf))).collect()
-}
-
-/// dhclient-script gives no protocol. A route of another one is somebody's own, as `[default]` may declare it.
-fn may_be_by_client(route: &Route) -> bool {
-    route.is_by_dhcp() || route.is_advertised() || route.message.header.protocol == RouteProtocol::Boot
-}
-
-fn leaves_by_port_of(route: &Route, vrf: &Link) -> Finding {
-    let family = route.family();
-    let (ip, table) = (format!("ip {}route", family.ip_flag()), vrf.table.unwrap_or_default());
-    let what = format!("a {family} default route of the default domain leaves by a port of it");
-    let fix = match syntax::route::write(route) {
-        // The table comes first: nothing may follow a 'nexthop'.
-        Some(words) => {
-            let words = shell::words(words.trim_start_matches("-6 "));
-            format!("{ip} del table main {words}; {ip} add table {table} {words}")
-        }
-        None => format!("{ip} show default, and move it to table {table}"),
-    };
-    Finding::new("default-route-by-port", what, fix).about(&vrf.name)
-}
-
 #[cfg(test)]
 pub mod tests {
+    use rtnetlink::packet_route::route::RouteProtocol;
+
     use super::*;
+    use crate::model::route::Route;
     use crate::model::rule::TABLE_LOCAL;
     use crate::plan::rules::{FIRST, L3MDEV};
 
@@ -241,41 +177,6 @@ pub mod tests {
         assert_eq!(found(vec![vrf(7, "blue", 10)], &healthy_rules(), &[seal.clone()]), [""; 0]);
         seal.message.header.protocol = RouteProtocol::Boot;
         assert_eq!(found(vec![vrf(7, "blue", 10)], &healthy_rules(), &[seal]), ["seal-unguarded"]);
-    }
-
-    /// What is typed for a route of this table over a port of blue, or over one that is none.
-    fn fixes(check: impl Fn(&Inventory) -> Vec<Finding>, text: &str, table: u32, oif: u32) -> Vec<String> {
-        let of_no_vrf = |ifindex, name: &str| Link { kind: None, table: None, ..vrf(ifindex, name, 0) };
-        let links = vec![vrf(7, "blue", 10), Link { master: Some(7), ..of_no_vrf(3, "eth1") }, of_no_vrf(4, "eth2")];
-        let mut route = syntax::route::parse(text, table).unwrap();
-        route.lead_over(|_| Some(oif));
-        let inventory = Inventory::new(System::new(links, vec![]), vec![route], vec![]);
-        check(&inventory).into_iter().map(|finding| finding.fix).collect()
-    }
-
-    #[test]
-    fn a_default_route_by_a_port_is_found_where_a_client_may_have_made_it() {
-        for protocol in ["", " proto dhcp", " proto ra"] {
-            let words = format!("default via 192.0.2.254 dev eth1 metric 100{protocol} src 192.0.2.1 mtu 1400 onlink");
-            let fix = format!("ip route del table main {words}; ip route add table 10 {words}");
-            assert_eq!(fixes(leaves_by_port, &words, TABLE_MAIN, 3), [fix]);
-            assert_eq!(fixes(leaves_by_port, &words, TABLE_MAIN, 4), [""; 0], "no port");
-        }
-        let fix = "ip -6 route del table main default dev eth1; ip -6 route add table 10 default dev eth1";
-        assert_eq!(fixes(leaves_by_port, "-6 default dev eth1", TABLE_MAIN, 3), [fix]);
-        for protocol in ["static", "kernel", "bgp", "77"] {
-            let declared = format!("default via 192.0.2.254 dev eth1 proto {protocol}");
-            assert_eq!(fixes(leaves_by_port, &declared, TABLE_MAIN, 3), [""; 0], "{protocol}");
-        }
-    }
-
-    #[test]
-    fn a_default_route_that_leaves_elsewhere_is_written_once() {
-        let check = |inventory: &Inventory| {
-            inventory.system.vrfs().filter_map(|vrf| leaves_elsewhere(inventory, vrf, Family::V4)).collect()
-        };
-        let fix = "ip route del default via 192.0.2.254 dev eth2 table 10, and add it with 'dev PORT onlink'";
-        assert_eq!(fixes(check, "default via 192.0.2.254 dev eth2", 10, 4), [fix]);
     }
 
     #[test]
