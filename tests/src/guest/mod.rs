@@ -181,6 +181,7 @@ const UNDER_SYSTEMD: &[&[Test]] = &[
 const BESIDE_ONE_DAEMON: &[&[Test]] = &[
     systemd::beside_dhclient::TESTS,
     systemd::beside_ifupdown2::TESTS,
+    systemd::exported_lease::TESTS,
     systemd::docker::TESTS,
     systemd::docker_rootless::TESTS,
     systemd::managers::TESTS,

@@ -15,23 +15,28 @@ guest_tests! {
 }
 
 /// What the server has to give: one address.
-const LEASED: &str = "198.51.100.77";
+pub const LEASED: &str = "198.51.100.77";
 
 /// blue with its port, which has no address of IPv4 any more, and a server behind it.
-fn with_server() -> (Machine, Running) {
+pub fn with_server() -> (Machine, Running) {
     let mut world = quiet();
     vrfsetup(&mut world, 0, "rules fix");
     world.ip("-4 addr flush dev blue0");
+    let server = server(&mut world);
+    (world, server)
+}
+
+/// One that knows of no lease yet.
+pub fn server(world: &mut World) -> Running {
     let options = "--conf-file=/dev/null --keep-in-foreground --port=0 --interface=peer0 --bind-interfaces --leasefile-ro \
                    --pid-file= --user=root --dhcp-authoritative --dhcp-range=198.51.100.77,198.51.100.77,2m \
                    --dhcp-option=option:T1,3 --dhcp-option=option:T2,8";
     let words: Vec<&str> = ["dnsmasq"].into_iter().chain(options.split_whitespace()).collect();
     let words = world.at_peer(Domain::Blue, &words);
-    let server = world.start(&root(words));
-    (world, server)
+    world.start(&root(words))
 }
 
-fn dhclient(world: &mut World, in_blue: bool) -> Running {
+pub fn dhclient(world: &mut World, in_blue: bool) -> Running {
     let leases = world.directory().join("leases").display().to_string();
     let own = ["dhclient", "-d", "-1", "-pf", "/dev/null", "-lf", &leases, "blue0"];
     let words = if in_blue { [&["ip", "vrf", "exec", "blue"], &own[..]].concat() } else { own.to_vec() };
@@ -41,7 +46,7 @@ fn dhclient(world: &mut World, in_blue: bool) -> Running {
 }
 
 /// The devices of a table's default routes, without the seal.
-fn defaults(world: &World, table: &str) -> Vec<String> {
+pub fn defaults(world: &World, table: &str) -> Vec<String> {
     let routes = world.ip_json(&format!("-4 route show table {table} default"));
     let devices = routes.as_array().into_iter().flatten().filter_map(|route| route["dev"].as_str());
     devices.map(str::to_owned).collect()
@@ -55,12 +60,12 @@ fn seconds_left(world: &World) -> u64 {
 
 /// The lease is longer again than it was.
 #[track_caller]
-fn wait_for_renewal(world: &World) {
+pub fn wait_for_renewal(world: &World) {
     let mut before = u64::MAX;
     wait::until(|| (std::mem::replace(&mut before, seconds_left(world)), before), |(before, left)| left > before);
 }
 
-fn end(world: &mut World, programs: [Running; 2]) {
+pub fn end<const COUNT: usize>(world: &mut World, programs: [Running; COUNT]) {
     for mut program in programs {
         program.terminate();
         program.finish(world);

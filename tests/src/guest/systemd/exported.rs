@@ -14,7 +14,7 @@ guest_tests! {
     ifupdown_makes_of_its_files_what_was_there,
 }
 
-const NETWORKD: &str = "/etc/systemd/network";
+pub const NETWORKD: &str = "/etc/systemd/network";
 const IFUPDOWN: &str = "/etc/network/interfaces.d";
 
 fn furnished() -> Machine {
@@ -40,14 +40,14 @@ fn furnished() -> Machine {
 }
 
 /// Removes what was exported.
-fn remove_files(directory: &str) {
+pub fn remove_files(directory: &str) {
     for entry in fs::read_dir(directory).expect("a directory").flatten() {
         fs::remove_file(entry.path()).expect("an exported file");
     }
 }
 
 /// The VRFs and what their ports have is gone; the ports are there, as after a boot.
-fn tear_down(world: &mut World) {
+pub fn tear_down(world: &mut World) {
     for words in ["link del blue", "link del red", "link set blue0 down", "link set red0 down"] {
         world.ip(words);
     }

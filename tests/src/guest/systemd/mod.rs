@@ -15,6 +15,7 @@ pub mod boot;
 pub mod docker;
 pub mod docker_rootless;
 pub mod exported;
+pub mod exported_lease;
 pub mod logins;
 pub mod machine;
 pub mod managers;

@@ -1,0 +1,45 @@
+//! `vrfsetup export` of a port with a lease: by the files networkd asks for one itself, in the VRF.
+
+use std::fs;
+
+use super::beside::wait_for_address;
+use super::beside_dhclient::{LEASED, defaults, dhclient, end, server, wait_for_renewal, with_server};
+use super::exported::{NETWORKD, remove_files, tear_down};
+use super::guest_tests;
+use super::machine::systemctl;
+use crate::guest::setup::rules::assert_vrf_holds;
+use crate::guest::setup::vrfsetup;
+use crate::harness::wait;
+
+guest_tests! {
+    networkd_asks_for_the_lease_in_the_vrf,
+}
+
+fn networkd_asks_for_the_lease_in_the_vrf() {
+    let (mut world, first_server) = with_server();
+    fs::create_dir_all(NETWORKD).expect("a directory");
+    vrfsetup(&mut world, 0, "detach blue0 --force");
+    let client = dhclient(&mut world, false);
+    vrfsetup(&mut world, 0, "attach blue blue0 --force");
+    end(&mut world, [client, first_server]);
+    vrfsetup(&mut world, 0, &format!("export --format networkd --directory {NETWORKD}"));
+    tear_down(&mut world);
+    let server = server(&mut world);
+    systemctl(&mut world, 0, "start systemd-networkd.service");
+    wait_for_address(&world, "blue0", LEASED);
+    let by_lease = |world: &_| [defaults(world, "10 proto dhcp"), defaults(world, "main proto dhcp")];
+    wait::until(|| by_lease(&world), |seen| *seen == [vec!["blue0".to_owned()], vec![]]);
+    // The other one is dhclient's, whose script gives no protocol: it is exported like anybody's.
+    let both = || (vec!["blue0".to_owned(); 2], vec!["eth0".to_owned()]);
+    assert_eq!((defaults(&world, "10"), defaults(&world, "main")), both());
+    assert_eq!(world.ip_json("link show dev blue0")[0]["master"], "blue");
+    wait_for_renewal(&world);
+    assert_eq!((defaults(&world, "10"), defaults(&world, "main")), both());
+    // Its requests would count as the program's.
+    systemctl(&mut world, 0, "kill --signal=STOP systemd-networkd.service");
+    assert_vrf_holds(&mut world, "networkd's lease");
+    systemctl(&mut world, 0, "kill --signal=CONT systemd-networkd.service");
+    systemctl(&mut world, 0, "stop systemd-networkd.service systemd-networkd.socket");
+    remove_files(NETWORKD);
+    end(&mut world, [server]);
+}
