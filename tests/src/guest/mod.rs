@@ -73,6 +73,7 @@ const AT_BOTH_ENDS: &[&[Test]] = &[
     setup::lockout::TESTS,
     setup::lockout_rules::TESTS,
     setup::lockout_terminals::TESTS,
+    setup::port_advertised::TESTS,
     setup::port_keeps::TESTS,
     setup::port_keeps_above::TESTS,
     setup::neighbours::TESTS,

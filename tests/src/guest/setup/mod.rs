@@ -17,6 +17,7 @@ pub mod moving;
 pub mod moving_gone;
 pub mod moving_shared;
 pub mod neighbours;
+pub mod port_advertised;
 pub mod port_keeps;
 pub mod port_keeps_above;
 pub mod ports_in_use;
