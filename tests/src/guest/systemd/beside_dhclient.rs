@@ -95,8 +95,14 @@ fn a_lease_goes_into_the_vrf_and_is_renewed_there() {
 
 /// The script makes the route in main, whatever table the interface has.
 fn its_default_route_beside_the_vrf_is_found() {
+    for in_blue in [true, false] {
+        find_beside(in_blue);
+    }
+}
+
+fn find_beside(in_blue: bool) {
     let (mut world, server) = with_server();
-    let client = dhclient(&mut world, true);
+    let client = dhclient(&mut world, in_blue);
     wait::until(|| defaults(&world, "main"), |defaults| *defaults == ["blue0", "eth0"]);
     let findings = json(&vrfsetup(&mut world, 3, "doctor -j"));
     let beside = findings.as_array().into_iter().flatten().find(|one| one["finding"] == "default-route-by-port");
@@ -106,9 +112,12 @@ fn its_default_route_beside_the_vrf_is_found() {
     assert_eq!(typed.code, 0, "{typed}");
     let findings = json(&vrfsetup(&mut world, 3, "doctor -j"));
     assert!(!findings.to_string().contains("default-route"), "{findings}");
-    // It is made with a lease, not with each renewal; and from within blue the server hears those.
+    // It is made with a lease, not with each renewal.
     wait_for_renewal(&world);
     assert_eq!((defaults(&world, "10"), defaults(&world, "main")), (vec!["blue0".into()], vec!["eth0".into()]));
+    // Its requests would count as the program's.
+    client.hold();
     assert_vrf_holds(&mut world, "dhclient");
+    client.resume();
     end(&mut world, [client, server]);
 }
