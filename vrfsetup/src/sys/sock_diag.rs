@@ -10,12 +10,13 @@ use crate::sys::netlink::KernelError;
 use crate::sys::netlink::socket::Socket;
 
 mod attribute;
+mod request;
 mod state;
 
 use attribute::attribute;
+use request::{body, message, request};
 pub use state::name as state_name;
 
-const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const SOCK_DESTROY: u16 = 21;
 const INET_DIAG_MARK: u16 = 15;
 const INET_DIAG_CGROUP_ID: u16 = 21;
@@ -23,7 +24,6 @@ const INET_DIAG_SOCKOPT: u16 = 22;
 /// `transparent` of `struct inet_diag_sockopt`.
 const TRANSPARENT: u8 = 1 << 5;
 const SOCKID: usize = 48;
-const NLMSG_HEADER: usize = 16;
 const INET_DIAG_MSG: usize = 72;
 const TCP_ESTABLISHED: u32 = 1 << 1;
 const TCP_CLOSE: u32 = 1 << 7;
@@ -190,30 +190,6 @@ fn dump(family: i32, protocol: i32, states: u32) -> Result<Vec<Connection>, Kern
         false => all.extend(connection(reply.body(), protocol as u8)),
     })?;
     error.map_or(Ok(all), Err)
-}
-
-/// A request for all sockets of a family and protocol.
-fn request(family: u8, protocol: u8, states: u32) -> Vec<u8> {
-    let flags = (libc::NLM_F_REQUEST | libc::NLM_F_DUMP) as u16;
-    message(SOCK_DIAG_BY_FAMILY, flags, &body(family, protocol, 0, states, &[0; SOCKID]))
-}
-
-/// `struct nlmsghdr`, and what follows it.
-fn message(kind: u16, flags: u16, body: &[u8]) -> Vec<u8> {
-    let mut bytes = ((NLMSG_HEADER + body.len()) as u32).to_ne_bytes().to_vec();
-    bytes.extend(kind.to_ne_bytes());
-    bytes.extend(flags.to_ne_bytes());
-    bytes.extend([0; 8]);
-    bytes.extend(body);
-    bytes
-}
-
-/// `struct inet_diag_req_v2`.
-fn body(family: u8, protocol: u8, raw_protocol: u8, states: u32, id: &[u8; SOCKID]) -> Vec<u8> {
-    let mut bytes = vec![family, protocol, 0, raw_protocol];
-    bytes.extend(states.to_ne_bytes());
-    bytes.extend(id);
-    bytes
 }
 
 /// `struct inet_diag_msg`.

@@ -270,11 +270,9 @@ fn a_tunnel_is_declared_exported_watched_over_and_put_back() {
         let found = vrfsetup(world, 3, "doctor").text();
         assert!(!found.contains("tunnel"), "{hand}: {found}");
     }
-
     // As a file, and by a file.
-    let exported = vrfsetup(world, 0, "export").text();
+    let (exported, path) = (vrfsetup(world, 0, "export").text(), world.directory().join("x.toml"));
     assert!(exported.contains("\n[tunnel]\nwg0 = \"blue\"\n"), "{exported}");
-    let path = world.directory().join("x.toml");
     std::fs::write(&path, &exported).expect("a file");
     let apply = format!("apply {}", path.display());
     vrfsetup(world, 0, &apply);
@@ -294,8 +292,8 @@ fn a_tunnel_is_declared_exported_watched_over_and_put_back() {
     // An interface that is gone leaves what stops its packets, until it is given up.
     vrfsetup(world, 0, "tunnel wg0 --in blue");
     world.ip("link del wg0");
-    let found = vrfsetup(world, 3, "doctor").text();
-    assert!(found.contains("there is no tunnel 'wg0'; fix: vrfsetup tunnel wg0 --remove"), "{found}");
+    let gone = vrfsetup(world, 3, "doctor").text();
+    assert!(gone.contains("there is no tunnel 'wg0'; fix: vrfsetup tunnel wg0 --remove"), "{gone}");
     vrfsetup(world, 0, "tunnel wg0 --remove");
     assert!(!here("ip rule").contains("fwmark") && !here("ip -6 rule").contains("fwmark"));
     assert_eq!(tables(), before.1);

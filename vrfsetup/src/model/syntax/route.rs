@@ -226,8 +226,7 @@ mod tests {
             "198.51.100.0/24 metric 7 nexthop via 192.0.2.253 weight 3 nexthop via 192.0.2.254",
             "2001:db8:9::/48 nexthop via 2001:db8::1 nexthop via 2001:db8::2",
             "198.51.100.0/24 dev vxlan0 encap ip id 7 dst 192.0.2.9",
-            "198.51.100.0/24 via 192.0.2.9 dev eth1 encap mpls 100/200",
-            "198.51.100.0/24 via 192.0.2.9 dev eth1 encap mpls 100 ttl 9",
+            "198.51.100.0/24 via 192.0.2.9 dev eth1 encap mpls 100/200 ttl 9",
             "2001:db8:9::/48 dev vxlan0 encap ip6 id 7 dst 2001:db8::9 hoplimit 9 onlink",
             "local 198.51.100.0/24 dev eth1",
         ] {
