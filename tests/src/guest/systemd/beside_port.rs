@@ -145,17 +145,22 @@ fn networkd(world: &mut Machine, lines: &str, of_route: &str) {
     fs::write(FILE, network(lines, of_route, "203.0.113.60")).expect("a file");
     systemctl(world, 0, "start systemd-networkd.service");
     wait_until_configured(world);
-    // It sees what has become of its port when all of that is done, and takes nothing out in between.
-    systemctl(world, 0, "kill --signal=STOP systemd-networkd.service");
     attach(world, &format!("systemd-networkd ({FILE})"), !lines.starts_with("VRF="));
-    systemctl(world, 0, "kill --signal=CONT systemd-networkd.service");
 }
 
 /// Whoever configures the port is named in one line, unless the VRF stands in the file or the port is there already.
 #[track_caller]
 pub fn attach(world: &mut Machine, who: &str, is_unaware: bool) {
     let is_there = place(world).master.is_some();
-    let said = vrfsetup(world, 0, "attach blue blue0 --force").text();
+    // networkd sees what has become of its port when all of that is done, and takes nothing out in between.
+    let signal = |world: &mut Machine, name: &str| {
+        world.judge(&root(["systemctl", "kill", &format!("--signal={name}"), "systemd-networkd.service"]))
+    };
+    signal(world, "STOP");
+    let attached = world.judge(&root(["vrfsetup", "attach", "blue", "blue0", "--force"]));
+    signal(world, "CONT");
+    assert_eq!(attached.code, 0, "{attached}");
+    let said = attached.text();
     let named = said.lines().filter(|line| line.contains(&format!("{who} configures 'blue0'"))).count();
     let expected = (is_there, usize::from(is_unaware && !is_there));
     assert_eq!((said.contains("unchanged: nothing to do"), named), expected, "{said}");
