@@ -44,13 +44,12 @@ fn is_free_at(like: &impl AsFd, device: u32, shares: bool) -> nix::Result<bool> 
     can_bind(&address, is_v6_only, device, shares)
 }
 
-/// Whether a TCP socket could be bound to this address and port at the device, if it shared them with nobody: for a listener that
-/// another process has. One of IPv6 may take IPv4 as well.
+/// The same for a socket that another process has, by its address; one of IPv6 is tried as one that takes IPv4 as well.
 ///
 /// # Errors
 /// As [`is_free`].
-pub fn is_free_for(address: SocketAddr, device: u32) -> nix::Result<bool> {
-    can_bind(&SockaddrStorage::from(address), false, device, false)
+pub fn is_free_for(address: SocketAddr, device: u32, shares: bool) -> nix::Result<bool> {
+    can_bind(&SockaddrStorage::from(address), false, device, shares)
 }
 
 fn can_bind(address: &SockaddrStorage, is_v6_only: bool, device: u32, shares: bool) -> nix::Result<bool> {
@@ -97,9 +96,9 @@ mod tests {
         for address in ["127.0.0.1:0", "0.0.0.0:0", "[::]:0"] {
             let Ok(listener) = TcpListener::bind(address) else { continue };
             let address = listener.local_addr().unwrap();
-            assert_eq!(is_free_for(address, 0), Ok(false), "{address}");
+            assert_eq!(is_free_for(address, 0, false), Ok(false), "{address}");
             drop(listener);
-            assert_eq!(is_free_for(address, 0), Ok(true), "{address}");
+            assert_eq!(is_free_for(address, 0, false), Ok(true), "{address}");
         }
     }
 

@@ -161,7 +161,7 @@ fn a_place_that_takes_no_program_is_named_with_the_release_that_brought_it() {
         (&["setsockopt"], "5.3"),
     ] {
         for place in places {
-            assert!(said.contains(&format!("{place} (needs Linux {release}: Invalid argument)")), "{place}: {seen}");
+            assert!(said.contains(&format!("{place} (new in Linux {release}: Invalid argument)")), "{place}: {seen}");
         }
     }
 }

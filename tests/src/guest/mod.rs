@@ -91,6 +91,7 @@ const AT_BOTH_ENDS: &[&[Test]] = &[
     setup::moving_gone::TESTS,
     setup::moving_shared::TESTS,
     setup::ports_in_use::TESTS,
+    setup::ports_of_moved::TESTS,
     setup::user::TESTS,
     setup::user_file::TESTS,
     setup::user_inbound::TESTS,

@@ -138,7 +138,7 @@ impl Display for Gaps {
         let named = missing.map(|place| {
             let errno = Errno::from_raw(self.0[place as usize]);
             let unknown =
-                if errno == Errno::EINVAL { format!("needs Linux {}: ", place.since()) } else { String::new() };
+                if errno == Errno::EINVAL { format!("new in Linux {}: ", place.since()) } else { String::new() };
             format!("{} ({unknown}{})", place.name(), errno.desc())
         });
         let named = named.collect::<Vec<_>>().join(", ");
@@ -178,7 +178,7 @@ mod tests {
         let gaps = without(&[Place::Egress]);
         let text = gaps.to_string();
         assert!(
-            text.starts_with("without egress (needs Linux 4.10: Invalid argument); open: packets that name"),
+            text.starts_with("without egress (new in Linux 4.10: Invalid argument); open: packets that name"),
             "{text}"
         );
         assert!(!text.contains("UDP"), "{text}");

@@ -124,6 +124,7 @@ pub fn plan(
         return Ok(Vec::new());
     }
     if !session.takes_risks() {
+        let to = to.device.as_ref().map(|vrf| vrf.name.as_str());
         listeners::refuse_if_port_is_taken(session, &inventory.system, ports, to)?;
     }
     let holder = Holder::of(session.kernel, inventory)?;
@@ -147,7 +148,7 @@ pub fn plan(
     Ok(moves)
 }
 
-/// Names the daemon that configures the interface by a file of its own in which this VRF does not stand.
+/// Names the daemon that configures the interface, unless by a file that names this VRF.
 fn also_configured(link: &Link, vrf: &str) -> Option<String> {
     let configured = run_dir::is_first_netns().then(|| daemons::configured(link.ifindex)).flatten()?;
     let is_told = configured.vrf.as_deref() == Some(vrf);

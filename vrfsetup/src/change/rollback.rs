@@ -1,5 +1,7 @@
 //! `vrfsetup rollback` and `confirm`: the last change is undone, or kept.
 
+use std::collections::BTreeMap;
+
 use crate::error::Error;
 use crate::model::link::Link;
 use crate::model::step::Step;
@@ -9,7 +11,7 @@ use crate::transaction::held::Held;
 use crate::transaction::journal::{Journal, State};
 use crate::transaction::report::Outcome;
 use crate::transaction::session::Session;
-use crate::transaction::{lockout, recover, rollback};
+use crate::transaction::{listeners, lockout, recover, rollback};
 
 /// Undoes the last change: one that was not finished, one that waits for its confirmation, or one that is complete.
 ///
@@ -75,5 +77,20 @@ fn check_lockout(session: &Session, journal: &Journal) -> Result<(), Error> {
     });
     let links: Vec<&Link> = moved.filter_map(|name| system.link(name)).collect();
     lockout::refuse_if_in_use(session, &system, &links)?;
-    lockout::refuse_if_cut(session, &system, &inverses)
+    lockout::refuse_if_cut(session, &system, &inverses)?;
+    // The last step of an interface is where it goes.
+    let places: BTreeMap<&str, Option<&str>> = inverses.iter().filter_map(place).collect();
+    places.into_iter().try_for_each(|(name, vrf)| {
+        let link: Vec<&Link> = system.link(name).into_iter().collect();
+        listeners::refuse_if_port_is_taken(session, &system, &link, vrf)
+    })
+}
+
+/// The interface that a step puts into a VRF, or into none.
+fn place(step: &Step) -> Option<(&str, Option<&str>)> {
+    match step {
+        Step::Enslave(device, vrf) => Some((&device.name, Some(&vrf.name))),
+        Step::Release(device, _) => Some((&device.name, None)),
+        _ => None,
+    }
 }

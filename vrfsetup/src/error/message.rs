@@ -26,7 +26,7 @@ impl Error {
             Self::UserUnbound { user, vrf, why } => {
                 (format!("sockets of '{user}' do not come into VRF '{vrf}'"), why.clone())
             }
-            Self::NotReloaded(why) => ("systemd does not read its units again".to_owned(), why.clone()),
+            Self::NotReloaded(why) => ("'systemctl daemon-reload' failed".to_owned(), why.clone()),
             _ => return None,
         })
     }
@@ -84,7 +84,7 @@ impl fmt::Display for Error {
             Self::PortTaken { device, address, domain } => {
                 write!(
                     f,
-                    "the port of a listener at {address} that is bound to '{device}' is in use in {domain}: Linux 7.2 may panic when both are there (--force or --confirm SECONDS goes on)"
+                    "a listener at {address}, bound to '{device}', has a port that is in use in {domain}, if only by a connection that ended within the last minute: Linux 7.2 may panic (--force or --confirm SECONDS goes on)"
                 )
             }
             Self::UnknownWay { connection, unread } => {

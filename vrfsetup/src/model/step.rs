@@ -251,7 +251,7 @@ impl fmt::Display for Step {
         match self {
             Self::AddRule(rule) => write!(f, "ip {}rule add {}", rule.family.ip_flag(), rule.arguments()),
             Self::DeleteRule(rule) => write!(f, "ip {}rule del {}", rule.family.ip_flag(), rule.arguments()),
-            Self::MoveRule(rule) => write!(f, "{} && {}", Self::AddRule(rule.clone()), Self::DeleteRule(rule.clone())),
+            Self::MoveRule(rule) => write!(f, "{} && {}", Self::DeleteRule(rule.clone()), Self::AddRule(rule.clone())),
             Self::AddVrf(device, table) => write!(f, "ip link add {} type vrf table {table}", device.word()),
             Self::DeleteVrf(device, _) => write!(f, "ip link del {}", device.word()),
             Self::AddAltname(device, name) => {

@@ -6,8 +6,6 @@ use vrfsock::port::is_free;
 
 use super::domain_name;
 use super::judge::{Kind, Target};
-use crate::model::link::Link;
-use crate::plan::system::System;
 use crate::sys::sysctl;
 
 /// Which other sockets have the port of a listener where it is to go.
@@ -48,12 +46,6 @@ pub fn why_it_stays(
     })
 }
 
-/// The device whose list of ports has the sockets that are bound to a device of this index: a VRF, or none.
-pub fn list_of(links: &System, device: u32) -> u32 {
-    let vrf = links.link_by_index(device).filter(|link| !link.is_vrf()).map_or(Some(device), |link| link.master);
-    vrf.filter(|vrf| links.link_by_index(*vrf).is_some_and(Link::is_vrf)).unwrap_or(0)
-}
-
 /// Whether sockets of another list have the port of this listener in the domain of the device `to`, whose ports are `ports`; it
 /// is bound to `from`, unless that is gone, and 0 is the default domain.
 fn is_in_use(
@@ -75,21 +67,5 @@ fn is_in_use(
             Some(from) => is_free(listener, &[from], true) != Ok(true),
             None => are_there(Others::All),
         },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_port_of_a_vrf_has_its_list_and_what_is_gone_that_of_the_default_domain() {
-        let port = |ifindex, name, master| Link { master, ..Link::plain(ifindex, name, None) };
-        let bridge = Link { kind: Some("bridge".to_owned()), ..port(5, "br0", Some(3)) };
-        let links = vec![port(2, "eth0", None), Link::plain(3, "blue", Some(10)), port(4, "blue0", Some(3)), bridge];
-        let links = System::new([links, vec![port(6, "eth1", Some(5))]].concat(), Vec::new());
-        for (device, list) in [(0, 0), (2, 0), (3, 3), (4, 3), (5, 3), (6, 0), (9, 0)] {
-            assert_eq!(list_of(&links, device), list, "{device}");
-        }
     }
 }

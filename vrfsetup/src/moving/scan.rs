@@ -157,7 +157,7 @@ impl Scan {
         }
         let ours = self.ours.get_or_insert_with(|| sockets_of(round.moved));
         let (links, to) = (round.target.links, round.target.vrf.as_ref().map_or(0, |vrf| vrf.ifindex));
-        let is_there = |device| port::list_of(links, device) == to;
+        let is_there = |device| links.tcp_list_of(device) == to;
         let mut others = self.connections.of_the_same_port(inode, is_there);
         others.any(|(other, listens)| which == Others::All || listens && !ours.contains(&other))
     }

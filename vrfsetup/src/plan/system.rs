@@ -5,8 +5,10 @@ use std::net::IpAddr;
 
 use crate::error::Error;
 use crate::model::address::Address;
+use crate::model::family::Family;
 use crate::model::link::Link;
 use crate::model::nexthop::Nexthop;
+use crate::model::prefix::contains;
 use crate::model::route::Route;
 use crate::model::rule::Rule;
 use crate::sys::families;
@@ -119,6 +121,25 @@ impl System {
         self.vrf_of(self.link_by_index(link.master?)?)
     }
 
+    /// The VRF in whose list of TCP ports the kernel puts a socket that is bound to a device of this index; 0 in that of the
+    /// default domain, as where the device is gone.
+    pub fn tcp_list_of(&self, device: u32) -> u32 {
+        let vrf = self.link_by_index(device).filter(|link| !link.is_vrf()).map_or(Some(device), |link| link.master);
+        vrf.filter(|vrf| self.link_by_index(*vrf).is_some_and(Link::is_vrf)).unwrap_or(0)
+    }
+
+    /// Whether somebody configured a route: neither the kernel nor a daemon made it, to make it again. dhclient-script gives its
+    /// default route no protocol: that is known by its gateway, in the network of an address with a lifetime.
+    pub fn is_configured(&self, route: &Route) -> bool {
+        let is_default = route.is_default() && route.family() == Family::V4 && route.is_without_protocol();
+        let leased = |ifindex| self.addresses_of(ifindex).filter(|own| own.family() == Family::V4 && own.is_by_dhcp());
+        let gateway = route.gateway().filter(|_| is_default);
+        let is_clients = gateway.is_some_and(|gateway| {
+            route.oif().into_iter().flat_map(leased).any(|own| contains((own.local, own.prefix_len), gateway))
+        });
+        route.is_configured() && !is_clients
+    }
+
     /// The ports of a VRF.
     pub fn ports(&self, vrf: &Link) -> impl Iterator<Item = &Link> {
         self.ports.get(&vrf.ifindex).into_iter().flatten().map(|&at| &self.links[at])
@@ -183,4 +204,43 @@ pub fn rules(kernel: &Kernel) -> Result<Vec<Rule>, Error> {
         all.extend(kernel.rules(family).map_err(Error::unreadable(format!("the {family} rules")))?);
     }
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::syntax;
+
+    #[test]
+    fn a_port_of_a_vrf_has_its_list_and_what_is_gone_that_of_the_default_domain() {
+        let port = |ifindex, name, master| Link { master, ..Link::plain(ifindex, name, None) };
+        let bridge = Link { kind: Some("bridge".to_owned()), ..port(5, "br0", Some(3)) };
+        let links = vec![port(2, "eth0", None), Link::plain(3, "blue", Some(10)), port(4, "blue0", Some(3)), bridge];
+        let system = System::new([links, vec![port(6, "eth1", Some(5))]].concat(), Vec::new());
+        for (device, list) in [(0, 0), (2, 0), (3, 3), (4, 3), (5, 3), (6, 0), (9, 0)] {
+            assert_eq!(system.tcp_list_of(device), list, "{device}");
+        }
+    }
+
+    #[test]
+    fn a_default_route_through_a_leases_network_is_the_clients() {
+        let system = |lifetime: &str| {
+            let mut own = syntax::address::parse(&format!("192.0.2.7/24 dev eth1{lifetime}")).unwrap();
+            own.device.ifindex = 3;
+            System::new(vec![Link::plain(3, "eth1", None)], vec![own])
+        };
+        let is_configured = |words: &str, lifetime: &str| {
+            let mut route = syntax::route::parse(words, 10).unwrap();
+            route.lead_over(|_| Some(3));
+            system(lifetime).is_configured(&route)
+        };
+        let (dhclients, lease) = ("default via 192.0.2.254 dev eth1", " valid_lft 600 preferred_lft 600");
+        assert!(!is_configured(dhclients, lease));
+        assert!(is_configured(dhclients, ""), "no lease");
+        for other in ["default via 198.51.100.1 dev eth1", "203.0.113.0/24 via 192.0.2.254 dev eth1"] {
+            assert!(is_configured(other, lease), "{other}");
+        }
+        assert!(is_configured("default via 192.0.2.254 dev eth1 proto static", lease));
+        assert!(!is_configured("default via 192.0.2.254 dev eth1 proto dhcp", lease));
+    }
 }

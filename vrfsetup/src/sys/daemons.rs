@@ -7,7 +7,7 @@ use std::fs;
 pub struct Configured {
     /// systemd-networkd with its file, or NetworkManager with its connection.
     pub by: String,
-    /// The VRF that networkd's file gives the interface.
+    /// The VRF that networkd's file gives the interface, if another file of networkd's makes it.
     pub vrf: Option<String>,
 }
 
@@ -17,7 +17,17 @@ pub fn configured(ifindex: u32) -> Option<Configured> {
     let said = |directory: &str| fs::read_to_string(format!("{directory}/{ifindex}")).unwrap_or_default();
     let read = |path: &str| fs::read_to_string(path).ok();
     by_networkd(&said("/run/systemd/netif/links"), read)
+        .map(|by| Configured { vrf: by.vrf.filter(|vrf| is_networkds(vrf)), ..by })
         .or_else(|| by_networkmanager(&said("/run/NetworkManager/devices")))
+}
+
+/// Whether a .netdev file is for a device of this name: without one networkd does not know the VRF, and takes the port out.
+fn is_networkds(vrf: &str) -> bool {
+    let directories = ["/etc", "/run", "/usr/local/lib", "/usr/lib"];
+    let all = directories.into_iter().filter_map(|top| fs::read_dir(format!("{top}/systemd/network")).ok()).flatten();
+    let netdevs =
+        all.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "netdev"));
+    netdevs.filter_map(|path| fs::read_to_string(path).ok()).any(|words| last(&words, "Name").as_deref() == Some(vrf))
 }
 
 fn by_networkd(said: &str, read: impl Fn(&str) -> Option<String>) -> Option<Configured> {
@@ -28,13 +38,13 @@ fn by_networkd(said: &str, read: impl Fn(&str) -> Option<String>) -> Option<Conf
         words.push('\n');
         words.push_str(&drop_in);
     }
-    Some(Configured { by: format!("systemd-networkd ({file})"), vrf: vrf(&words) })
+    Some(Configured { by: format!("systemd-networkd ({file})"), vrf: last(&words, "VRF") })
 }
 
-/// The last line that gives one counts, and an empty one takes it away.
-fn vrf(words: &str) -> Option<String> {
-    let mut given = words.lines().filter_map(|line| line.split_once('=')).filter(|(key, _)| key.trim() == "VRF");
-    given.next_back().map(|(_, vrf)| vrf.trim().to_owned()).filter(|vrf| !vrf.is_empty())
+/// What a file of systemd's gives this key: the last line counts, and an empty one takes it away.
+fn last(words: &str, key: &str) -> Option<String> {
+    let mut given = words.lines().filter_map(|line| line.split_once('=')).filter(|(name, _)| name.trim() == key);
+    given.next_back().map(|(_, value)| value.trim().to_owned()).filter(|value| !value.is_empty())
 }
 
 /// A device that it only watches has a connection, too.

@@ -123,6 +123,14 @@ pub fn listening() -> Result<Vec<Connection>, KernelError> {
     sockets(&[libc::IPPROTO_TCP], TCP_LISTEN)
 }
 
+/// All TCP sockets of this network namespace, also those that no process has yet or any more.
+///
+/// # Errors
+/// As [`established`].
+pub fn tcp() -> Result<Vec<Connection>, KernelError> {
+    sockets(&[libc::IPPROTO_TCP], ANY_STATE)
+}
+
 /// All UDP sockets of this network namespace that some process has bound to an address of their own and not connected.
 ///
 /// # Errors

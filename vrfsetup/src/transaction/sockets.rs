@@ -1,5 +1,5 @@
-//! The sockets of this network namespace that may be somebody's session, and those that listen. Each list is read once in a run: a thousand VRFs may
-//! ask for it.
+//! The sockets of this network namespace that may be somebody's session, and those that have a port. Each list is read once
+//! in a run: a thousand VRFs may ask for it.
 
 use std::cell::OnceCell;
 
@@ -14,6 +14,7 @@ pub struct Sockets {
     established: OnceCell<Vec<Connection>>,
     of_terminals: OnceCell<Vec<Connection>>,
     listening: OnceCell<Vec<Connection>>,
+    tcp: OnceCell<Vec<Connection>>,
 }
 
 impl Sockets {
@@ -41,6 +42,14 @@ impl Sockets {
     /// The kernel does not list them.
     pub fn listening(&self) -> Result<&[Connection], Error> {
         once(&self.listening, sock_diag::listening, "the listening sockets")
+    }
+
+    /// All TCP sockets, also what is left of connections.
+    ///
+    /// # Errors
+    /// The kernel does not list them.
+    pub fn tcp(&self) -> Result<&[Connection], Error> {
+        once(&self.tcp, sock_diag::tcp, "the TCP sockets")
     }
 }
 

@@ -9,7 +9,7 @@ const TABLES: &str =
     "the kernel walks through all tables when an interface comes up; `ip -batch` beside it does no better";
 
 const DELETED: &str = "the kernel takes such an address from the port silently; vrfsetup deletes it before, so that a rollback has \
-                       it, and whenever one is deleted the kernel looks through all that it has. An `ip -batch` that deletes it \
+                       it, and at each deletion the kernel looks through all IPv6 addresses. An `ip -batch` that deletes it \
                        as well takes as long (the next row)";
 
 /// In the order of the table.

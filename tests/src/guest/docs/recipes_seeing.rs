@@ -52,6 +52,13 @@ fn a_port_is_a_domain_without_the_vrf_driver() {
     // Doctor has findings of this world, but none of the domain's.
     let verdict = world.judge(&root(["sh", "-c", doctor]));
     assert!(!(verdict.text() + &verdict.error_text()).contains("blue"), "{verdict}");
+    world.ip("addr add 203.0.113.1/24 dev blue0");
+    let verdict = world.judge(&root(["sh", "-c", doctor]));
+    assert!(
+        (verdict.text() + &verdict.error_text()).contains("fix: vrfsetup add blue --port blue0 --emulate"),
+        "{verdict}"
+    );
+    world.ip("addr del 203.0.113.1/24 dev blue0");
     succeeds(&mut world, del);
     assert_eq!(state(&mut world), before);
     world.judge(&user(words)).assert_closed();

@@ -21,6 +21,7 @@ pub mod port_advertised;
 pub mod port_keeps;
 pub mod port_keeps_above;
 pub mod ports_in_use;
+pub mod ports_of_moved;
 pub mod prune;
 pub mod random_faults;
 pub mod random_worlds;

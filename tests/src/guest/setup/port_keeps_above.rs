@@ -10,6 +10,7 @@ use crate::harness::world::World;
 guest_tests! {
     vlans_above_a_port_keep_all_that_they_have,
     macvlans_above_a_port_keep_all_that_they_have,
+    a_port_that_is_promiscuous_is_left_so_by_the_kernel,
     a_vlan_that_is_a_port_of_another_vrf_stays_one,
     a_port_without_link_local_addresses_of_the_kernels_gets_none,
 }
@@ -24,6 +25,19 @@ fn macvlans_above_a_port_keep_all_that_they_have() {
     let world = bare();
     world.ip("link set blue0 promisc on");
     uppers_keep_all_that_they_have(world, "macvlan mode bridge", "vlan id 11");
+}
+
+/// As vrfsetup(8) says; it does no harm but what it costs.
+fn a_port_that_is_promiscuous_is_left_so_by_the_kernel() {
+    let mut world = bare();
+    world.ip("link add link blue0 name upper type macvlan mode bridge");
+    world.ip("link set upper up");
+    let is_set = |world: &World| world.ip_json("link show dev blue0")[0]["flags"].to_string().contains("PROMISC");
+    assert!(!is_set(&world));
+    vrfsetup(&mut world, 0, "attach blue blue0");
+    assert!(is_set(&world));
+    world.ip("link set blue0 promisc off");
+    assert!(!is_set(&world));
 }
 
 fn uppers_keep_all_that_they_have(mut world: World, upper: &str, inner: &str) {

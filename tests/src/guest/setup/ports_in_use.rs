@@ -14,7 +14,7 @@ use super::vrfsetup;
 use crate::harness::judge::{Order, root};
 use crate::harness::wait;
 use crate::harness::world::plan::OWN4;
-use crate::harness::world::{Domain, Kind, World};
+use crate::harness::world::{Domain, World};
 
 guest_tests! {
     a_listener_whose_port_is_in_use_there_stays,
@@ -23,11 +23,10 @@ guest_tests! {
     what_is_bound_to_a_port_of_the_vrf_has_its_port_there,
     a_port_at_an_address_that_is_not_there_or_in_a_vrf_that_is_gone_is_kept,
     a_move_from_inside_a_vrf_sees_the_same_ports,
-    an_interface_with_a_listener_whose_port_is_in_use_there_stays,
 }
 
 /// Greets by TCP at the port 4011, and closes first: the kernel keeps what is left of the connection for a minute.
-const GREETS: &str = "
+pub(super) const GREETS: &str = "
 import socket as S
 s = S.create_server(('0.0.0.0', 4011)); print('up', flush=True)
 while True: c = s.accept()[0]; c.sendall(b'hello'); c.close()
@@ -70,7 +69,7 @@ fn stays(world: &mut World, words: &str, why: &str) {
     assert!(said.contains(&format!("stays: {why}")), "{said}");
 }
 
-fn inside(vrf: &str, program: &str) -> Order {
+pub(super) fn inside(vrf: &str, program: &str) -> Order {
     root(["vrfrun", "-m", "bpf", vrf, "python3", "-c", program])
 }
 
@@ -100,56 +99,6 @@ fn a_listener_whose_port_is_in_use_there_stays() {
     reds.wait_for("up");
     stays(&mut world, &format!("move red {}", other.pid()), "its port is in use in red");
     assert_eq!(greeted_at(&mut world, "4012"), [false, true]);
-}
-
-/// A listener of the default domain, bound to blue's port to be: `attach`, `detach` and `apply` ask, and go on where nobody has
-/// its port.
-fn an_interface_with_a_listener_whose_port_is_in_use_there_stays() {
-    let mut world = World::of_machine(Kind::Bare).expect("a world");
-    vrfsetup(&mut world, 0, "add blue --table 10");
-    let bound = GREETS.replace("s = ", BOUND);
-    let (into, out) = ("attach blue blue0", "detach blue0");
-    let mut ours = start(&mut world, &bound);
-    let mut theirs = world.start(&inside("blue", GREETS));
-    theirs.wait_for("up");
-    let declared = world.directory().join("vrf.toml");
-    std::fs::write(&declared, "[rules]\nfix = false\n[vrf.blue]\ntable = 10\nports = ['blue0']\n").expect("a file");
-    let refused = "the port of a listener at 0.0.0.0:4011 that is bound to 'blue0' is in use in 'blue'";
-    for words in [into.to_owned(), format!("apply {}", declared.display())] {
-        let before = links(&mut world);
-        let said = vrfsetup(&mut world, 1, &words);
-        assert!(said.error_text().contains(refused), "{said}");
-        assert_eq!(links(&mut world), before);
-    }
-    theirs.terminate();
-    theirs.finish(&mut world);
-    // Nobody's port, and back again, where it has its port already.
-    vrfsetup(&mut world, 0, into);
-    vrfsetup(&mut world, 0, out);
-    vrfsetup(&mut world, 0, into);
-    ours.terminate();
-    ours.finish(&mut world);
-    // The same of one that blue has, on its way out.
-    let mut ours = start(&mut world, &bound);
-    let mut theirs = start(&mut world, GREETS);
-    let said = vrfsetup(&mut world, 1, out);
-    assert!(said.error_text().contains("that is bound to 'blue0' is in use in the default domain"), "{said}");
-    theirs.terminate();
-    theirs.finish(&mut world);
-    vrfsetup(&mut world, 0, out);
-    ours.terminate();
-    ours.finish(&mut world);
-}
-
-/// The listener is bound to the device before it has its port.
-const BOUND: &str = "
-S.socket.bind_ = S.socket.bind
-def bind(self, address): self.setsockopt(S.SOL_SOCKET, S.SO_BINDTODEVICE, b'blue0'); self.bind_(address)
-S.socket.bind = bind
-s = ";
-
-fn links(world: &mut World) -> String {
-    world.judge(&root(["ip", "-o", "link", "show"])).text()
 }
 
 /// Where it listens afterwards, the kernel complains.

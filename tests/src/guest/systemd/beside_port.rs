@@ -125,6 +125,7 @@ pub fn assert_apply_would_attach(world: &mut Machine) {
     fs::write(&path, "[vrf.blue]\ntable = 10\nports = [\"blue0\"]\n").expect("a file");
     let planned = vrfsetup(world, 3, &format!("apply {path} --dry-run --force")).text();
     assert!(planned.contains("ip link set blue0 master blue"), "{planned}");
+    assert!(planned.contains(" configures 'blue0'"), "{planned}");
 }
 
 /// blue0's file: lines of [Network], and one of each [Route].
@@ -145,7 +146,8 @@ fn networkd(world: &mut Machine, lines: &str, of_route: &str) {
     fs::write(FILE, network(lines, of_route, "203.0.113.60")).expect("a file");
     systemctl(world, 0, "start systemd-networkd.service");
     wait_until_configured(world);
-    attach(world, &format!("systemd-networkd ({FILE})"), !lines.starts_with("VRF="));
+    let knows = lines.starts_with("VRF=") && Path::new(NETWORKD).join(NETDEV).exists();
+    attach(world, &format!("systemd-networkd ({FILE})"), !knows);
 }
 
 /// Whoever configures the port is named in one line, unless the VRF stands in the file or the port is there already.
@@ -198,12 +200,14 @@ fn end_networkd(world: &mut Machine) {
     systemctl(world, 0, "stop systemd-networkd.service systemd-networkd.socket");
 }
 
+const NETDEV: &str = "50-beside.netdev";
+
 /// networkd knows the VRF by a .netdev file alone.
 fn networkds_port_stays_where_its_file_says_so() {
     let mut world = with_plain_port();
     fs::create_dir_all(NETWORKD).expect("a directory");
     let netdev = "[NetDev]\nName=blue\nKind=vrf\n\n[VRF]\nTable=10\n";
-    fs::write(Path::new(NETWORKD).join("50-beside.netdev"), netdev).expect("a file");
+    fs::write(Path::new(NETWORKD).join(NETDEV), netdev).expect("a file");
     assert_stays(&mut world, "VRF=blue", "");
 }
 

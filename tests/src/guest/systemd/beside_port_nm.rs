@@ -68,6 +68,7 @@ fn port_is_taken_out_of_a_vrf_that_its_profile_does_not_name() {
     wait_for(&world, &Place::of(Some("blue"), &ROUTES, &ROUTES));
     for step in ["connection reload", "device reapply blue0"] {
         run(&mut world, &format!("nmcli {step}"));
+        wait_until_activated(&mut world);
         assert_eq!(place(&world), Place::of(Some("blue"), &ROUTES, &ROUTES), "{step}");
     }
     fix_as_doctor_says(&mut world);

@@ -1,5 +1,5 @@
 //! VRFs that are not sealed when the plan is made: `unreachable = "none"` leaves that to `[rules]`, which may not do it, or be
-//! left out. What a file leaves open it may well mean to, but nobody is to learn it from packets.
+//! left out. This may be intended, so it is a note and no error.
 
 use super::Plan;
 use super::config::Config;

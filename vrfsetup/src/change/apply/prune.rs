@@ -118,7 +118,7 @@ fn of_declared(pruner: &Pruner, link: &Link, vrf: &Vrf, ports: &[&Link], kept: &
 /// Whether an export would write the route, and the file does not declare it.
 fn is_surplus(system: &System, route: &Route, kept: &HashSet<Key>) -> bool {
     let is_written = || gateway::words(system, route).is_some();
-    route.is_configured() && !route.is_own_seal() && !kept.contains(&key(route)) && is_written()
+    system.is_configured(route) && !route.is_own_seal() && !kept.contains(&key(route)) && is_written()
 }
 
 /// What the ports bring that the file puts into VRFs.

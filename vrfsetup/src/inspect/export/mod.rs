@@ -128,7 +128,7 @@ fn inbound(inventory: &Inventory) -> Vec<&Route> {
 /// What somebody put into a table. What a daemon put there it puts there again: a routing daemon, a DHCP client, who
 /// listens to router advertisements.
 fn made(inventory: &Inventory, table: u32) -> impl Iterator<Item = &Route> {
-    inventory.table(table).filter(|route| route.is_configured())
+    inventory.table(table).filter(|route| inventory.system.is_configured(route))
 }
 
 fn exported<'a>(inventory: &'a Inventory, vrf: &'a Link) -> Exported<'a> {

@@ -129,6 +129,11 @@ impl Route {
         self.message.header.protocol == RouteProtocol::Dhcp
     }
 
+    /// Whether nobody said who made it (`proto boot`).
+    pub fn is_without_protocol(&self) -> bool {
+        self.message.header.protocol == RouteProtocol::Boot
+    }
+
     /// Whether a routing daemon made it (zebra, bird, bgp, ospf …), which makes and removes its routes itself.
     pub fn is_routing_daemons(&self) -> bool {
         is_protocol_of_routing_daemon(self.message.header.protocol.into())
@@ -146,7 +151,7 @@ impl Route {
 
     /// Whether it is such a seal, and networkd would remove it.
     pub fn is_unguarded_seal(&self) -> bool {
-        self.is_own_seal() && self.message.header.protocol == RouteProtocol::Boot
+        self.is_own_seal() && self.is_without_protocol()
     }
 
     /// Whether it answers EHOSTUNREACH.
