@@ -209,6 +209,7 @@ pub fn rules(kernel: &Kernel) -> Result<Vec<Rule>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::address::FOREVER;
     use crate::model::syntax;
 
     #[test]
@@ -224,19 +225,20 @@ mod tests {
 
     #[test]
     fn a_default_route_through_a_leases_network_is_the_clients() {
-        let system = |lifetime: &str| {
-            let mut own = syntax::address::parse(&format!("192.0.2.7/24 dev eth1{lifetime}")).unwrap();
+        let system = |lifetime: u32| {
+            let mut own = syntax::address::parse("192.0.2.7/24 dev eth1").unwrap();
             own.device.ifindex = 3;
+            own.lifetimes = (lifetime, lifetime);
             System::new(vec![Link::plain(3, "eth1", None)], vec![own])
         };
-        let is_configured = |words: &str, lifetime: &str| {
+        let is_configured = |words: &str, lifetime: u32| {
             let mut route = syntax::route::parse(words, 10).unwrap();
             route.lead_over(|_| Some(3));
             system(lifetime).is_configured(&route)
         };
-        let (dhclients, lease) = ("default via 192.0.2.254 dev eth1", " valid_lft 600 preferred_lft 600");
+        let (dhclients, lease) = ("default via 192.0.2.254 dev eth1", 600);
         assert!(!is_configured(dhclients, lease));
-        assert!(is_configured(dhclients, ""), "no lease");
+        assert!(is_configured(dhclients, FOREVER), "no lease");
         for other in ["default via 198.51.100.1 dev eth1", "203.0.113.0/24 via 192.0.2.254 dev eth1"] {
             assert!(is_configured(other, lease), "{other}");
         }
