@@ -79,7 +79,7 @@ fn a_listener_that_comes_back_or_has_its_port_alone_keeps_nobody() {
     let ours = bound(&mut world);
     // Its address makes it one of the interface, and it can have it nowhere else.
     let local = "s = S.socket(S.AF_INET6); s.bind(('fe80::7', 4012, 0, S.if_nametoindex('blue0'))); s.listen()\n";
-    let at_link = start(&mut world, &GREETS.replace("s = S.create_server(('0.0.0.0', 4011)); ", &format!("{local}")));
+    let at_link = start(&mut world, &GREETS.replace("s = S.create_server(('0.0.0.0', 4011)); ", local));
     for _ in 0..2 {
         vrfsetup(&mut world, 0, INTO);
         vrfsetup(&mut world, 0, OUT);
