@@ -22,9 +22,14 @@ fn world() -> World {
     world
 }
 
+/// At a port of which no other test leaves a connection, that the kernel would keep for a minute.
+fn greets() -> String {
+    GREETS.replace("4011", "4021")
+}
+
 /// A listener that is bound to blue0 before it has its port.
 fn bound(world: &mut World) -> Running {
-    start(world, &GREETS.replace("s = ", BOUND))
+    start(world, &greets().replace("s = ", BOUND))
 }
 
 const BOUND: &str = "
@@ -44,7 +49,7 @@ fn refused(world: &mut World, words: &str, domain: &str) {
     let links = |world: &mut World| world.judge(&root(["ip", "-o", "link", "show"])).text();
     let before = links(world);
     let said = vrfsetup(world, 1, words).error_text();
-    let why = format!("at 0.0.0.0:4011, bound to 'blue0', has a port that is in use in {domain},");
+    let why = format!("at 0.0.0.0:4021, bound to 'blue0', has a port that is in use in {domain},");
     assert!(said.contains(&why), "{said}");
     assert_eq!(links(world), before);
 }
@@ -52,7 +57,7 @@ fn refused(world: &mut World, words: &str, domain: &str) {
 fn an_interface_with_a_listener_whose_port_is_in_use_there_stays() {
     let mut world = world();
     let ours = bound(&mut world);
-    let mut theirs = world.start(&inside("blue", GREETS));
+    let mut theirs = world.start(&inside("blue", &greets()));
     theirs.wait_for("up");
     let declared = world.directory().join("vrf.toml");
     std::fs::write(&declared, "[rules]\nfix = false\n[vrf.blue]\ntable = 10\nports = ['blue0']\n").expect("a file");
@@ -64,7 +69,7 @@ fn an_interface_with_a_listener_whose_port_is_in_use_there_stays() {
     end(&mut world, ours);
     // The same of one that blue has, on its way out.
     vrfsetup(&mut world, 0, INTO);
-    let (ours, theirs) = (bound(&mut world), start(&mut world, GREETS));
+    let (ours, theirs) = (bound(&mut world), start(&mut world, &greets()));
     for words in [OUT, "del blue"] {
         refused(&mut world, words, "the default domain");
     }
@@ -78,8 +83,8 @@ fn a_listener_that_comes_back_or_has_its_port_alone_keeps_nobody() {
     world.ip("addr add fe80::7/64 dev blue0 nodad");
     let ours = bound(&mut world);
     // Its address makes it one of the interface, and it can have it nowhere else.
-    let local = "s = S.socket(S.AF_INET6); s.bind(('fe80::7', 4012, 0, S.if_nametoindex('blue0'))); s.listen()\n";
-    let at_link = start(&mut world, &GREETS.replace("s = S.create_server(('0.0.0.0', 4011)); ", local));
+    let local = "s = S.socket(S.AF_INET6); s.bind(('fe80::7', 4022, 0, S.if_nametoindex('blue0'))); s.listen()\n";
+    let at_link = start(&mut world, &greets().replace("s = S.create_server(('0.0.0.0', 4021)); ", local));
     for _ in 0..2 {
         vrfsetup(&mut world, 0, INTO);
         vrfsetup(&mut world, 0, OUT);
@@ -91,7 +96,7 @@ fn a_listener_that_comes_back_or_has_its_port_alone_keeps_nobody() {
 fn a_rollback_asks_as_well_and_so_does_who_is_in_a_vrf() {
     let mut world = world();
     vrfsetup(&mut world, 0, INTO);
-    let (ours, theirs) = (bound(&mut world), start(&mut world, GREETS));
+    let (ours, theirs) = (bound(&mut world), start(&mut world, &greets()));
     let said = vrfsetup(&mut world, 1, "rollback").error_text();
     assert!(said.contains("in use in the default domain"), "{said}");
     // The programs of its cgroup bind what vrfsetup would try with.
