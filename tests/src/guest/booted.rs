@@ -254,7 +254,8 @@ pub fn run(name: &str) -> io::Result<Event> {
     command.args(["--quiet", "--wait", "--pipe", "--collect", &limit, "--", &program, "run", name]);
     let mut event = run_test(name, &mut command, SYSTEMD_TEST_LIMIT)?;
     if let Event::Test { passed: false, output, .. } = &mut event {
-        output.push_str(&journal());
+        // What the test itself said comes last: of a long text it is the end that is shown.
+        output.insert_str(0, &journal());
     }
     Ok(event)
 }
