@@ -9,6 +9,7 @@ pub mod apply_seals;
 pub mod at_once;
 pub mod doctor_logins;
 pub mod encaps;
+pub mod faults;
 pub mod lockout;
 pub mod lockout_rules;
 pub mod lockout_terminals;

@@ -2,8 +2,8 @@
 //! is deleted, where the kernel promotes none, is not lost.
 
 use super::apply_again::write;
+use super::faults::{MANY, faulty, text, vrfsetup_idle};
 use super::guest_tests;
-use super::transactions::{MANY, faulty, text, vrfsetup_idle};
 use super::{assert_same, nothing_to_do, state, vrfsetup};
 use crate::harness::judge::root;
 use crate::harness::world::{Kind, World};

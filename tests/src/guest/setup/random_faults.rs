@@ -5,9 +5,9 @@
 use std::path::Path;
 use std::process::Command;
 
+use super::faults::{faulty, text, vrfsetup_idle};
 use super::guest_tests;
 use super::random_worlds::{Chance, SEED, furnish, number};
-use super::transactions::{faulty, text, vrfsetup_idle};
 use super::tunnels::faults::marked_rules;
 use super::tunnels::scene::{here, tables};
 use super::{assert_same, state, vrfsetup};

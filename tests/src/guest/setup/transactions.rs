@@ -3,11 +3,10 @@
 //! same for what needs no VRF.
 
 use std::fs;
-use std::process::{Command, Output};
 
+use super::faults::{FIRST, Fault, MANY, faulty, text, vrfsetup_idle};
 use super::guest_tests;
 use super::{assert_same, state, vrfsetup};
-use crate::harness::vm::plan::DIRECTORY;
 use crate::harness::world::{Kind, World};
 
 guest_tests! {
@@ -31,14 +30,6 @@ guest_tests! {
     apply_ended_anywhere_by_a_signal_changes_nothing needs [Once],
 }
 
-/// The messages before only ask what is there; what they meet is in vrfsetup's own tests.
-pub(super) const FIRST: usize = 6;
-/// More than any verb here sends.
-pub(super) const MANY: usize = 150;
-/// A changing verb that has nothing to do.
-pub(super) const IDLE: &str = "del nosuch";
-const SIGNALS: [&str; 3] = ["SIGINT", "SIGTERM", "SIGHUP"];
-
 /// blue0 with addresses of both families and routes that need them, where the first VRF has been met.
 pub(super) fn furnished() -> World {
     let world = World::new(Kind::Bare).expect("a world");
@@ -58,48 +49,12 @@ pub(super) fn with_blue() -> World {
     world
 }
 
-/// Runs vrfsetup with a fault at one of its system calls.
-pub(super) fn faulty(inject: &str, words: &str) -> Output {
-    let mut strace = Command::new("strace");
-    strace.args(["-qq", "-o", "/dev/null", "-e", &format!("inject={inject}")]);
-    if !inject.contains(":signal=") {
-        // By a filter (which wants -f) it stops at this call only, which is quicker; a signal cannot be sent from there.
-        let call = inject.split(':').next().unwrap_or_default();
-        strace.args(["-f", "--seccomp-bpf", "-e", &format!("trace={call}")]);
-    }
-    strace.arg(format!("{DIRECTORY}/vrfsetup"));
-    strace.args(words.split(' ')).output().expect("strace")
-}
-
-pub fn text(output: &Output) -> String {
-    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into_owned()
-}
-
-/// What comes between at a message.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Fault {
-    Refusal,
-    Kill,
-    Signal,
-}
-
-impl Fault {
-    /// For strace, and each signal in its turn.
-    fn injected(self, at: usize) -> String {
-        match self {
-            Self::Refusal => "error=EPERM".to_owned(),
-            Self::Kill => "signal=SIGKILL".to_owned(),
-            Self::Signal => format!("signal={}", SIGNALS[at % SIGNALS.len()]),
-        }
-    }
-}
-
 /// Has this come at each message of the verb, until it comes through, and undoes that too.
 fn is_whole_or_not_at_all(mut world: World, words: &str, fault: Fault) {
     let before = state(&world);
     let mut halfway = 0;
     for at in FIRST..MANY {
-        let injected = fault.injected(at);
+        let injected = fault.injected("EPERM", at);
         let output = faulty(&format!("sendto:{injected}:when={at}"), words);
         if output.status.success() {
             break;
@@ -120,12 +75,6 @@ fn is_whole_or_not_at_all(mut world: World, words: &str, fault: Fault) {
     assert_ne!(state(&world), before, "{words}");
     vrfsetup(&mut world, 0, "rollback");
     assert_same(&before, &state(&world));
-}
-
-pub fn vrfsetup_idle() -> Output {
-    let output = Command::new(format!("{DIRECTORY}/vrfsetup")).args(IDLE.split(' ')).output().expect("vrfsetup");
-    assert!(output.status.success(), "{}", text(&output));
-    output
 }
 
 fn adding(fault: Fault) {

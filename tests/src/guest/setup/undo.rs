@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::Path;
 
+use super::faults::{IDLE, MANY, faulty, text, vrfsetup_idle};
 use super::guest_tests;
-use super::transactions::{IDLE, MANY, faulty, furnished, text, vrfsetup_idle, with_blue};
+use super::transactions::{furnished, with_blue};
 use super::{assert_same, state, vrfsetup, wait_for_no_carrier};
 use crate::harness::judge::root;
 use crate::harness::wait;

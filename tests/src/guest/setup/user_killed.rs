@@ -3,8 +3,8 @@
 use std::fs;
 use std::process::Command;
 
+use super::faults::{faulty, text};
 use super::guest_tests;
-use super::transactions::{faulty, text};
 use super::user::{ASKS, as_alice, assert_answers, programs, world};
 use super::vrfsetup;
 use crate::harness::vm::plan::DIRECTORY;

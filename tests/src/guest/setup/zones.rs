@@ -5,8 +5,9 @@ mod scene;
 
 use std::collections::BTreeSet;
 
+use super::faults::Fault;
 use super::guest_tests;
-use super::tunnels::faults::{Fault, of_both};
+use super::tunnels::faults::of_both;
 use super::{json, nothing_to_do, vrfsetup};
 use crate::harness::judge::root;
 use crate::harness::world::plan::{DNS4, DNS6, WEB4, WEB6};

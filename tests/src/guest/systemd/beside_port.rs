@@ -102,7 +102,8 @@ pub fn assert_apart(world: &mut Machine, by: &str) {
 fn packets_of_default(world: &mut Machine) -> [bool; 2] {
     let web = WEB4.to_string();
     let verdict = world.judge(&root(["ping", "-n", "-c", "1", "-W", "1", &web]));
-    [Domain::Default, Domain::Blue].map(|domain| verdict.packets(domain) > 0)
+    let flow = format!("icmp {web}");
+    [Domain::Default, Domain::Blue].map(|domain| verdict.packets_of(domain, &flow) > 0)
 }
 
 /// The default routes of main that lead over blue0, one of each family, are found with the line that moves them.

@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 
 use super::guest_tests;
 use super::machine::{Machine, machine, systemctl};
-use crate::guest::setup::transactions::{text, vrfsetup_idle};
+use crate::guest::setup::faults::{Fault, text, vrfsetup_idle};
 use crate::guest::setup::vrfsetup;
 use crate::harness::vm::plan::DIRECTORY;
 use crate::harness::world::Kind;
@@ -40,7 +40,6 @@ const CALLS: [(&str, &str); 9] = [
     ("clone3", "EAGAIN"),
     ("wait4", "ECHILD"),
 ];
-const SIGNALS: [&str; 3] = ["SIGINT", "SIGTERM", "SIGHUP"];
 
 /// A call, an error of it, and which of its kind it is.
 type Call = (&'static str, &'static str, usize);
@@ -117,27 +116,6 @@ fn first_and_last(all: &[Call]) -> Vec<Call> {
     (0..all.len()).filter(ends).map(|at| all[at]).collect()
 }
 
-/// What comes between at a call.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Fault {
-    Refusal,
-    Kill,
-    /// Each of SIGNALS in its turn.
-    Signal,
-}
-
-impl Fault {
-    /// For strace, at this call.
-    fn injected(self, (call, error, at): Call, turn: usize) -> String {
-        let fault = match self {
-            Self::Refusal => format!("error={error}"),
-            Self::Kill => "signal=SIGKILL".to_owned(),
-            Self::Signal => format!("signal={}", SIGNALS[turn % SIGNALS.len()]),
-        };
-        format!("inject={call}:{fault}:when={at}")
-    }
-}
-
 /// Has a fault come at each of these calls. A signal comes before its call, and so after each of the others, too.
 fn is_whole_or_not_at_all(world: &mut Machine, words: &str, fault: Fault, at: &[&str]) {
     let before = state();
@@ -150,7 +128,8 @@ fn is_whole_or_not_at_all(world: &mut Machine, words: &str, fault: Fault, at: &[
     assert_eq!(state(), before);
     let mut halfway = 0;
     for (turn, call) in all.into_iter().enumerate() {
-        let inject = fault.injected(call, turn);
+        let (name, error, at) = call;
+        let inject = format!("inject={name}:{}:when={at}", fault.injected(error, turn));
         let met = under_strace(&["-o", "/dev/null", "-e", &inject], words);
         let (said, now) = (text(&met), state());
         // Who is refused or ended by a signal leaves nothing to the next run, unless the journal cannot be put away.

@@ -76,6 +76,11 @@ impl Verdict {
     pub fn packets(&self, domain: Domain) -> u64 {
         self.tallies[domain as usize].packets()
     }
+
+    /// How many of them were of this flow (`icmp 192.0.2.80`): none of what an earlier command's connection still sends.
+    pub fn packets_of(&self, domain: Domain, flow: &str) -> u64 {
+        self.tallies[domain as usize].flows.get(flow).copied().unwrap_or_default()
+    }
 }
 
 impl std::fmt::Display for Verdict {

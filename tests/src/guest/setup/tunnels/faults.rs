@@ -2,7 +2,7 @@
 
 use std::process::Output;
 
-use super::super::transactions::{FIRST, MANY, faulty, text, vrfsetup_idle};
+use super::super::faults::{FIRST, Fault, MANY, faulty, text, vrfsetup_idle};
 use super::super::{assert_same, json, nothing_to_do, state, vrfsetup};
 use super::scene::{here, tables};
 use crate::harness::judge::root;
@@ -31,14 +31,6 @@ fn all(world: &World) -> String {
 pub fn marked_rules() -> String {
     let rules = here("ip -4 rule") + "\n" + &here("ip -6 rule");
     rules.lines().filter(|line| line.contains("fwmark")).collect::<Vec<_>>().join("\n")
-}
-
-/// What a call meets.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    Refusal,
-    Kill,
-    Signal,
 }
 
 /// By this command and the one that undoes it: at each message, and where nft is started, waited for and given its script.
@@ -86,7 +78,7 @@ fn of(mut world: World, [into, back]: [&str; 2], fault: Fault, calls: &[&str]) {
             let mut met = 0;
             // The first messages only ask what is there.
             for at in if *call == "sendto" { FIRST } else { 1 }..MANY {
-                let output = faulty(&format!("{call}:{}:when={at}", injected(fault, at)), words);
+                let output = faulty(&format!("{call}:{}:when={at}", fault.injected("EPERM", at)), words);
                 let next = if fault == Fault::Kill { text(&vrfsetup_idle()) } else { String::new() };
                 met += usize::from(met_halfway(fault, &output, &next));
                 let said = format!("{words}, {call} {at}: {}{next}", text(&output));
@@ -112,14 +104,6 @@ fn of(mut world: World, [into, back]: [&str; 2], fault: Fault, calls: &[&str]) {
         vrfsetup(&mut world, 0, words);
         nothing_to_do(&mut world, words);
         assert_same(after, &all(&world));
-    }
-}
-
-fn injected(fault: Fault, at: usize) -> String {
-    match fault {
-        Fault::Refusal => "error=EPERM".to_owned(),
-        Fault::Kill => "signal=SIGKILL".to_owned(),
-        Fault::Signal => format!("signal={}", ["SIGINT", "SIGTERM", "SIGHUP"][at % 3]),
     }
 }
 

@@ -1,8 +1,8 @@
 //! A connection from another machine that goes through a tunnel is not cut unasked: neither by what changes the tunnel nor
 //! by what changes the way of the packets around it.
 
+use super::super::faults::{FIRST, MANY, faulty, text};
 use super::super::lockout::connected;
-use super::super::transactions::{FIRST, MANY, faulty, text};
 use super::super::{assert_same, state, vrfsetup};
 use super::ipsec::{INNER4, inside, keys};
 use super::own_device::{batch, recipe};
