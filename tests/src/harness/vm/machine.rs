@@ -134,8 +134,9 @@ fn of_arch(arch: Arch) -> (Command, &'static str) {
         Arch::Aarch64 => ("qemu-system-aarch64", ["-machine", "virt", "-cpu", "cortex-a72"], "console=ttyAMA0"),
         Arch::Riscv64 => ("qemu-system-riscv64", ["-machine", "virt", "-cpu", "rv64"], "console=ttyS0"),
     };
-    let mut command = Command::new(program);
-    command.args(words);
+    // Whoever ends this program by a signal ends the machine as well.
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", program]).args(words);
     (command, append)
 }
 
