@@ -25,9 +25,7 @@ pub fn why_it_stays(
     target: &Target,
     are_there: impl FnMut(Others) -> bool,
 ) -> Option<String> {
-    // One list of all domains is in order.
-    let is_one_list = || sysctl::read("net/ipv4/tcp_l3mdev_accept").is_some_and(|accepts| accepts.trim() == "1");
-    if ![Kind::Listener, Kind::Bound].contains(kind) || is_one_list() {
+    if ![Kind::Listener, Kind::Bound].contains(kind) || sysctl::tcp_has_one_list() {
         return None;
     }
     // The kernel takes the index of a device that is gone for that of one in the default domain.

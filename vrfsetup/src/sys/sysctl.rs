@@ -19,6 +19,11 @@ pub fn read_named(name: &str) -> Option<String> {
     read(&key_of(name))
 }
 
+/// Whether TCP's bound ports are in one list of all domains: a listener keeps its port wherever it goes.
+pub fn tcp_has_one_list() -> bool {
+    read("net/ipv4/tcp_l3mdev_accept").as_deref() == Some("1")
+}
+
 /// A value with one space between its words.
 pub fn words(value: &str) -> String {
     value.split_whitespace().collect::<Vec<_>>().join(" ")

@@ -30,9 +30,12 @@ pub fn refuse_if_port_is_taken(
         Some(None) => return Ok(()),
     };
     let is_moved = |listener: &&Connection| moved.iter().any(|link| link.ifindex == listener.bound);
-    for listener in session.sockets.listening()?.iter().filter(is_moved) {
-        // One list of all domains is in order.
-        if !has_one_list() && is_in_use(session, system, listener, vrf)? {
+    let of_moved: Vec<&Connection> = session.sockets.listening()?.iter().filter(is_moved).collect();
+    if of_moved.is_empty() || sysctl::tcp_has_one_list() {
+        return Ok(());
+    }
+    for listener in of_moved {
+        if is_in_use(session, system, listener, vrf)? {
             let device = system.link_by_index(listener.bound).map_or_else(String::new, |link| link.name.clone());
             let domain = to.map_or("the default domain".to_owned(), |name| format!("'{name}'"));
             return Err(Error::PortTaken { device, address: address(listener), domain });
@@ -69,8 +72,4 @@ fn is_listed(session: &Session, system: &System, listener: &Connection, vrf: u32
 
 fn address(listener: &Connection) -> SocketAddr {
     SocketAddr::new(listener.local.0, listener.local.1)
-}
-
-fn has_one_list() -> bool {
-    sysctl::read("net/ipv4/tcp_l3mdev_accept").is_some_and(|accepts| accepts.trim() == "1")
 }
