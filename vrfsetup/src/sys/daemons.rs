@@ -21,13 +21,17 @@ pub fn configured(ifindex: u32) -> Option<Configured> {
         .or_else(|| by_networkmanager(&said("/run/NetworkManager/devices")))
 }
 
-/// Whether a .netdev file is for a device of this name: without one networkd does not know the VRF, and takes the port out.
+/// Whether a .netdev file is for a VRF of this name: without one networkd does not know the VRF, and takes the port out.
 fn is_networkds(vrf: &str) -> bool {
     let directories = ["/etc", "/run", "/usr/local/lib", "/usr/lib"];
     let all = directories.into_iter().filter_map(|top| fs::read_dir(format!("{top}/systemd/network")).ok()).flatten();
     let netdevs =
         all.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "netdev"));
-    netdevs.filter_map(|path| fs::read_to_string(path).ok()).any(|words| last(&words, "Name").as_deref() == Some(vrf))
+    netdevs.filter_map(|path| fs::read_to_string(path).ok()).any(|words| makes_vrf(&words, vrf))
+}
+
+fn makes_vrf(netdev: &str, vrf: &str) -> bool {
+    last(netdev, "Kind").as_deref() == Some("vrf") && last(netdev, "Name").as_deref() == Some(vrf)
 }
 
 fn by_networkd(said: &str, read: impl Fn(&str) -> Option<String>) -> Option<Configured> {
@@ -84,6 +88,14 @@ mod tests {
         let by = "NetworkManager (connection 9c86b07c)".to_owned();
         assert_eq!(by_networkmanager(&device("true")), Some(Configured { by, vrf: None }));
         assert_eq!(by_networkmanager(&device("false")), None);
+    }
+
+    #[test]
+    fn only_a_file_that_makes_this_vrf_counts() {
+        let netdev = |name: &str, kind: &str| format!("[NetDev]\nName={name}\nKind={kind}\n\n[VRF]\nTable=10\n");
+        for (name, kind, makes) in [("blue", "vrf", true), ("red", "vrf", false), ("blue", "bridge", false)] {
+            assert_eq!(makes_vrf(&netdev(name, kind), "blue"), makes, "{name} {kind}");
+        }
     }
 
     #[test]
