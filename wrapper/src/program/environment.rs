@@ -7,8 +7,11 @@ use vrfabi::environment::VRF;
 use crate::sys::process;
 use crate::vrf::device::Device;
 
-/// Tells nss-resolve which interface's DNS servers to ask (systemd 248).
-const RESOLVE_IFINDEX: &str = "SYSTEMD_NSS_RESOLVE_IFINDEX";
+/// Tells nss-resolve by which interface's servers systemd-resolved is to look names up (systemd 260).
+const RESOLVE_INTERFACE: &str = "SYSTEMD_NSS_RESOLVE_INTERFACE";
+/// The interface that resolved takes no servers for, so that it asks nobody. For a port of the VRF it asks by UDP in the VRF,
+/// but unbound, so that it gets no answer, and then by TCP outside.
+const WITHOUT_SERVERS: &str = "lo";
 
 /// Variables to set, or to take away.
 #[derive(Debug, Default)]
@@ -19,7 +22,7 @@ impl Environment {
     pub fn of(device: &Device) -> Self {
         let mut environment = Self::default();
         environment.set(VRF, device.vrf().to_owned());
-        environment.set(RESOLVE_IFINDEX, device.ifindex.to_string());
+        environment.set(RESOLVE_INTERFACE, WITHOUT_SERVERS);
         environment
     }
 
@@ -27,7 +30,7 @@ impl Environment {
     pub fn of_default() -> Self {
         let mut environment = Self::default();
         environment.remove(VRF);
-        environment.remove(RESOLVE_IFINDEX);
+        environment.remove(RESOLVE_INTERFACE);
         environment
     }
 

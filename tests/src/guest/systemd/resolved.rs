@@ -11,6 +11,9 @@ use crate::harness::world::{Domain, Kind};
 guest_tests! {
     a_resolved_that_answers_outside_is_asked_nothing,
     the_servers_that_resolved_has_for_a_port_serve_behind_its_stub,
+    where_nothing_is_masked_nss_resolve_has_resolved_ask_nobody_or_outside,
+    resolved_asked_for_a_port_gets_no_answer_by_udp_and_leaves_the_vrf_by_tcp,
+    what_a_program_asks_of_resolved_by_itself_is_asked_outside_the_vrf,
 }
 
 const CONFIGURATION: &str = "/run/systemd/resolved.conf.d/vrftest.conf";
@@ -54,10 +57,11 @@ impl Drop for Resolved {
 fn a_resolved_that_answers_outside_is_asked_nothing() {
     let mut resolved = Resolved::start();
     let server = DNS4.to_string();
-    // It is there, and asked where the VRF has no resolv.conf of its own: the leak that vrfrun warns about.
-    let without = resolved.ask(true, &[]);
-    assert!(without.packets(Domain::Default) > 0 && without.packets(Domain::Blue) == 0, "{without}");
-    assert!(without.error_text().contains("systemd-resolved"), "{without}");
+    // It is there, and vrfrun warns where the VRF has no resolv.conf of its own.
+    let outside = resolved.0.judge(&root(["getent", "ahostsv4", NAME]));
+    assert!(outside.code == 0 && outside.packets(Domain::Default) > 0, "{outside}");
+    let without = resolved.0.judge(&root(["vrfrun", "blue", "true"]));
+    without.assert_says(0, "asks systemd-resolved");
     for is_root in [true, false] {
         let asked = resolved.ask(is_root, &["--dns", &server]);
         assert!(asked.packets(Domain::Blue) > 0, "{asked}");
@@ -74,7 +78,7 @@ fn the_servers_that_resolved_has_for_a_port_serve_behind_its_stub() {
     let given = world.judge(&root(["resolvectl", "dns", "blue0", &DNS4.to_string()]));
     assert_eq!(given.code, 0, "{given}");
     let said = format!("vrfrun: names are resolved by {DNS4} (of blue0, by systemd-resolved)\n");
-    for sources in ["files resolve [!UNAVAIL=return] dns", "files dns"] {
+    for sources in ["files resolve [!UNAVAIL=return] dns", "files mymachines dns"] {
         world.replace("/etc/nsswitch.conf", format!("hosts: {sources}\n").as_bytes()).expect("nsswitch.conf");
         for mechanism in ["auto", "preload", "seccomp"] {
             let words = ["vrfrun", "-v", "-m", mechanism, "blue", "curl", "-sS", "http://www.vrf.test/"];
@@ -93,4 +97,96 @@ fn the_servers_that_resolved_has_for_a_port_serve_behind_its_stub() {
     world.replace("/etc/resolv.conf", b"nameserver 127.0.0.53\noptions timeout:1 attempts:1\n").expect("a resolv.conf");
     let without = world.judge(&user(["vrfrun", "blue", "curl", "-sS", "http://www.vrf.test/"]));
     without.assert_says(6, "the name server 127.0.0.53 of /etc/resolv.conf is not in it");
+}
+
+/// Which nss-resolve asks resolved for one interface, by SYSTEMD_NSS_RESOLVE_INTERFACE.
+const TELLS_INTERFACES: u32 = 260;
+const LOOKS_UP: &str = "getent ahostsv4 www.vrf.test";
+
+fn systemds_release(world: &mut Machine) -> u32 {
+    let said = world.judge(&root(["resolvectl", "--version"])).text();
+    said.split_whitespace().nth(1).and_then(|word| word.parse().ok()).expect("systemd's release")
+}
+
+/// Runs this line where resolved remembers nothing.
+fn ask_uncached(world: &mut Machine, is_root: bool, line: &str) -> Verdict {
+    let forgotten = world.judge(&root(["resolvectl", "flush-caches"]));
+    assert_eq!(forgotten.code, 0, "{forgotten}");
+    let words = ["sh", "-c", line];
+    world.judge(&if is_root { root(words) } else { user(words) })
+}
+
+/// No file is put over /etc for root with --no-etc, nor for a user without user namespaces: with servers of no port, one
+/// and two, and after a run for another interface.
+fn where_nothing_is_masked_nss_resolve_has_resolved_ask_nobody_or_outside() {
+    let mut resolved = Resolved::start();
+    let world = &mut resolved.0;
+    let is_told = systemds_release(world) >= TELLS_INTERFACES;
+    world.replace("/etc/resolv.conf", b"nameserver 127.0.0.53\noptions timeout:1 attempts:1\n").expect("a resolv.conf");
+    world.ip("link add blue1 type dummy");
+    world.ip("link set blue1 up master blue");
+    world.ip("addr add 203.0.113.2/24 dev blue1");
+    let limit = "/proc/sys/user/max_user_namespaces";
+    let before = fs::read(limit).expect("a limit");
+    fs::write(limit, "0").expect("no user namespaces");
+    let mut asked = Vec::new();
+    world.replace("/etc/nsswitch.conf", b"hosts: files resolve [!UNAVAIL=return] dns\n").expect("nsswitch.conf");
+    for port in ["", "blue0", "blue1"] {
+        if !port.is_empty() {
+            let set = world.judge(&root(["resolvectl", "dns", port, &DNS4.to_string()]));
+            assert_eq!(set.code, 0, "{set}");
+        }
+        for (is_root, options) in [(true, "--no-etc"), (false, "")] {
+            let line = format!("SYSTEMD_NSS_RESOLVE_INTERFACE=blue0 vrfrun {options} blue {LOOKS_UP}");
+            asked.push(ask_uncached(world, is_root, &line));
+        }
+    }
+    let without_variable = ask_uncached(world, true, &format!("vrfrun --no-etc blue env -i {LOOKS_UP}"));
+    world.replace("/etc/nsswitch.conf", b"hosts: files mymachines dns\n").expect("nsswitch.conf");
+    let by_stub = ask_uncached(world, false, &format!("vrfrun blue {LOOKS_UP}"));
+    fs::write(limit, before).expect("the old limit");
+    world.ip("link del blue1");
+    // The rule for local addresses is the first here: the stub gets the question, and the program no answer.
+    by_stub.assert_says(2, "the name server 127.0.0.53 of /etc/resolv.conf is not in it");
+    assert!(by_stub.packets(Domain::Default) > 0, "{by_stub}");
+    assert!(without_variable.packets(Domain::Default) > 0, "{without_variable}");
+    for (number, verdict) in asked.iter().enumerate() {
+        match is_told {
+            true => verdict.assert_closed(),
+            false => assert!(verdict.code == 0 && verdict.packets(Domain::Default) > 0, "{verdict}"),
+        }
+        let said = verdict.error_text();
+        let warning = "asks systemd-resolved, which answers from outside it, or with systemd 260 or later not at all";
+        assert_eq!(said.contains(warning), number % 2 == 1, "{verdict}");
+        assert_eq!(said.contains(" is not used: cannot make a user namespace"), [3, 5].contains(&number), "{verdict}");
+    }
+}
+
+/// Why nss-resolve is not told to ask for a port: its answers come in by the VRF, where resolved's socket is not, and its
+/// TCP leaves by the default domain.
+fn resolved_asked_for_a_port_gets_no_answer_by_udp_and_leaves_the_vrf_by_tcp() {
+    let mut resolved = Resolved::start();
+    let world = &mut resolved.0;
+    let server = DNS4.to_string();
+    let set = world.judge(&root(["resolvectl", "dns", "blue0", &server]));
+    assert_eq!(set.code, 0, "{set}");
+    let asked = ask_uncached(world, true, &format!("resolvectl --interface=blue0 query {NAME}"));
+    let packets = |domain: Domain, protocol: &str| {
+        let flow = format!("{protocol} {server} 53");
+        asked.tallies[domain as usize].flows.get(&flow).copied().unwrap_or(0)
+    };
+    assert!(packets(Domain::Blue, "udp") > 0 && packets(Domain::Blue, "tcp") == 0, "{asked}");
+    assert!(packets(Domain::Default, "udp") == 0 && packets(Domain::Default, "tcp") > 0, "{asked}");
+}
+
+/// Who asks resolved by itself: its D-Bus name is not masked, and its socket is not with --no-etc.
+fn what_a_program_asks_of_resolved_by_itself_is_asked_outside_the_vrf() {
+    let mut resolved = Resolved::start();
+    let manager = "org.freedesktop.resolve1 /org/freedesktop/resolve1 org.freedesktop.resolve1.Manager";
+    let by_bus = format!("--dns {DNS4} blue busctl call {manager} ResolveHostname isit 0 {NAME} 2 0");
+    for run in [by_bus, format!("--no-etc blue resolvectl query {NAME}")] {
+        let asked = ask_uncached(&mut resolved.0, true, &format!("vrfrun {run}"));
+        assert_eq!((asked.code, asked.packets(Domain::Blue)), (0, 0), "{asked}");
+        assert!(asked.packets(Domain::Default) > 0, "{asked}");
+    }
 }
