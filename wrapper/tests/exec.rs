@@ -110,7 +110,7 @@ fn the_environment_comes_through_byte_for_byte() {
         command.env("ODD", OsStr::from_bytes(b"\xff\xfe\x01")).env("EMPTY", "");
         let script = "for run in 'vrfrun -m preload --interface blue' ''; do
             $run perl -e 'exec { \"/usr/bin/env\" } \"env\", \"-0\"' | tr '\\0' '\\n' |
-                grep -av '^\\(LD_PRELOAD\\|VRFSHIM\\|VRFRUN_VRF\\|SYSTEMD_NSS_RESOLVE_INTERFACE\\)=' | sort | cksum; done";
+                grep -av '^\\(LD_PRELOAD\\|VRFSHIM\\|VRFRUN_VRF\\|SYSTEMD_NSS_RESOLVE_[A-Z]*\\)=' | sort | cksum; done";
         let output = command.arg(script).output().unwrap();
         let lines: Vec<_> = output.stdout.split(|&b| b == b'\n').filter(|line| !line.is_empty()).collect();
         assert_eq!(lines.len(), 2, "{output:?}");
@@ -126,8 +126,12 @@ fn entries_without_an_equals_sign_come_through() {
 
 #[test]
 fn the_program_learns_where_it_is() {
-    let script = "export SYSTEMD_NSS_RESOLVE_INTERFACE=red; vrfrun --interface blue sh -c 'echo $VRFRUN_VRF; echo $SYSTEMD_NSS_RESOLVE_INTERFACE'";
-    user(script).prints("blue\nlo\n");
+    let script = "export SYSTEMD_NSS_RESOLVE_NETWORK=1; vrfrun --interface blue sh -c '
+        echo $VRFRUN_VRF $SYSTEMD_NSS_RESOLVE_NETWORK $SYSTEMD_NSS_RESOLVE_CACHE; echo $SYSTEMD_NSS_RESOLVE_IFINDEX; ip -o link show blue'";
+    let seen = user(script);
+    let lines: Vec<String> = seen.stdout().lines().map(str::to_owned).collect();
+    assert_eq!(lines[0], "blue 0 0");
+    assert!(lines[2].starts_with(&format!("{}: blue@", lines[1])), "{seen}");
 }
 
 #[test]

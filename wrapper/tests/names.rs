@@ -20,7 +20,7 @@ const SOURCES: [(&str, &str); 5] = [
     ("wins", "winbindd, which answers from outside it"),
     (
         "resolve [!UNAVAIL=return]",
-        "systemd-resolved, which answers from outside it, or with systemd 260 or later not at all",
+        "systemd-resolved, which answers from outside it, or with systemd 250 or later not at all",
     ),
 ];
 const LOOK: &str = "sh -c 'for s in /run/avahi-daemon/socket /run/samba/winbindd/pipe \

@@ -21,7 +21,7 @@ pub struct Daemon {
 
 const OUTSIDE: &str = "answers from outside it";
 /// Its nss module is told to have it ask nobody (`program::environment`).
-const OUTSIDE_OR_NOT_AT_ALL: &str = "answers from outside it, or with systemd 260 or later not at all";
+const OUTSIDE_OR_NOT_AT_ALL: &str = "answers from outside it, or with systemd 250 or later not at all";
 
 /// nscd; and whom nss-resolve, nss-mdns and nss-wins ask.
 pub const DAEMONS: [Daemon; 4] = [

@@ -59,7 +59,7 @@ mod tests {
         for (source, name) in [
             (
                 "resolve [!UNAVAIL=return]",
-                "systemd-resolved, which answers from outside it, or with systemd 260 or later not at all",
+                "systemd-resolved, which answers from outside it, or with systemd 250 or later not at all",
             ),
             ("mdns4_minimal [NOTFOUND=return]", "avahi-daemon, which answers from outside it"),
             ("mdns", "avahi-daemon, which answers from outside it"),

@@ -7,11 +7,11 @@ use vrfabi::environment::VRF;
 use crate::sys::process;
 use crate::vrf::device::Device;
 
-/// Tells nss-resolve by which interface's servers systemd-resolved is to look names up (systemd 260).
-const RESOLVE_INTERFACE: &str = "SYSTEMD_NSS_RESOLVE_INTERFACE";
-/// The interface that resolved takes no servers for, so that it asks nobody. For a port of the VRF it asks by UDP in the VRF,
-/// but unbound, so that it gets no answer, and then by TCP outside.
-const WITHOUT_SERVERS: &str = "lo";
+/// The index of the VRF device, where systemd's own services find that of `BindNetworkInterface=` (systemd.exec(5)).
+const RESOLVE_IFINDEX: &str = "SYSTEMD_NSS_RESOLVE_IFINDEX";
+/// Have nss-resolve say that systemd-resolved is to ask nobody, and not to tell what it has heard outside (systemd 250). For a
+/// port of the VRF it would ask by UDP in the VRF, but unbound, so that it gets no answer, and then by TCP outside.
+const RESOLVE_NOTHING: [&str; 2] = ["SYSTEMD_NSS_RESOLVE_NETWORK", "SYSTEMD_NSS_RESOLVE_CACHE"];
 
 /// Variables to set, or to take away.
 #[derive(Debug, Default)]
@@ -22,7 +22,8 @@ impl Environment {
     pub fn of(device: &Device) -> Self {
         let mut environment = Self::default();
         environment.set(VRF, device.vrf().to_owned());
-        environment.set(RESOLVE_INTERFACE, WITHOUT_SERVERS);
+        environment.set(RESOLVE_IFINDEX, device.ifindex.to_string());
+        RESOLVE_NOTHING.iter().for_each(|name| environment.set(name, "0"));
         environment
     }
 
@@ -30,7 +31,8 @@ impl Environment {
     pub fn of_default() -> Self {
         let mut environment = Self::default();
         environment.remove(VRF);
-        environment.remove(RESOLVE_INTERFACE);
+        environment.remove(RESOLVE_IFINDEX);
+        RESOLVE_NOTHING.iter().for_each(|name| environment.remove(name));
         environment
     }
 

@@ -22,7 +22,7 @@ guest_tests! {
     nscd_is_masked_with_a_file_of_the_vrfs_own,
     without_user_namespaces_a_user_is_told_and_nothing_runs,
     a_file_that_covers_nothing_exits_125_and_names_it,
-    the_variables_name_the_vrf_and_an_interface_without_servers,
+    the_variables_name_the_vrf_and_its_index_and_have_resolved_ask_nobody,
 }
 
 const CURL: [&str; 3] = ["curl", "-sS", "http://www.vrf.test/"];
@@ -137,10 +137,12 @@ fn a_file_that_covers_nothing_exits_125_and_names_it() {
     world.judge(&root(["vrfrun", "blue", "true"])).assert_says(125, "/etc/vrf/blue/no-such-file.conf");
 }
 
-fn the_variables_name_the_vrf_and_an_interface_without_servers() {
+fn the_variables_name_the_vrf_and_its_index_and_have_resolved_ask_nobody() {
     let mut world = world();
-    let script = "echo $VRFRUN_VRF $SYSTEMD_NSS_RESOLVE_INTERFACE";
+    let index = world.ip_json("link show dev blue")[0]["ifindex"].as_u64().expect("an index");
+    let script =
+        "echo $VRFRUN_VRF $SYSTEMD_NSS_RESOLVE_IFINDEX $SYSTEMD_NSS_RESOLVE_NETWORK $SYSTEMD_NSS_RESOLVE_CACHE";
     for way in ways::ALL {
-        assert_eq!(world.judge(&way.order(&["sh", "-c", script])).text().trim(), "blue lo");
+        assert_eq!(world.judge(&way.order(&["sh", "-c", script])).text().trim(), format!("blue {index} 0 0"));
     }
 }
