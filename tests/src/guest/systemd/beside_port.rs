@@ -129,7 +129,7 @@ pub fn assert_apply_would_attach(world: &mut Machine) -> String {
     planned
 }
 
-/// blue0's file: lines of [Network], and one of each [Route].
+/// blue0's file: lines of its section Network, and one of each Route.
 fn network(lines: &str, of_route: &str, address: &str) -> String {
     let route = |words: &str| format!("\n[Route]\n{words}\n{of_route}\n");
     let routes = [
