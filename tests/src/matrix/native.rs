@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::sync::Mutex;
+use std::sync::{Barrier, Mutex};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -30,8 +30,16 @@ pub type Traced = (Column, Result<usize, String>);
 /// When a world cannot be built, and when the work does.
 pub fn each_row<T: Send>(work: impl Fn(&mut World, &mut Row) -> T + Sync) -> Vec<(Row, T)> {
     let (waiting, done) = (Mutex::new(row::all().into_iter().enumerate()), Mutex::new(Vec::new()));
+    // While a world copies its programs nobody forks: whoever did would hold them open, and they could not be run.
+    let (building, built) = (Mutex::new(()), Barrier::new(WORLDS));
+    let build = || {
+        let _alone = building.lock();
+        build()
+    };
     let run = || {
-        let mut world = build().unwrap_or_else(|error| panic!("{error}"));
+        let world = build();
+        built.wait();
+        let mut world = world.unwrap_or_else(|error| panic!("{error}"));
         loop {
             // The lock must not be held while the row runs.
             let next = waiting.lock().map(|mut waiting| waiting.next());
