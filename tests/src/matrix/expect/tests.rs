@@ -89,7 +89,7 @@ fn an_entry_holds_on_all_kernels_but_those_that_it_excepts() {
     let (row, column) = (row::named("255.255.255.255").expect("a row"), column::named("bpf/root").expect("a column"));
     let expectations = Expectations::read();
     assert!(matches!(expectations.of(&row, column, "debian_6_12"), Expected::Refused(_)));
-    assert_eq!(expectations.of(&row, column, row::NATIVE), Expected::Blue);
+    assert_eq!(expectations.of(&row, column, NATIVE), Expected::Blue);
 }
 
 #[test]
