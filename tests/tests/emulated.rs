@@ -1,77 +1,47 @@
 //! The leak matrix on this machine's own kernel, whatever that is: without a virtual machine, in VRFs that vrfsetup emulates,
-//! by every mechanism, as root and as a plain user. The verdict comes from the packets, as on the kernels in machines.
+//! by every mechanism, as root and as a plain user. The verdict comes from the packets, as on the kernels in machines; and
+//! what `--trace` shows of each program is held against what strace(1) shows.
 
 use vrftests::harness::judge::{Verdict, root};
 use vrftests::harness::programs::Set;
 use vrftests::harness::world::{Kind, World};
 use vrftests::matrix::cell::Cell;
-use vrftests::matrix::column::{self, Column};
 use vrftests::matrix::expect::Expectations;
-use vrftests::matrix::inside;
-use vrftests::matrix::row::{self, Row};
+use vrftests::matrix::native::{self, Traced};
+use vrftests::matrix::row::{NATIVE, Row};
 use vrftests::matrix::table::Matrix;
-
-/// No kernel of the committed files: what they say of one is not meant.
-const HERE: &str = "this machine";
-
-/// Kinds of programs: of each way to a socket one at least. Left out is what depends on what this kernel was built with, or
-/// on timers of its own, and what a port sends as no VRF device would: broadcasts and multicast.
-const ROWS: [&str; 40] = [
-    "curl",
-    "curl, IPv6 address",
-    "getent",
-    "Go without cgo",
-    "glibc",
-    "glibc static",
-    "glibc static, by name",
-    "musl",
-    "musl static",
-    "i386",
-    "int 0x80",
-    "no libc at all",
-    "syscall()",
-    "inline asm",
-    "inline asm after libc's socket",
-    "vfork",
-    "CLONE_VM",
-    "signal handler",
-    "early constructor",
-    "daemon",
-    "16 threads",
-    "signal storm",
-    "RTLD_DEEPBIND",
-    "dlmopen",
-    "dlvsym",
-    "env -i",
-    "empty envp",
-    "posix_spawn",
-    "PR_SET_MDWE",
-    "own seccomp filter",
-    "own seccomp listener",
-    "non-dumpable",
-    "SOCK_RAW",
-    "UDP server",
-    "connect(AF_UNSPEC)",
-    "sendto after connect(AF_UNSPEC)",
-    "sendto after connect(AF_UNSPEC), IPv6",
-    "TCP Fast Open",
-    "IPV6_PKTINFO",
-    "IP_UNICAST_IF",
-];
 
 #[test]
 fn no_program_leaves_an_emulated_vrf() {
-    let mut world = World::with(Kind::Emulated, Set::All).unwrap_or_else(|error| panic!("{error}"));
-    let named = |name: &&str| row::named(name).unwrap_or_else(|| panic!("there is no row '{name}'"));
-    let rows: Vec<Row> = ROWS.iter().map(named).collect();
-    // This machine has its own logins and containers.
-    let columns: Vec<Column> = column::ALL.into_iter().filter(|column| column.setting.is_none()).collect();
-    let mut cells_of = |row| inside::cells(&mut world, row, |column| columns.contains(&column)).collect::<Vec<Cell>>();
-    let cells: Vec<Cell> = rows.iter().flat_map(&mut cells_of).collect();
-    let (columns, expectations) = (&columns, &Expectations::read());
-    let matrix = Matrix { kernel: HERE, release: "", rows: &rows, columns, cells: &cells, expectations };
+    let (rows, cells): (Vec<Row>, Vec<Vec<Cell>>) = native::each_row(native::cells).into_iter().unzip();
+    let cells = cells.concat();
+    let (columns, expectations) = (&native::columns(), &Expectations::read());
+    let matrix = Matrix { kernel: NATIVE, release: "", rows: &rows, columns, cells: &cells, expectations };
     println!("{}", matrix.print());
     assert!(!matrix.has_faults(), "{}", matrix.print());
+}
+
+#[test]
+fn the_trace_shows_the_sockets_and_connections_that_strace_shows() {
+    let complaints: Vec<String> =
+        native::each_row(|world, row| native::traces(world, row)).iter().flat_map(complaints).collect();
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
+
+/// What is not the same, and what shows nothing without a reason in the list, or something with one.
+fn complaints((row, traces): &(Row, Vec<Traced>)) -> Vec<String> {
+    let differs = |(column, result): &Traced| {
+        result.as_ref().err().map(|complaint| format!("{}, {}: {complaint}", row.name, column.name))
+    };
+    let mut complaints: Vec<String> = traces.iter().filter_map(differs).collect();
+    // By preload the shim's own first socket is there in any case.
+    let own = traces.iter().filter(|(column, _)| !column.name.starts_with("preload"));
+    let shown: usize = own.filter_map(|(_, result)| result.as_ref().ok()).sum();
+    println!("{}: {shown} sockets and connections {}", row.name, row.untraced.as_deref().unwrap_or_default());
+    if complaints.is_empty() && !traces.is_empty() && (shown == 0) != row.untraced.is_some() {
+        complaints.push(format!("{}: {shown} are shown, untraced: {:?}", row.name, row.untraced));
+    }
+    complaints
 }
 
 fn run(world: &mut World, line: &str) -> Verdict {

@@ -123,6 +123,23 @@ fn a_socket_outside_the_device_is_said_to_be_there() {
     }
 }
 
+/// Of root's trace, a program that has become a plain user has no secrets: the file of its memory is that user's.
+#[test]
+fn where_a_program_of_another_user_connects_to_is_known() {
+    for mechanism in ["bpf", "preload", "seccomp"] {
+        let run = format!("vrfrun --trace -m {mechanism}");
+        for program in ["traced", "traced-i386"] {
+            let become_nobody = format!("--interface blue setpriv --reuid 65534 --clear-groups {program}");
+            for words in [become_nobody, format!("-u nobody --interface blue {program}")] {
+                let seen = root(&format!("{run} {words}"));
+                let lines = lines(&seen.stderr());
+                let said = format!("vrfrun: {program} connect 127.0.0.1:53 inet stream tcp: blue");
+                assert_eq!(lines.iter().filter(|line| **line == said).count(), 3, "{run} {words}: {seen}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_program_that_lets_nobody_look_into_it_connects_to_what_is_not_known() {
     let perl = "perl -MSocket -e 'syscall(157, 4, 0, 0, 0, 0); socket(S, AF_INET, SOCK_DGRAM, 0);

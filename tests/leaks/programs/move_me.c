@@ -19,6 +19,9 @@ static int serve(const char *fifo, const char *done)
     in = open(fifo, O_RDONLY);
     ssize_t length = read(in, number, sizeof number);
     out = open("/sys/fs/cgroup/cgroup.procs", O_WRONLY);
+    /* Where cgroup v1 is used as well. */
+    if (out < 0)
+        out = open("/sys/fs/cgroup/unified/cgroup.procs", O_WRONLY);
     if (length <= 0 || out < 0 || write(out, number, (size_t)length) != length)
         return 1;
     return write(open(done, O_WRONLY), "x", 1) != 1;

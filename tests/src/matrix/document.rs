@@ -144,6 +144,22 @@ mod tests {
     }
 
     #[test]
+    fn the_committed_document_says_what_the_machine_that_builds_may_lack_and_what_has_no_trace() {
+        let lacking = |row: Row| row.native.map(|need| (row.name, format!("`{}`", need.needs), need.why));
+        let untraced = |row: Row| row.untraced.map(|why| (row.name, why));
+        let mut lines = vec!["| row | runs where this succeeds | which need not be, because |".to_owned()];
+        lines.extend(
+            row::all().into_iter().filter_map(lacking).map(|(row, needs, why)| format!("| {row} | {needs} | {why} |")),
+        );
+        lines.push("| row | because |".to_owned());
+        lines.extend(row::all().into_iter().filter_map(untraced).map(|(row, why)| format!("| {row} | {why} |")));
+        let (_, section) = COMMITTED.split_once("\n## On the machine that builds\n").expect("the section");
+        let (section, _) = section.split_once("\n## ").expect("its end");
+        let shown: Vec<&str> = section.lines().filter(|line| line.starts_with("| ")).collect();
+        assert_eq!(shown, lines, "the section should have\n{}", lines.join("\n"));
+    }
+
+    #[test]
     fn the_committed_document_shows_no_leak_that_is_not_documented() {
         let (_, measured) = COMMITTED.split_once(BEGIN).expect("the mark");
         for line in measured.lines().filter(|line| line.starts_with('|')) {

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::cell::{Cell, Colour};
 use super::column::{self, Column, Purpose};
-use super::row::Row;
+use super::row::{NATIVE, Row};
 
 const EXPECTATION: &str = include_str!("../../leaks/expectation.toml");
 const DOCUMENTED: &str = include_str!("../../leaks/documented.toml");
@@ -23,6 +23,9 @@ struct Entry {
     /// All of them, where none is named.
     #[serde(default)]
     kernels: Vec<String>,
+    /// But not these.
+    #[serde(default)]
+    except: Vec<String>,
     why: String,
     /// Of a documented leak: what may escape, as the cells have it; `*` stands for any word (`udp * 53`).
     #[serde(default)]
@@ -92,6 +95,8 @@ pub enum Finding {
     Mute,
     /// The program sent nothing even without a mechanism, so its row proves nothing.
     ProvesNothing,
+    /// It is said to be unable to run, and sent something.
+    Able,
     /// It had to run and did not.
     Missing,
 }
@@ -108,6 +113,7 @@ impl Entry {
         let is_column = |name: &String| name == column.name || column.name.split('/').next() == Some(name.as_str());
         self.rows.iter().any(|name| name == row)
             && self.columns.iter().any(is_column)
+            && !self.except.iter().any(|name| name == kernel)
             && (self.kernels.is_empty() || self.kernels.iter().any(|name| name == kernel))
     }
 }
@@ -163,6 +169,7 @@ pub fn measure(expected: &Expected, cell: Option<&Cell>) -> Finding {
     };
     match (expected, found) {
         (Expected::Sends, Colour::Closed) => Finding::ProvesNothing,
+        (Expected::Absent(_), Colour::Blue | Colour::Leak) => Finding::Able,
         (Expected::Sends | Expected::Anything | Expected::Absent(_), _) => Finding::Fine,
         (Expected::Leak(_, flows), Colour::Leak) if cell.is_some_and(|cell| are_named(&cell.escaped, flows)) => {
             Finding::Fine
@@ -205,12 +212,13 @@ pub fn unknown_names(expectations: &Expectations, rows: &[Row], kernels: &[Strin
     let is_column = |name: &str| {
         column::ALL.iter().any(|column| column.name == name || column.name.split('/').next() == Some(name))
     };
+    let is_kernel = |name: &String| kernels.contains(name) || name == NATIVE;
     let entries = expectations.closed.iter().chain(&expectations.leaks);
     entries
         .flat_map(|entry| {
             let strange_rows = entry.rows.iter().filter(|name| !rows.iter().any(|row| row.name == **name));
             let strange_columns = entry.columns.iter().filter(|name| !is_column(name));
-            let strange_kernels = entry.kernels.iter().filter(|name| !kernels.contains(name));
+            let strange_kernels = entry.kernels.iter().chain(&entry.except).filter(|name| !is_kernel(name));
             strange_rows.chain(strange_columns).chain(strange_kernels).cloned()
         })
         .collect()

@@ -9,6 +9,9 @@ use super::column::Column;
 /// `tests/leaks/rows.toml`, as it stood when the tests were built.
 const LIST: &str = include_str!("../../leaks/rows.toml");
 
+/// What the committed files call the kernel of the machine that builds.
+pub const NATIVE: &str = "native";
+
 /// One kind of program.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -42,6 +45,10 @@ pub struct Row {
     /// Kernels that cannot run it, and why.
     #[serde(default)]
     pub absent: BTreeMap<String, String>,
+    /// What the machine that builds may lack, without which the row is not run there.
+    pub native: Option<Need>,
+    /// Why `--trace` has nothing to show of it, by the mechanisms that make no sockets of their own.
+    pub untraced: Option<String>,
     /// The only columns in which it makes sense; all, where there are none.
     #[serde(default)]
     pub only: Vec<String>,
@@ -54,6 +61,16 @@ pub struct Row {
     /// How long a cell may take, in seconds.
     #[serde(default = "default_limit")]
     pub limit: u64,
+}
+
+/// What a machine has or has not, and this decides.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Need {
+    /// A shell's line, run as root in a world, that succeeds where it is there.
+    pub needs: String,
+    /// Why it may not be there.
+    pub why: String,
 }
 
 const fn default_limit() -> u64 {

@@ -139,6 +139,7 @@ impl Matrix<'_> {
                 Finding::Worse => "FAULT: worse than the committed expectation",
                 Finding::ProvesNothing => "FAULT: sends nothing even without a mechanism, so the row proves nothing",
                 Finding::Mute => "FAULT: did not say what it must",
+                Finding::Able => "FAULT: said to be unable to run, and sent something: correct what its row needs",
                 Finding::Missing => "FAULT: did not run",
             };
             let _ = writeln!(text, "{} {} {}: {what}", self.kernel, row.name, column.name);

@@ -1,6 +1,7 @@
 //! Three routing domains — default, blue, red — with the same addresses behind each, in a network
 //! and a mount namespace of their own: with the last process of the test everything is gone.
 
+mod apart;
 pub mod machine;
 pub mod peers;
 pub mod plan;

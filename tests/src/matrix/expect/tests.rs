@@ -77,6 +77,22 @@ fn a_cell_that_did_not_run_and_a_program_that_sends_nothing_are_faults() {
 }
 
 #[test]
+fn a_row_that_cannot_run_and_sends_something_is_a_fault() {
+    let absent = Expected::Absent("there is no such program".to_owned());
+    assert_eq!(measure(&absent, Some(&Cell::example(Colour::Leak))), Finding::Able);
+    assert!(Finding::Able.is_fault());
+    assert_eq!(measure(&absent, Some(&Cell::example(Colour::Closed))), Finding::Fine);
+}
+
+#[test]
+fn an_entry_holds_on_all_kernels_but_those_that_it_excepts() {
+    let (row, column) = (row::named("255.255.255.255").expect("a row"), column::named("bpf/root").expect("a column"));
+    let expectations = Expectations::read();
+    assert!(matches!(expectations.of(&row, column, "debian_6_12"), Expected::Refused(_)));
+    assert_eq!(expectations.of(&row, column, NATIVE), Expected::Blue);
+}
+
+#[test]
 fn the_committed_files_name_only_what_exists() {
     let kernels: Vec<String> = kernels::all().into_iter().map(|kernel| kernel.name).collect();
     assert_eq!(unknown_names(&Expectations::read(), &row::all(), &kernels), Vec::<String>::new());

@@ -3,6 +3,7 @@
 //! been shown to be its own, and by a descriptor, whatever is mounted over it later.
 
 use std::fs::File;
+use std::io::IoSliceMut;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 
@@ -10,7 +11,8 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, open, openat, readlink, readlinkat};
 use nix::sys::stat::{Mode, fstatat};
 use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
-use nix::unistd::getpid;
+use nix::sys::uio::{RemoteIoVec, process_vm_readv};
+use nix::unistd::{Pid, getpid};
 
 use crate::bind::seccomp::status::{self, Status};
 use crate::sys::kernel;
@@ -86,7 +88,12 @@ impl Proc {
 
     /// Fills the buffer from a process's memory; needs the right to look into it.
     pub fn memory(&self, pid: u32, address: u64, buffer: &mut [u8]) -> nix::Result<()> {
-        File::from(self.open(pid, "mem")?).read_exact_at(buffer, address).map_err(|_| Errno::EFAULT)
+        match self.open(pid, "mem") {
+            Ok(file) => File::from(file).read_exact_at(buffer, address).map_err(|_| Errno::EFAULT),
+            // The file is that of the process's user, whom the right to look into all processes does not make one.
+            Err(Errno::EACCES) => copy_memory(pid, address, buffer),
+            Err(errno) => Err(errno),
+        }
     }
 
     /// The process that this thread is of, and the program that it runs.
@@ -104,6 +111,13 @@ impl Proc {
     fn open(&self, pid: u32, name: &str) -> nix::Result<OwnedFd> {
         openat(&self.0, format!("{pid}/{name}").as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
     }
+}
+
+fn copy_memory(pid: u32, address: u64, buffer: &mut [u8]) -> nix::Result<()> {
+    let (base, len) = (usize::try_from(address).map_err(|_| Errno::EFAULT)?, buffer.len());
+    let theirs = [RemoteIoVec { base, len }];
+    let copied = process_vm_readv(Pid::from_raw(pid as i32), &mut [IoSliceMut::new(buffer)], &theirs)?;
+    if copied == len { Ok(()) } else { Err(Errno::EFAULT) }
 }
 
 /// What one process or thread sees of its network namespace: always of the one that it is in.
