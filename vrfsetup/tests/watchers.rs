@@ -43,6 +43,18 @@ fn the_last_change_is_undone_at_once() {
     assert_eq!(namespace.rules(), born);
 }
 
+/// The watcher leaves its cgroup, and makes no file where there is no hierarchy (cgroup v1 has none at the top).
+#[test]
+fn a_watcher_makes_no_file_where_there_are_no_cgroups() {
+    let namespace = Namespace::new();
+    let script = "mount -t tmpfs none /sys/fs/cgroup; mkdir /sys/fs/cgroup/systemd; \"$@\"; ls -AR /sys/fs/cgroup";
+    let mut inside = Command::new("unshare");
+    inside.args(["-m", "sh", "-ec", script, "sh", env!("CARGO_BIN_EXE_vrfsetup"), "-n", &namespace.path()]);
+    let output = inside.args(["rules", "fix", "--confirm", "600"]).output().expect("unshare");
+    assert!(text(&output).ends_with("/sys/fs/cgroup:\nsystemd\n\n/sys/fs/cgroup/systemd:\n"), "{}", text(&output));
+    assert_says(&namespace.vrfsetup("confirm"), 0, "confirmed");
+}
+
 #[test]
 fn a_dead_watcher_blocks_nothing() {
     let namespace = Namespace::new();

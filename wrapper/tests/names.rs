@@ -14,14 +14,11 @@ for path in ('/run/avahi-daemon/socket', '/run/samba/winbindd/pipe', '/run/syste
 END
     python3 /srv/listen.py";
 const SOURCES: [(&str, &str); 5] = [
-    ("mdns4_minimal [NOTFOUND=return]", "avahi-daemon, which answers from outside it"),
-    ("mdns", "avahi-daemon, which answers from outside it"),
-    ("mdns_minimal", "avahi-daemon, which answers from outside it"),
-    ("wins", "winbindd, which answers from outside it"),
-    (
-        "resolve [!UNAVAIL=return]",
-        "systemd-resolved, which answers from outside it, or with systemd 250 or later not at all",
-    ),
+    ("mdns4_minimal [NOTFOUND=return]", "avahi-daemon"),
+    ("mdns", "avahi-daemon"),
+    ("mdns_minimal", "avahi-daemon"),
+    ("wins", "winbindd"),
+    ("resolve [!UNAVAIL=return]", "systemd-resolved"),
 ];
 const LOOK: &str = "sh -c 'for s in /run/avahi-daemon/socket /run/samba/winbindd/pipe \
                     /run/systemd/resolve/io.systemd.Resolve; do [ -S $s ] && echo $s; done; echo looked'";

@@ -6,7 +6,7 @@ use scene::{EVERYBODY, Who, play, play_after, root, user};
 
 /// The variables of an outer run for red, as its programs find them, and what a user preloads beside it. The cookie is
 /// that of no filter.
-const STALE: &str = "export VRFSHIM=0000000000000000:red VRFRUN_VRF=red SYSTEMD_NSS_RESOLVE_IFINDEX=99 SYSTEMD_NSS_RESOLVE_NETWORK=1 \
+const STALE: &str = "export VRFSHIM=0000000000000000:red VRFRUN_VRF=red SYSTEMD_NSS_RESOLVE_IFINDEX=99 SYSTEMD_NSS_RESOLVE_NETWORK=1 SYSTEMD_NSS_RESOLVE_CACHE=1 \
                      LD_PRELOAD=/mnt/liba.so:/mnt/libvrfshim.so:/mnt/libb.so;";
 /// What the program finds of them.
 const SHOW: &str = "sh -c 'echo \"$LD_PRELOAD|$VRFSHIM|$VRFRUN_VRF|$SYSTEMD_NSS_RESOLVE_NETWORK\" 2>/dev/null'";
@@ -41,7 +41,7 @@ fn only_ours_is_taken_from_the_environment() {
             .prints("/mnt/liba.so:/mnt/libb.so||blue|0\n");
     }
     root(&format!("{STALE} vrfrun default {SHOW} 2>/dev/null")).prints("/mnt/liba.so:/mnt/libb.so|||\n");
-    root(&format!("{STALE} vrfrun default env 2>/dev/null | grep -c RESOLVE || true")).prints("0\n");
+    root(&format!("{STALE} vrfrun default env 2>/dev/null | grep -c ^SYSTEMD_NSS_RESOLVE_ || true")).prints("0\n");
     root("LD_PRELOAD='  a.so b.so' vrfrun -m bpf --interface blue sh -c 'echo \"$LD_PRELOAD\"' 2>/dev/null")
         .prints("  a.so b.so\n");
     let lone = "VRFSHIM=0:red LD_PRELOAD=/mnt/libvrfshim.so vrfrun -m bpf --interface blue";

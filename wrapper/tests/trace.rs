@@ -123,7 +123,7 @@ fn a_socket_outside_the_device_is_said_to_be_there() {
     }
 }
 
-/// Of root's trace, a program that has become a plain user has no secrets: the file of its memory is that user's.
+/// /proc/PID/mem of a program that has become another user belongs to that user; root's supervisor reads it all the same.
 #[test]
 fn where_a_program_of_another_user_connects_to_is_known() {
     for mechanism in ["bpf", "preload", "seccomp"] {

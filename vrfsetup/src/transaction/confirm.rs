@@ -5,7 +5,7 @@
 //! caller's cgroup. While it lives it holds a lock on the journal, by which others know that it does.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -83,7 +83,9 @@ pub fn detach(journal: &Path, seconds: u64) -> io::Result<()> {
 /// Moves to the top of every hierarchy by which a login is ended; where that is refused, nobody ends logins so.
 fn leave_cgroup() {
     for top in ["/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"] {
-        let _ = fs::write(Path::new(top).join("cgroup.procs"), "0");
+        // Where this is no hierarchy there is no such file, and none is made.
+        let members = File::options().write(true).open(Path::new(top).join("cgroup.procs"));
+        let _ = members.and_then(|mut members| members.write_all(b"0"));
     }
 }
 

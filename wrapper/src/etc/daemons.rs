@@ -13,30 +13,22 @@ pub struct Daemon {
     pub name: &'static str,
     /// How the sources in the line `hosts:` of nsswitch.conf begin that lead to it; None: it is asked before that line.
     source: Option<&'static str>,
-    /// Whether its answers come from the VRF, which is "it".
-    pub answers: &'static str,
     /// Where it listens.
     pub sockets: &'static [&'static CStr],
 }
 
-const OUTSIDE: &str = "answers from outside it";
-/// Its nss module is told to have it ask nobody (`program::environment`).
-const OUTSIDE_OR_NOT_AT_ALL: &str = "answers from outside it, or with systemd 250 or later not at all";
-
 /// nscd; and whom nss-resolve, nss-mdns and nss-wins ask.
 pub const DAEMONS: [Daemon; 4] = [
-    Daemon { name: "nscd", source: None, answers: OUTSIDE, sockets: &[c"/run/nscd/socket", c"/var/run/nscd/socket"] },
+    Daemon { name: "nscd", source: None, sockets: &[c"/run/nscd/socket", c"/var/run/nscd/socket"] },
     Daemon {
         name: "systemd-resolved",
         source: Some("resolve"),
-        answers: OUTSIDE_OR_NOT_AT_ALL,
         sockets: &[c"/run/systemd/resolve/io.systemd.Resolve"],
     },
-    Daemon { name: "avahi-daemon", source: Some("mdns"), answers: OUTSIDE, sockets: &[c"/run/avahi-daemon/socket"] },
+    Daemon { name: "avahi-daemon", source: Some("mdns"), sockets: &[c"/run/avahi-daemon/socket"] },
     Daemon {
         name: "winbindd",
         source: Some("wins"),
-        answers: OUTSIDE,
         sockets: &[c"/run/samba/winbindd/pipe", c"/var/run/samba/winbindd/pipe"],
     },
 ];

@@ -7,7 +7,7 @@ use vrfabi::environment::VRF;
 use crate::sys::process;
 use crate::vrf::device::Device;
 
-/// The index of the VRF device, where systemd's own services find that of `BindNetworkInterface=` (systemd.exec(5)).
+/// The index of the VRF device: systemd.exec(5) names this variable at `BindNetworkInterface=`, and no nss-resolve reads it.
 const RESOLVE_IFINDEX: &str = "SYSTEMD_NSS_RESOLVE_IFINDEX";
 /// Have nss-resolve say that systemd-resolved is to ask nobody, and not to tell what it has heard outside (systemd 250). For a
 /// port of the VRF it would ask by UDP in the VRF, but unbound, so that it gets no answer, and then by TCP outside.

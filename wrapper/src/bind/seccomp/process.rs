@@ -1,6 +1,7 @@
 //! What /proc says of a caller. The numbers that the kernel tells a supervisor are of the supervisor's own pid
 //! namespace: looked up in the /proc of another one, they are somebody else's. So a /proc is used only after it has
-//! been shown to be its own, and by a descriptor, whatever is mounted over it later.
+//! been shown to be its own, and by a descriptor, whatever is mounted over it later; memory also by the number, in the
+//! same pid namespace.
 
 use std::fs::File;
 use std::io::IoSliceMut;
@@ -90,7 +91,8 @@ impl Proc {
     pub fn memory(&self, pid: u32, address: u64, buffer: &mut [u8]) -> nix::Result<()> {
         match self.open(pid, "mem") {
             Ok(file) => File::from(file).read_exact_at(buffer, address).map_err(|_| Errno::EFAULT),
-            // The file is that of the process's user, whom the right to look into all processes does not make one.
+            // The file belongs to the process's user, and CAP_SYS_PTRACE opens nobody else's files; process_vm_readv(2) asks
+            // for that capability alone.
             Err(Errno::EACCES) => copy_memory(pid, address, buffer),
             Err(errno) => Err(errno),
         }
