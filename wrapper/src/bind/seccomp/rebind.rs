@@ -27,7 +27,12 @@ pub fn is_so(callers: &Callers, pid: u32, args: &[u64; 6]) -> nix::Result<bool> 
 
 fn has_name(socket: &OwnedFd, value: &[u8]) -> nix::Result<bool> {
     let asked = value.split(|&b| b == 0).next().unwrap_or_default();
-    Ok(socket::device_of(socket)?.is_some_and(|name| name.as_bytes() == asked))
+    if socket::device_of(socket)?.is_some_and(|name| name.as_bytes() == asked) {
+        return Ok(true);
+    }
+    // By an alternative name, too: that of an emulated VRF is its port's.
+    let index = vrfsock::device::of(socket)?;
+    Ok(index != 0 && socket::index_by_name(socket, asked) == Ok(index))
 }
 
 fn has_index(socket: &OwnedFd, value: &[u8]) -> nix::Result<bool> {
