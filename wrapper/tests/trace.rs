@@ -151,6 +151,12 @@ fn a_program_that_lets_nobody_look_into_it_connects_to_what_is_not_known() {
         let names = ["perl", "?"].map(|name| format!("vrfrun: {name} connect ?: device not known"));
         assert!(names.contains(&last), "{run}: {seen}");
     }
+    // CAP_SYS_PTRACE looks into it.
+    for mechanism in ["bpf", "seccomp"] {
+        let seen = root(&format!("vrfrun --trace -m {mechanism} --interface blue {perl}"));
+        let last = lines(&seen.stderr()).pop().unwrap_or_default();
+        assert!(last.starts_with("vrfrun: perl connect 127.0.0.1:53 inet dgram"), "{mechanism}: {seen}");
+    }
 }
 
 #[test]
