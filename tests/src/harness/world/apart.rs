@@ -60,6 +60,9 @@ fn settle(etc: &Path, user: u32) -> io::Result<()> {
     // It may lead to a daemon's file in /run.
     fs::remove_file(&resolver)?;
     fs::write(&resolver, plan::resolv_conf())?;
+    // Whoever looks up the machine's own name, as sudo does, asks no server for it.
+    let machine = fs::read_to_string("/proc/sys/kernel/hostname")?.trim().to_owned();
+    fs::write(etc.join("hosts"), format!("127.0.0.1 localhost {machine}\n::1 localhost\n"))?;
     let services = fs::read_to_string(etc.join("nsswitch.conf")).unwrap_or_default();
     let services = services.lines().filter(|line| !line.starts_with("hosts:")).collect::<Vec<_>>().join("\n");
     fs::write(etc.join("nsswitch.conf"), format!("{services}\nhosts: files dns\n"))?;
