@@ -5,7 +5,7 @@ use std::fs;
 
 use super::beside::{run, sealed, wait_for_address};
 use super::guest_tests;
-use super::machine::{Machine, systemctl};
+use super::machine::{Machine, release, systemctl};
 use crate::guest::setup::{json, vrfsetup};
 use crate::harness::judge::root;
 use crate::harness::wait;
@@ -83,12 +83,6 @@ fn outside(world: &Machine, tunnel: &str) -> String {
 
 /// From this release on networkd gives a tunnel of its own the device that its files name, at each start.
 const GIVES_BACK: u32 = 257;
-
-fn release() -> u32 {
-    let said = std::process::Command::new("systemctl").arg("--version").output().expect("systemctl").stdout;
-    let said = String::from_utf8_lossy(&said).into_owned();
-    said.split_whitespace().nth(1).and_then(|release| release.parse().ok()).expect("a release")
-}
 
 /// One that vrfsetup has put into its VRF, and one that networkd's file of the VRF has.
 fn networkds_own_tunnels_stay_in_their_vrf_or_are_named() {

@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::guest_tests;
-use super::machine::{Machine, machine, systemctl};
+use super::machine::{Machine, machine, release, systemctl};
 use crate::harness::judge::{Verdict, root, user};
 use crate::harness::world::plan::{DNS4, NAME, WEB4};
 use crate::harness::world::{Domain, Kind};
@@ -118,6 +118,9 @@ impl Drop for WithoutUserNamespaces {
     }
 }
 
+/// Measured: nss-resolve of 252 does not read its variables in a program that gains privileges, 262 does.
+const READS_ALWAYS: u32 = 262;
+
 const LOOKS_UP: &str = "getent ahostsv4 www.vrf.test";
 
 /// Runs this line where resolved remembers nothing.
@@ -168,8 +171,12 @@ fn where_nothing_is_masked_nss_resolve_has_resolved_ask_nobody() {
     // The rule for local addresses is the first here: the stub gets the question, and the program no answer.
     by_stub.assert_says(2, "the name server 127.0.0.53 of /etc/resolv.conf is not in it");
     assert!(by_stub.packets(Domain::Default) > 0, "{by_stub}");
-    for outside in [cleared, gaining] {
-        assert!(outside.code == 0 && outside.packets(Domain::Default) > 0, "{outside}");
+    let asks_outside = |verdict: &Verdict| verdict.code == 0 && verdict.packets(Domain::Default) > 0;
+    assert!(asks_outside(&cleared), "{cleared}");
+    if release() < READS_ALWAYS {
+        assert!(asks_outside(&gaining), "{gaining}");
+    } else {
+        gaining.assert_closed();
     }
     for (number, verdict) in asked.iter().enumerate() {
         verdict.assert_closed();
