@@ -1,6 +1,7 @@
-/* Many UDP flows, one for each source port: flows DEVICE SOURCE SERVER FIRST COUNT
+/* Many flows, one for each source port: flows udp|tcp|open DEVICE SOURCE SERVER FIRST COUNT
    Binds each socket to DEVICE (none: -) and SOURCE, asks the nameserver at SERVER for a TXT record, which is the name of
-   the domain that answers, and prints how many answers each domain gave: "blue 1000 red 0 default 0 none 0". */
+   the domain that answers, and prints how many answers each domain gave: "blue 1000 red 0 default 0 none 0".
+   open: over TCP, and the connections stay open until it is killed. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -16,7 +17,9 @@
 /* Nobody has answered for so long: nobody will. */
 #define PATIENCE 2000
 
-static const unsigned char query[] = "\0\1\1\0\0\1\0\0\0\0\0\0\1x\0\0\x10\0\1";
+/* Its length goes before it over TCP. */
+static const unsigned char query[] = "\0\x13\0\1\1\0\0\1\0\0\0\0\0\0\1x\0\0\x10\0\1";
+static int is_tcp, stays_open;
 static const char *names[] = {"blue", "red", "default"};
 static int counts[4];
 
@@ -44,11 +47,19 @@ static socklen_t address(struct sockaddr_storage *at, const char *text, int port
     return sizeof *six;
 }
 
-static int ask(const char *device, const char *source, const char *server, int port)
+static void send_query(int fd)
+{
+    int skipped = is_tcp ? 0 : 2;
+
+    /* What a firewall denies is a flow without an answer. */
+    send(fd, query + skipped, sizeof query - 1 - skipped, MSG_NOSIGNAL);
+}
+
+static struct pollfd ask(const char *device, const char *source, const char *server, int port)
 {
     struct sockaddr_storage from, to;
     socklen_t length = address(&from, source, port);
-    int fd = socket(from.ss_family, SOCK_DGRAM, 0);
+    int fd = socket(from.ss_family, (is_tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK, 0);
 
     address(&to, server, 53);
     if (fd < 0)
@@ -57,11 +68,11 @@ static int ask(const char *device, const char *source, const char *server, int p
         fail("SO_BINDTODEVICE");
     if (bind(fd, (struct sockaddr *)&from, length) != 0)
         fail("bind");
-    if (connect(fd, (struct sockaddr *)&to, length) != 0)
+    if (connect(fd, (struct sockaddr *)&to, length) != 0 && errno != EINPROGRESS)
         fail("connect");
-    /* What a firewall denies is a flow without an answer. */
-    send(fd, query, sizeof query - 1, 0);
-    return fd;
+    if (!is_tcp)
+        send_query(fd);
+    return (struct pollfd){.fd = fd, .events = is_tcp ? POLLOUT : POLLIN};
 }
 
 /* The answer ends with the name, its length before it. */
@@ -78,14 +89,26 @@ static int who(const unsigned char *answer, ssize_t length)
 static void collect(struct pollfd *flows, int many)
 {
     unsigned char answer[512];
-    int left = many;
+    int by, left = many;
+    ssize_t length;
 
     while (left > 0 && poll(flows, many, PATIENCE) > 0)
         for (int i = 0; i < many; i++) {
             if (!flows[i].revents)
                 continue;
-            counts[who(answer, recv(flows[i].fd, answer, sizeof answer, MSG_DONTWAIT))]++;
-            close(flows[i].fd);
+            if (flows[i].events == POLLOUT) {
+                send_query(flows[i].fd);
+                flows[i].events = POLLIN;
+                continue;
+            }
+            length = recv(flows[i].fd, answer, sizeof answer, 0);
+            by = who(answer, length);
+            /* Over TCP the answer may come in pieces. */
+            if (by == 3 && length > 0)
+                continue;
+            counts[by]++;
+            if (!stays_open)
+                close(flows[i].fd);
             flows[i].fd = -1;
             left--;
         }
@@ -99,17 +122,22 @@ int main(int argc, char **argv)
 {
     struct pollfd flows[TOGETHER];
 
-    if (argc != 6) {
-        fprintf(stderr, "usage: flows DEVICE SOURCE SERVER FIRST COUNT\n");
+    if (argc != 7) {
+        fprintf(stderr, "usage: flows udp|tcp|open DEVICE SOURCE SERVER FIRST COUNT\n");
         return 2;
     }
-    int at = atoi(argv[4]), end = at + atoi(argv[5]);
+    stays_open = strcmp(argv[1], "open") == 0;
+    is_tcp = stays_open || strcmp(argv[1], "tcp") == 0;
+    int at = atoi(argv[5]), end = at + atoi(argv[6]);
     while (at < end) {
         int many = 0;
         for (; many < TOGETHER && at < end; many++, at++)
-            flows[many] = (struct pollfd){.fd = ask(argv[1], argv[2], argv[3], at), .events = POLLIN};
+            flows[many] = ask(argv[2], argv[3], argv[4], at);
         collect(flows, many);
     }
     printf("blue %d red %d default %d none %d\n", counts[0], counts[1], counts[2], counts[3]);
+    fflush(stdout);
+    if (stays_open)
+        pause();
     return 0;
 }

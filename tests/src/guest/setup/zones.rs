@@ -3,8 +3,6 @@
 
 mod scene;
 
-use std::collections::BTreeSet;
-
 use super::faults::Fault;
 use super::guest_tests;
 use super::tunnels::faults::of_both;
@@ -13,11 +11,14 @@ use crate::harness::judge::root;
 use crate::harness::world::plan::{DNS4, DNS6, WEB4, WEB6};
 use crate::harness::world::{Domain, Kind, World};
 use scene::{
-    CLIENT, FIREWALL, LEAKING, Scene, TOWARDS, VRFS, insert_failed, many, nft, ruleset, sh, switch_on, tracked,
+    CLIENT, FIREWALL, LEAKING, Room, Scene, TOWARDS, VRFS, assert_zones, insert_failed, nft, ruleset, sh, switch_on,
+    tracked,
 };
 
 guest_tests! {
     forwarded_flows_of_two_vrfs_do_not_meet,
+    ten_thousand_flows_of_each_vrf_do_not_meet needs [Once],
+    connections_of_two_vrfs_do_not_meet,
     flows_that_begin_or_end_here_do_not_meet,
     // 5.10 and 6.1 let UDP's answers through without such a chain as well.
     answers_that_clash_survive_without_anybody_elses_nat needs [Once],
@@ -33,18 +34,18 @@ fn forwarded_flows_of_two_vrfs_do_not_meet() {
     let pairs = [[CLIENT[0], &DNS4.to_string()], [CLIENT[1], &DNS6.to_string()]];
     for pair in pairs {
         // Without zones, red's flow is taken for blue's, and not translated.
-        let blue = scene.ask_from_client(Domain::Blue, pair, 10_000, 20);
+        let blue = scene.ask_from_client(Domain::Blue, "udp", pair, 10_000, 20);
         scene.assert_answers(blue, Domain::Blue, 20, 0);
-        let red = scene.ask_from_client(Domain::Red, pair, 10_000, 20);
+        let red = scene.ask_from_client(Domain::Red, "udp", pair, 10_000, 20);
         scene.assert_answers(red, Domain::Red, 0, 20);
     }
     switch_on(&mut scene.world);
     let shown = vrfsetup(&mut scene.world, 0, "zones show");
     assert_eq!(shown.text(), "blue: zone 10, ports blue0 blue1\nred: zone 20, ports red0 red1\n");
     for pair in pairs {
-        let flows = VRFS.map(|vrf| scene.ask_from_client(vrf, pair, 20_000, many()));
+        let flows = VRFS.map(|vrf| scene.ask_from_client(vrf, "udp", pair, 20_000, SOME));
         for (flows, vrf) in flows.into_iter().zip(VRFS) {
-            scene.assert_answers(flows, vrf, many(), 0);
+            scene.assert_answers(flows, vrf, SOME, 0);
         }
     }
     let entries = tracked("sport=20000 dport=53");
@@ -55,9 +56,54 @@ fn forwarded_flows_of_two_vrfs_do_not_meet() {
     // What others exempt stays so.
     nft("table inet exempt { chain in { type filter hook prerouting priority raw; udp sport 30000 notrack; \
          udp dport 30000 notrack; }; }\n");
-    let exempt = scene.ask_from_client(Domain::Blue, pairs[0], 30_000, 1);
+    let exempt = scene.ask_from_client(Domain::Blue, "udp", pairs[0], 30_000, 1);
     scene.assert_answers(exempt, Domain::Blue, 1, 0);
     assert_eq!(tracked("port=30000"), [""; 0]);
+    scene.end();
+}
+
+fn ten_thousand_flows_of_each_vrf_do_not_meet() {
+    const FLOWS: u32 = 10_000;
+    let mut scene = Scene::new();
+    // Both directions of both VRFs and families, and something over.
+    let room = Room::make(5 * FLOWS);
+    switch_on(&mut scene.world);
+    for pair in [[CLIENT[0], &DNS4.to_string()], [CLIENT[1], &DNS6.to_string()]] {
+        let flows = VRFS.map(|vrf| scene.ask_from_client(vrf, "udp", pair, 20_000, FLOWS));
+        for (flows, vrf) in flows.into_iter().zip(VRFS) {
+            scene.assert_answers(flows, vrf, FLOWS, 0);
+        }
+    }
+    for zone in ["zone-orig=10", "zone-orig=20"] {
+        assert_eq!(tracked(zone).len() as u32, 2 * FLOWS, "{zone}");
+    }
+    scene.end();
+    drop(room);
+}
+
+/// Over TCP, forwarded and from here.
+fn connections_of_two_vrfs_do_not_meet() {
+    let mut scene = Scene::new();
+    let servers = [DNS4.to_string(), DNS6.to_string()];
+    for (client, server) in CLIENT.iter().zip(&servers) {
+        let mut blue = scene.ask_from_client(Domain::Blue, "open", [client, server], 10_000, 20);
+        blue.wait_for("blue 20 red 0 default 0 none 0");
+        let red = scene.ask_from_client(Domain::Red, "tcp", [client, server], 10_000, 20);
+        scene.assert_answers(red, Domain::Red, 0, 20);
+    }
+    let has_local = switch_on(&mut scene.world);
+    for (family, server) in servers.iter().enumerate() {
+        let forwarded = VRFS.map(|vrf| scene.ask_from_client(vrf, "tcp", [CLIENT[family], server], 20_000, 200));
+        for (flows, vrf) in forwarded.into_iter().zip(VRFS) {
+            scene.assert_answers(flows, vrf, 200, 0);
+        }
+        if has_local {
+            let local = VRFS.map(|vrf| scene.ask_from_here(vrf, "tcp", [TOWARDS[family], server], 20_000, 200));
+            for (flows, vrf) in local.into_iter().zip(VRFS) {
+                scene.assert_answers(flows, vrf, 200, 0);
+            }
+        }
+    }
     scene.end();
 }
 
@@ -68,15 +114,15 @@ fn flows_that_begin_or_end_here_do_not_meet() {
     let pairs = [[TOWARDS[0], &DNS4.to_string()], [TOWARDS[1], &DNS6.to_string()]];
     if has_local {
         for pair in pairs {
-            let blue = scene.ask_from_here(Domain::Blue, pair, 10_000, 20);
+            let blue = scene.ask_from_here(Domain::Blue, "udp", pair, 10_000, 20);
             scene.assert_answers(blue, Domain::Blue, 20, 0);
-            let red = scene.ask_from_here(Domain::Red, pair, 10_000, 20);
+            let red = scene.ask_from_here(Domain::Red, "udp", pair, 10_000, 20);
             scene.assert_answers(red, Domain::Red, 0, 20);
         }
     }
     switch_on(&mut scene.world);
     for pair in pairs.into_iter().filter(|_| has_local) {
-        let flows = VRFS.map(|vrf| scene.ask_from_here(vrf, pair, 20_000, SOME));
+        let flows = VRFS.map(|vrf| scene.ask_from_here(vrf, "udp", pair, 20_000, SOME));
         for (flows, vrf) in flows.into_iter().zip(VRFS) {
             scene.assert_answers(flows, vrf, SOME, 0);
         }
@@ -85,7 +131,7 @@ fn flows_that_begin_or_end_here_do_not_meet() {
     let mut servers = servers.into_iter().collect::<Vec<_>>();
     servers.iter_mut().for_each(|server| server.wait_for("ready"));
     for pair in [[CLIENT[0], TOWARDS[0]], [CLIENT[1], TOWARDS[1]]] {
-        let flows = VRFS.map(|vrf| scene.ask_from_client(vrf, pair, 20_000, SOME));
+        let flows = VRFS.map(|vrf| scene.ask_from_client(vrf, "udp", pair, 20_000, SOME));
         for (flows, vrf) in flows.into_iter().zip(VRFS) {
             scene.assert_answers(flows, vrf, SOME, 0);
         }
@@ -102,7 +148,7 @@ fn answers_that_clash_survive_without_anybody_elses_nat() {
     let pairs = [[CLIENT[0], &DNS4.to_string()], [CLIENT[1], &DNS6.to_string()]];
     for pair in pairs {
         for vrf in VRFS {
-            let flows = scene.ask_from_client(vrf, pair, 20_000, SOME);
+            let flows = scene.ask_from_client(vrf, "udp", pair, 20_000, SOME);
             scene.assert_answers(flows, vrf, SOME, 0);
         }
     }
@@ -110,9 +156,9 @@ fn answers_that_clash_survive_without_anybody_elses_nat() {
     // And it is ours that does it. Towards another server: a port that it found above may be one of these.
     nft("delete chain inet vrfsetup_zones nat\n");
     for pair in [[CLIENT[0], &WEB4.to_string()], [CLIENT[1], &WEB6.to_string()]] {
-        let blue = scene.ask_from_client(Domain::Blue, pair, 30_000, 20);
+        let blue = scene.ask_from_client(Domain::Blue, "udp", pair, 30_000, 20);
         scene.assert_answers(blue, Domain::Blue, 20, 0);
-        let red = scene.ask_from_client(Domain::Red, pair, 30_000, 20);
+        let red = scene.ask_from_client(Domain::Red, "udp", pair, 30_000, 20);
         scene.assert_answers(red, Domain::Red, 0, 20);
     }
     vrfsetup(&mut scene.world, 0, "zones off");
@@ -153,25 +199,12 @@ fn flows_by_leaked_routes_find_their_way_back() {
     }
     switch_on(&mut scene.world);
     for (family, server) in [WEB4.to_string(), WEB6.to_string()].iter().enumerate() {
-        let leaked = scene.ask_from_client(Domain::Blue, [LEAKING[family], server], 20_000, SOME);
-        let own = scene.ask_from_client(Domain::Red, [CLIENT[family], server], 20_000, SOME);
+        let leaked = scene.ask_from_client(Domain::Blue, "udp", [LEAKING[family], server], 20_000, SOME);
+        let own = scene.ask_from_client(Domain::Red, "udp", [CLIENT[family], server], 20_000, SOME);
         scene.assert_answers(leaked, Domain::Red, SOME, 0);
         scene.assert_answers(own, Domain::Red, SOME, 0);
     }
     scene.end();
-}
-
-/// The zone of each interface in prerouting, as nft has it.
-fn zones() -> BTreeSet<String> {
-    let all = ruleset();
-    let map = all.split("iifname map {").nth(1).and_then(|rest| rest.split('}').next()).unwrap_or_default();
-    map.split(',').map(|entry| entry.split_whitespace().collect::<String>()).collect()
-}
-
-#[track_caller]
-fn assert_zones(wanted: &[&str]) {
-    let wanted: BTreeSet<String> = wanted.iter().map(|zone| (*zone).to_owned()).collect();
-    assert_eq!(zones(), wanted);
 }
 
 fn zones_follow_vrfs_and_ports() {

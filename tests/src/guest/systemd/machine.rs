@@ -106,7 +106,7 @@ pub fn wait_for_words(world: &mut World, journal: &[&str], words: &str) {
 
 /// The release of systemd.
 pub fn release() -> u32 {
-    let said = std::process::Command::new("systemctl").arg("--version").output().expect("systemctl").stdout;
+    let said = Command::new("systemctl").arg("--version").output().expect("systemctl").stdout;
     let said = String::from_utf8_lossy(&said).into_owned();
     said.split_whitespace().nth(1).and_then(|release| release.parse().ok()).expect("a release")
 }

@@ -1,6 +1,7 @@
 //! Two VRFs with a client each, behind which everything has the same addresses, and a firewall that translates red's flows
 //! alone.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
@@ -28,11 +29,6 @@ fn recipe() -> impl Iterator<Item = String> {
     let commands: Vec<&str> = recipe.lines().filter_map(|line| line.strip_prefix("# nft ")).collect();
     assert_eq!(commands.len(), 3, "{recipe}");
     commands.into_iter().map(|command| format!("nft {}", command.replace("eth2", "red0")))
-}
-
-/// How many flows each VRF has at once: what a small guest can track.
-pub fn many() -> u32 {
-    std::env::var("FLOWS").map_or(1000, |text| text.parse().unwrap_or_else(|_| panic!("FLOWS={text} is no number")))
 }
 
 /// The world, a client on a further port of either VRF, and a firewall that translates red's.
@@ -85,17 +81,20 @@ impl Scene {
         scene
     }
 
-    /// Starts so many flows from a client of this VRF.
-    pub fn ask_from_client(&mut self, vrf: Domain, [source, server]: [&str; 2], first: u32, count: u32) -> Running {
+    /// Starts so many flows (udp, tcp, open) from a client of this VRF.
+    pub fn ask_from_client(&mut self, vrf: Domain, protocol: &str, pair: [&str; 2], first: u32, count: u32) -> Running {
         let namespace = format!("--net=/proc/{}/ns/net", self.clients[vrf as usize - 1].pid());
-        let (first, count) = (first.to_string(), count.to_string());
-        self.world.start(&root(["nsenter", &namespace, "flows", "-", source, server, &first, &count]))
+        self.flows(&["nsenter", &namespace], [protocol, "-"], pair, [first, count])
     }
 
     /// The same from this machine itself.
-    pub fn ask_from_here(&mut self, vrf: Domain, [source, server]: [&str; 2], first: u32, count: u32) -> Running {
-        let (first, count) = (first.to_string(), count.to_string());
-        self.world.start(&root(["flows", vrf.name(), source, server, &first, &count]))
+    pub fn ask_from_here(&mut self, vrf: Domain, protocol: &str, pair: [&str; 2], first: u32, count: u32) -> Running {
+        self.flows(&[], [protocol, vrf.name()], pair, [first, count])
+    }
+
+    fn flows(&mut self, before: &[&str], how: [&str; 2], pair: [&str; 2], numbers: [u32; 2]) -> Running {
+        let [first, count] = numbers.map(|number| number.to_string());
+        self.world.start(&root([before, &["flows"], &how, &pair, &[&first, &count]].concat()))
     }
 
     /// Who answered them.
@@ -175,8 +174,44 @@ pub fn switch_on(world: &mut World) -> bool {
     !is_old
 }
 
+/// The zone of each interface in prerouting, as nft has it.
+fn zones() -> BTreeSet<String> {
+    let all = ruleset();
+    let map = all.split("iifname map {").nth(1).and_then(|rest| rest.split('}').next()).unwrap_or_default();
+    map.split(',').map(|entry| entry.split_whitespace().collect::<String>()).collect()
+}
+
+#[track_caller]
+pub fn assert_zones(wanted: &[&str]) {
+    let wanted: BTreeSet<String> = wanted.iter().map(|zone| (*zone).to_owned()).collect();
+    assert_eq!(zones(), wanted);
+}
+
 /// The connections that the kernel knows, as far as they have these words.
 pub fn tracked(words: &str) -> Vec<String> {
     let text = std::fs::read_to_string("/proc/thread-self/net/nf_conntrack").expect("conntrack's table");
     text.lines().filter(|line| line.contains(words)).map(str::to_owned).collect()
+}
+
+/// How many flows the kernel tracks at most, until it goes. The setting is the machine's, in its own network namespace alone.
+pub struct Room(String);
+
+const MOST: &str = "nsenter --net=/proc/1/ns/net sysctl -n net.netfilter.nf_conntrack_max";
+
+impl Room {
+    pub fn make(most: u32) -> Self {
+        let before = Command::new("sh").args(["-c", MOST]).output().expect("sysctl");
+        set_most(&most.to_string());
+        Self(String::from_utf8(before.stdout).expect("a number").trim().to_owned())
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        set_most(&self.0);
+    }
+}
+
+fn set_most(most: &str) {
+    sh(&format!("{}={most} >/dev/null", MOST.replace(" -n", " -w")));
 }
