@@ -70,12 +70,14 @@ clean-room:
 # `tools/vm KERNEL --run vrfguest sequences WAY SEED 1`.
 SEQUENCES = 100000
 KERNELS = debian_5_10 debian_6_1 debian_6_12 debian_sid
+NIGHT = debian_backports debian_experimental debian_rt
 nightly: packages build
 	PROPTEST_CASES=1000000 $(CARGO) test --release -p vrfrun --lib proptests
 	PROPTEST_CASES=1000000 $(CARGO) test --release -p vrfrun --lib cgroup
 	PROPTEST_CASES=1000000 $(CARGO) test --release -p vrfsetup --lib no_
 	PROPTEST_CASES=1000000 $(CARGO) test -p vrfshim --lib no_
 	set -e; for kernel in $(KERNELS); do tools/vm $$kernel ::; done
+	set -e; for kernel in $(NIGHT); do tools/vm $$kernel; done
 	tools/install-packages riscv64-packages
 	tools/vm riscv64_6_12
 	set -e; for kernel in $(KERNELS); do \

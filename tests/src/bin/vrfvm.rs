@@ -33,7 +33,12 @@ fn session(words: &[String]) -> Result<ExitCode, String> {
     };
     let names = || {
         let systems = kernels::systems().into_iter().map(|system| system.name);
-        kernels::all().into_iter().map(|kernel| kernel.name).chain(systems).collect::<Vec<_>>()
+        kernels::all()
+            .into_iter()
+            .chain(kernels::nightly())
+            .map(|kernel| kernel.name)
+            .chain(systems)
+            .collect::<Vec<_>>()
     };
     let system = kernels::system(name);
     let kernel = system.as_ref().map(System::kernel).or_else(|| kernels::named(name));

@@ -168,6 +168,7 @@ impl System {
 #[derive(Deserialize)]
 struct List {
     kernel: Vec<Kernel>,
+    night: Vec<Kernel>,
     system: Vec<System>,
 }
 
@@ -177,6 +178,14 @@ struct List {
 /// When the committed file is wrong: there is nothing to test without it.
 pub fn all() -> Vec<Kernel> {
     list().kernel
+}
+
+/// Further kernels, for the night and whoever names one.
+///
+/// # Panics
+/// As [`all`].
+pub fn nightly() -> Vec<Kernel> {
+    list().night
 }
 
 /// All machines with a systemd of their own.
@@ -193,7 +202,7 @@ fn list() -> List {
 
 /// The kernel of that name.
 pub fn named(name: &str) -> Option<Kernel> {
-    all().into_iter().find(|kernel| kernel.name == name)
+    all().into_iter().chain(nightly()).find(|kernel| kernel.name == name)
 }
 
 /// The machine of that name with a systemd of its own.
@@ -219,9 +228,8 @@ mod tests {
 
     #[test]
     fn every_kernel_of_the_list_has_vrfs_and_both_mechanisms() {
-        let kernels = all();
-        assert_eq!(kernels.len(), 7);
-        for kernel in kernels {
+        assert_eq!((all().len(), nightly().len()), (7, 3));
+        for kernel in all().into_iter().chain(nightly()) {
             for feature in [Feature::Vrf, Feature::Bpf, Feature::Gate] {
                 assert!(kernel.works.contains(&feature), "{}: {feature:?}", kernel.name);
             }

@@ -88,8 +88,10 @@ fn connections_of_two_vrfs_do_not_meet() {
     for (client, server) in CLIENT.iter().zip(&servers) {
         let mut blue = scene.ask_from_client(Domain::Blue, "open", [client, server], 10_000, 20);
         blue.wait_for("blue 20 red 0 default 0 none 0");
-        let red = scene.ask_from_client(Domain::Red, "tcp", [client, server], 10_000, 20);
-        scene.assert_answers(red, Domain::Red, 0, 20);
+        // On 7.3 a few of red's are taken for new ones all the same.
+        let mut red = scene.ask_from_client(Domain::Red, "tcp", [client, server], 10_000, 20);
+        let red = red.finish(&mut scene.world).text();
+        assert!(red.starts_with("blue 0 ") && !red.ends_with(" none 0\n"), "{red}");
     }
     let has_local = switch_on(&mut scene.world);
     for (family, server) in servers.iter().enumerate() {
