@@ -76,8 +76,7 @@ nightly: packages build
 	PROPTEST_CASES=1000000 $(CARGO) test --release -p vrfrun --lib cgroup
 	PROPTEST_CASES=1000000 $(CARGO) test --release -p vrfsetup --lib no_
 	PROPTEST_CASES=1000000 $(CARGO) test -p vrfshim --lib no_
-	set -e; for kernel in $(KERNELS); do tools/vm $$kernel ::; done
-	set -e; for kernel in $(NIGHT); do tools/vm $$kernel; done
+	set -e; for kernel in $(KERNELS) $(NIGHT); do tools/vm $$kernel ::; done
 	tools/install-packages riscv64-packages
 	tools/vm riscv64_6_12
 	set -e; for kernel in $(KERNELS); do \

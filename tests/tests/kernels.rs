@@ -84,6 +84,11 @@ fn systemd_trixie() {
 }
 
 #[test]
+fn systemd_hybrid() {
+    boot_and_test_under_systemd("systemd_hybrid");
+}
+
+#[test]
 fn systemd_selinux() {
     boot_and_test_under_systemd("systemd_selinux");
 }

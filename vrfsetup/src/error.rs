@@ -133,6 +133,8 @@ pub enum Error {
     NotReloaded(String),
     /// This systemd can bind no services.
     OldSystemd(u32),
+    /// systemd runs services in cgroups of version 1, and cannot bind them.
+    CgroupV1,
     /// A socket made here is not bound to the VRF.
     Unbound(String),
     /// No process is moved.

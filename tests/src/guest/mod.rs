@@ -189,6 +189,7 @@ const BESIDE_ONE_DAEMON: &[&[Test]] = &[
     systemd::managers::TESTS,
     systemd::apparmor::TESTS,
     systemd::selinux::TESTS,
+    systemd::hybrid::TESTS,
 ];
 
 /// The names of the tests that must run, and pass, under this systemd.

@@ -137,8 +137,9 @@ pub struct System {
     /// The list of its packages in `tools/`.
     #[serde(default = "usual_packages")]
     pub packages: String,
-    /// The security module that its kernel is told to take, where that is not the kernel's own choice.
-    pub security: Option<String>,
+    /// Further words on the kernel's command line, for it or for systemd.
+    #[serde(default)]
+    pub arguments: String,
     /// How many processors its machine has.
     #[serde(default = "one")]
     pub processors: u32,

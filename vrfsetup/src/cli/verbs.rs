@@ -21,6 +21,7 @@ use crate::plan::emulate as emulate_plan;
 use crate::plan::inventory::Inventory;
 use crate::plan::vrf::VrfSpec;
 use crate::sys::netlink::Kernel;
+use crate::sys::systemd::Hierarchy;
 use crate::transaction::held::Held;
 use crate::transaction::report::Outcome;
 use crate::transaction::session::Session;
@@ -53,7 +54,8 @@ pub(super) fn move_processes(
 
 /// systemd silently skips a service where its condition ends with 1 to 254.
 pub(super) fn verify_bound(name: &str, uid: Option<u32>) -> Result<(), Error> {
-    uid.map_or_else(|| unit::verify_bound(name), |uid| user::verify_as(uid, name))
+    let why = |error| if Hierarchy::read().binds_services() { error } else { Error::CgroupV1 };
+    uid.map_or_else(|| unit::verify_bound(name).map_err(why), |uid| user::verify_as(uid, name))
 }
 
 /// What a trial came to.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::Error;
 use crate::sys::netlink::{KernelError, errno_text};
+use crate::sys::systemd;
 
 /// An error that cost a part of a change alone: the rest of it is made.
 pub struct LeftOut<'a>(pub &'a Error);
@@ -109,6 +110,9 @@ impl fmt::Display for Error {
             }
             Self::Left(steps) => write!(f, "could not be undone: {}", steps.join(", ")),
             Self::OldSystemd(version) => write!(f, "systemd {version} cannot bind services (v249 can)"),
+            Self::CgroupV1 => {
+                write!(f, "systemd uses cgroup v1 here and cannot bind services: boot with {}", systemd::UNIFIED)
+            }
             Self::NotMoved(why) => write!(f, "cannot move processes: {why}"),
             Self::Unbound(vrf) => write!(f, "sockets made here are not bound to VRF '{vrf}'"),
             Self::CannotBind { what, vrf, why } => write!(f, "cannot bind {what} to VRF '{vrf}': {why}"),

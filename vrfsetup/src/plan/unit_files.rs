@@ -41,6 +41,11 @@ pub struct File {
     pub text: String,
 }
 
+/// Whether such a file binds a service, by its cgroup; a socket unit is bound without one.
+pub fn is_of_a_service(text: &str) -> bool {
+    text.contains("\n[Service]\n")
+}
+
 /// The files that put a service or a socket into a VRF. `program` is this program's own path; `is_early` says that the
 /// unit has no default dependencies (systemd.unit(5)), and so may start before sysinit.target.
 ///

@@ -16,6 +16,7 @@ pub mod docker;
 pub mod docker_rootless;
 pub mod exported;
 pub mod exported_lease;
+pub mod hybrid;
 pub mod logins;
 pub mod machine;
 pub mod managers;

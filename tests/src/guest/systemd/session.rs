@@ -32,7 +32,7 @@ pub(super) struct Pam {
 
 impl Pam {
     /// The line of docs/recipes.md.
-    fn bound(service: &str) -> Self {
+    pub(super) fn bound(service: &str) -> Self {
         let line = PAGE.lines().find(|line| line.starts_with("session required pam_exec.so")).expect("the line");
         Self::with(service, &format!("{}\n", line.replace("/usr/sbin", DIRECTORY).replace("mgmt", "blue")))
     }

@@ -133,11 +133,11 @@ fn a_socket_unit_listens_in_its_vrf() {
     systemctl(&mut world, 0, "stop vrftest-hello.socket");
 }
 
-const ASKER: &str = "vrftest-ask.service";
+pub(super) const ASKER: &str = "vrftest-ask.service";
 const ANSWER: &str = "/run/vrftest-answer";
 
 /// A service that fetches a page before it starts and when it does.
-fn with_asker() -> Machine {
+pub(super) fn with_asker() -> Machine {
     let world = machine(Kind::Vrfs);
     let fetch = format!("/usr/bin/curl -sS -m 600 -o {ANSWER} http://{WEB4}/");
     let unit = format!("[Service]\nType=oneshot\nExecStartPre={fetch}\nExecStart={fetch}\n");
@@ -207,7 +207,7 @@ fn without_its_program(world: &mut World) {
 
 /// Starting it fails, no packet leaves, and the journal says why.
 #[track_caller]
-fn is_not_started(world: &mut World, why: &str) {
+pub(super) fn is_not_started(world: &mut World, why: &str) {
     // A unit that has failed is not collected, and its messages can be asked for.
     let verdict = systemctl(world, 1, &format!("start {ASKER}"));
     assert_eq!(verdict.outcome, Outcome::Closed, "{verdict}");

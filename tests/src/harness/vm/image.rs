@@ -31,8 +31,8 @@ pub struct Images {
     pub processors: u32,
     /// Whether its programs lie at random addresses.
     pub has_random_addresses: bool,
-    /// The security module that the kernel takes, where it is told.
-    pub security: Option<String>,
+    /// Further words for the kernel.
+    pub arguments: String,
     /// Whether a reset does not end it, but boots it again.
     pub may_reset: bool,
     _directory: TempDir,
@@ -87,7 +87,7 @@ impl Images {
             arch: kernel.arch,
             processors: kernel.processors(),
             has_random_addresses: kernel.has_random_addresses(),
-            security: None,
+            arguments: String::new(),
             may_reset: matches!(plan, Plan::RunAtEachBoot(_)),
             _directory: directory,
         })

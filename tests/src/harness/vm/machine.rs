@@ -157,7 +157,7 @@ fn qemu(images: &Images, console: Console) -> Command {
             "{append} quiet loglevel=4 {} oops=panic net.ifnames=0{}{}{}",
             at_a_panic(images),
             addresses(images),
-            security(images),
+            arguments(images),
             cost(images.arch, console)
         ));
     if !images.may_reset {
@@ -201,9 +201,8 @@ fn addresses(images: &Images) -> &'static str {
     if images.has_random_addresses { "" } else { " norandmaps" }
 }
 
-/// One of those of which a kernel can have one only.
-fn security(images: &Images) -> String {
-    images.security.as_ref().map(|module| format!(" security={module}")).unwrap_or_default()
+fn arguments(images: &Images) -> String {
+    if images.arguments.is_empty() { String::new() } else { format!(" {}", images.arguments) }
 }
 
 /// What a kernel does for its safety and no test asks of it, but for the benches, which measure the kernel that people run:

@@ -128,7 +128,7 @@ pub fn plan(kernel: &Kernel, runner: &Runner, plan: &Plan) -> Result<(), String>
 pub struct Runner {
     programs: Vec<PathBuf>,
     root: Root,
-    security: Option<String>,
+    arguments: String,
     /// Where the kernel does not say it.
     processors: Option<u32>,
 }
@@ -140,7 +140,7 @@ impl Runner {
         let mut programs = vec![guest.to_owned(), peer.to_owned()];
         programs.extend(crate::harness::programs::build().map_err(|error| error.to_string())?);
         programs.extend(crate::harness::programs::products()?);
-        Ok(Self { programs, root: Root::Usual, security: None, processors: None })
+        Ok(Self { programs, root: Root::Usual, arguments: String::new(), processors: None })
     }
 
     /// The same for a machine of another architecture, built here.
@@ -149,7 +149,7 @@ impl Runner {
     /// When something cannot be built.
     pub fn foreign(arch: Arch) -> Result<Self, String> {
         let programs = crate::harness::foreign::build(arch).map_err(|error| error.to_string())?;
-        Ok(Self { programs, root: Root::Foreign(arch), security: None, processors: None })
+        Ok(Self { programs, root: Root::Foreign(arch), arguments: String::new(), processors: None })
     }
 
     /// What the demonstration needs: the products and this crate's own programs.
@@ -159,7 +159,7 @@ impl Runner {
     pub fn demo(guest: &Path, peer: &Path) -> Result<Self, String> {
         let mut programs = vec![guest.to_owned(), peer.to_owned()];
         programs.extend(crate::harness::programs::products()?);
-        Ok(Self { programs, root: Root::Demo(guest.to_owned()), security: None, processors: None })
+        Ok(Self { programs, root: Root::Demo(guest.to_owned()), arguments: String::new(), processors: None })
     }
 
     /// With the packages of one more list in `tools/` in the root file system.
@@ -171,7 +171,7 @@ impl Runner {
     /// With this systemd as the guest's process 1, and the units that the project installs.
     pub fn under(mut self, system: &System) -> Self {
         self.root = Root::Systemd(system.packages.clone(), system.suite.clone());
-        self.security.clone_from(&system.security);
+        self.arguments.clone_from(&system.arguments);
         self.processors = Some(system.processors);
         self.programs.extend(FILES.iter().chain([&ROLLBACK]).map(|file| top().join("dist").join(file)));
         self
@@ -205,7 +205,7 @@ pub fn drive(
 fn images(kernel: &Kernel, runner: &Runner, plan: &Plan) -> Result<Images, String> {
     let mut images =
         Images::prepare(kernel, plan, &runner.programs, &runner.root).map_err(|error| error.to_string())?;
-    images.security.clone_from(&runner.security);
+    images.arguments.clone_from(&runner.arguments);
     images.processors = runner.processors.unwrap_or(images.processors);
     Ok(images)
 }

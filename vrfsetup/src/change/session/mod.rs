@@ -14,6 +14,7 @@ use crate::change::unit;
 use crate::error::Error;
 use crate::sys::cgroup;
 use crate::sys::netlink::Kernel;
+use crate::sys::systemd::{Hierarchy, UNIFIED};
 use pam::Stage;
 
 /// Binds the login whose session PAM opens, as its environment says; without a VRF, gives it the files of its user's.
@@ -34,6 +35,9 @@ pub fn open(kernel: &Kernel, vrf: Option<&str>, is_elsewhere: bool) -> Result<()
 
 fn bind(kernel: &Kernel, vrf: &str) -> Result<(), Error> {
     let denied = |why: String| Error::CannotBind { what: "this login".to_owned(), vrf: vrf.to_owned(), why };
+    if !Hierarchy::read().binds_logins() {
+        return Err(denied(format!("systemd uses cgroup v1 alone here: boot with {UNIFIED}")));
+    }
     let path = cgroup::path_of("self").map_err(Error::unreadable("the cgroup of this login"))?;
     if !scope::is_of_a_login(&path) {
         return Err(denied(format!("it has no cgroup of its own, but is in '{path}' (pam_systemd comes first)")));

@@ -30,16 +30,19 @@ pub fn plan(session: &Session, vrf: &str, units: &[String]) -> Result<Vec<File>,
     if !run_dir::first_netns().map_err(Error::unreadable("the network namespace of the machine"))? {
         return Err(Error::Usage("systemd's services are not in this network namespace".to_owned()));
     }
-    let systemd = version_of_systemd()?;
+    let version = version_of_systemd()?;
     let program = std::env::current_exe().map_err(|error| Error::file(Path::new("/proc/self/exe"), &error))?;
     let mut all: Vec<File> = Vec::new();
     for unit in units {
         let unit = &known::name(unit)?;
-        for file in files::files(systemd, vrf, unit, &program.to_string_lossy(), starts_early(unit)?)? {
+        for file in files::files(version, vrf, unit, &program.to_string_lossy(), starts_early(unit)?)? {
             if !all.contains(&file) {
                 all.push(file);
             }
         }
+    }
+    if !systemd::Hierarchy::read().binds_services() && all.iter().any(|file| files::is_of_a_service(&file.text)) {
+        return Err(Error::CgroupV1);
     }
     all.retain(|file| read(&file.path).as_ref() != Some(&file.text));
     let is_foreign = |file: &&File| read(&file.path).is_some_and(|text| !text.starts_with(files::MARK));

@@ -23,6 +23,11 @@ pub fn gives_logins_files() -> bool {
     files().iter().any(|(text, _)| pam::lines(text).any(|line| line.vrf.is_none()))
 }
 
+/// Whether any of them has a login put into a VRF.
+pub fn binds_logins() -> bool {
+    files().iter().any(|(text, _)| pam::lines(text).any(|line| line.vrf.is_some()))
+}
+
 fn files() -> Vec<(String, PathBuf)> {
     let files = fs::read_dir(DIRECTORY).into_iter().flatten().flatten().map(|entry| entry.path());
     let mut files: Vec<_> = files.filter_map(|path| Some((fs::read_to_string(&path).ok()?, path))).collect();

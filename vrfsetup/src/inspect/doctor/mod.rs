@@ -7,6 +7,7 @@ mod agent;
 mod changes;
 mod defaults;
 mod emulated;
+mod hierarchy;
 mod host;
 mod login_files;
 mod logins;
@@ -70,6 +71,7 @@ pub fn examine(kernel: &Kernel) -> Result<Vec<Finding>, Error> {
     if run_dir::is_first_netns() {
         findings.extend(users::all(system));
     }
+    findings.extend(hierarchy::of_systemd());
     findings.extend(logins::of_pam(system));
     findings.extend(login_files::all());
     findings.extend(agent::all(system));
