@@ -5,9 +5,9 @@ use super::machine::{machine, systemctl};
 use super::session::{Pam, fetch};
 use super::units::{ASKER, is_not_started, with_asker};
 use crate::guest::setup::vrfsetup;
-use crate::harness::judge::{root, user};
+use crate::harness::judge::{Verdict, root, user};
 use crate::harness::vm::plan::DIRECTORY;
-use crate::harness::world::{Domain, Kind};
+use crate::harness::world::{Domain, Kind, World};
 
 guest_tests! {
     a_service_is_refused_and_one_bound_before_does_not_start,
@@ -28,9 +28,7 @@ fn a_service_is_refused_and_one_bound_before_does_not_start() {
     vrfsetup(&mut world, 3, "unit blue ssh.socket --dry-run");
     assert!(!vrfsetup(&mut world, 3, "doctor").text().contains(WHY));
     // As before the machine was booted so.
-    let before = "echo 0::/init.scope >unified && mount --bind unified /proc/1/cgroup && exec";
-    let line = format!("cd {} && {before} {DIRECTORY}/vrfsetup unit blue {ASKER}", world.directory().display());
-    let made = world.judge(&root(["unshare", "-m", "sh", "-c", &line]));
+    let made = beside_another_process_1(&mut world, "0::/init.scope", &format!("unit blue {ASKER}"));
     assert_eq!(made.code, 0, "{made}");
     is_not_started(&mut world, WHY);
     let found = vrfsetup(&mut world, 3, "doctor").text();
@@ -40,13 +38,23 @@ fn a_service_is_refused_and_one_bound_before_does_not_start() {
     systemctl(&mut world, 0, &format!("start {ASKER}"));
 }
 
-/// logind has each login in a cgroup of either kind.
+/// Runs vrfsetup where /proc says this of the cgroups of process 1.
+fn beside_another_process_1(world: &mut World, cgroups: &str, words: &str) -> Verdict {
+    let directory = world.directory().display().to_string();
+    let shown = format!("cd {directory} && printf '{cgroups}\n' >cgroups && mount --bind cgroups /proc/1/cgroup");
+    let line = format!("{shown} && PAM_TYPE=open_session exec {DIRECTORY}/vrfsetup {words}");
+    world.judge(&root(["unshare", "-m", "sh", "-c", &line]))
+}
+
+/// logind has each login in a cgroup of either kind, and without cgroup2 there is none to bind.
 fn a_login_is_in_the_vrf() {
     let mut world = machine(Kind::Vrfs);
     let pam = Pam::bound("su-l");
     world.judge(&root(["su", "-", "root", "-c", &fetch()])).assert_blue();
     assert!(!vrfsetup(&mut world, 3, "doctor").text().contains(WHY));
     drop(pam);
+    let alone = beside_another_process_1(&mut world, "1:name=systemd:/init.scope\\n0::/", "session blue");
+    alone.assert_says(1, "systemd uses cgroup v1 alone here");
     let without = world.judge(&root(["su", "-", "root", "-c", &fetch()]));
     assert_eq!((without.code, without.answers.as_slice()), (0, [Domain::Default].as_slice()), "{without}");
 }
