@@ -11,6 +11,7 @@ use nix::unistd::Pid;
 use super::guest_tests;
 use super::ways;
 use crate::harness::judge::{Outcome, root, user};
+use crate::harness::setting::Setting;
 use crate::harness::wait;
 use crate::harness::world::{Kind, World};
 
@@ -117,14 +118,12 @@ fn nscd_is_masked_with_a_file_of_the_vrfs_own() {
 }
 
 fn without_user_namespaces_a_user_is_told_and_nothing_runs() {
-    let limit = "/proc/sys/user/max_user_namespaces";
-    let before = fs::read(limit).expect("a limit");
     let mut world = world_with_stub();
     let _files = OwnFiles::new("resolv.conf", BLUES_SERVER);
-    fs::write(limit, "0").expect("no user namespaces");
+    let without = Setting::no_user_namespaces();
     let refused = world.judge(&user(["vrfrun", "blue"].iter().chain(&CURL)));
     let as_root = world.judge(&root(["vrfrun", "blue"].iter().chain(&CURL)));
-    fs::write(limit, before).expect("the old limit");
+    drop(without);
     refused.assert_says(125, "user namespace");
     assert!(refused.error_text().contains("hint: "), "{refused}");
     refused.assert_closed();

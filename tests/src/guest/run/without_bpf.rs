@@ -5,6 +5,7 @@ use std::fs;
 
 use super::guest_tests;
 use crate::harness::judge::{Order, Outcome, Verdict, root, user};
+use crate::harness::setting::Setting;
 use crate::harness::world::{Kind, World};
 
 guest_tests! {
@@ -26,25 +27,6 @@ const MECHANISMS: [&str; 2] = ["preload", "seccomp"];
 
 fn world() -> World {
     World::of_machine(Kind::Vrfs).expect("a world")
-}
-
-const PING_GROUPS: &str = "/proc/sys/net/ipv4/ping_group_range";
-
-/// Who may have ping sockets, until this goes.
-struct PingGroups(String);
-
-impl PingGroups {
-    fn set(groups: &str) -> Self {
-        let before = fs::read_to_string(PING_GROUPS).expect(PING_GROUPS);
-        fs::write(PING_GROUPS, groups).expect(PING_GROUPS);
-        Self(before)
-    }
-}
-
-impl Drop for PingGroups {
-    fn drop(&mut self) {
-        fs::write(PING_GROUPS, self.0.trim()).expect(PING_GROUPS);
-    }
 }
 
 fn judge(world: &mut World, order: fn(Vec<&str>) -> Order, mechanism: &str, moves: &str) -> Verdict {
@@ -109,7 +91,7 @@ fn multicast_is_the_vrfs() {
 
 fn a_ping_socket_that_lost_its_device_sends_in_the_vrf() {
     let mut world = world();
-    let _everybody = PingGroups::set("0 2147483647");
+    let _everybody = Setting::everybody_may_ping();
     for moves in ["ping4 connect unspec sendto", "ping6 connect unspec sendto"] {
         is_blue(&mut world, &[as_root, as_user], &MECHANISMS, moves);
     }
@@ -147,7 +129,7 @@ fn ping_has_its_socket_and_may_name_the_vrf() {
     let copy = world.directory().join("ping");
     fs::copy("/usr/bin/ping", &copy).expect("ping");
     let copy = copy.display().to_string();
-    let everybody = PingGroups::set("0 2147483647");
+    let everybody = Setting::everybody_may_ping();
     for order in [as_root, as_user] {
         for target in [&["-4", "192.0.2.80"], &["-6", "2001:db8::80"]] {
             for mechanism in MECHANISMS {
@@ -159,7 +141,7 @@ fn ping_has_its_socket_and_may_name_the_vrf() {
     }
     // Where nobody may have a ping socket, root has its raw one, and who root has become has none.
     drop(everybody);
-    let _nobody = PingGroups::set("1 0");
+    let _nobody = Setting::ping_groups("1 0");
     let ping = ["vrfrun", "-m", "seccomp", "blue", "ping", "-c1", "-W60", "192.0.2.80"];
     let verdict = world.judge(&root(ping));
     assert_eq!((verdict.code, verdict.outcome), (0, Outcome::Blue), "{verdict}");

@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::guest_tests;
 use super::{json, vrfsetup};
 use crate::harness::judge::{Running, root, user};
+use crate::harness::setting::Setting;
 use crate::harness::wait;
 use crate::harness::world::plan::{OWN4, OWN6, WEB4};
 use crate::harness::world::{Domain, Kind, World};
@@ -34,25 +35,6 @@ pub(super) fn world() -> World {
     let mut world = World::of_machine(Kind::Vrfs).expect("a world");
     vrfsetup(&mut world, 0, "rules fix");
     world
-}
-
-/// Lets every group make ping sockets until this value goes.
-struct Pings(String);
-
-const GROUPS: &str = "/proc/sys/net/ipv4/ping_group_range";
-
-impl Pings {
-    fn allow() -> Self {
-        let before = fs::read_to_string(GROUPS).expect("the groups");
-        fs::write(GROUPS, "0 2147483647").expect("all groups");
-        Self(before)
-    }
-}
-
-impl Drop for Pings {
-    fn drop(&mut self) {
-        fs::write(GROUPS, &self.0).expect("the groups");
-    }
 }
 
 pub(super) fn start(world: &mut World, program: &str) -> Running {
@@ -118,7 +100,7 @@ fn verdicts(report: &Value, verdict: &str) -> Vec<Value> {
 
 fn listeners_and_datagram_sockets_move_and_connections_are_named() {
     let mut world = world();
-    let _pings = Pings::allow();
+    let _pings = Setting::everybody_may_ping();
     let mut daemon = start(&mut world, DAEMON);
     let pid = daemon.pid();
     assert_eq!(answers(&mut world), [ALL, "", ""]);
@@ -172,7 +154,7 @@ fn what_is_forked_meanwhile_comes_along() {
 
 fn of_two_moves_at_once_one_comes_last() {
     let mut world = world();
-    let _pings = Pings::allow();
+    let _pings = Setting::everybody_may_ping();
     let mut daemon = start(&mut world, DAEMON);
     for _ in 0..3 {
         let moves = ["blue", "red"].map(|to| world.start(&root(["vrfsetup", "move", to, &daemon.pid().to_string()])));
@@ -199,7 +181,7 @@ const KILLS: [(&str, &[usize], &[usize]); 5] = [
 
 fn a_second_run_completes_what_was_killed() {
     let mut world = world();
-    let _pings = Pings::allow();
+    let _pings = Setting::everybody_may_ping();
     let daemon = start(&mut world, DAEMON);
     let pid = daemon.pid().to_string();
     for (call, into, out) in KILLS {
@@ -222,7 +204,7 @@ fn a_second_run_completes_what_was_killed() {
 
 fn a_socket_that_was_made_in_the_vrf_leaves_it_with_the_last_process() {
     let mut world = world();
-    let _pings = Pings::allow();
+    let _pings = Setting::everybody_may_ping();
     let mut daemon = world.start(&root(["vrfrun", "-m", "bpf", "blue", "python3", "-c", DAEMON]));
     daemon.wait_for("up");
     let mut other = world.start(&root(["vrfrun", "-m", "bpf", "blue", "sh", "-c", "echo in; sleep 600; :"]));

@@ -1,12 +1,11 @@
 //! `vrfsetup user`: what a user's program can do to a socket once it has one. Each of these ways leaks without the command, and
 //! is blue or closed with it, exactly as it says here.
 
-use std::fs;
-
 use super::guest_tests;
 use super::user::{ALICE, Users, as_alice, world};
 use super::vrfsetup;
 use crate::harness::judge::{Order, Outcome, Verdict, root};
+use crate::harness::setting::Setting;
 use crate::harness::world::{Domain, World};
 
 guest_tests! {
@@ -103,28 +102,9 @@ fn no_packet_of_a_users_raw_socket_leaves_by_another_device() {
     each_is(&mut scoped(), CAPABLE, &moves);
 }
 
-/// Who may make ping sockets, as it was when this value goes.
-struct Groups(Vec<u8>);
-
-const GROUPS: &str = "/proc/sys/net/ipv4/ping_group_range";
-
-impl Groups {
-    fn all() -> Self {
-        let before = fs::read(GROUPS).expect("who may ping");
-        fs::write(GROUPS, "0 2147483647").expect("ping sockets for everybody");
-        Self(before)
-    }
-}
-
-impl Drop for Groups {
-    fn drop(&mut self) {
-        fs::write(GROUPS, &self.0).expect("as it was");
-    }
-}
-
 fn no_ping_of_a_user_leaves_by_another_device() {
     let mut users = scoped();
-    let _groups = Groups::all();
+    let _groups = Setting::everybody_may_ping();
     let moves = [
         ("ping4 sendto", Outcome::Blue),
         ("ping4 connect unspec sendto", Outcome::Closed),

@@ -5,6 +5,7 @@ use std::fs;
 use super::guest_tests;
 use super::machine::{Machine, machine, release, systemctl};
 use crate::harness::judge::{Verdict, root, user};
+use crate::harness::setting::Setting;
 use crate::harness::world::plan::{DNS4, NAME, WEB4};
 use crate::harness::world::{Domain, Kind};
 
@@ -99,25 +100,6 @@ fn the_servers_that_resolved_has_for_a_port_serve_behind_its_stub() {
     without.assert_says(6, "the name server 127.0.0.53 of /etc/resolv.conf is not in it");
 }
 
-/// No user namespaces, until it goes.
-struct WithoutUserNamespaces(Vec<u8>);
-
-const USER_NAMESPACES: &str = "/proc/sys/user/max_user_namespaces";
-
-impl WithoutUserNamespaces {
-    fn begin() -> Self {
-        let before = fs::read(USER_NAMESPACES).expect("a limit");
-        fs::write(USER_NAMESPACES, "0").expect("no user namespaces");
-        Self(before)
-    }
-}
-
-impl Drop for WithoutUserNamespaces {
-    fn drop(&mut self) {
-        let _ = fs::write(USER_NAMESPACES, &self.0);
-    }
-}
-
 /// Measured: nss-resolve of 252 does not read its variables in a program that gains privileges, 262 does.
 const READS_ALWAYS: u32 = 262;
 
@@ -140,7 +122,7 @@ fn where_nothing_is_masked_nss_resolve_has_resolved_ask_nobody() {
     world.ip("link add blue1 type dummy");
     world.ip("link set blue1 up master blue");
     world.ip("addr add 203.0.113.2/24 dev blue1");
-    let without = WithoutUserNamespaces::begin();
+    let without = Setting::no_user_namespaces();
     let mut asked = Vec::new();
     world.replace("/etc/nsswitch.conf", b"hosts: files resolve [!UNAVAIL=return] dns\n").expect("nsswitch.conf");
     for port in ["", "blue0", "blue1"] {

@@ -1,13 +1,12 @@
 //! Whose the ports of inherited listeners are besides: strangers' by SO_REUSEPORT, or root's alone.
 
-use std::fs;
-
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::super::net_cls::release;
 use super::world;
 use crate::harness::judge::{Running, root, user};
+use crate::harness::setting::Setting;
 use crate::harness::world::plan::OWN4;
 use crate::harness::world::{Domain, World};
 
@@ -67,25 +66,6 @@ pub fn a_listener_at_a_port_that_is_roots_alone_is_inherited_where_nobody_has_th
     }
 }
 
-/// Lets plain users have any port until this value goes.
-struct AnyPort(String);
-
-const FIRST_PORT: &str = "/proc/sys/net/ipv4/ip_unprivileged_port_start";
-
-impl AnyPort {
-    fn allow() -> Self {
-        let before = fs::read_to_string(FIRST_PORT).expect("the first port");
-        fs::write(FIRST_PORT, "0").expect("all ports");
-        Self(before)
-    }
-}
-
-impl Drop for AnyPort {
-    fn drop(&mut self) {
-        fs::write(FIRST_PORT, &self.0).expect("the first port");
-    }
-}
-
 /// Descriptor 30 listens at a port, or only has it, and is handed over at a signal.
 const HANDS_OVER: &str = "
 import os, signal, socket, sys
@@ -116,7 +96,7 @@ const TRIES: &str = "import socket; socket.socket().bind(('0.0.0.0', 85))";
 /// A user's program that hands its socket to vrfrun when such a port is root's alone again.
 #[track_caller]
 fn handed_over(world: &mut World, [how, port, mechanism]: [&str; 3], program: &[&str]) -> Running {
-    let any_port = AnyPort::allow();
+    let any_port = Setting::any_port();
     let words = ["python3", "-c", HANDS_OVER, how, port, "-m", mechanism, "blue"];
     let mut running = world.start(&user([&words, program].concat()));
     running.wait_for("up");
