@@ -43,10 +43,7 @@ fn forwarded_flows_of_two_vrfs_do_not_meet() {
     let shown = vrfsetup(&mut scene.world, 0, "zones show");
     assert_eq!(shown.text(), "blue: zone 10, ports blue0 blue1\nred: zone 20, ports red0 red1\n");
     for pair in pairs {
-        let flows = VRFS.map(|vrf| scene.ask_from_client(vrf, "udp", pair, 20_000, SOME));
-        for (flows, vrf) in flows.into_iter().zip(VRFS) {
-            scene.assert_answers(flows, vrf, SOME, 0);
-        }
+        scene.both_are_answered(Scene::ask_from_client, "udp", pair, SOME);
     }
     let entries = tracked("sport=20000 dport=53");
     assert_eq!(entries.len(), 4, "{entries:?}");
@@ -69,10 +66,7 @@ fn ten_thousand_flows_of_each_vrf_do_not_meet() {
     let room = Room::make(5 * FLOWS);
     switch_on(&mut scene.world);
     for pair in [[CLIENT[0], &DNS4.to_string()], [CLIENT[1], &DNS6.to_string()]] {
-        let flows = VRFS.map(|vrf| scene.ask_from_client(vrf, "udp", pair, 20_000, FLOWS));
-        for (flows, vrf) in flows.into_iter().zip(VRFS) {
-            scene.assert_answers(flows, vrf, FLOWS, 0);
-        }
+        scene.both_are_answered(Scene::ask_from_client, "udp", pair, FLOWS);
     }
     for zone in ["zone-orig=10", "zone-orig=20"] {
         assert_eq!(tracked(zone).len() as u32, 2 * FLOWS, "{zone}");
@@ -95,15 +89,9 @@ fn connections_of_two_vrfs_do_not_meet() {
     }
     let has_local = switch_on(&mut scene.world);
     for (family, server) in servers.iter().enumerate() {
-        let forwarded = VRFS.map(|vrf| scene.ask_from_client(vrf, "tcp", [CLIENT[family], server], 20_000, 200));
-        for (flows, vrf) in forwarded.into_iter().zip(VRFS) {
-            scene.assert_answers(flows, vrf, 200, 0);
-        }
+        scene.both_are_answered(Scene::ask_from_client, "tcp", [CLIENT[family], server], 200);
         if has_local {
-            let local = VRFS.map(|vrf| scene.ask_from_here(vrf, "tcp", [TOWARDS[family], server], 20_000, 200));
-            for (flows, vrf) in local.into_iter().zip(VRFS) {
-                scene.assert_answers(flows, vrf, 200, 0);
-            }
+            scene.both_are_answered(Scene::ask_from_here, "tcp", [TOWARDS[family], server], 200);
         }
     }
     scene.end();
@@ -124,19 +112,13 @@ fn flows_that_begin_or_end_here_do_not_meet() {
     }
     switch_on(&mut scene.world);
     for pair in pairs.into_iter().filter(|_| has_local) {
-        let flows = VRFS.map(|vrf| scene.ask_from_here(vrf, "udp", pair, 20_000, SOME));
-        for (flows, vrf) in flows.into_iter().zip(VRFS) {
-            scene.assert_answers(flows, vrf, SOME, 0);
-        }
+        scene.both_are_answered(Scene::ask_from_here, "udp", pair, SOME);
     }
     let servers = VRFS.map(|vrf| scene.world.start(&root(["python3", "-c", SERVER, vrf.name()])));
     let mut servers = servers.into_iter().collect::<Vec<_>>();
     servers.iter_mut().for_each(|server| server.wait_for("ready"));
     for pair in [[CLIENT[0], TOWARDS[0]], [CLIENT[1], TOWARDS[1]]] {
-        let flows = VRFS.map(|vrf| scene.ask_from_client(vrf, "udp", pair, 20_000, SOME));
-        for (flows, vrf) in flows.into_iter().zip(VRFS) {
-            scene.assert_answers(flows, vrf, SOME, 0);
-        }
+        scene.both_are_answered(Scene::ask_from_client, "udp", pair, SOME);
     }
     drop(servers);
     scene.end();

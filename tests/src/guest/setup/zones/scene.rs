@@ -37,6 +37,9 @@ pub struct Scene {
     pub clients: [Running; 2],
 }
 
+/// Who starts flows: a client, or this machine.
+type Ask = fn(&mut Scene, Domain, &str, [&str; 2], u32, u32) -> Running;
+
 pub const VRFS: [Domain; 2] = [Domain::Blue, Domain::Red];
 
 impl Scene {
@@ -104,6 +107,15 @@ impl Scene {
         let of = |domain: Domain| if domain == vrf { answered } else { 0 };
         let said = format!("blue {} red {} default 0 none {silent}\n", of(Domain::Blue), of(Domain::Red));
         assert_eq!(verdict.text(), said, "{}", verdict.error_text());
+    }
+
+    /// The same flows at once in both VRFs, each of which its own domain answers.
+    #[track_caller]
+    pub fn both_are_answered(&mut self, ask: Ask, protocol: &str, pair: [&str; 2], count: u32) {
+        let flows = VRFS.map(|vrf| ask(self, vrf, protocol, pair, 20_000, count));
+        for (flows, vrf) in flows.into_iter().zip(VRFS) {
+            self.assert_answers(flows, vrf, count, 0);
+        }
     }
 
     pub fn end(mut self) {
