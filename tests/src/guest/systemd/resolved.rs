@@ -3,7 +3,8 @@
 use std::fs;
 
 use super::guest_tests;
-use super::machine::{Machine, machine, release, systemctl};
+use super::machine::{Machine, UNITS as UNIT_FILES, machine, release, systemctl};
+use crate::guest::setup::vrfsetup;
 use crate::harness::judge::{Verdict, root, user};
 use crate::harness::setting::Setting;
 use crate::harness::world::plan::{DNS4, NAME, WEB4};
@@ -15,6 +16,7 @@ guest_tests! {
     where_nothing_is_masked_nss_resolve_has_resolved_ask_nobody,
     resolved_asked_for_a_port_gets_no_answer_by_udp_and_leaves_the_vrf_by_tcp,
     what_a_program_asks_of_resolved_by_itself_is_asked_outside_the_vrf,
+    a_units_names_are_asked_for_outside_its_vrf,
 }
 
 const CONFIGURATION: &str = "/run/systemd/resolved.conf.d/vrftest.conf";
@@ -193,4 +195,18 @@ fn what_a_program_asks_of_resolved_by_itself_is_asked_outside_the_vrf() {
         assert_eq!((asked.code, asked.packets(Domain::Blue)), (0, 0), "{asked}");
         assert!(asked.packets(Domain::Default) > 0, "{asked}");
     }
+}
+
+/// vrfsetup(8) says so: nothing tells a unit's nss-resolve to ask nobody.
+fn a_units_names_are_asked_for_outside_its_vrf() {
+    let mut resolved = Resolved::start();
+    let world = &mut resolved.0;
+    let unit = format!("[Service]\nType=oneshot\nExecStart=/usr/bin/getent ahostsv4 {NAME}\n");
+    fs::write(format!("{UNIT_FILES}/vrftest-names.service"), unit).expect("a unit");
+    systemctl(world, 0, "daemon-reload");
+    vrfsetup(world, 0, "unit blue vrftest-names.service");
+    let asked = systemctl(world, 0, "start vrftest-names.service");
+    vrfsetup(world, 0, "unit blue vrftest-names.service --remove");
+    assert!(asked.packets(Domain::Default) > 0, "{asked}");
+    assert_eq!(asked.packets(Domain::Blue), 0, "{asked}");
 }
